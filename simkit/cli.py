@@ -1,0 +1,167 @@
+"""The command line: `simkit run`, `simkit list`, `simkit train-world`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from simkit.reports import Study
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="How far can simulated people be trusted? Studies on language models, from the shell.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Profile(StrEnum):
+    """Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own."""
+
+    fast = "fast"
+    full = "full"
+
+
+class _Pairs(TyperCommand):
+    """A command whose -p takes two words, NAME VALUE, as papermill's does.
+
+    Typer has no option of pairs that may be repeated, so the two words are joined by "=" here.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined, rest = [], iter(args)
+        for word in rest:
+            joined.append(word)
+            if word in ("-p", "--parameter"):
+                name = next(rest, None)
+                value = None if name is None or "=" in name else next(rest, None)
+                joined += [
+                    w for w in [name if value is None else f"{name}={value}"] if w is not None
+                ]
+        return list(super().parse_args(ctx, joined))
+
+
+@app.command(cls=_Pairs)
+def run(
+    study: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or numbers of studies, or notebooks; none means all."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter", "-p", metavar="NAME VALUE", help="Set a parameter; repeatable."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A bundled model, a folder, or a hub id.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for pages, records and notebooks.")] = Path(
+        "reports"
+    ),
+    profile: Annotated[Profile | None, typer.Option(help="Size of the run.")] = None,
+) -> None:
+    """Run studies and write their HTML reports; the last line is the path of the index page.
+
+    With several studies each takes the parameters it has. A study that fails is reported and
+    the others still run; the exit code is then 1.
+    """
+    from simkit import reports
+
+    values: dict[str, Any] = dict(_pair(text) for text in parameter or [])
+    values |= {"model": model} if model is not None else {}
+    values |= {"profile": profile.value} if profile is not None else {}
+    try:
+        chosen = [reports.find(name) for name in study] if study else reports.studies()
+        plan = _share(chosen, values)
+    except (ValueError, FileNotFoundError) as error:
+        _complain(error)
+        raise typer.Exit(2) from None
+    failed = [s.path.stem for s, mine in plan if not _run_one(s, mine, out)]
+    if failed:
+        typer.secho(f"failed: {', '.join(failed)}", fg="red", err=True)
+    typer.echo(reports.index(out))
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command("list")
+def list_studies() -> None:
+    """List the studies that travel with simkit, with their parameters and defaults."""
+    from simkit import reports
+
+    for study in reports.studies():
+        typer.secho(study.path.stem, bold=True, nl=False)
+        typer.echo(f"  {study.title}")
+        for knob in study.parameters.values():
+            typer.echo(f"    {knob.name}: {knob.type} = {knob.default!r}  {knob.help}".rstrip())
+
+
+@app.command("train-world")
+def train_world(
+    size: Annotated[str, typer.Option(help="Size of the model: small, or a larger one.")] = "small",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the model; glassbox-SIZE if not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of text, order and weights.")] = 1,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads to train with.")] = None,
+) -> None:
+    """Train the glass-box model from the worlds' text; a stopped training is taken up again."""
+    from simkit import glassbox
+
+    folder = Path(f"glassbox-{size}") if out is None else out
+    try:
+        typer.echo(glassbox.train(size, folder, seed=seed, minutes=minutes, threads=threads))
+    except ValueError as error:
+        _complain(error)
+        raise typer.Exit(2) from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"-p takes NAME VALUE, got {text!r}")
+    return name, value
+
+
+def _share(chosen: list[Study], values: dict[str, Any]) -> list[tuple[Study, dict[str, Any]]]:
+    """Each study with the values that it has parameters for; ValueError for a name none has."""
+    from simkit.reports import legal
+
+    nobody = [name for name in values if not any(name in s.parameters for s in chosen)]
+    if nobody:
+        known = dict.fromkeys(name for s in chosen for name in s.parameters)
+        raise ValueError(
+            f"{', '.join(s.path.stem for s in chosen)}: no parameter "
+            f"{', '.join(map(repr, nobody))}; legal are {', '.join(known) or 'none'}"
+        )
+    mine = [{n: v for n, v in values.items() if n in s.parameters} for s in chosen]
+    return [(s, legal(s, m)) for s, m in zip(chosen, mine, strict=True)]
+
+
+def _run_one(study: Study, values: dict[str, Any], out: Path) -> bool:
+    from simkit import reports
+
+    try:
+        reports.run(study.path, values, out=out)
+    except Exception as error:  # any kind: the other studies still run
+        _complain(error)
+        return False
+    return True
+
+
+def _complain(error: Exception) -> None:
+    """The error on stderr; for a cell that failed, its traceback as the notebook shows it."""
+    lines = getattr(error, "traceback", None)
+    plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
+    text = "\n".join(lines) if lines and not plain else str(error).strip()
+    typer.secho(text or repr(error), fg=None if lines else "red", err=True)

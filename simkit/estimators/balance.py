@@ -1,0 +1,354 @@
+"""The balance audit: does the model change what was left unsaid when the treatment changes?
+
+A prompt names a treatment level (a price) and not the covariates. Ask the model for each of them:
+its belief over the covariate's values has a mean E[C | prompt] and a standard deviation. Under a
+prompt that is read as an experiment the means do not move with the treatment; a prompt that is
+read as an observation moves them, and the simulated demand is confounded (Gui & Toubia, arXiv
+2312.15524). The audit needs no truth and runs on any model.
+
+What the intervals cover: other prompts of the same kind. The unit is the **cluster** (a product x
+wording, with all its prices); products that differ in their slopes count as variation too. The
+covariance is the delete-one-cluster jackknife (CV3: MacKinnon, Nielsen & Webb 2023, arXiv
+2301.04527) with t quantiles on clusters - 1 degrees of freedom: exact for normal, equally designed
+clusters, even as few as 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from simkit.result import Result, clustered_mean, jackknife, t_frame
+from simkit.types import FloatArray, IntArray, column, labels
+
+__all__ = ["balance_audit", "elicited_curve", "expected_value"]
+
+Names = Mapping[str, tuple[str, str]] | Sequence[str]
+SOURCE = "Gui & Toubia, arXiv 2312.15524; the index and its interval are our formulation"
+DUST = 1e-9  # a standardised slope below this is rounding error of exact beliefs: zero
+
+
+def expected_value(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    by: Sequence[str],
+    *,
+    name: str = "mean",
+    value: str = "value",
+) -> pd.DataFrame:
+    """Mean and standard deviation of each prompt's belief over a covariate's values.
+
+    table : the tidy table of `believe` (prompt_id, option_id, belief, and the numbers in column
+        `value`), one row per prompt x option; or {covariate: such a table}, all over the same
+        prompts, which gives one frame with the columns of all of them.
+    by : the columns that tell the prompts apart (product, price, wording, ...); None and NaN are
+        legal labels. Returns one row per prompt: `by`, `name` = sum_k b_k v_k, `name`_sd.
+    Raises ValueError for missing columns, a value that is no number, a belief outside [0, 1],
+    beliefs of a prompt that do not sum to 1, several prompts with the same `by`, and tables
+    whose prompts differ.
+    """
+    by = list(by)
+    if isinstance(table, Mapping):
+        parts = [expected_value(t, by, name=n, value=value) for n, t in table.items()]
+        both = reduce(lambda a, b: a.merge(b, on=by, how="outer", validate="1:1"), parts)
+        if len({len(part) for part in [*parts, both]}) > 1:
+            raise ValueError(f"the tables of {list(table)} are not over the same prompts ({by})")
+        return both
+    _require(table, [*by, "prompt_id", "option_id", "belief", value])
+    v = column(table[value], value)
+    b = column(table["belief"], "belief", low=0, high=1 + 1e-6)
+    code = table.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
+    first = np.unique(code, return_index=True)[1]
+    prompt = table["prompt_id"].to_numpy()
+    several = prompt != prompt[first][code]
+    several |= table.assign(_code=code).duplicated(["_code", "option_id"]).to_numpy()
+    if several.any():
+        row = table.iloc[int(np.flatnonzero(several)[0])][by].to_dict()
+        raise ValueError(
+            f"by={by}: several prompts have {row}; legal are columns that tell the prompts apart"
+        )
+    total = np.bincount(code, b)
+    if (np.abs(total - 1) > 1e-4).any():
+        worst = int(np.argmax(np.abs(total - 1)))
+        row = table.iloc[first[worst]][by].to_dict()
+        raise ValueError(f"belief: prompt {row} sums to {total[worst]:.6g}; legal is 1")
+    mean = np.bincount(code, b * v) / total
+    variance = np.bincount(code, b * (v - mean[code]) ** 2) / total
+    out = table[by].iloc[first].reset_index(drop=True)
+    return out.assign(**{name: mean, f"{name}_sd": np.sqrt(variance)})
+
+
+def elicited_curve(
+    frame: pd.DataFrame,
+    *,
+    covariates: Names,
+    treatment: str = "price",
+    by: str | Sequence[str] = (),
+    weights: str | None = None,
+    cluster: str | Sequence[str] | None = None,
+    alpha: float = 0.05,
+) -> Result:
+    """E[C | prompt(t)] against the treatment: weighted mean per level, with a t interval.
+
+    Arguments as in balance_audit; by : further columns (strategy, product) that split the curve.
+    The table has the columns covariate, `by`, treatment, estimate, std_error, low, high (in the
+    covariate's units). Fewer than 2 clusters in a cell: NaN.
+    """
+    split = [*_names(by), treatment]
+    _require(frame, [*split, *_names(cluster), *([weights] if weights else [])])
+    group = _codes(frame, cluster, "cluster", np.arange(len(frame)))
+    w = np.ones(len(frame)) if weights is None else column(frame[weights], weights, low=0)
+    places = pd.Series(np.arange(len(frame)))[w > 0]
+    keys = [frame[c].reset_index(drop=True) for c in split]
+    rows: list[dict[str, object]] = []
+    index: list[str] = []
+    for name, (mean, _) in _pairs(frame, covariates).items():
+        m = column(frame[mean], mean)
+        for key, part in places.groupby(keys, sort=True, dropna=False):
+            i = part.to_numpy()
+            est, error, n_g = clustered_mean(m[i], w[i], group[i])
+            at = dict(zip(split, key, strict=True))
+            stats = t_frame([name], est, error, n_g - 1, alpha).iloc[0, :4]
+            rows.append({"covariate": name, **at, **stats, "clusters": n_g})
+            shown = [f"{c}={v:g}" if isinstance(v, float) else f"{c}={v}" for c, v in at.items()]
+            index.append(", ".join([name, *shown]))
+    table = pd.DataFrame(rows, index=pd.Index(index))
+    return Result("Elicited covariates", table, len(frame), alpha, SOURCE)
+
+
+def balance_audit(
+    frame: pd.DataFrame,
+    *,
+    covariates: Names,
+    treatment: str = "price",
+    strata: str | Sequence[str] | None = None,
+    weights: str | None = None,
+    cluster: str | Sequence[str] | None = None,
+    alpha: float = 0.05,
+) -> Result:
+    """Slopes of the elicited covariates on the treatment, a joint test, the endogeneity index.
+
+    frame : one row per prompt (see expected_value). treatment : the column varied (dollars).
+    covariates : {name: (column of means, column of standard deviations)}, or names, for columns
+        `name` and `name`_sd. strata : column(s), e.g. product; everything is within strata (means
+        taken out, halves and standard deviations per stratum, averaged by the strata's weight).
+    weights, cluster : column names; cluster None makes every prompt its own cluster.
+
+    Quantities for each covariate C, from the mixture of its beliefs over the prompts:
+    - slope[C]: least-squares slope of E[C | prompt] on the treatment (units of C per dollar).
+    - std_slope[C]: SDs of C per SD of treatment, Var C = mean within-belief variance + variance
+      of the means. It equals the correlation of C and the treatment in the mixture: -1 to 1.
+    - smd[C]: (mean in the upper - in the lower half of the treatment levels) / root mean of the
+      two halves' variances; a middle level is in neither half. 0.1 is the usual line (Austin
+      2009).
+    - joint_wald: H0 all std_slopes are 0. estimate = chi2 = b' V^- b, df = rank of V (on the
+      correlation scale, so collinear covariates count once); statistic = Hotelling's
+      F = chi2 (G - r) / (r (G - 1)) on (r, G - r), which gives p (the chi2 limit rejects far too
+      often with few clusters). NaN, with a note, if the G clusters are too few to tell rank.
+    - endogeneity_index = max |std_slope|. A maximum of absolute values is never 0 and biased
+      upwards, so no percentile interval of it can say "zero": instead all K std_slopes get
+      simultaneous intervals at Bonferroni's t quantile (columns low_all, high_all; valid for any
+      dependence), and the index's interval is what those allow: low = max_C of the smallest
+      |slope| in C's interval, high = max_C of the largest. Coverage is at least 1 - alpha, and
+      low is 0 exactly if no covariate is significant. p = the smallest Bonferroni p (p_all).
+    Intervals of the other rows are pointwise. The standard deviations of C are re-estimated in
+    the jackknife.
+
+    Undefined: a covariate that never varies (no spread in any belief, same mean everywhere) is
+    NaN, noted and left out of the tests. Raises ValueError for missing columns, bad values
+    (naming the row), a stratum with one treatment level, fewer than 3 clusters.
+    """
+    pairs = _pairs(frame, covariates)
+    _require(frame, [treatment, *_names(strata), *_names(cluster), *([weights] if weights else [])])
+    t = column(frame[treatment], treatment)
+    mean = np.column_stack([column(frame[m], m) for m, _ in pairs.values()])
+    sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs.values()])
+    w = np.ones(len(t)) if weights is None else column(frame[weights], weights, low=0)
+    stratum = _codes(frame, strata, "strata", np.zeros(len(t), dtype=np.int64))
+    code = _codes(frame, cluster, "cluster", np.arange(len(t)))
+    w = w / w.max(initial=1e-300)
+    t, mean, sd, w, stratum, code = (x[w > 0] for x in (t, mean, sd, w, stratum, code))
+    code, stratum = (np.unique(c, return_inverse=True)[1] for c in (code, stratum))
+    n_g = len(np.unique(code))
+    if n_g < 3:
+        raise ValueError(
+            f"cluster: {n_g} clusters; legal are 3 or more (wordings, field orders, products)"
+        )
+    every, without = _jackknifed(t, mean, sd, w, stratum, code)
+    errors = np.sqrt([np.diag(jackknife(without[:, q], every[q])) for q in range(3)])
+    still = np.isnan(every[1])
+    names, k = list(pairs), int((~still).sum())
+    tables = []
+    for q, (what, est, err) in enumerate(
+        zip(("slope", "std_slope", "smd"), every, errors, strict=True)
+    ):
+        part = t_frame([f"{what}[{c}]" for c in names], est, err, n_g - 1, alpha)
+        if q == 1:
+            wide = t_frame(part.index, est, err, n_g - 1, alpha / max(k, 1))
+            part["low_all"], part["high_all"] = wide["low"].clip(-1, 1), wide["high"].clip(-1, 1)
+            part["p_all"] = (part["p"] * k).clip(upper=1)
+            part["low"], part["high"] = part["low"].clip(-1, 1), part["high"].clip(-1, 1)
+        tables.append(part.assign(covariate=names, quantity=what))
+    wald, note = _wald(every[1, ~still], without[:, 1, ~still], n_g)
+    table = pd.concat([*tables, wald, _index(tables[1][~still])])
+    notes = tuple(f"{c} never varies: left out" for c in np.array(names)[still])
+    return Result(f"Balance audit, {n_g} clusters", table, len(t), alpha, SOURCE, (*notes, note))
+
+
+def _jackknifed(
+    t: FloatArray,
+    mean: FloatArray,
+    sd: FloatArray,
+    w: FloatArray,
+    stratum: IntArray,
+    code: IntArray,
+) -> tuple[FloatArray, FloatArray]:
+    """slope, std_slope, smd of all prompts (3, K), and without each cluster (G, 3, K).
+
+    All are functions of weighted averages per stratum; deleting a cluster subtracts its sums.
+    """
+    shape = (int(code.max()) + 1, int(stratum.max()) + 1)
+    side, one = _sides(t, stratum), np.ones_like(t)
+    upper, lower = (side > 0).astype(float), (side < 0).astype(float)
+
+    def sums(values: FloatArray) -> FloatArray:  # (1 + G, S): all, then without each cluster
+        parts = np.zeros(shape)
+        np.add.at(parts, (code, stratum), w * values)
+        return np.concatenate([parts.sum(axis=0)[None], parts.sum(axis=0) - parts])
+
+    def average(values: FloatArray, among: FloatArray = one) -> FloatArray:
+        return _over(sums(among * values), sums(among))
+
+    x, _, x_unit = _within(t, np.zeros_like(t), w, stratum)
+    x_bar, size = average(x), sums(one)
+    spread = average(x * x) - x_bar**2
+    size *= spread > DUST  # a stratum where the treatment no longer varies says nothing
+    paired = size * (sums(upper) > DUST) * (sums(lower) > DUST)
+    if not size.sum(axis=1).all():
+        raise ValueError(
+            "cluster: one cluster holds all the variation of the treatment; legal "
+            "are clusters with several levels each"
+        )
+    out = np.full((shape[0] + 1, 3, mean.shape[1]), np.nan)
+    for c in range(mean.shape[1]):
+        m, s, unit = _within(mean[:, c], sd[:, c], w, stratum)
+        if not unit.any():
+            continue
+        square, m_bar = m * m + s * s, average(m)
+        both = average(x * m) - x_bar * m_bar
+        r = _over(both, np.sqrt(spread * (average(square) - m_bar**2).clip(0)))
+        r[np.abs(r) < DUST] = 0
+        out[:, 1, c] = (size * r).sum(axis=1) / size.sum(axis=1)
+        both *= r != 0
+        out[:, 0, c] = (size * both * x_unit * unit).sum(1) / (size * spread * x_unit**2).sum(1)
+        high, low = average(m, upper), average(m, lower)
+        variance = (average(square, upper) - high**2 + average(square, lower) - low**2) / 2
+        gap = _over(high - low, np.sqrt(variance.clip(0)))
+        gap[np.abs(gap) < DUST] = 0
+        out[:, 2, c] = _over((paired * gap).sum(axis=1), paired.sum(axis=1))
+    return out[0], out[1:]
+
+
+def _within(
+    x: FloatArray, inside: FloatArray, w: FloatArray, stratum: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """x and `inside` in units of the strata's mixture SD, x centred; and that SD, (S,)."""
+    size, dust = np.bincount(stratum, w), 1e-12 * np.abs(x).max()
+    x = x - (np.bincount(stratum, w * x) / size)[stratum]
+    unit = np.sqrt(np.bincount(stratum, w * (x**2 + inside**2)) / size)
+    unit[unit <= dust] = 0
+    return _over(x, unit[stratum], 0), _over(inside, unit[stratum], 0), unit
+
+
+def _over(a: FloatArray, b: FloatArray, above: float = DUST) -> FloatArray:
+    return np.divide(a, b, out=np.zeros_like(a), where=b > above)
+
+
+def _sides(t: FloatArray, stratum: IntArray) -> IntArray:
+    """1 in the upper half of the stratum's treatment levels, -1 in the lower, 0 in the middle."""
+    side = np.zeros(len(t), dtype=np.int64)
+    for s in range(int(stratum.max()) + 1):
+        levels, rank = np.unique(t[stratum == s], return_inverse=True)
+        if len(levels) == 1:
+            raise ValueError(
+                f"treatment: a stratum has the one level {levels[0]:g}; legal are "
+                "two or more in every stratum"
+            )
+        side[stratum == s] = np.sign(2 * rank - len(levels) + 1)
+    return side
+
+
+def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[pd.DataFrame, str]:
+    cov = jackknife(without, b)
+    err = np.sqrt(np.diag(cov))
+    free = err > DUST
+    root, turn = np.linalg.eigh(cov[np.ix_(free, free)] / np.outer(err[free], err[free]))
+    real = root > 1e-8
+    r, k = int(real.sum()), int(free.sum())
+    chi2 = float(((turn.T @ (b[free] / err[free]))[real] ** 2 / root[real]).sum())
+    chi2 = np.inf if b[~free].any() else chi2  # moves, and by the same in every cluster
+    f = chi2 * (n_g - r) / (r * (n_g - 1)) if r else (np.inf if chi2 else 0.0)
+    p = float(special.fdtrc(r, n_g - r, f)) if 0 < r < n_g and f < np.inf else float(f == 0)
+    note = f"joint_wald: p from F({r}, {n_g - r}), Hotelling"
+    if len(b) == 0 or r >= n_g or (r == n_g - 1 and r < k):
+        chi2, f, p = np.nan, np.nan, np.nan
+        note = f"joint_wald undefined: {n_g} clusters for {k} covariates; read the index's p"
+    row = {
+        "estimate": chi2,
+        "std_error": np.nan,
+        "low": np.nan,
+        "high": np.nan,
+        "statistic": f,
+        "df": r,
+        "p": p,
+        "quantity": "joint_wald",
+    }
+    return pd.DataFrame([row], index=["joint_wald"]), note
+
+
+def _index(slopes: pd.DataFrame) -> pd.DataFrame:
+    """The interval of max |slope| that the simultaneous intervals of the slopes allow."""
+    low, high = slopes["low_all"], slopes["high_all"]
+    nearest = np.maximum(np.maximum(low, -high), 0)
+    top = slopes["estimate"].abs()
+    row = {
+        "estimate": top.max(),
+        "std_error": np.nan,
+        "low": nearest.max(),
+        "high": np.maximum(-low, high).max(),
+        "statistic": slopes["statistic"].abs().max(),
+        "df": slopes["df"].max(),
+        "p": slopes["p_all"].min(),
+        "quantity": "endogeneity_index",
+        "covariate": slopes["covariate"].iloc[int(top.argmax())] if len(top) else None,
+    }
+    return pd.DataFrame([row], index=["endogeneity_index"])
+
+
+def _names(columns: str | Sequence[str] | None) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns or ())
+
+
+def _require(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    lost = [name for name in columns if name not in frame]
+    if lost:
+        raise ValueError(f"no column {lost[0]!r}; the frame has {list(frame.columns)}")
+
+
+def _pairs(frame: pd.DataFrame, covariates: Names) -> dict[str, tuple[str, str]]:
+    if not isinstance(covariates, Mapping):
+        covariates = {c: (c, f"{c}_sd") for c in covariates}
+    pairs = dict(covariates)
+    if not pairs:
+        raise ValueError("covariates is empty; name at least one")
+    _require(frame, [name for pair in pairs.values() for name in pair])
+    return pairs
+
+
+def _codes(
+    frame: pd.DataFrame, columns: str | Sequence[str] | None, what: str, none: IntArray
+) -> IntArray:
+    return labels(frame[_names(columns)], what, len(frame))[0] if _names(columns) else none

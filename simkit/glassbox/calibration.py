@@ -1,0 +1,66 @@
+"""How far the glass box's beliefs are from the world's exact probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from simkit.scoring import Model, believe
+from simkit.types import FloatArray
+from simkit.worlds.corpus import MIXTURE, prompts
+
+__all__ = ["LIMITS", "calibrate", "held_out"]
+
+# What the glass box must keep: mean absolute error and share of prompts within 0.05; for scales
+# of more than five values, the mean total variation distance.
+LIMITS = {"mean_error": 0.02, "within": 0.95, "total_variation": 0.06}
+WITHIN = 0.05
+
+
+def held_out(model: Model, kind: str, n: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Belief (n, K), truth (n, K) and valid mass (n,) on held-out prompts of one kind."""
+    design, question, truth = prompts(kind, n, seed)
+    plain = design[[c for c in design if c in ("context", *_fields(design))]]
+    table = believe(model, question, plain)
+    k = truth.shape[1]
+    mass = table["valid_mass"].to_numpy().reshape(-1, k)[:, 0]
+    return table["belief"].to_numpy().reshape(-1, k), truth, mass
+
+
+def _fields(design: pd.DataFrame) -> list[str]:
+    return ["thought"] if "thought" in design else []
+
+
+def calibrate(model: Model, *, n: int = 400, seed: int = 2) -> pd.DataFrame:
+    """Calibration table: one row per kind of prompt.
+
+    Parameters
+    ----------
+    model : the model to check.
+    n : held-out prompts per kind: phrasings and orders that no training text had (the brand
+        prompts have one phrasing, so there it is draws of prices and thoughts).
+    seed : of the draw of prompts.
+
+    Returns
+    -------
+    Frame with one row per kind: `prompts`, `options`; `mean_error`, the mean over prompts and
+    options of |belief - truth|; `within`, the share of prompts whose largest error over the
+    options is at most 0.05; `total_variation`, the mean over prompts of half the summed absolute
+    error; `valid_mass`, the mean probability on the options.
+    """
+    rows = []
+    for kind in MIXTURE:
+        belief, truth, mass = held_out(model, kind, n, seed)
+        error = np.abs(belief - truth)
+        rows.append(
+            {
+                "kind": kind,
+                "prompts": len(error),
+                "options": error.shape[1],
+                "mean_error": error.mean(),
+                "within": (error.max(1) <= WITHIN).mean(),
+                "total_variation": error.sum(1).mean() / 2,
+                "valid_mass": mass.mean(),
+            }
+        )
+    return pd.DataFrame(rows).set_index("kind")

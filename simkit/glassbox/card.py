@@ -1,0 +1,31 @@
+"""The model card: what the weights are, how they were made, how far they can be trusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from simkit.glassbox.calibration import LIMITS, calibrate
+from simkit.scoring import load
+
+__all__ = ["write_card"]
+
+
+def write_card(folder: Path | str) -> pd.DataFrame:
+    """Calibrate the model in `folder`; write calibration.csv and README.md; return the table."""
+    folder = Path(folder)
+    table = calibrate(load(folder))
+    table.round(4).to_csv(folder / "calibration.csv")
+    training = json.loads((folder / "training.json").read_text())
+    pages = Environment(
+        loader=PackageLoader("simkit.glassbox"), undefined=StrictUndefined, autoescape=False,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    card = pages.get_template("card.md.j2").render(
+        name=folder.name, training=training, table=table, limits=LIMITS
+    )
+    (folder / "README.md").write_text(card + "\n")
+    return table

@@ -1,0 +1,140 @@
+"""Run a study: papermill in this process, then its HTML page and its record."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from simkit.reports.catalogue import Study, find, legal
+from simkit.reports.export import export_html
+from simkit.reports.records import finish
+
+__all__ = ["run"]
+
+
+def run(
+    study: str | PathLike[str],
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    model: str | PathLike[str] | None = None,
+    out: str | PathLike[str] = "reports",
+    progress: bool = True,
+) -> Path:
+    """Execute a study's notebook and write its page, its record and its notebook to `out`.
+
+    `study` is a name as `find` takes it; `parameters` replace those of the notebook's parameters
+    cell; `model` is short for the parameter of that name; `progress` shows a bar on stderr.
+    Relative paths in parameters hold from the current folder. Returns the path of the HTML page.
+
+    Raises ValueError for an unknown study or parameter, naming the legal ones, before anything
+    runs. Where a cell fails, page and record are written as far as the run got, marked as failed,
+    and the error (papermill's PapermillExecutionError, with `ename`, `evalue` and `traceback`) is
+    raised again.
+    """
+    found = find(study)
+    values = legal(found, {**(parameters or {}), **({} if model is None else {"model": model})})
+    folder = Path(out).resolve()
+    executed = folder / found.path.name
+    if executed == found.path.resolve():
+        raise ValueError(f"out={os.fspath(out)!r} is the notebook's own folder; choose another")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{found.name}.json").unlink(
+        missing_ok=True
+    )  # an old record must not outlive a failure
+    page, failure = folder / f"{found.path.stem}.html", ""
+    try:
+        _execute(found, executed, values, progress)
+    except BaseException as error:  # an interrupted run is a failed one too
+        failure = _in_words(error)
+        raise
+    finally:
+        if executed.is_file():
+            export_html(executed, page, failure=failure)
+            _finish(found, executed, page, values, failure)
+    return page
+
+
+def _execute(study: Study, executed: Path, values: dict[str, Any], progress: bool) -> None:
+    cells = len(nbformat.read(study.path, as_version=4).cells) + bool(values)  # one injected
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # its check of names misreads unions
+    names = {"SIMKIT_REPORTS": str(executed.parent), "SIMKIT_STUDY": study.name}
+    with _environment(names), _bar(study.path.stem, cells, progress) as advance:
+        papermill.execute_notebook(
+            str(study.path),
+            str(executed),
+            parameters=values,
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],  # else a warning about sockets at every start
+            on_cell_start=advance,
+        )
+
+
+def _finish(
+    study: Study, executed: Path, page: Path, values: Mapping[str, Any], failure: str
+) -> None:
+    timing = nbformat.read(executed, as_version=4).metadata["papermill"]
+    effective = {p.name: values.get(p.name, p.default) for p in study.parameters.values()}
+    finish(
+        page.parent,
+        study.name,
+        parameters=effective,
+        title=study.title,
+        page=page.name,
+        status="failed" if failure else "complete",
+        error=failure,
+        seconds=timing["duration"],
+        finished=timing["end_time"],
+    )
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    return f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def _environment(names: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that the notebook's kernel inherits, put back afterwards."""
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _bar(title: str, cells: int, progress: bool) -> Iterator[Callable[..., None]]:
+    """A progress bar over the cells; yields the function that nbclient calls at each cell."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cells"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        task = bar.add_task(title, total=cells)
+
+        def advance(cell: Any, cell_index: int) -> None:
+            bar.update(task, completed=cell_index)
+
+        yield advance
+        bar.update(task, completed=cells)

@@ -1,0 +1,261 @@
+"""The market world in words: prompts about the store, their questions and their exact answers.
+
+A document that announces an experiment has a price drawn at random; any other has the price that
+the manager set. Hence P(answer | do(price)) for the one and P(answer | price) for the other,
+both by enumeration (`exact`). The same sentences serve models that know nothing of this world:
+`groceries` gives the designs for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product as cartesian
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import binom
+
+from simkit.personas.render import describe
+from simkit.questions import Question
+from simkit.resources import root
+from simkit.types import FloatArray, IntArray
+from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
+
+__all__ = [
+    "COVARIATES",
+    "EXPERIMENTS",
+    "PRICES",
+    "PRODUCTS",
+    "SENTENCES",
+    "covariate_profiles",
+    "design",
+    "exact",
+    "groceries",
+    "question",
+    "with_context",
+]
+
+# What an announced experiment says of itself: the days it ran on, and the prices it drew from
+# (a part of the price grid, given as a range or as a list).
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "all days": {"days": None, "prices": slice(None), "told": None},
+    "hot days": {"days": "hot", "prices": slice(None), "told": None},
+    "cold days": {"days": "cold", "prices": slice(None), "told": None},
+    "low prices": {"days": None, "prices": slice(None, 5), "told": "range"},
+    "high prices": {"days": None, "prices": slice(5, None), "told": "range"},
+    "all prices": {"days": None, "prices": slice(None), "told": "range"},
+    "prices listed": {"days": None, "prices": slice(None), "told": "list"},
+}
+
+SENTENCES: dict[str, tuple[str, ...]] = {
+    "product": ("A store sells {product}.", "A customer looks at {product}."),
+    "price": ("The price is ${price:.2f}.", "It costs ${price:.2f} today."),
+    "experiment": ("The price was drawn at random in an experiment{experiment}.",),
+    "season": ("It is {season}.",),
+    "temperature": ("The day is {temperature}.",),
+    "rival_price": ("A rival store charges ${rival_price:.2f}.",),
+    "regular_price": ("The regular price is ${regular_price:.2f}.",),
+    "income": ("The customer has a {income} income.",),
+}
+
+# Question text, and the options' values: numbers that put the options on a scale.
+_ASK: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
+    "buys": ("Does the customer buy it?", ("yes", "no"), (1, 0)),
+    "season": ("Which season is it?", COVARIATES["season"], (0, 1)),
+    "temperature": ("How is the weather?", COVARIATES["temperature"], (-1, 0, 1)),
+    "rival_price": (
+        "What does a rival store charge?", COVARIATES["rival_price"], COVARIATES["rival_price"],
+    ),
+    "regular_price": (
+        "What is the regular price?", COVARIATES["regular_price"], COVARIATES["regular_price"],
+    ),
+    "income": ("What is the customer's income?", COVARIATES["income"], (-1, 0, 1)),
+    "buyers": (
+        "Of ten such customers, how many buy it?", tuple(range(11)), tuple(range(11)),
+    ),
+}  # fmt: skip
+_DOLLARS = ("rival_price", "regular_price")
+MULTIPLES = tuple((np.arange(11) / 5).tolist())  # of the regular price: the source's grid
+
+
+def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
+    """One of the world's questions: buys, buyers, or a covariate's name.
+
+    The options of the two dollar questions are multiples of the product's usual price.
+    """
+    _known(name)
+    text, options, values = _ASK[name]
+    if name in _DOLLARS:
+        values = tuple(round(v * usual_price / USUAL_PRICE, 2) for v in values)
+        return Question(text, [f"${v:.2f}" for v in values], values)
+    return Question(text, [str(o) for o in options], values)
+
+
+def _known(name: str) -> None:
+    if name not in _ASK:
+        raise ValueError(f"no question {name!r}; there are: {', '.join(_ASK)}")
+
+
+def exact(design: pd.DataFrame, ask: str = "buys") -> FloatArray:
+    """True probabilities of the answers to `question(ask)`, by enumeration.
+
+    Parameters
+    ----------
+    design : one row per prompt, with a column `price` and any of `product`, `experiment` and the
+        covariates; missing values are averaged over as the world would have them. A row that
+        names an experiment (a key of `EXPERIMENTS`) is P(answer | do(price), days of the
+        experiment, what is said); a row that names none is P(answer | price, what is said).
+    ask : the question's name. "buyers" is Binomial(10, P(buys)): ten customers of ten
+        independent days that fit the prompt.
+
+    Returns
+    -------
+    Array of shape (n_rows, n_options), options in the question's order. Rows that cannot happen
+    (a cold day in an experiment on hot days) are NaN. Raises ValueError for a value that the
+    world does not have, naming row, column and the legal values.
+    """
+    _known(ask)
+    if ask == "buyers":
+        return np.asarray(binom.pmf(np.arange(11)[None, :], 10, exact(design)[:, :1]))
+    rows = design.reset_index(drop=True)
+    given = {
+        v.name: store.encode(v.name, rows[v.name].tolist())
+        for v in store.variables
+        if v.name in rows and v.name != ask
+    }
+    experiments = rows.get("experiment", pd.Series([None] * len(rows), dtype=object))
+    announced = _announced_weather(experiments)
+    p = np.full((len(rows), len(store[ask].values)), np.nan)
+    if ask != "temperature":
+        possible = _state_weather(given, announced)
+    for mask, do in ((experiments.isna(), ()), (experiments.notna(), ("price",))):
+        if mask.any():
+            p[mask] = store.conditional(ask, {k: v[mask] for k, v in given.items()}, do)
+    if ask == "temperature":  # asked for the weather that was announced
+        told = announced < p.shape[1]
+        p[told] = np.eye(p.shape[1])[announced[told]]
+    else:
+        p[~possible] = np.nan
+    return p
+
+
+def _announced_weather(experiments: pd.Series) -> IntArray:
+    """Code of the temperature that each row's experiment was run in, or the code for "not said"."""
+    unknown = [e for e in experiments.dropna().unique() if e not in EXPERIMENTS]
+    if unknown:
+        legal = ", ".join(EXPERIMENTS)
+        raise ValueError(f"experiment={unknown[0]!r} is not one of: {legal}")
+    days = {name: plan["days"] for name, plan in EXPERIMENTS.items()}
+    return store.encode("temperature", [days.get(e) for e in experiments])
+
+
+def _state_weather(given: dict[str, IntArray], announced: IntArray) -> npt.NDArray[np.bool_]:
+    """Write the announced weather into `given`; False where the row says another."""
+    unsaid = len(store["temperature"].values)
+    said = given.get("temperature", np.full(len(announced), unsaid))
+    given["temperature"] = np.where(announced == unsaid, said, announced)
+    return (announced == unsaid) | (said == unsaid) | (said == announced)
+
+
+def design(
+    products: Sequence[str] = PRODUCTS,
+    prices: Sequence[float] = PRICES,
+    *,
+    wordings: int = 1,
+    **said: Any,
+) -> pd.DataFrame:
+    """Products × prices × wordings, with `said` the same in every row, and their text.
+
+    >>> design(["ice cream"], [3.0]).context.item()
+    'A store sells ice cream. The price is $3.00.'
+    """
+    rows = list(cartesian(products, prices, range(wordings)))
+    frame = pd.DataFrame(rows, columns=["product", "price", "wording"])
+    return with_context(frame.assign(usual_price=USUAL_PRICE, **said))
+
+
+def groceries(
+    multiples: Sequence[float] = MULTIPLES,
+    *,
+    first: int = 40,
+    wordings: int = 1,
+    **said: Any,
+) -> pd.DataFrame:
+    """The 40 groceries and the price grid of Gui & Toubia (arXiv 2312.15524, Table A.1).
+
+    Prices are `multiples` of each product's regular price in dollars (0 to 2 in steps of 0.2 in
+    the source); `first` keeps the first products of the list. Columns as in `design`.
+    """
+    shelf = pd.read_csv(root("data") / "groceries.csv").head(first)
+    rows = list(cartesian(shelf.itertuples(index=False), multiples, range(wordings)))
+    frame = pd.DataFrame(
+        {
+            "product": [item.product for item, _, _ in rows],
+            "price": [round(item.regular_price_usd * m, 2) for item, m, _ in rows],
+            "wording": [w for _, _, w in rows],
+            "usual_price": [item.regular_price_usd for item, _, _ in rows],
+        }
+    )
+    return with_context(frame.assign(**said))
+
+
+def with_context(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a column `context`: what the prompt says, in English."""
+    if "experiment" not in frame:
+        return frame.assign(context=describe(frame, SENTENCES))
+    told: list[str | None] = []
+    usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
+    for row, (kind, product, price) in enumerate(
+        zip(frame["experiment"], frame["product"], usual, strict=True)
+    ):
+        if kind is None or kind != kind:
+            told.append(None)
+        elif kind in EXPERIMENTS:
+            told.append(_where(kind, product, price))
+        else:
+            legal = ", ".join(EXPERIMENTS)
+            raise ValueError(f"row {row}: experiment={kind!r} is not one of: {legal}")
+    spoken = frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
+    return frame.assign(context=describe(spoken, SENTENCES))
+
+
+@cache
+def _where(experiment: str, product: str, usual_price: float) -> str:
+    """The end of the sentence that announces an experiment."""
+    plan = EXPERIMENTS[experiment]
+    if plan["days"] is not None:
+        return f" on {plan['days']} days"
+    grid = PRICES if product in PRODUCTS else [m * usual_price for m in MULTIPLES]
+    prices = [f"${p:.2f}" for p in grid[plan["prices"]]]
+    if plan["told"] == "list":
+        return f" from these: {', '.join(prices)}"
+    return f" from {prices[0]} to {prices[-1]}" if plan["told"] == "range" else ""
+
+
+def covariate_profiles(
+    names: Sequence[str] = tuple(COVARIATES),
+    product: str = PRODUCTS[0],
+    usual_price: float = USUAL_PRICE,
+) -> pd.DataFrame:
+    """All combinations of the named covariates with their probability (column `weight`).
+
+    The weights are the covariates' own joint distribution, whatever the price, so averaging
+    P(buy | price, covariates) with them is the back-door adjustment (Pearl 2009, section 3.3).
+    For a product that this world does not sell, the first product's distribution stands in.
+    """
+    unknown = [n for n in names if n not in COVARIATES]
+    if unknown:
+        raise ValueError(f"no covariate {unknown[0]!r}; there are: {', '.join(COVARIATES)}")
+    joint = store.joint().sum(axis=(store.axis["price"], store.axis["buys"]))
+    joint = joint[PRODUCTS.index(product) if product in PRODUCTS else 0]
+    drop = tuple(store.axis[c] - 1 for c in COVARIATES if c not in names)
+    ordered = [c for c in COVARIATES if c in names]
+    rows = list(cartesian(*(COVARIATES[c] for c in ordered)))
+    weight = (joint / joint.sum()).sum(axis=drop).ravel()
+    profiles = pd.DataFrame(rows, columns=ordered).assign(weight=weight)
+    dollars = [c for c in ordered if c in _DOLLARS]
+    profiles[dollars] = (profiles[dollars] * usual_price / USUAL_PRICE).round(2)
+    return profiles
