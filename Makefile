@@ -1,6 +1,6 @@
 # make reports   run the studies; the last line is the page to open
 # make test      lint, types, unit tests, and the notebooks' saved outputs
-# make PYTHON=python3.12 …   with another interpreter (3.11 to 3.13)
+# make PYTHON=python3.12 ...   with another interpreter (3.11 to 3.13)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,12 +14,12 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
 	sys.exit(None if (3, 11) <= v <= (3, 13) else "simkit needs Python 3.11 to 3.13, and \
-	$(PYTHON) is %d.%d; name another one: make PYTHON=python3.12 …" % v)'
+	$(PYTHON) is %d.%d; name another one: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt -e ".[test]"

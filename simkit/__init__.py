@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from simkit.questions import Question
     from simkit.result import Result
     from simkit.scoring import BoundaryError, MockModel, believe, load, score
+    from simkit.scoring.local import bundled
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Result",
     "__version__",
     "believe",
+    "bundled",
     "describe",
     "load",
     "score",
@@ -38,6 +40,7 @@ _HOME = {
     "Question": "simkit.questions",
     "Result": "simkit.result",
     "believe": "simkit.scoring",
+    "bundled": "simkit.scoring.local",
     "describe": "simkit.personas",
     "load": "simkit.scoring",
     "score": "simkit.scoring",

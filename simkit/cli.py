@@ -38,15 +38,13 @@ class _Pairs(TyperCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        joined, rest = [], iter(args)
-        for word in rest:
-            joined.append(word)
-            if word in ("-p", "--parameter"):
-                name = next(rest, None)
-                value = None if name is None or "=" in name else next(rest, None)
-                joined += [
-                    w for w in [name if value is None else f"{name}={value}"] if w is not None
-                ]
+        joined, rest = [], list(args)
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] in ("-p", "--parameter") and rest:
+                name = rest.pop(0)
+                two = "=" not in name and rest and not rest[0].startswith("--")
+                joined.append(f"{name}={rest.pop(0)}" if two else name)
         return list(super().parse_args(ctx, joined))
 
 

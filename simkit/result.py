@@ -12,10 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.types import FloatArray
-
 __all__ = ["Result", "clustered_mean", "jackknife", "t_frame"]
 
+Numbers = npt.NDArray[np.float64]
 REQUIRED = ("estimate", "std_error", "low", "high")
 
 
@@ -119,7 +118,7 @@ def t_frame(
     )
 
 
-def jackknife(replicates: FloatArray, centre: FloatArray) -> FloatArray:
+def jackknife(replicates: Numbers, centre: Numbers) -> Numbers:
     """Delete-one-cluster covariance (k, k) of k statistics, CV3.
 
     replicates : (G, k), row g without cluster g. centre : (k,), from all clusters.
@@ -131,7 +130,7 @@ def jackknife(replicates: FloatArray, centre: FloatArray) -> FloatArray:
 
 
 def clustered_mean(
-    values: FloatArray, weights: FloatArray, cluster: npt.NDArray[np.intp]
+    values: Numbers, weights: Numbers, cluster: npt.NDArray[np.intp]
 ) -> tuple[float, float, int]:
     """Weighted mean sum(w y) / sum(w), its jackknife standard error, and the clusters' number.
 

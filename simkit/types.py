@@ -77,9 +77,11 @@ def column(
         row = int(np.flatnonzero(bad)[0])
         legal = "finite numbers" + (f" from {low:g} to {high:g}" if low > -np.inf else "")
         legal += " (None or NaN where missing)" if missing else ""
-        raise ValueError(
-            f"{name}: row {series.index[row]!r} holds {series.iloc[row]!r}; legal are {legal}"
+        label, value = (
+            x.item() if isinstance(x, np.generic) else x
+            for x in (series.index[row], series.iloc[row])
         )
+        raise ValueError(f"{name}: row {label!r} holds {value!r}; legal are {legal}")
     return out
 
 

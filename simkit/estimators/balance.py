@@ -23,7 +23,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.result import Result, clustered_mean, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, column, labels
+from simkit.types import FloatArray, IntArray, Rows, column, labels, usable_rows
 
 __all__ = ["balance_audit", "elicited_curve", "expected_value"]
 
@@ -98,25 +98,24 @@ def elicited_curve(
     covariate's units). Fewer than 2 clusters in a cell: NaN.
     """
     split = [*_names(by), treatment]
-    _require(frame, [*split, *_names(cluster), *([weights] if weights else [])])
-    group = _codes(frame, cluster, "cluster", np.arange(len(frame)))
-    w = np.ones(len(frame)) if weights is None else column(frame[weights], weights, low=0)
-    places = pd.Series(np.arange(len(frame)))[w > 0]
+    _require(frame, split)
+    used = _rows(frame, weights, cluster)
     keys = [frame[c].reset_index(drop=True) for c in split]
+    places = pd.Series(used.kept, index=used.kept)
     rows: list[dict[str, object]] = []
     index: list[str] = []
     for name, (mean, _) in _pairs(frame, covariates).items():
         m = column(frame[mean], mean)
         for key, part in places.groupby(keys, sort=True, dropna=False):
             i = part.to_numpy()
-            est, error, n_g = clustered_mean(m[i], w[i], group[i])
+            est, error, n_g = clustered_mean(m[i], used.weight[i], used.cluster[i])
             at = dict(zip(split, key, strict=True))
             stats = t_frame([name], est, error, n_g - 1, alpha).iloc[0, :4]
             rows.append({"covariate": name, **at, **stats, "clusters": n_g})
             shown = [f"{c}={v:g}" if isinstance(v, float) else f"{c}={v}" for c, v in at.items()]
             index.append(", ".join([name, *shown]))
     table = pd.DataFrame(rows, index=pd.Index(index))
-    return Result("Elicited covariates", table, len(frame), alpha, SOURCE)
+    return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, used.notes)
 
 
 def balance_audit(
@@ -162,40 +161,30 @@ def balance_audit(
     (naming the row), a stratum with one treatment level, fewer than 3 clusters.
     """
     pairs = _pairs(frame, covariates)
-    _require(frame, [treatment, *_names(strata), *_names(cluster), *([weights] if weights else [])])
+    _require(frame, [treatment, *_names(strata)])
     t = column(frame[treatment], treatment)
     mean = np.column_stack([column(frame[m], m) for m, _ in pairs.values()])
     sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs.values()])
-    w = np.ones(len(t)) if weights is None else column(frame[weights], weights, low=0)
-    stratum = _codes(frame, strata, "strata", np.zeros(len(t), dtype=np.int64))
-    code = _codes(frame, cluster, "cluster", np.arange(len(t)))
-    w = w / w.max(initial=1e-300)
-    t, mean, sd, w, stratum, code = (x[w > 0] for x in (t, mean, sd, w, stratum, code))
-    code, stratum = (np.unique(c, return_inverse=True)[1] for c in (code, stratum))
+    stratum = labels(frame[_names(strata)], "strata", len(t))[0] if strata else np.zeros(len(t))
+    rows = _rows(frame, weights, cluster)
+    k, weight, code = rows.kept, rows.weight[rows.kept], rows.cluster[rows.kept]
+    stratum = np.unique(stratum[k], return_inverse=True)[1]
     n_g = len(np.unique(code))
     if n_g < 3:
         raise ValueError(
             f"cluster: {n_g} clusters; legal are 3 or more (wordings, field orders, products)"
         )
-    every, without = _jackknifed(t, mean, sd, w, stratum, code)
-    errors = np.sqrt([np.diag(jackknife(without[:, q], every[q])) for q in range(3)])
-    still = np.isnan(every[1])
-    names, k = list(pairs), int((~still).sum())
-    tables = []
-    for q, (what, est, err) in enumerate(
-        zip(("slope", "std_slope", "smd"), every, errors, strict=True)
-    ):
-        part = t_frame([f"{what}[{c}]" for c in names], est, err, n_g - 1, alpha)
-        if q == 1:
-            wide = t_frame(part.index, est, err, n_g - 1, alpha / max(k, 1))
-            part["low_all"], part["high_all"] = wide["low"].clip(-1, 1), wide["high"].clip(-1, 1)
-            part["p_all"] = (part["p"] * k).clip(upper=1)
-            part["low"], part["high"] = part["low"].clip(-1, 1), part["high"].clip(-1, 1)
-        tables.append(part.assign(covariate=names, quantity=what))
-    wald, note = _wald(every[1, ~still], without[:, 1, ~still], n_g)
-    table = pd.concat([*tables, wald, _index(tables[1][~still])])
-    notes = tuple(f"{c} never varies: left out" for c in np.array(names)[still])
-    return Result(f"Balance audit, {n_g} clusters", table, len(t), alpha, SOURCE, (*notes, note))
+    every, without = _jackknifed(t[k], mean[k], sd[k], weight / weight.max(), stratum, code)
+    parts, names, live = [], list(pairs), ~np.isnan(every[1])
+    for q, what in enumerate(("slope", "std_slope", "smd")):
+        error = np.sqrt(np.diag(jackknife(without[:, q], every[q])))
+        part = t_frame([f"{what}[{c}]" for c in names], every[q], error, n_g - 1, alpha)
+        parts.append(part.assign(covariate=names, quantity=what))
+    parts[1] = _simultaneous(parts[1], int(live.sum()), alpha)
+    wald, note = _wald(every[1, live], without[:, 1, live], n_g)
+    table = pd.concat([*parts, wald, _index(parts[1][live])])
+    notes = [*rows.notes, *(f"{c} never varies: left out" for c in np.array(names)[~live]), note]
+    return Result(f"Balance audit, {n_g} clusters", table, len(k), alpha, SOURCE, tuple(notes))
 
 
 def _jackknifed(
@@ -309,6 +298,16 @@ def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[pd.DataFrame, s
     return pd.DataFrame([row], index=["joint_wald"]), note
 
 
+def _simultaneous(slopes: pd.DataFrame, k: int, alpha: float) -> pd.DataFrame:
+    """The slopes with Bonferroni's intervals and p of k tests; a correlation ends at -1 and 1."""
+    wide = t_frame(
+        slopes.index, slopes["estimate"], slopes["std_error"], slopes["df"], alpha / max(k, 1)
+    )
+    ends = {f"{end}_all": wide[end].clip(-1, 1) for end in ("low", "high")}
+    ends |= {end: slopes[end].clip(-1, 1) for end in ("low", "high")}
+    return slopes.assign(**ends, p_all=(slopes["p"] * k).clip(upper=1))
+
+
 def _index(slopes: pd.DataFrame) -> pd.DataFrame:
     """The interval of max |slope| that the simultaneous intervals of the slopes allow."""
     low, high = slopes["low_all"], slopes["high_all"]
@@ -348,7 +347,7 @@ def _pairs(frame: pd.DataFrame, covariates: Names) -> dict[str, tuple[str, str]]
     return pairs
 
 
-def _codes(
-    frame: pd.DataFrame, columns: str | Sequence[str] | None, what: str, none: IntArray
-) -> IntArray:
-    return labels(frame[_names(columns)], what, len(frame))[0] if _names(columns) else none
+def _rows(frame: pd.DataFrame, weights: str | None, cluster: str | Sequence[str] | None) -> Rows:
+    _require(frame, [*_names(cluster), *_names(weights)])
+    groups = frame[_names(cluster)] if cluster else None
+    return usable_rows(np.zeros(len(frame)), frame[weights] if weights else None, groups)

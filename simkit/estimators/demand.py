@@ -82,33 +82,29 @@ def demand_curve(
 
     groups : (n,) labels, or a DataFrame of several columns (strategy, product); the table has
         them under their own names. The index reads "blind, price=2.5".
-    Undefined: no rows in a cell of the groups x prices grid, or (interval) fewer than 2 clusters:
+    Undefined: a cell whose rows are all skipped, or (interval) that has fewer than 2 clusters:
     NaN, counted in the notes. Shared arguments: see the module.
     """
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
-    group, keys = labels(np.repeat("all", len(x)) if groups is None else groups, "group", len(x))
-    levels, at = np.unique(x, return_inverse=True)
-    cells = len(levels) * len(keys)
+    group, keys = _optional(groups, "group", len(x))
+    cells, code = np.unique(np.column_stack([group, x]), axis=0, return_inverse=True)
     rows, stream = usable_rows(y, weights, cluster), generator(rng)
-    parts = [
-        _cell(y[i], rows.weight[i], rows.cluster[i], alpha, n_boot, stream)
-        for i in _split((group * len(levels) + at)[rows.kept], rows.kept, cells)
-    ]
-    frame = keys.loc[np.repeat(np.arange(len(keys)), len(levels))].reset_index(drop=True)
-    prices = np.tile(levels, len(keys))
-    names = [f"price={p:g}" for p in prices]
-    if groups is not None:
-        heads = frame.astype(str).agg(", ".join, axis=1)
-        names = [f"{head}, {name}" for head, name in zip(heads, names, strict=True)]
-    frame = frame.assign(price=prices) if groups is not None else pd.DataFrame({"price": prices})
+    members = _split(code[rows.kept], rows.kept, len(cells))
+    parts = [_cell(y[i], rows.weight[i], rows.cluster[i], alpha, n_boot, stream) for i in members]
     table = pd.DataFrame(parts, columns=["estimate", "std_error", "low", "high", "n", "clusters"])
     table = table.astype({"n": int, "clusters": int})
-    notes = rows.notes + counted(int((table["n"] == 0).sum()), cells, "cells are empty (NaN)")
-    few = int(((table["n"] > 0) & (table["clusters"] < 2)).sum())
-    notes += counted(few, cells, "cells have one cluster (no interval)")
+    table.insert(0, "price", cells[:, 1])
+    names = table["price"].map("price={:g}".format)
+    if groups is not None:
+        heads = keys.loc[cells[:, 0].astype(int)].reset_index(drop=True)
+        names = heads.astype(str).agg(", ".join, axis=1) + ", " + names
+        table = pd.concat([heads, table], axis=1)
+    empty, single = (int((table["clusters"] == k).sum()) for k in (0, 1))
+    notes = rows.notes + counted(empty, len(table), "cells are empty (NaN)")
+    notes += counted(single, len(table), "cells have one cluster (no interval)")
     how = f"{n_boot} bootstrap resamples of clusters" if n_boot else "t over clusters (jackknife)"
-    frame = pd.concat([frame, table], axis=1).set_index(pd.Index(names))
+    frame = table.set_index(pd.Index(names.to_list()))
     return Result(f"Demand curve, {how}", frame, len(rows.kept), alpha, GUI_TOUBIA, notes)
 
 
@@ -144,8 +140,8 @@ def curve_error(
     exact[cell] = true[k]
     for i in np.flatnonzero(np.abs(exact[cell] - true[k]) > 1e-9)[:1]:
         raise ValueError(
-            f"truth: row {k[i]} holds {true[k[i]]}, another row of {cells.iloc[cell[i]].to_dict()}"
-            f" holds {exact[cell[i]]}; legal is one value per cell"
+            f"truth: row {k[i]} holds {true[k[i]]}, another row of price {x[k[i]]:g} holds "
+            f"{exact[cell[i]]}; legal is one value per cell (price, of a product)"
         )
     n_g = g[k].max() + 1
     sums = np.zeros((2, n_g, len(cells)))  # per cluster and cell: sum of w, sum of w (y - truth)

@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from simkit.glassbox.calibration import LIMITS, calibrate
+from simkit.glassbox.training import ANSWERS
 from simkit.scoring import load
 
 __all__ = ["write_card"]
@@ -25,7 +26,8 @@ def write_card(folder: Path | str) -> pd.DataFrame:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     card = pages.get_template("card.md.j2").render(
-        name=folder.name, training=training, table=table, limits=LIMITS
+        name=folder.name, training=training, table=table, limits=LIMITS,
+        answers=ANSWERS,
     )
     (folder / "README.md").write_text(card + "\n")
     return table

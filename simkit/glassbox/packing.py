@@ -39,7 +39,7 @@ class Tree:
     weight: list[float]  # … with this weight in the loss
 
 
-def plant(prompt: list[int], answers: dict[tuple[int, ...], int], eos: int) -> Tree:
+def plant(prompt: list[int], answers: dict[tuple[int, ...], int], eos: int | None) -> Tree:
     """The tree of a prompt and its answers (token ids -> how often drawn).
 
     For prompt [1, 7] and answers {(8, 9): 3, (5,): 1}: tokens 1 7 8 9 5, depth 0 1 2 3 2,
@@ -52,14 +52,14 @@ def plant(prompt: list[int], answers: dict[tuple[int, ...], int], eos: int) -> T
     total = sum(answers.values())
     for number, (answer, count) in enumerate(answers.items(), start=1):
         before = n - 1
-        for step, token in enumerate((*answer, eos)):
+        for step, token in enumerate(answer):
             _predict(tree, before, token, count / total)
-            if token == eos and step == len(answer):
-                break  # nothing comes after the end, so it need not be read
             before = len(tree.tokens)
             tree.tokens.append(token)
             tree.depth.append(n + step)
             tree.branch.append(number)
+        if eos is not None:  # predicted, but nothing comes after it, so it is not read
+            _predict(tree, before, eos, count / total)
     return tree
 
 
@@ -80,7 +80,8 @@ def trees(tokenizer: Any, documents: list[Document]) -> list[Tree]:
         counts: dict[tuple[int, ...], int] = {}
         for answer in document.answers:
             counts[pieces[answer]] = counts.get(pieces[answer], 0) + 1
-        out.append(plant(prompt, counts, tokenizer.eos_token_id))
+        end = tokenizer.eos_token_id if document.ends else None
+        out.append(plant(prompt, counts, end))
     return out
 
 

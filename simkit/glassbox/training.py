@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from simkit.glassbox.packing import collate, pack, trees
 from simkit.glassbox.tokenizer import build_tokenizer
 from simkit.types import generator
-from simkit.worlds.corpus import corpus
+from simkit.worlds.corpus import WORLDS, corpus
 
 __all__ = ["SIZES", "Size", "train"]
 
@@ -95,6 +95,7 @@ def train(
     *,
     seed: int = 1,
     steps: int | None = None,
+    init: Path | str | None = None,
     threads: int | None = None,
     device: str = "auto",
     progress: bool = True,
@@ -108,6 +109,8 @@ def train(
         unfinished run to `<out>/training.pt`, from which the same call resumes.
     seed : of the text, the initial weights and the order.
     steps : optimiser steps; the size's own by default.
+    init : folder of an earlier glass box of this size to start from instead of fresh weights (its
+        tokenizer is kept, the peak learning rate is halved, and its record goes into the new one's `training.json`).
     threads : CPU threads; all by default.
     device : "auto" takes a GPU if there is one (with bf16 autocast there and on CPUs that have
         bf16 arithmetic; float32 otherwise).
@@ -123,13 +126,19 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    tokenizer = build_tokenizer(seed)
-    model = new_model(shape, tokenizer, seed).to(where)
+    if init is None:
+        tokenizer = build_tokenizer(seed)
+        model = new_model(shape, tokenizer, seed).to(where)
+    else:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(init)
+        model = LlamaForCausalLM.from_pretrained(init, dtype=torch.float32).to(where)
+        shape = replace(shape, learning_rate=shape.learning_rate / 2)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
     run = Run(
-        tokenizer, model, compiled(model.model), optimiser, size, shape, out, seed, where
+        tokenizer, model, compiled(model.model), optimiser, size, shape, out, seed, where,
+        history=_history(init),
     )  # fmt: skip
     run.resume()
     run.go(progress)
@@ -149,6 +158,7 @@ class Run:
     out: Path
     seed: int
     device: str
+    history: list[dict[str, Any]]
     step: int = 0
     documents: int = 0
     chunk: int = 0
@@ -213,15 +223,26 @@ class Run:
     def save(self, folder: Path, dtype: torch.dtype) -> None:
         """Weights, tokenizer and what the card needs to say of the run."""
         folder.mkdir(parents=True, exist_ok=True)
+        # The card that travels in config.json tells a study which truth it may draw.
+        read = self.documents + sum(run["documents"] for run in self.history)
+        self.model.config.simkit = {"worlds": list(WORLDS), "documents": read}
         state = {k: v.detach().to(dtype).cpu() for k, v in self.model.state_dict().items()}
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
         report = {
             "name": self.name, **asdict(self.size), "seed": self.seed, "step": self.step,
             "documents": self.documents, "loss": round(self.loss, 4),
-            "parameters": self.model.num_parameters(),
+            "parameters": self.model.num_parameters(), "before": self.history,
         }  # fmt: skip
         (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _history(init: Path | str | None) -> list[dict[str, Any]]:
+    """Records of the trainings that the initial weights went through, oldest first."""
+    if init is None:
+        return []
+    record = json.loads((Path(init) / "training.json").read_text())
+    return [*record.pop("before", []), record]
 
 
 def compiled(body: Any) -> Any:

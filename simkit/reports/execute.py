@@ -49,10 +49,9 @@ def run(
     if executed == found.path.resolve():
         raise ValueError(f"out={os.fspath(out)!r} is the notebook's own folder; choose another")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{found.name}.json").unlink(
-        missing_ok=True
-    )  # an old record must not outlive a failure
     page, failure = folder / f"{found.path.stem}.html", ""
+    for stale in (folder / f"{found.name}.json", executed, page):  # not to outlive a failure
+        stale.unlink(missing_ok=True)
     try:
         _execute(found, executed, values, progress)
     except BaseException as error:  # an interrupted run is a failed one too

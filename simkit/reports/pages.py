@@ -89,5 +89,5 @@ def _first_figure(page: str) -> dict[str, str] | None:
     tag = re.search(r"<figure\b[^>]*>\s*(<img\b[^>]*>)", page)
     if tag is None:
         return None
-    found = {name: re.search(rf'\b{name}="([^"]*)"', tag[1]) for name in ("src", "alt")}
-    return {name: html.unescape(match[1]) if match else "" for name, match in found.items()}
+    pairs = re.findall(r"""\b(src|alt)=(["'])(.*?)\2""", tag[1])
+    return {"src": "", "alt": "", **{name: html.unescape(value) for name, _, value in pairs}}

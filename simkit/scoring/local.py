@@ -48,6 +48,11 @@ class LocalModel:
         return device
 
     @property
+    def card(self) -> dict[str, Any]:
+        """What a glass box says of itself: `worlds` and `documents`; empty for other models."""
+        return dict(getattr(self.network.config, "simkit", None) or {})
+
+    @property
     def context_length(self) -> int | None:
         """Longest sequence in tokens, None if the configuration does not say."""
         config = self.network.config

@@ -20,19 +20,24 @@ from simkit.worlds import brands, market
 from simkit.worlds.scm import draw
 from simkit.worlds.store import store
 
-__all__ = ["MIXTURE", "Document", "corpus", "prompts"]
+__all__ = ["MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
 
+WORLDS = ("market",)  # whose text the mixture holds
 CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came before
 WORDINGS = 400  # phrasings × orders that training text uses; held-out prompts use others
 
 
 @dataclass(frozen=True)
 class Document:
-    """A prompt and the answers drawn for it (each with its leading separator)."""
+    """A prompt and the answers drawn for it (each with its leading separator).
+
+    `ends` is False where an answer is not the end of the text: a thought, which a choice follows.
+    """
 
     kind: str
     prompt: str
     answers: tuple[str, ...]
+    ends: bool = True
 
 
 # A kind builds n prompts: the design with its `context`, the question, the truth (n, K).
@@ -131,19 +136,22 @@ def _brand_kind(ask: str) -> Kind:
 
 # kind -> (share of the documents, how to build them). Another world adds its kinds here.
 MIXTURE: dict[str, tuple[float, Kind]] = {
-    "purchase, blind": (0.13, _store_kind("buys", "none")),
-    "purchase, some stated": (0.17, _store_kind("buys", "some")),
-    "purchase, all stated": (0.14, _store_kind("buys", "all")),
-    "purchase, unblinded": (0.14, _store_kind("buys", "none", "always")),
-    "purchase, unblinded and stated": (0.06, _store_kind("buys", "some", "always")),
-    "covariate, blind": (0.10, _store_kind("covariate", "none")),
-    "covariate, some stated": (0.03, _store_kind("covariate", "some", "maybe")),
-    "covariate, unblinded": (0.05, _store_kind("covariate", "none", "always")),
-    "ten customers": (0.06, _store_kind("buyers", "none", "maybe")),
-    "brand share": (0.04, _brand_kind("share")),
+    "purchase, blind": (0.10, _store_kind("buys", "none")),
+    "purchase, some stated": (0.18, _store_kind("buys", "some")),
+    "purchase, all stated": (0.16, _store_kind("buys", "all")),
+    "purchase, unblinded": (0.15, _store_kind("buys", "none", "always")),
+    "purchase, unblinded and stated": (0.07, _store_kind("buys", "some", "always")),
+    "covariate, blind": (0.06, _store_kind("covariate", "none")),
+    "covariate, some stated": (0.08, _store_kind("covariate", "some", "maybe")),
+    "covariate, unblinded": (0.06, _store_kind("covariate", "none", "always")),
+    "ten customers": (0.05, _store_kind("buyers", "none", "maybe")),
+    "brand share": (0.02, _brand_kind("share")),
     "brand thought": (0.03, _brand_kind("thought")),
-    "brand choice": (0.05, _brand_kind("choice")),
+    "brand choice": (0.04, _brand_kind("choice")),
 }
+
+
+_UNFINISHED = ("brand thought",)
 
 
 def prompts(kind: str, n: int, seed: int) -> tuple[pd.DataFrame, Question, FloatArray]:
@@ -180,6 +188,6 @@ def _documents(kind: str, built: Prompts, answers: int, rng: np.random.Generator
     drawn = draw(np.repeat(truth, answers, axis=0), rng).reshape(len(truth), answers)
     texts = np.array([question.separator + o for o in question.options], dtype=object)
     return [
-        Document(kind, prompt, tuple(texts[row]))
+        Document(kind, prompt, tuple(texts[row]), ends=kind not in _UNFINISHED)
         for prompt, row in zip(question.prompts(design), drawn, strict=True)
     ]

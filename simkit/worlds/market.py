@@ -21,7 +21,7 @@ from scipy.stats import binom
 from simkit.personas.render import describe
 from simkit.questions import Question
 from simkit.resources import root
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, generator
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "exact",
     "groceries",
     "question",
+    "stated",
     "with_context",
 ]
 
@@ -259,3 +260,27 @@ def covariate_profiles(
     dollars = [c for c in ordered if c in _DOLLARS]
     profiles[dollars] = (profiles[dollars] * usual_price / USUAL_PRICE).round(2)
     return profiles
+
+
+def stated(
+    frame: pd.DataFrame,
+    names: Sequence[str] = tuple(COVARIATES),
+    *,
+    profiles: int = 12,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Each prompt with `profiles` draws of the named covariates stated, and its text.
+
+    The draws are a systematic sample from the covariates' joint distribution (equal shares of
+    the cumulative probability, one random start), a fresh one per product and wording and the
+    same for all prices, so that the mean over the rows of a wording is the adjusted demand.
+    """
+    parts = []
+    for (product, wording), rows in frame.groupby(["product", "wording"], sort=False):
+        usual = float(rows["usual_price"].iloc[0])
+        table = covariate_profiles(names, product, usual)
+        start = generator(seed, "stated", product, int(wording)).random()
+        at = (np.arange(profiles) + start) / profiles
+        picked = np.searchsorted(table["weight"].cumsum() / table["weight"].sum(), at)
+        parts.append(rows.merge(table.iloc[picked].drop(columns="weight"), how="cross"))
+    return with_context(pd.concat(parts, ignore_index=True))

@@ -1,0 +1,23 @@
+"""Estimators: pure functions of arrays and frames, each returning a small frozen Result."""
+
+from simkit.estimators.balance import balance_audit, elicited_curve, expected_value
+from simkit.estimators.demand import (
+    curve_error,
+    demand_curve,
+    flatness_ratio,
+    own_price_elasticity,
+    price_coefficient,
+    step_test,
+)
+
+__all__ = [
+    "balance_audit",
+    "curve_error",
+    "demand_curve",
+    "elicited_curve",
+    "expected_value",
+    "flatness_ratio",
+    "own_price_elasticity",
+    "price_coefficient",
+    "step_test",
+]

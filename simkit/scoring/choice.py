@@ -1,0 +1,92 @@
+"""Which of the two paths a model takes: found by trying both on a few tokens."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from simkit.scoring.padded import parameters_of, score_padded
+from simkit.scoring.tokens import Ids, pack
+from simkit.scoring.tree import Limits, score_tree
+
+__all__ = ["PATHS", "Choice", "choose"]
+
+PATHS = ("auto", "tree", "padded")
+_NEEDED = {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"}
+# Settings by which a network stops looking at all that came before.
+_WINDOWS = ("sliding_window", "window_size", "attention_chunk_size", "attention_types")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The path a model takes, and why.
+
+    difference : root mean square of (tree - padded) over the self-check's log-probabilities; NaN
+    if the tree path was not tried.
+    """
+
+    path: Literal["tree", "padded"]
+    difference: float
+    reason: str
+
+
+def choose(network: Any, asked: str, name: str = "model") -> Choice:
+    """Decide for a network; logged, as a warning where "auto" had to fall back.
+
+    Raises RuntimeError if the tree path was asked for and the network cannot take it.
+    """
+    if asked == "padded":
+        return Choice("padded", np.nan, "asked for")
+    choice = _try(network)
+    if asked == "tree" and choice.path != "tree":
+        raise RuntimeError(f"{name} cannot be scored on the tree path: {choice.reason}")
+    level = logging.INFO if choice.path == "tree" else logging.WARNING
+    _log.log(level, "%s is scored on the %s path: %s", name, choice.path, choice.reason)
+    return choice
+
+
+def _try(network: Any) -> Choice:
+    missing = _NEEDED - parameters_of(network)
+    if missing:
+        return Choice("padded", np.nan, f"its forward takes no {', '.join(sorted(missing))}")
+    if _forgets(network.config.get_text_config()):
+        return Choice("padded", np.nan, "it does not attend to all that came before")
+    contexts, answers = _sample(network.get_input_embeddings().weight.shape[0])
+    expected = score_padded(network, contexts, answers)
+    try:
+        found = score_tree(network, contexts, answers, Limits(budget=24, width=8))
+    except Exception as error:  # whatever it is, the other path stands
+        return Choice("padded", np.nan, f"the tree path fails with {type(error).__name__}: {error}")
+    difference = float(np.sqrt(np.mean((found - expected) ** 2)))
+    # Rounding differs between the paths, in half precision by a step or more of the logits.
+    allowed = max(1e-3, 32 * torch.finfo(network.dtype).eps)
+    said = f"self-check difference {difference:.1e}, allowed {allowed:.1e}"
+    return Choice("tree" if difference <= allowed else "padded", difference, said)
+
+
+def _forgets(config: Any) -> bool:
+    """True for sliding windows, chunks and recurrent layers, which a few tokens do not show."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        return any(kind != "full_attention" for kind in kinds)
+    if not getattr(config, "use_sliding_window", True):
+        return False
+    return any(getattr(config, setting, None) for setting in _WINDOWS)
+
+
+def _sample(vocabulary: int) -> tuple[list[Ids], list[tuple[Ids, ...]]]:
+    """Contexts that share, extend one another or stand alone; options of 1 to 3 tokens."""
+
+    def ids(start: int, count: int) -> Ids:
+        return pack(((np.arange(start, start + count) * 48_271 + 11) % vocabulary).tolist())
+
+    trunk = ids(0, 6)
+    contexts = [trunk + ids(10, 3), trunk + ids(20, 5), trunk + ids(10, 5), ids(30, 4)]
+    options = ids(40, 1), ids(50, 2), ids(40, 3)
+    return contexts, [options] * len(contexts)

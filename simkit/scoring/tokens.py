@@ -1,0 +1,262 @@
+"""Token ids of prompts and of the options after them, as the whole text is tokenized.
+
+A sequence of ids is kept as `bytes`, four per id with the high byte first. Such sequences hash,
+concatenate and compare at C speed, and byte order is the order that a prefix tree needs: id by
+id, a sequence before those that it begins.
+
+With a tiny model the tokenizer would take most of the time. Where `cuts_before_blanks` proves
+that the tokenizer never joins a blank to the non-blank before it, a text is looked up piece by
+piece, each distinct piece being tokenized once, and an option that begins with a blank has the
+same ids after every prompt that does not end in one:
+
+    "The price is $3.00." + " yes"   ->   The| price| is| $3.00.| yes
+
+Any other tokenizer, prompt or option is tokenized in full, prompt and option together.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simkit.scoring.types import BoundaryError
+
+__all__ = ["Ids", "Reader", "cuts_before_blanks", "pack", "unpack"]
+
+Ids = bytes
+WIDTH = 4  # bytes per id
+PIECES_KEPT = 200_000  # remembered pieces; designs have few, free text may have millions
+
+_log = logging.getLogger(__name__)
+
+# Splitting patterns in which no match holds a blank after a non-blank, and no match looks past
+# the non-blank that ends it: texts fall apart before every blank that follows a non-blank.
+_PATTERNS = {
+    # Llama 3, GPT-4's cl100k
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    # Qwen 2, 2.5 and 3
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    # the glass box
+    r" ?\$?\d+(?:\.\d+)?| ?\p{L}+|\n| ?[^\s\p{L}\d]|\s+",
+}
+_RAGGED = re.compile(r"\s ")  # blanks that do not follow a non-blank
+_CUT = re.compile(r"(?<=\S)(?= )")
+
+
+def pack(ids: Sequence[int]) -> Ids:
+    """Ids as bytes."""
+    return np.asarray(ids, dtype=">u4").tobytes()
+
+
+def unpack(ids: Ids) -> npt.NDArray[np.int64]:
+    """Bytes as an array of ids."""
+    return np.frombuffer(ids, dtype=">u4").astype(np.int64)
+
+
+class Reader:
+    """Turns texts into ids for one tokenizer, remembering what it has seen."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._front: Ids = b""  # special tokens before every text
+        self.by_pieces = cuts_before_blanks(tokenizer) and self._find_front()
+        self._first: dict[str, Ids] = {}  # piece that opens a text -> ids
+        self._later: dict[str, Ids] = {}  # piece -> ids of " " + piece
+        self._confirmed = False
+
+    def read(
+        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]], rows: Sequence[int]
+    ) -> tuple[list[Ids], list[tuple[Ids, ...]]]:
+        """Ids of each prompt, and of each option as it is written after that prompt.
+
+        `rows` are the numbers under which errors name the prompts. Equal lists of options come
+        back as one object where their ids are equal. Raises `BoundaryError`.
+        """
+        contexts = self.encode(prompts)
+        self._refuse_empty(contexts, prompts, rows)
+        answers: list[tuple[Ids, ...]] = [()] * len(prompts)
+        apart = self._stand_alone(prompts, options)
+        for i, known in enumerate(apart):
+            if known is not None:
+                answers[i] = known
+        rest = [i for i, known in enumerate(apart) if known is None]
+        whole = iter(self.encode([prompts[i] + o for i in rest for o in options[i]]))
+        for i in rest:
+            full = [next(whole) for _ in options[i]]
+            answers[i] = self._after(rows[i], prompts[i], options[i], contexts[i], full)
+        shared: dict[tuple[Ids, ...], tuple[Ids, ...]] = {}
+        return contexts, [shared.setdefault(a, a) for a in answers]
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Ids with the tokenizer's own leading special tokens, and exactly one BOS."""
+        if self.by_pieces and not self._confirmed and texts:
+            self._confirm(texts[:4])
+        if not self.by_pieces:
+            return [pack(ids) for ids in self._tokenize_whole(texts)]
+        bos = self.tokenizer.bos_token
+        pieces = [_pieces(text) for text in texts]
+        self._learn(pieces)
+        first, later, front = self._first, self._later, self._front
+        return [
+            (b"" if bos and text.startswith(bos) else front)
+            + b"".join([first[some[0]], *[later[piece] for piece in some[1:]]])
+            for text, some in zip(texts, pieces, strict=True)
+        ]
+
+    def _tokenize_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        bos = self.tokenizer.bos_token
+        ids = self._call(texts, special=True)
+        for i, text in enumerate(texts):
+            if bos and text.startswith(bos):  # it brings its BOS: do not add a second one
+                ids[i] = self._call([text], special=False)[0]
+        return ids
+
+    def _call(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+        if not texts:
+            return []
+        found: list[list[int]] = self.tokenizer(
+            list(texts),
+            add_special_tokens=special,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )["input_ids"]
+        return found
+
+    def _find_front(self) -> bool:
+        """Learn the special tokens put before a text; False if some are put after it."""
+        bare, full = (self._call(["a", "b c"], special=s) for s in (False, True))
+        fronts = [f[: len(f) - len(b)] for b, f in zip(bare, full, strict=True)]
+        self._front = pack(fronts[0])
+        return fronts[0] == fronts[1] and all(
+            front + b == f for front, b, f in zip(fronts, bare, full, strict=True)
+        )
+
+    def _learn(self, texts: list[list[str]]) -> None:
+        """Tokenize the pieces that were not met before, all in one call."""
+        if len(self._first) + len(self._later) > PIECES_KEPT:
+            self._first.clear()
+            self._later.clear()
+        opening = {some[0] for some in texts} - self._first.keys()
+        seen: set[str] = set().union(*texts)
+        later = seen - self._later.keys()  # holds openings too: harmless, and a set is quick
+        for store, new, blank in ((self._first, opening, ""), (self._later, later, " ")):
+            words = sorted(new)
+            ids = self._call([blank + word for word in words], special=False)
+            store.update(zip(words, map(pack, ids), strict=True))
+
+    def _confirm(self, texts: Sequence[str]) -> None:
+        """Belt and braces: compare with the whole tokenization once, on real text."""
+        self._confirmed = True
+        if self.encode(texts) != [pack(ids) for ids in self._tokenize_whole(texts)]:
+            self.by_pieces = False
+            _log.warning("the tokenizer does not cut before blanks; every text is read in full")
+
+    def _stand_alone(
+        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]]
+    ) -> list[tuple[Ids, ...] | None]:
+        """Ids of a prompt's options where the prompt cannot touch them, else None."""
+        if not self.by_pieces:
+            return [None] * len(prompts)
+        known: dict[tuple[str, ...], tuple[Ids, ...] | None] = {}
+        for row in dict.fromkeys(options):
+            fit = all(o.startswith(" ") for o in row)
+            # An option opens no text here: its pieces all follow a blank.
+            known[row] = tuple(self._continuations(row)) if fit else None
+        return [
+            None if prompt[-1:].isspace() else known[row]
+            for prompt, row in zip(prompts, options, strict=True)
+        ]
+
+    def _continuations(self, options: Iterable[str]) -> list[Ids]:
+        pieces = [_pieces(option) for option in options]  # the first piece is the empty one
+        self._learn(pieces)
+        return [b"".join([self._later[piece] for piece in some[1:]]) for some in pieces]
+
+    def _after(
+        self, row: int, prompt: str, options: tuple[str, ...], context: Ids, full: list[Ids]
+    ) -> tuple[Ids, ...]:
+        for option, ids in zip(options, full, strict=True):
+            if not ids.startswith(context) or len(ids) == len(context):
+                raise BoundaryError(self._merged(row, prompt, option, context, ids))
+        return tuple(ids[len(context) :] for ids in full)
+
+    def _merged(self, row: int, prompt: str, option: str, context: Ids, ids: Ids) -> str:
+        start, end = unpack(context).tolist(), unpack(ids).tolist()
+        words = self.tokenizer.convert_ids_to_tokens
+        return (
+            f"row {row}: the end of the prompt and the option are not tokenized apart, so the "
+            f"option cannot be scored as written. Prompt …{prompt[-20:]!r} alone ends in tokens "
+            f"{words(start[-3:])}; with option {option!r} the text is "
+            f"{words(end[max(0, len(start) - 3) :])}. Move blanks from the end of the prompt to "
+            f"the start of the option."
+        )
+
+    @staticmethod
+    def _refuse_empty(contexts: list[Ids], prompts: Sequence[str], rows: Sequence[int]) -> None:
+        for row, prompt, context in zip(rows, prompts, contexts, strict=True):
+            if not context:
+                raise ValueError(f"row {row}: prompt {prompt!r} has no tokens")
+
+
+def _pieces(text: str) -> list[str]:
+    """The text cut before each blank that follows a non-blank, those blanks taken away.
+
+    The first piece opens the text and is empty if the text begins with a blank.
+    """
+    if not _RAGGED.search(text):
+        return text.split(" ")
+    first, *later = _CUT.split(text)
+    if first.startswith(" "):
+        return ["", first[1:], *[piece[1:] for piece in later]]
+    return [first, *[piece[1:] for piece in later]]
+
+
+def cuts_before_blanks(tokenizer: Any) -> bool:
+    """True if tokens provably never hold a blank behind a non-blank.
+
+    That holds when nothing but NFC rewrites the text, a splitter known to cut there comes first,
+    the model works on what was split without chance, and no added token spans or eats blanks.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or backend.pre_tokenizer is None:
+        return False
+    if backend.normalizer is not None and _state(backend.normalizer) != {"type": "NFC"}:
+        return False
+    if getattr(backend.model, "dropout", None):
+        return False
+    added = backend.get_added_tokens_decoder().values()
+    if any(" " in t.content or t.lstrip or t.rstrip or t.single_word for t in added):
+        return False
+    steps = _state(backend.pre_tokenizer)
+    steps = steps["pretokenizers"] if steps["type"] == "Sequence" else [steps]
+    return any(map(_is_splitter, steps)) and all(map(_is_local, steps))
+
+
+def _state(part: Any) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(part.__getstate__())
+    return state
+
+
+def _is_splitter(step: dict[str, Any]) -> bool:
+    if step["type"] == "ByteLevel":
+        return bool(step["use_regex"])
+    return step["type"] == "Split" and step["pattern"].get("Regex") in _PATTERNS
+
+
+def _is_local(step: dict[str, Any]) -> bool:
+    """True if the step treats a piece the same whatever stands around it."""
+    if step["type"] == "ByteLevel":
+        return not step["add_prefix_space"]
+    if step["type"] == "Split":
+        kept = step["behavior"] == "Isolated" and not step["invert"]
+        return kept and step["pattern"].get("Regex") in _PATTERNS
+    return bool(step["type"] == "Digits")

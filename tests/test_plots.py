@@ -1,0 +1,164 @@
+"""What the figures draw; how they look is seen, not tested."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import to_hex
+
+from simkit import plots
+
+pytestmark = pytest.mark.filterwarnings("error")
+PRICES = np.array([3.0, 1, 2, 4])  # not in order: the plots sort
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    plt.close("all")
+
+
+def curves(*strategies, **more):
+    parts = [
+        pd.DataFrame({"strategy": s, "price": PRICES, "estimate": 0.1 * PRICES,
+                      "low": 0.1 * PRICES - 0.05, "high": 0.1 * PRICES + 0.05, **more})
+        for s in strategies
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def line(ax, label):
+    return next(x for x in ax.get_lines() if x.get_label() == label)
+
+
+def test_demand_curves():
+    _, ax = plt.subplots()
+    frame = curves("blind", "unblinded", "truth causal", "human")
+    assert plots.demand_curves(frame, ax) is ax
+    for label, name in (("Blind", "blind"), ("Truth (causal)", "truth causal"), ("Human", "human")):
+        drawn = line(ax, label)
+        assert to_hex(drawn.get_color()).upper() == plots.PALETTE[name]
+        assert drawn.get_xdata().tolist() == [1, 2, 3, 4]
+        assert drawn.get_ydata() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+        assert (drawn.get_linestyle() == ":") == name.startswith("truth")
+    assert plots.PALETTE["human"] == "#000000"
+    assert len(ax.collections) == 3  # bands; the truth has none
+    assert ax.get_xlabel() == "Price (dollars)"
+    assert ax.get_ylabel() == "Probability of purchase"
+    assert plots.demand_curves(frame, ax, unit="euros").get_xlabel() == "Price (euros)"
+
+
+def test_no_intervals_and_no_axes_are_fine():
+    ax = plots.demand_curves(curves("blind").drop(columns=["low", "high"]))
+    assert len(ax.collections) == 0
+    assert ax.get_legend() is None  # one line needs none
+
+
+def test_unknown_methods_take_spare_colours_in_order():
+    ax = plots.demand_curves(curves("blind", "gpt2", "llama"))
+    colours = [to_hex(x.get_color()).upper() for x in ax.get_lines()]
+    assert colours == [plots.PALETTE["blind"], *plots.SPARE[:2]]
+
+
+def test_palette_has_one_colour_per_method():
+    colours = [*plots.PALETTE.values(), *plots.SPARE]
+    assert len(set(colours)) == len(colours)
+
+
+def test_elicited_covariates():
+    frame = pd.concat([curves("blind", covariate="heat"), curves("blind", covariate="rival_price")])
+    _, axes = plt.subplots(1, 3)
+    out = plots.elicited_covariates(frame, axes, units={"heat": "°C"}, unit="euros")
+    assert out.tolist() == axes.tolist()
+    assert [ax.get_title() or ax.get_title("left") for ax in axes] == ["Heat", "Rival price", ""]
+    assert axes[0].get_ylabel() == "Expected value (°C)"
+    assert axes[1].get_xlabel() == "Price (euros)"
+    assert not axes[2].axison
+    with pytest.raises(ValueError, match=r"1 axes for 2 covariates: \['heat', 'rival_price'\]"):
+        plots.elicited_covariates(frame, axes[:1])
+
+
+def test_balance_plot_draws_the_standardised_slopes_only():
+    frame = pd.DataFrame({
+        "covariate": ["heat", "income", "heat"], "quantity": ["std_slope", "std_slope", "slope"],
+        "estimate": [0.4, 0.1, 9], "low": [0.3, 0.0, 8], "high": [0.5, 0.2, 10],
+    })  # fmt: skip
+    both = pd.concat([frame.assign(strategy=s) for s in ("blind", "unblinded")])
+    ax = plots.balance_plot(both)
+    assert line(ax, "Blind").get_xdata().tolist() == [0.4, 0.1]
+    blind, unblinded = (line(ax, s).get_ydata() for s in ("Blind", "Unblinded"))
+    assert (blind < unblinded).all()  # side by side
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["Heat", "Income"]
+    assert "SD" in ax.get_xlabel()
+    assert any(list(x.get_xdata()) == [0, 0] for x in ax.get_lines())  # the zero line
+
+
+def test_ablation():
+    frame = pd.DataFrame({"k": [0, 1, 1, 2], "error": [0.3, 0.2, 0.1, 0.05]})
+    ax = plots.ablation(frame)
+    assert line(ax, "Mean").get_ydata() == pytest.approx([0.3, 0.15, 0.05])
+    points = line(ax, "One subset")
+    assert points.get_ydata().tolist() == [0.3, 0.2, 0.1, 0.05]
+    assert np.abs(points.get_xdata() - frame["k"]).max() < 0.2
+    again = line(plots.ablation(frame), "One subset")
+    assert (again.get_xdata() == points.get_xdata()).all()  # nothing is sampled
+    with_products = plots.ablation(pd.concat([frame.assign(product=p) for p in ("tea", "jam")]))
+    assert len(with_products.get_lines()) == 4
+
+
+def test_scaling():
+    frame = pd.DataFrame({
+        "documents": [1000, 100, 1000, 100], "error": [0.1, 0.2, 0.15, 0.2], "strategy": "blind",
+        "target": ["truth observational"] * 2 + ["truth causal"] * 2,
+    })  # fmt: skip
+    ax = plots.scaling(frame)
+    assert ax.get_xscale() == "log"
+    assert ax.get_ylim()[0] == 0
+    own, other = ax.get_lines()
+    assert own.get_xdata().tolist() == [100, 1000]
+    assert (own.get_linestyle(), other.get_linestyle()) == ("-", "--")
+    assert own.get_label() == "Blind, against the observational truth"
+
+
+def test_calibration():
+    ax = plots.calibration(pd.DataFrame({"exact": [0.2, 0.4, 0.6], "belief": [0.21, 0.4, 0.58]}))
+    assert line(ax, "Exact").get_linestyle() == ":"
+    assert line(ax, "Belief").get_ydata().tolist() == [0.21, 0.4, 0.58]
+    assert ax.get_aspect() == 1
+
+
+@pytest.mark.parametrize(
+    ("draw", "column"),
+    [(plots.demand_curves, "strategy"), (plots.balance_plot, "covariate"), (plots.ablation, "k"),
+     (plots.scaling, "documents"), (plots.calibration, "exact")],
+)  # fmt: skip
+def test_a_missing_column_is_named(draw, column):
+    with pytest.raises(ValueError, match=rf"no column '{column}'; the frame has \['x'\]"):
+        draw(pd.DataFrame({"x": [1]}))
+
+
+def test_style_can_be_taken_back():
+    before = {name: mpl.rcParams[name] for name in plots.RC}
+    with plots.style():
+        assert mpl.rcParams["axes.spines.top"] is False
+    assert {name: mpl.rcParams[name] for name in plots.RC} == before
+    kept = plots.style()
+    assert mpl.rcParams["legend.frameon"] is False
+    kept.__exit__(None, None, None)
+
+
+def test_importing_changes_nothing():
+    code = (
+        "import matplotlib as m; b = dict(m.rcParams); import simkit.plots; "
+        "assert dict(m.rcParams) == b"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
