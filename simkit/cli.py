@@ -110,15 +110,23 @@ def train_world(
         Path | None, typer.Option(help="Folder for the model; glassbox-SIZE if not given.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of text, order and weights.")] = 1,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Processor threads to train with.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; the size's own.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="An earlier model of this size to start from.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; all of them.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
 ) -> None:
     """Train the glass-box model from the worlds' text; a stopped training is taken up again."""
     from simkit import glassbox
 
     folder = Path(f"glassbox-{size}") if out is None else out
     try:
-        typer.echo(glassbox.train(size, folder, seed=seed, minutes=minutes, threads=threads))
+        typer.echo(
+            glassbox.train(
+                size, folder, seed=seed, steps=steps, init=init, threads=threads, device=device
+            )
+        )
     except ValueError as error:
         _complain(error)
         raise typer.Exit(2) from None

@@ -103,10 +103,13 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
     if absent.any():
         row = frame.index[int(np.flatnonzero(absent)[0])]
         raise ValueError(f"{name}: row {row!r} has no label; legal is any value but None or NaN")
-    frame = frame.reset_index(drop=True)
-    codes = frame.groupby(list(frame.columns), sort=False, observed=True).ngroup()
-    keys = frame[~frame.duplicated()].reset_index(drop=True)
-    return codes.to_numpy(dtype=np.int64, copy=True), keys
+    if frame.shape[1] == 1:
+        codes, _ = pd.factorize(frame.iloc[:, 0])
+    else:
+        groups = frame.reset_index(drop=True).groupby(list(frame.columns), sort=False)
+        codes = groups.ngroup().to_numpy(copy=True)
+    first = np.unique(codes, return_index=True)[1]
+    return codes.astype(np.int64), frame.iloc[first].reset_index(drop=True)
 
 
 @dataclass(frozen=True)

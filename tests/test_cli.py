@@ -87,9 +87,9 @@ def test_train_world_hands_its_options_to_the_trainer(folder, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "simkit.glassbox", types.SimpleNamespace(train=train))
     monkeypatch.setattr("simkit.glassbox", sys.modules["simkit.glassbox"], raising=False)
-    result = call("train-world", "--seed", "3", "--minutes", "0.5")
+    result = call("train-world", "--seed", "3", "--steps", "20", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    options = {"seed": 3, "minutes": 0.5, "threads": None}
+    options = {"seed": 3, "steps": 20, "init": None, "threads": None, "device": "cpu"}
     assert asked == [("small", Path("glassbox-small"), options)]
     assert result.stdout.strip() == "glassbox-small"
     refused = call("train-world", "--size", "huge")

@@ -102,19 +102,18 @@ def elicited_curve(
     used = _rows(frame, weights, cluster)
     keys = [frame[c].reset_index(drop=True) for c in split]
     places = pd.Series(used.kept, index=used.kept)
-    rows: list[dict[str, object]] = []
-    index: list[str] = []
+    rows, index = [], []
     for name, (mean, _) in _pairs(frame, covariates).items():
         m = column(frame[mean], mean)
         for key, part in places.groupby(keys, sort=True, dropna=False):
             i = part.to_numpy()
-            est, error, n_g = clustered_mean(m[i], used.weight[i], used.cluster[i])
-            at = dict(zip(split, key, strict=True))
-            stats = t_frame([name], est, error, n_g - 1, alpha).iloc[0, :4]
-            rows.append({"covariate": name, **at, **stats, "clusters": n_g})
-            shown = [f"{c}={v:g}" if isinstance(v, float) else f"{c}={v}" for c, v in at.items()]
-            index.append(", ".join([name, *shown]))
-    table = pd.DataFrame(rows, index=pd.Index(index))
+            rows.append((name, *key, *clustered_mean(m[i], used.weight[i], used.cluster[i])))
+            texts = (f"{v:g}" if isinstance(v, float) else str(v) for v in key)
+            index.append(", ".join([name, *map("=".join, zip(split, texts, strict=True))]))
+    names = ["covariate", *split, "estimate", "std_error", "clusters"]
+    table = pd.DataFrame(rows, index=pd.Index(index), columns=names)
+    stats = t_frame(index, table["estimate"], table["std_error"], table["clusters"] - 1, alpha)
+    table = table.assign(low=stats["low"], high=stats["high"])
     return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, used.notes)
 
 
@@ -175,14 +174,20 @@ def balance_audit(
             f"cluster: {n_g} clusters; legal are 3 or more (wordings, field orders, products)"
         )
     every, without = _jackknifed(t[k], mean[k], sd[k], weight / weight.max(), stratum, code)
-    parts, names, live = [], list(pairs), ~np.isnan(every[1])
-    for q, what in enumerate(("slope", "std_slope", "smd")):
-        error = np.sqrt(np.diag(jackknife(without[:, q], every[q])))
-        part = t_frame([f"{what}[{c}]" for c in names], every[q], error, n_g - 1, alpha)
-        parts.append(part.assign(covariate=names, quantity=what))
-    parts[1] = _simultaneous(parts[1], int(live.sum()), alpha)
+    names, live = list(pairs), ~np.isnan(every[1])
+    error = np.sqrt([np.diag(jackknife(without[:, q], every[q])) for q in range(3)])
+    whats = ("slope", "std_slope", "smd")
+    index = [f"{what}[{c}]" for what in whats for c in names]
+    table = t_frame(index, every.ravel(), error.ravel(), n_g - 1, alpha)
+    table["covariate"], table["quantity"] = names * 3, np.repeat(whats, len(names))
+    ends, worst = _simultaneous(every[1], error[1], names, n_g, alpha)
+    for name, values in ends.items():  # blank in the rows of the other quantities
+        kept = table[name].to_numpy(copy=True) if name in table else np.full(len(table), np.nan)
+        kept[len(names) : 2 * len(names)] = values
+        table[name] = kept
     wald, note = _wald(every[1, live], without[:, 1, live], n_g)
-    table = pd.concat([*parts, wald, _index(parts[1][live])])
+    last = pd.DataFrame([wald, worst], index=["joint_wald", "endogeneity_index"])
+    table = pd.concat([table, last])
     notes = [*rows.notes, *(f"{c} never varies: left out" for c in np.array(names)[~live]), note]
     return Result(f"Balance audit, {n_g} clusters", table, len(k), alpha, SOURCE, tuple(notes))
 
@@ -270,7 +275,7 @@ def _sides(t: FloatArray, stratum: IntArray) -> IntArray:
     return side
 
 
-def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[pd.DataFrame, str]:
+def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[dict[str, object], str]:
     cov = jackknife(without, b)
     err = np.sqrt(np.diag(cov))
     free = err > DUST
@@ -285,46 +290,40 @@ def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[pd.DataFrame, s
     if len(b) == 0 or r >= n_g or (r == n_g - 1 and r < k):
         chi2, f, p = np.nan, np.nan, np.nan
         note = f"joint_wald undefined: {n_g} clusters for {k} covariates; read the index's p"
-    row = {
-        "estimate": chi2,
-        "std_error": np.nan,
-        "low": np.nan,
-        "high": np.nan,
-        "statistic": f,
-        "df": r,
-        "p": p,
-        "quantity": "joint_wald",
-    }
-    return pd.DataFrame([row], index=["joint_wald"]), note
+    row = {"estimate": chi2, "statistic": f, "df": r, "p": p, "quantity": "joint_wald"}
+    return row, note
 
 
-def _simultaneous(slopes: pd.DataFrame, k: int, alpha: float) -> pd.DataFrame:
-    """The slopes with Bonferroni's intervals and p of k tests; a correlation ends at -1 and 1."""
-    wide = t_frame(
-        slopes.index, slopes["estimate"], slopes["std_error"], slopes["df"], alpha / max(k, 1)
-    )
-    ends = {f"{end}_all": wide[end].clip(-1, 1) for end in ("low", "high")}
-    ends |= {end: slopes[end].clip(-1, 1) for end in ("low", "high")}
-    return slopes.assign(**ends, p_all=(slopes["p"] * k).clip(upper=1))
+def _simultaneous(
+    slope: FloatArray, error: FloatArray, names: list[str], n_g: int, alpha: float
+) -> tuple[dict[str, FloatArray], dict[str, object]]:
+    """Intervals of the std_slopes (pointwise, Bonferroni's), and the row of the index.
 
-
-def _index(slopes: pd.DataFrame) -> pd.DataFrame:
-    """The interval of max |slope| that the simultaneous intervals of the slopes allow."""
-    low, high = slopes["low_all"], slopes["high_all"]
-    nearest = np.maximum(np.maximum(low, -high), 0)
-    top = slopes["estimate"].abs()
-    row = {
-        "estimate": top.max(),
-        "std_error": np.nan,
-        "low": nearest.max(),
-        "high": np.maximum(-low, high).max(),
-        "statistic": slopes["statistic"].abs().max(),
-        "df": slopes["df"].max(),
-        "p": slopes["p_all"].min(),
-        "quantity": "endogeneity_index",
-        "covariate": slopes["covariate"].iloc[int(top.argmax())] if len(top) else None,
-    }
-    return pd.DataFrame([row], index=["endogeneity_index"])
+    The index's interval is what Bonferroni's intervals allow for max |slope|.
+    """
+    live = ~np.isnan(slope)
+    k = max(int(live.sum()), 1)
+    half = error * special.stdtrit(n_g - 1, 1 - alpha / 2)
+    wide = error * special.stdtrit(n_g - 1, 1 - alpha / (2 * k))
+    low, high = (slope - wide).clip(-1, 1), (slope + wide).clip(-1, 1)
+    t = np.divide(np.abs(slope), error, out=np.where(slope == 0, 0, np.inf), where=error > 0)
+    t[~live] = np.nan
+    p = (2 * k * special.stdtr(n_g - 1, -t)).clip(max=1)
+    ends = {"low": (slope - half).clip(-1, 1), "high": (slope + half).clip(-1, 1)}
+    ends |= {"low_all": low, "high_all": high, "p_all": p}
+    row: dict[str, object] = dict.fromkeys(("estimate", "std_error", "low", "high", "p"), np.nan)
+    row["quantity"] = "endogeneity_index"
+    if live.any():
+        row |= {
+            "estimate": np.nanmax(np.abs(slope)),
+            "low": max(np.nanmax(low), np.nanmax(-high), 0.0),
+            "high": max(np.nanmax(-low), np.nanmax(high)),
+            "statistic": np.nanmax(t),
+            "df": n_g - 1,
+            "p": np.nanmin(p),
+            "covariate": names[int(np.nanargmax(np.abs(slope)))],
+        }
+    return ends, row
 
 
 def _names(columns: str | Sequence[str] | None) -> list[str]:

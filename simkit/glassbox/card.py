@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from simkit.glassbox.calibration import LIMITS, calibrate
+from simkit.glassbox.calibration import LIMITS, UNUSED, calibrate
 from simkit.glassbox.training import ANSWERS
 from simkit.scoring import load
 
@@ -27,7 +27,7 @@ def write_card(folder: Path | str) -> pd.DataFrame:
     )  # fmt: skip
     card = pages.get_template("card.md.j2").render(
         name=folder.name, training=training, table=table, limits=LIMITS,
-        answers=ANSWERS,
+        answers=ANSWERS, unused=UNUSED,
     )
     (folder / "README.md").write_text(card + "\n")
     return table

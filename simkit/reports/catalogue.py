@@ -114,13 +114,15 @@ def parameters_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, Parameter]:
     comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
     found = {}
     for node in ast.parse(source).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            name, annotation = node.target.id, ast.unparse(node.annotation)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name, annotation = node.targets[0].id, ""
+        if isinstance(node, ast.AnnAssign):
+            target, annotation = node.target, ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            target, annotation = node.targets[0], ""
         else:
             continue
-        default = _literal(ast.unparse(node.value))
+        if not isinstance(target, ast.Name) or node.value is None:
+            continue
+        name, default = target.id, _literal(ast.unparse(node.value))
         kind = annotation or ("" if default is None else type(default).__name__)
         found[name] = Parameter(name, default, kind, comments.get(node.end_lineno or 0, ""))
     return found
@@ -145,8 +147,8 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _typed(parameter: Parameter, value: Any) -> Any:
-    value = os.fspath(value) if isinstance(value, os.PathLike) else value
+def _typed(parameter: Parameter, given: Any) -> Any:
+    value: Any = os.fspath(given) if isinstance(given, os.PathLike) else given
     if isinstance(value, str) and parameter.type != "str":
         value = _literal(value)
     wanted = _TYPES.get(parameter.type)
@@ -154,4 +156,4 @@ def _typed(parameter: Parameter, value: Any) -> Any:
         return value
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise ValueError(f"parameter {parameter.name!r} takes {parameter.type}, not {value!r}")
-    return float(value) if parameter.type == "float" else value
+    return wanted[0](value)

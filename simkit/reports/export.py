@@ -46,7 +46,7 @@ def export_html(
     if not isinstance(notebook, NotebookNode):
         folder = Path(notebook).parent
         notebook = nbformat.read(notebook, as_version=4)
-    nb = nbformat.from_dict(notebook)  # type: ignore[no-untyped-call]
+    nb = nbformat.from_dict(notebook)
     nb.cells = [c for c in nb.cells if not _made_by_papermill(c)]
     title = title_of(nb.cells) or Path(out).stem
     failed = _mark_failure(nb)

@@ -114,7 +114,7 @@ def finish(folder: Path, study: str, *, parameters: Mapping[str, Any], **run: An
     seconds and the like. Values the notebook recorded itself win.
     """
     path = folder / f"{study}.json"
-    empty = {"numbers": [], "provenance": {"parameters": {}, **_origin()}}
+    empty: dict[str, Any] = {"numbers": [], "provenance": {"parameters": {}, **_origin()}}
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
     provenance = content["provenance"]
     provenance["parameters"] = {**parameters, **provenance["parameters"]}

@@ -5,4 +5,13 @@ from simkit.scoring.local import LocalModel, load
 from simkit.scoring.mock import MockModel
 from simkit.scoring.types import BoundaryError, Model, Scores
 
-__all__ = ["BoundaryError", "LocalModel", "MockModel", "Model", "Scores", "believe", "load", "score"]
+__all__ = [
+    "BoundaryError",
+    "LocalModel",
+    "MockModel",
+    "Model",
+    "Scores",
+    "believe",
+    "load",
+    "score",
+]

@@ -55,18 +55,10 @@ def _scores(
     for row, prompt in enumerate(prompts):
         if not isinstance(prompt, str) or not prompt:
             raise ValueError(f"row {row}: prompt {prompt!r} is empty or not text")
-    # Equal prompts are scored once: designs often vary what a prompt does not say.
-    keys = [(p, o) for p, o in zip(prompts, lists, strict=True)]
-    unique = list(dict.fromkeys(keys))
-    found = model.scores([p for p, _ in unique], [o for _, o in unique])
-    where = {key: i for i, key in enumerate(unique)}
-    rows = np.array([where[key] for key in keys])
-    return Scores(found.logprob[rows], found.nested[rows])
+    return model.scores(list(prompts), lists)
 
 
-def _lists(
-    options: Sequence[str] | Sequence[Sequence[str]], rows: int
-) -> list[tuple[str, ...]]:
+def _lists(options: Sequence[str] | Sequence[Sequence[str]], rows: int) -> list[tuple[str, ...]]:
     if isinstance(options, str) or not len(options) or isinstance(options[0], str):
         check_options(cast(Sequence[str], options))
         return [tuple(cast(Sequence[str], options))] * rows

@@ -1,40 +1,53 @@
-"""Causal language models in this process, through transformers: load them and score options.
-
-This is the reference path: right answers for any architecture, padded batches, no tricks beyond
-scoring a text once. Sequences are padded on the left, so that the tokens to be predicted stand at
-the end of every row and the vocabulary head runs on those positions only.
-"""
+"""Causal language models in this process, through transformers: load them and score options."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from simkit.resources import root
-from simkit.scoring.types import BoundaryError, Scores
+from simkit.scoring.choice import PATHS, Choice, choose
+from simkit.scoring.padded import score_padded
+from simkit.scoring.tokens import WIDTH, Ids, Reader
+from simkit.scoring.tree import Limits, score_tree
+from simkit.scoring.types import Scores
 
 __all__ = ["LocalModel", "bundled", "load"]
 
-BUDGET = 8_192  # padded tokens per forward pass on the reference path
+BLOCK = 4_096  # prompts that are in work at a time
+BLOCK_CHARACTERS = 2**21
 
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:
-    """A causal LM in memory, with its tokenizer."""
+    """A causal LM in memory, with its tokenizer.
+
+    asked : "auto", "tree" or "padded"; `path` is what came of it.
+    budget : tokens per forward pass on the tree path, None to choose by device and free memory.
+    """
 
     name: str
     network: Any
     tokenizer: Any
     revision: str = ""
+    asked: str = "auto"
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.asked not in PATHS:
+            raise ValueError(f"no path {self.asked!r}; there are: {', '.join(PATHS)}")
+        if self.budget is not None and self.budget < 1:
+            raise ValueError(f"budget must be a positive number of tokens, not {self.budget}")
 
     def __repr__(self) -> str:
         weights = sum(p.numel() for p in self.network.parameters())
@@ -58,128 +71,91 @@ class LocalModel:
         config = self.network.config
         return getattr(config, "max_position_embeddings", None)
 
+    @cached_property
+    def choice(self) -> Choice:
+        """The path, the difference that the self-check measured, and the reason.
+
+        The self-check runs when this is first asked for, at the latest by the first scoring; it
+        is kept for this object's life. Raises RuntimeError if path="tree" was asked for in vain.
+        """
+        return choose(self.network, self.asked, self.name)
+
+    @property
+    def path(self) -> str:
+        """How this model is scored: "tree" or "padded"."""
+        return self.choice.path
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.tokenizer)
+
+    @cached_property
+    def _limits(self) -> Limits:
+        return Limits.of(self.network, self.budget)
+
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
-        """See `simkit.scoring.types.Model`."""
-        contexts, answers = self._tokenize(prompts, options)
-        self._check_lengths(contexts, answers, prompts)
-        logprob = _score_padded(self, contexts, answers)
-        return Scores(logprob, np.array([_nested(row) for row in answers]))
+        """See `simkit.scoring.types.Model`. Prompts are worked on in blocks of similar ones."""
+        prompts, choices = list(prompts), [tuple(row) for row in options]
+        first: dict[tuple[str, tuple[str, ...]], int] = {}
+        same = [
+            first.setdefault(key, i) for i, key in enumerate(zip(prompts, choices, strict=True))
+        ]
+        # Sorted, prompts that begin alike fall into one block, whatever the order they came in.
+        order = sorted(first.values(), key=prompts.__getitem__)
+        shape = len(prompts), len(choices[0]) if choices else 0
+        logprob, nested = np.empty(shape), np.empty(shape, dtype=bool)
+        for block in _blocks(order, prompts):
+            logprob[block], nested[block] = self._score_block(
+                block, [prompts[i] for i in block], [choices[i] for i in block]
+            )
+        return Scores(logprob[same], nested[same])
 
-    def _tokenize(
-        self, prompts: Sequence[str], options: Sequence[Sequence[str]]
-    ) -> tuple[list[list[int]], list[list[list[int]]]]:
-        """Ids of each prompt, and of each option as it is written after that prompt."""
-        contexts = self._encode(prompts)
-        flat = [p + o for p, row in zip(prompts, options, strict=True) for o in row]
-        whole = iter(self._encode(flat))
-        answers = []
-        for row, (prompt, choices, context) in enumerate(
-            zip(prompts, options, contexts, strict=True)
-        ):
-            full = [next(whole) for _ in choices]
-            for choice, ids in zip(choices, full, strict=True):
-                if ids[: len(context)] != context or len(ids) == len(context):
-                    raise BoundaryError(self._boundary(row, prompt, choice, context, ids))
-            answers.append([ids[len(context) :] for ids in full])
-        return contexts, answers
-
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids with the tokenizer's own leading special tokens, and exactly one BOS."""
-        bos = self.tokenizer.bos_token
-        own = [bool(bos) and t.startswith(bos) for t in texts]
-        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=True)["input_ids"]
-        for i in np.flatnonzero(own):  # the text brings its BOS: do not add a second one
-            ids[i] = self.tokenizer(texts[i], add_special_tokens=False)["input_ids"]
-        return ids
-
-    def _boundary(
-        self, row: int, prompt: str, option: str, context: list[int], ids: list[int]
-    ) -> str:
-        words = self.tokenizer.convert_ids_to_tokens
-        return (
-            f"row {row}: the end of the prompt and the option are not tokenized apart, so the "
-            f"option cannot be scored as written. Prompt …{prompt[-20:]!r} alone ends in tokens "
-            f"{words(context[-3:])}; with option {option!r} the text is "
-            f"{words(ids[max(0, len(context) - 3) :])}. Move blanks from the end of the prompt to "
-            f"the start of the option."
-        )
+    def _score_block(
+        self, rows: list[int], prompts: list[str], options: list[tuple[str, ...]]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        contexts, answers = self._reader.read(prompts, options, rows)
+        self._check_lengths(rows, contexts, answers)
+        if self.path == "tree":
+            logprob = score_tree(self.network, contexts, answers, self._limits)
+        else:
+            logprob = score_padded(self.network, contexts, answers)
+        nested = {a: _nested(a) for a in dict.fromkeys(answers)}
+        return logprob, np.array([nested[a] for a in answers])
 
     def _check_lengths(
-        self, contexts: list[list[int]], answers: list[list[list[int]]], prompts: Sequence[str]
+        self, rows: list[int], contexts: list[Ids], answers: list[tuple[Ids, ...]]
     ) -> None:
         limit = self.context_length
-        for row, (context, choices) in enumerate(zip(contexts, answers, strict=True)):
-            longest = len(context) + max(map(len, choices))
-            if not context:
-                raise ValueError(f"row {row}: prompt {prompts[row]!r} has no tokens")
-            if limit is not None and longest > limit:
+        if limit is None:
+            return
+        longest = {a: max(map(len, a)) for a in dict.fromkeys(answers)}
+        for row, context, options in zip(rows, contexts, answers, strict=True):
+            length = (len(context) + longest[options]) // WIDTH
+            if length > limit:
                 raise ValueError(
-                    f"row {row}: prompt and option are {longest} tokens long, "
+                    f"row {row}: prompt and option are {length} tokens long, "
                     f"more than the {limit} that {self.name} can read"
                 )
 
 
-def _nested(options: list[list[int]]) -> list[bool]:
+def _blocks(order: list[int], prompts: Sequence[str]) -> Iterator[list[int]]:
+    """The prompts in order, in lists that bound the memory in use."""
+    block: list[int] = []
+    characters = 0
+    for i in order:
+        block.append(i)
+        characters += len(prompts[i])
+        if len(block) == BLOCK or characters >= BLOCK_CHARACTERS:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block
+
+
+def _nested(options: tuple[Ids, ...]) -> list[bool]:
     """For each option, whether another one is a proper prefix of it (token by token)."""
-    ids = {tuple(o) for o in options}
-    return [any(tuple(o[:i]) in ids for i in range(1, len(o))) for o in options]
-
-
-def _score_padded(
-    model: LocalModel, contexts: list[list[int]], answers: list[list[list[int]]]
-) -> np.ndarray:
-    """Summed log-probabilities, shape (n_prompts, n_options)."""
-    out = np.zeros((len(contexts), len(answers[0])))
-    # What must be read for an option is the prompt and all but its last token, so one-token
-    # options of a prompt share one sequence. sequence -> [(row, column, option ids)]
-    wanted: dict[tuple[int, ...], list[tuple[int, int, list[int]]]] = {}
-    for row, (context, choices) in enumerate(zip(contexts, answers, strict=True)):
-        for column, choice in enumerate(choices):
-            wanted.setdefault((*context, *choice[:-1]), []).append((row, column, choice))
-    for batch in _batches(sorted(wanted, key=len)):
-        keep = max(len(choice) for s in batch for _, _, choice in wanted[s])
-        logp = _last_logprobs(model, batch, keep)
-        for i, sequence in enumerate(batch):
-            for row, column, choice in wanted[sequence]:
-                steps = np.arange(keep - len(choice), keep)
-                out[row, column] = logp[i, steps, choice].sum()
-    return out
-
-
-def _batches(sequences: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """Groups of similar length (the list is sorted) within the token budget."""
-    start = 0
-    while start < len(sequences):
-        end = start + 1
-        while end < len(sequences) and (end + 1 - start) * len(sequences[end]) <= BUDGET:
-            end += 1
-        yield sequences[start:end]
-        start = end
-
-
-@torch.inference_mode()
-def _last_logprobs(
-    model: LocalModel, sequences: list[tuple[int, ...]], keep: int
-) -> np.ndarray:
-    """Log-softmax in float32 after the last `keep` tokens of each sequence: (n, keep, vocab)."""
-    width = max(keep, max(map(len, sequences)))
-    ids = torch.zeros(len(sequences), width, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for i, sequence in enumerate(sequences):
-        ids[i, width - len(sequence) :] = torch.tensor(sequence)
-        mask[i, width - len(sequence) :] = 1
-    inputs = {
-        "input_ids": ids.to(model.device),
-        # From the lengths, not from a pad id: pad may equal eos, which may stand in the text.
-        "attention_mask": mask.to(model.device),
-        "position_ids": (mask.cumsum(1) - 1).clamp(min=0).to(model.device),
-    }
-    accepted = inspect.signature(model.network.forward).parameters
-    if "logits_to_keep" in accepted:
-        inputs["logits_to_keep"] = keep
-    inputs = {k: v for k, v in inputs.items() if k in accepted}
-    logits = model.network(**inputs, use_cache=False).logits[:, -keep:]
-    return np.asarray(torch.log_softmax(logits.float(), -1).cpu().numpy(), dtype=np.float64)
+    ids = set(options)
+    return [any(o[:i] in ids for i in range(WIDTH, len(o), WIDTH)) for o in options]
 
 
 def load(
@@ -189,6 +165,8 @@ def load(
     dtype: str = "auto",
     revision: str | None = None,
     trust_remote_code: bool = False,
+    path: str = "auto",
+    budget: int | None = None,
 ) -> LocalModel:
     """Load a causal LM with its tokenizer, ready to score.
 
@@ -200,10 +178,16 @@ def load(
     dtype : "auto" (float32 on CPU, the weights' own elsewhere), or "float32", "bfloat16", ….
     revision : a hub revision.
     trust_remote_code : run code that comes with the weights; never unless asked for.
+    path : how prompts are scored. "tree" reads what prompts share once; "padded" is the plain
+        way, for any architecture; "auto" tries both on a few tokens when first used and takes the
+        tree where they agree. What came of it is `model.path`.
+    budget : tokens per forward pass on the tree path; None chooses by device and free memory.
 
     Only safetensors weights are read. Raises ValueError naming the legal choices for an unknown
-    bundled name, and OSError from transformers where a hub model cannot be fetched.
+    bundled name or path, and OSError from transformers where a hub model cannot be fetched.
     """
+    if path not in PATHS:  # before anything is read
+        raise ValueError(f"no path {path!r}; there are: {', '.join(PATHS)}")
     source = _resolve(name_or_path)
     where = _best_device() if device == "auto" else device
     wanted = "float32" if dtype == "auto" and where == "cpu" else dtype
@@ -212,7 +196,7 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=trust_remote_code, **extra
         )
-        network = AutoModelForCausalLM.from_pretrained(
+        network: Any = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=wanted,
             use_safetensors=True,
@@ -221,7 +205,7 @@ def load(
         )
     network = network.to(where).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
-    return LocalModel(_display_name(name_or_path), network, tokenizer, commit)
+    return LocalModel(_display_name(name_or_path), network, tokenizer, commit, path, budget)
 
 
 def bundled() -> dict[str, Path]:
@@ -266,12 +250,13 @@ def _best_device() -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers' progress bars and notices out of notebooks, then restore them."""
-    level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    notices: Any = transformers_logging  # its functions have no types
+    level, bar = notices.get_verbosity(), notices.is_progress_bar_enabled()
+    notices.set_verbosity_error()
+    notices.disable_progress_bar()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(level)
+        notices.set_verbosity(level)
         if bar:
-            transformers_logging.enable_progress_bar()
+            notices.enable_progress_bar()

@@ -27,9 +27,7 @@ class Targets:
     count: IntArray
 
 
-def lay_out(
-    contexts: Sequence[Ids], answers: Sequence[tuple[Ids, ...]]
-) -> tuple[Trie, Targets]:
+def lay_out(contexts: Sequence[Ids], answers: Sequence[tuple[Ids, ...]]) -> tuple[Trie, Targets]:
     """The tree of a block, and where each option's tokens are predicted in it."""
     forms: dict[tuple[Ids, ...], int] = {}
     form = np.array([forms.setdefault(options, len(forms)) for options in answers])
@@ -47,9 +45,7 @@ def lay_out(
     order = np.argsort(node, kind="stable")
     count = np.bincount(node, minlength=len(trie))
     cell = prompt * len(answers[0]) + option
-    return trie, Targets(
-        node[order], token[order], cell[order], count.cumsum() - count, count
-    )
+    return trie, Targets(node[order], token[order], cell[order], count.cumsum() - count, count)
 
 
 def _spread(options: tuple[Ids, ...]) -> tuple[list[Ids], IntArray]:

@@ -236,8 +236,8 @@ def cuts_before_blanks(tokenizer: Any) -> bool:
     added = backend.get_added_tokens_decoder().values()
     if any(" " in t.content or t.lstrip or t.rstrip or t.single_word for t in added):
         return False
-    steps = _state(backend.pre_tokenizer)
-    steps = steps["pretokenizers"] if steps["type"] == "Sequence" else [steps]
+    first = _state(backend.pre_tokenizer)
+    steps = first["pretokenizers"] if first["type"] == "Sequence" else [first]
     return any(map(_is_splitter, steps)) and all(map(_is_local, steps))
 
 

@@ -48,8 +48,24 @@ class Limits:
     budget: int = 1_024
     width: int = 128
     logits: int = 2**26
-    kept: int = 2**28
+    kept: int = 2**26
     cells: int = 2**22
+
+    @classmethod
+    def of(cls, network: Any, budget: int | None = None) -> Limits:
+        """Limits for a network where it is; `budget` None to choose it too."""
+        free = _free_bytes(network.device)
+        if free is None:
+            return cls(budget=budget or cls.budget)
+        config, size = network.config.get_text_config(), network.dtype.itemsize
+        # Activations alive at once in a layer, in multiples of its hidden size, about.
+        node = 32 * config.hidden_size * size
+        chosen = min(16_384, max(1_024, _power_below(free // 4 // node)))
+        return cls(
+            budget=budget or chosen,
+            logits=_power_below(free // 8 // (size + 4)),
+            kept=_power_below(free // 8 // size),
+        )
 
 
 @dataclass
@@ -99,7 +115,8 @@ def score_tree(
         work.passes += len(plan.batches)
     logprob = _run(network, trie, targets, plan)
     shape = len(contexts), len(answers[0])
-    return np.bincount(targets.cell, logprob, shape[0] * shape[1]).reshape(shape)
+    total = np.bincount(targets.cell, logprob, shape[0] * shape[1])
+    return np.asarray(total.reshape(shape), dtype=np.float64)
 
 
 def _plan(network: Any, trie: Trie, targets: Targets, limits: Limits) -> Plan:
@@ -112,6 +129,21 @@ def _plan(network: Any, trie: Trie, targets: Targets, limits: Limits) -> Plan:
         most_heads=max(1, limits.logits // vocabulary),
         most_rows=None if _KEEPS_BY_ROW else 1,
     )
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Free memory of an accelerator, what torch holds unused included; None for the CPU."""
+    if device.type == "cuda":
+        spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + spare
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return None
+
+
+def _power_below(number: int) -> int:
+    """The power of two at or below: small changes in free memory change nothing."""
+    return 1 << max(0, number.bit_length() - 1)
 
 
 def _kept_size(network: Any) -> int:
@@ -161,9 +193,7 @@ class _Paths(DynamicCache):
         if not read.shape[1]:
             return new
         keys, values = (
-            torch.cat(
-                [store[read].transpose(1, 2).expand(len(states), -1, -1, -1), states], dim=2
-            )
+            torch.cat([store[read].transpose(1, 2).expand(len(states), -1, -1, -1), states], dim=2)
             for store, states in zip(kept, new, strict=True)
         )
         return keys, values
@@ -249,5 +279,5 @@ def _mask(
 def _logprob(logits: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
     """log softmax(logits)[row, token] in float32, in slices: no second copy of all logits."""
     step = max(1, 2**24 // logits.shape[-1])
-    total = [part.float().logsumexp(-1) for part in logits.split(step)]
+    total = [part.float().logsumexp(-1) for part in torch.split(logits, step)]
     return logits[row, token].float() - torch.cat(total)[row]

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +67,7 @@ def build(sequences: Sequence[Ids]) -> tuple[Trie, IntArray]:
     """The tree of one or more non-empty sequences, and each one's row in it."""
     distinct = sorted(set(sequences))
     place = {sequence: i for i, sequence in enumerate(distinct)}
-    trunk = len(commonprefix([distinct[0], distinct[-1]])) // WIDTH
+    trunk = _common(distinct[0], distinct[-1])
     tails = [sequence[trunk * WIDTH :] for sequence in distinct]
     length = np.array([len(tail) // WIDTH for tail in tails])
 
@@ -95,6 +94,13 @@ def build(sequences: Sequence[Ids]) -> tuple[Trie, IntArray]:
         grid=grid,
     )
     return trie, np.array([place[sequence] for sequence in sequences])
+
+
+def _common(one: Ids, other: Ids) -> int:
+    """Number of ids that both begin with."""
+    shortest = min(len(one), len(other))
+    differ = np.flatnonzero(unpack(one[:shortest]) != unpack(other[:shortest]))
+    return int(differ[0]) if len(differ) else shortest // WIDTH
 
 
 def _exits(common: IntArray, after: IntArray, column: IntArray) -> npt.NDArray[np.int32]:

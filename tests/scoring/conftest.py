@@ -25,7 +25,9 @@ TEXT = [
 ARCHITECTURES = ("gpt2", "llama", "qwen2")
 
 
-def make_tokenizer(*, bos: bool, pad_is_eos: bool = True, merges: int = 120) -> PreTrainedTokenizerFast:
+def make_tokenizer(
+    *, bos: bool, pad_is_eos: bool = True, merges: int = 120
+) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
@@ -47,8 +49,8 @@ def make_tokenizer(*, bos: bool, pad_is_eos: bool = True, merges: int = 120) -> 
     )
 
 
-def make_network(architecture: str, vocabulary: int) -> torch.nn.Module:
-    shape = {"vocab_size": vocabulary, "max_position_embeddings": 128}
+def make_network(architecture: str, vocabulary: int, positions: int = 128) -> torch.nn.Module:
+    shape = {"vocab_size": vocabulary, "max_position_embeddings": positions}
     llama = {
         "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "intermediate_size": 80,
@@ -56,7 +58,11 @@ def make_network(architecture: str, vocabulary: int) -> torch.nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(5)
         if architecture == "gpt2":
-            return GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, n_positions=128, n_embd=48, n_layer=2, n_head=4))
+            return GPT2LMHeadModel(
+                GPT2Config(
+                    vocab_size=vocabulary, n_positions=positions, n_embd=48, n_layer=2, n_head=4
+                )
+            )
         if architecture == "llama":
             return LlamaForCausalLM(LlamaConfig(**shape, **llama))
         return Qwen2ForCausalLM(Qwen2Config(**shape, **llama))

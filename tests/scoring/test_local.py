@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import simkit as sk
-from simkit.scoring import local
+from simkit.scoring import local, padded
 from tests.scoring.conftest import make_network, make_tokenizer
 
 PROMPTS = [
@@ -32,9 +32,9 @@ def by_hand(model: local.LocalModel, prompt: str, option: str) -> float:
     return sum(logp[i - 1, ids[i]].item() for i in range(len(start), len(ids)))
 
 
-@pytest.fixture
-def model(folder: Path) -> local.LocalModel:
-    return sk.load(folder)
+@pytest.fixture(params=["tree", "padded"])
+def model(folder: Path, request: pytest.FixtureRequest) -> local.LocalModel:
+    return sk.load(folder, path=request.param)
 
 
 def test_equals_scoring_by_hand(model: local.LocalModel) -> None:
@@ -44,11 +44,10 @@ def test_equals_scoring_by_hand(model: local.LocalModel) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
 
 
-def test_batches_and_order_change_nothing(
-    model: local.LocalModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_and_order_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = sk.load(folder, path="padded")
     whole = sk.score(model, PROMPTS, OPTIONS)
-    monkeypatch.setattr(local, "BUDGET", 40)  # a few sequences at a time
+    monkeypatch.setattr(padded, "BUDGET", 40)  # a few sequences at a time
     order = [2, 0, 3, 1]
     parts = sk.score(model, [PROMPTS[i] for i in order], OPTIONS)
     np.testing.assert_allclose(parts, whole[order], atol=1e-5, rtol=0)

@@ -1,0 +1,29 @@
+"""The study runs on any causal LM: the truth lines vanish, the diagnostics stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from simkit import reports
+from tests.scoring.conftest import make_network, make_tokenizer
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path) -> None:
+    folder = tmp_path / f"random-{architecture}"
+    tokenizer = make_tokenizer(bos=architecture == "llama")
+    make_network(architecture, len(tokenizer), positions=1024).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    small = {"products": 1, "wordings": 3, "profiles": 2}
+    reports.run("demand_endogeneity", small, model=str(folder), out=tmp_path, progress=False)
+    record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
+    assert record["provenance"]["model"] == folder.name
+    names = {number["name"] for number in record["numbers"]}
+    assert "Endogeneity index, blind" in names
+    assert not any("truth" in name for name in names)
+    page = (tmp_path / "demand_endogeneity.html").read_text()
+    assert "truth observational" not in page.lower().split("</style>")[-1].split("<pre")[0]
+    assert "Capri Sun" in page  # the source's own products and grid

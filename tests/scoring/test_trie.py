@@ -1,0 +1,102 @@
+"""The prefix tree and its cutting into rows: every node once, ancestors first."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simkit.scoring.tokens import pack
+from simkit.scoring.trie import Plan, Trie, build, cut, ranges
+
+# Three ids, so that sequences share, repeat and extend one another.
+SEQUENCES = st.lists(
+    st.lists(st.sampled_from([0, 7, 300]), min_size=1, max_size=9), min_size=1, max_size=14
+)
+
+
+def parents(trie: Trie) -> list[int]:
+    """Parent of each node by walking, -1 at roots."""
+    found, path = [], []
+    for node, depth in enumerate(trie.depth.tolist()):
+        assert depth <= len(path)  # a child comes right below something already there
+        found.append(path[depth - 1] if depth else -1)
+        path = [*path[:depth], node]
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEQUENCES)
+def test_the_tree_has_every_prefix_once(sequences: list[list[int]]) -> None:
+    trie, row = build([pack(s) for s in sequences])
+    parent = parents(trie)
+    spelled = []
+    for node, token in enumerate(trie.token.tolist()):
+        spelled.append((*(spelled[parent[node]] if parent[node] >= 0 else ()), token))
+    assert sorted(spelled) == sorted(
+        {tuple(s[:i]) for s in sequences for i in range(1, len(s) + 1)}
+    )
+    # Depth first: a node's descendants are the nodes up to its exit.
+    for node, name in enumerate(spelled):
+        below = [i for i, other in enumerate(spelled) if other[: len(name)] == name]
+        assert below == list(range(node, trie.exit[node]))
+    for sequence, r in zip(sequences, row, strict=True):
+        nodes = trie.at(np.full(len(sequence), r), np.arange(len(sequence)))
+        assert [spelled[n] for n in nodes] == [
+            tuple(sequence[: i + 1]) for i in range(len(sequence))
+        ]
+    path, real = trie.paths(np.arange(len(trie)))
+    for node, name in enumerate(spelled):
+        assert [spelled[n] for n in path[node][real[node]]] == [
+            name[:i] for i in range(1, len(name))
+        ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEQUENCES, st.integers(1, 12), st.integers(1, 30), st.sampled_from([1, 4, 1000]))
+def test_the_plan_computes_every_node_once_and_ancestors_first(
+    sequences: list[list[int]], width: int, budget: int, most_heads: int
+) -> None:
+    trie, _ = build([pack(s) for s in sequences])
+    parent = parents(trie)
+    heads = trie.exit == np.arange(len(trie)) + 1
+    plan = Plan.of(trie, heads, width=width, budget=budget, most_heads=most_heads)
+    order: list[int] = []
+    for rows in plan.batches:
+        assert len(rows.start) == 1 or len(rows.start) * rows.width <= budget
+        nodes, real = rows.nodes
+        assert len(rows.start) == 1 or heads[nodes[real]].sum() <= most_heads
+        done = set(order)
+        for start, stop in zip(rows.start, rows.stop, strict=True):
+            inside = range(start, stop)
+            for node in inside:
+                # Each parent is in the row itself, or kept from an earlier batch.
+                if parent[node] >= 0 and parent[node] not in inside:
+                    assert parent[node] in done and parent[node] in plan.kept
+        order += nodes[real].tolist()
+    assert sorted(order) == list(range(len(trie)))
+    assert plan.positions >= len(trie)
+
+
+def test_cuts_fall_between_branches() -> None:
+    # Trunk of 4, then three branches of 3: 0 1 2 3 | 4 5 6 | 7 8 9 | 10 11 12
+    trie, _ = build([pack([1, 2, 3, 4, b, 0, 0]) for b in (5, 6, 7)])
+    assert cut(trie, 6).tolist() == [0, 7, 13]  # the trunk is not cut; [7 … 12] fit one row
+    assert cut(trie, 3).tolist() == [0, 7, 10, 13]
+    assert cut(trie, 1).tolist() == [0, 7, 10, 13]
+    assert cut(trie, 13).tolist() == [0, 13]
+
+
+def test_runs_of_one_width_waste_nothing() -> None:
+    # 40 prompts of 5 own tokens on a trunk of 30: rows of 10 nodes, no padding but the first's.
+    own = np.arange(100, 300).reshape(40, 5)
+    trie, _ = build([pack([*range(30), *row]) for row in own.tolist()])
+    plan = Plan.of(trie, np.ones(len(trie), bool), width=10, budget=100, most_heads=1000)
+    assert len(trie) == 30 + 40 * 5
+    assert plan.positions <= len(trie) + 5
+    assert plan.kept.tolist() == list(range(30))
+
+
+def test_ranges_end_to_end() -> None:
+    assert ranges(np.array([5, 0, 9]), np.array([2, 0, 3])).tolist() == [5, 6, 9, 10, 11]
+    assert ranges(np.array([], int), np.array([], int)).tolist() == []
