@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from simkit.personas import describe
     from simkit.questions import Question
     from simkit.result import Result
-    from simkit.scoring import BoundaryError, MockModel, believe, load, score
-    from simkit.scoring.local import bundled
+    from simkit.scoring import (
+        BoundaryError,
+        MockModel,
+        believe,
+        bundled,
+        load,
+        sample_choices,
+        score,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "bundled",
     "describe",
     "load",
+    "sample_choices",
     "score",
 ]
 
@@ -40,9 +48,10 @@ _HOME = {
     "Question": "simkit.questions",
     "Result": "simkit.result",
     "believe": "simkit.scoring",
-    "bundled": "simkit.scoring.local",
+    "bundled": "simkit.scoring",
     "describe": "simkit.personas",
     "load": "simkit.scoring",
+    "sample_choices": "simkit.scoring",
     "score": "simkit.scoring",
 }
 

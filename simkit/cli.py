@@ -117,16 +117,19 @@ def train_world(
     threads: Annotated[int | None, typer.Option(help="Processor threads; all of them.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
 ) -> None:
-    """Train the glass-box model from the worlds' text; a stopped training is taken up again."""
+    """Train the glass-box model from the worlds' text; a stopped training is taken up again.
+
+    At the end the model is calibrated against the worlds and its card written.
+    """
     from simkit import glassbox
 
     folder = Path(f"glassbox-{size}") if out is None else out
     try:
-        typer.echo(
-            glassbox.train(
-                size, folder, seed=seed, steps=steps, init=init, threads=threads, device=device
-            )
+        made = glassbox.train(
+            size, folder, seed=seed, steps=steps, init=init, threads=threads, device=device
         )
+        glassbox.write_card(made)
+        typer.echo(made)
     except ValueError as error:
         _complain(error)
         raise typer.Exit(2) from None

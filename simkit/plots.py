@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -73,8 +73,9 @@ class style:  # lower case: it is used as a function
     """The project's look: `style()` sets it, `with style():` sets it and takes it back."""
 
     def __init__(self) -> None:
-        self._before = {name: mpl.rcParams[name] for name in RC}
-        mpl.rcParams.update(RC)
+        self._settings = cast(dict[str, Any], mpl.rcParams)
+        self._before = {name: self._settings[name] for name in RC}
+        self._settings.update(RC)
 
     def __enter__(self) -> style:
         return self
@@ -85,7 +86,7 @@ class style:  # lower case: it is used as a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        mpl.rcParams.update(self._before)
+        self._settings.update(self._before)
 
 
 def demand_curves(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "dollars") -> Axes:
@@ -283,11 +284,9 @@ def _curves(frame: pd.DataFrame, x: str, ax: Axes) -> None:
     for strategy, colour in _colours(frame["strategy"]).items():
         part = frame[frame["strategy"] == strategy].sort_values(x)
         truth = str(strategy).startswith("truth")
-        look = (
-            {"linestyle": ":", "linewidth": 2.4, "zorder": 4}
-            if truth
-            else {"marker": MARKS.get(strategy, "o"), "zorder": 3}
-        )
+        look: dict[str, Any] = {"marker": MARKS.get(strategy, "o"), "zorder": 3}
+        if truth:
+            look = {"linestyle": ":", "linewidth": 2.4, "zorder": 4}
         ax.plot(part[x], part["estimate"], color=colour, label=_words(strategy), **look)
         if not truth:
             _band(part, x, colour, ax)

@@ -79,18 +79,23 @@ def test_bad_words_exit_2_and_name_the_legal_ones(folder, words, said):
 def test_train_world_hands_its_options_to_the_trainer(folder, monkeypatch):
     asked = []
 
+    carded = []
+
     def train(size, out, **options):
         if size == "huge":
             raise ValueError("no size 'huge'; legal are small")
         asked.append((size, out, options))
         return out
 
-    monkeypatch.setitem(sys.modules, "simkit.glassbox", types.SimpleNamespace(train=train))
+    monkeypatch.setitem(
+        sys.modules, "simkit.glassbox", types.SimpleNamespace(train=train, write_card=carded.append)
+    )
     monkeypatch.setattr("simkit.glassbox", sys.modules["simkit.glassbox"], raising=False)
     result = call("train-world", "--seed", "3", "--steps", "20", "--device", "cpu")
     assert result.exit_code == 0, result.output
     options = {"seed": 3, "steps": 20, "init": None, "threads": None, "device": "cpu"}
     assert asked == [("small", Path("glassbox-small"), options)]
     assert result.stdout.strip() == "glassbox-small"
+    assert carded == [Path("glassbox-small")]
     refused = call("train-world", "--size", "huge")
     assert refused.exit_code == 2 and "legal are small" in refused.stderr

@@ -6,11 +6,12 @@ prompt that is read as an experiment the means do not move with the treatment; a
 read as an observation moves them, and the simulated demand is confounded (Gui & Toubia, arXiv
 2312.15524). The audit needs no truth and runs on any model.
 
-What the intervals cover: other prompts of the same kind. The unit is the **cluster** (a product x
-wording, with all its prices); products that differ in their slopes count as variation too. The
-covariance is the delete-one-cluster jackknife (CV3: MacKinnon, Nielsen & Webb 2023, arXiv
-2301.04527) with t quantiles on clusters - 1 degrees of freedom: exact for normal, equally designed
-clusters, even as few as 3.
+What the intervals cover is what `cluster` says. cluster="wording" (crossed with the products):
+other wordings, these products. cluster=["product", "wording"]: the same, and products whose slopes
+differ count as variation, which is cautious. cluster="product": other products. The covariance is
+the delete-one-cluster jackknife (CV3: MacKinnon, Nielsen & Webb 2023, arXiv 2301.04527) with t
+quantiles on clusters - 1 degrees of freedom: exact for normal, equally designed clusters, even as
+few as 3.
 """
 
 from __future__ import annotations
@@ -133,6 +134,9 @@ def balance_audit(
     covariates : {name: (column of means, column of standard deviations)}, or names, for columns
         `name` and `name`_sd. strata : column(s), e.g. product; everything is within strata (means
         taken out, halves and standard deviations per stratum, averaged by the strata's weight).
+        Slopes of opposite sign in different strata cancel in that average: the columns
+        stratum_min and stratum_max are the extremes of std_slope over strata; where they differ
+        much, audit the products one by one.
     weights, cluster : column names; cluster None makes every prompt its own cluster.
 
     Quantities for each covariate C, from the mixture of its beliefs over the prompts:
@@ -173,7 +177,7 @@ def balance_audit(
         raise ValueError(
             f"cluster: {n_g} clusters; legal are 3 or more (wordings, field orders, products)"
         )
-    every, without = _jackknifed(t[k], mean[k], sd[k], weight / weight.max(), stratum, code)
+    every, without, own = _jackknifed(t[k], mean[k], sd[k], weight / weight.max(), stratum, code)
     names, live = list(pairs), ~np.isnan(every[1])
     error = np.sqrt([np.diag(jackknife(without[:, q], every[q])) for q in range(3)])
     whats = ("slope", "std_slope", "smd")
@@ -181,6 +185,7 @@ def balance_audit(
     table = t_frame(index, every.ravel(), error.ravel(), n_g - 1, alpha)
     table["covariate"], table["quantity"] = names * 3, np.repeat(whats, len(names))
     ends, worst = _simultaneous(every[1], error[1], names, n_g, alpha)
+    ends |= {"stratum_min": own.min(axis=0), "stratum_max": own.max(axis=0)}
     for name, values in ends.items():  # blank in the rows of the other quantities
         kept = table[name].to_numpy(copy=True) if name in table else np.full(len(table), np.nan)
         kept[len(names) : 2 * len(names)] = values
@@ -199,8 +204,8 @@ def _jackknifed(
     w: FloatArray,
     stratum: IntArray,
     code: IntArray,
-) -> tuple[FloatArray, FloatArray]:
-    """slope, std_slope, smd of all prompts (3, K), and without each cluster (G, 3, K).
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """slope, std_slope, smd: (3, K), without each cluster (G, 3, K); std_slope by stratum (S, K).
 
     All are functions of weighted averages per stratum; deleting a cluster subtracts its sums.
     """
@@ -227,6 +232,7 @@ def _jackknifed(
             "are clusters with several levels each"
         )
     out = np.full((shape[0] + 1, 3, mean.shape[1]), np.nan)
+    own = np.full((shape[1], mean.shape[1]), np.nan)
     for c in range(mean.shape[1]):
         m, s, unit = _within(mean[:, c], sd[:, c], w, stratum)
         if not unit.any():
@@ -235,6 +241,7 @@ def _jackknifed(
         both = average(x * m) - x_bar * m_bar
         r = _over(both, np.sqrt(spread * (average(square) - m_bar**2).clip(0)))
         r[np.abs(r) < DUST] = 0
+        own[:, c] = r[0]
         out[:, 1, c] = (size * r).sum(axis=1) / size.sum(axis=1)
         both *= r != 0
         out[:, 0, c] = (size * both * x_unit * unit).sum(1) / (size * spread * x_unit**2).sum(1)
@@ -243,7 +250,7 @@ def _jackknifed(
         gap = _over(high - low, np.sqrt(variance.clip(0)))
         gap[np.abs(gap) < DUST] = 0
         out[:, 2, c] = _over((paired * gap).sum(axis=1), paired.sum(axis=1))
-    return out[0], out[1:]
+    return out[0], out[1:], own
 
 
 def _within(
@@ -282,11 +289,13 @@ def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[dict[str, objec
     root, turn = np.linalg.eigh(cov[np.ix_(free, free)] / np.outer(err[free], err[free]))
     real = root > 1e-8
     r, k = int(real.sum()), int(free.sum())
-    chi2 = float(((turn.T @ (b[free] / err[free]))[real] ** 2 / root[real]).sum())
-    chi2 = np.inf if b[~free].any() else chi2  # moves, and by the same in every cluster
+    z = turn.T @ (b[free] / err[free])
+    chi2 = float((z[real] ** 2 / root[real]).sum())
+    if b[~free].any() or (z[~real] ** 2).sum() > 1e-6 * (z**2).sum():
+        chi2 = np.inf  # a covariate, or a combination, moves by the same in every cluster
     f = chi2 * (n_g - r) / (r * (n_g - 1)) if r else (np.inf if chi2 else 0.0)
     p = float(special.fdtrc(r, n_g - r, f)) if 0 < r < n_g and f < np.inf else float(f == 0)
-    note = f"joint_wald: p from F({r}, {n_g - r}), Hotelling"
+    note = f"joint_wald: p from F({r}, {n_g - r}), Hotelling" if r else "all slopes are exact"
     if len(b) == 0 or r >= n_g or (r == n_g - 1 and r < k):
         chi2, f, p = np.nan, np.nan, np.nan
         note = f"joint_wald undefined: {n_g} clusters for {k} covariates; read the index's p"

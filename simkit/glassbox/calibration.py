@@ -20,7 +20,9 @@ WITHIN = 0.05
 UNUSED = ("covariate, some stated",)
 
 
-def held_out(model: Model, kind: str, n: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def held_out(
+    model: Model, kind: str, n: int, seed: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Belief (n, K), truth (n, K) and valid mass (n,) on held-out prompts of one kind."""
     design, question, truth = prompts(kind, n, seed)
     plain = design[[c for c in design if c in ("context", *_fields(design))]]

@@ -26,8 +26,12 @@ def write_card(folder: Path | str) -> pd.DataFrame:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     card = pages.get_template("card.md.j2").render(
-        name=folder.name, training=training, table=table, limits=LIMITS,
-        answers=ANSWERS, unused=UNUSED,
+        name=folder.name,
+        training=training,
+        table=table,
+        limits=LIMITS,
+        answers=ANSWERS,
+        unused=UNUSED,
     )
     (folder / "README.md").write_text(card + "\n")
     return table

@@ -53,9 +53,7 @@ def _plan(
         return columns, {c: p[0] for c, p in zip(columns, phrasings, strict=True)}
     rng = generator(seed, "wording", wording)
     order = (columns[0], *(columns[1 + i] for i in rng.permutation(len(columns) - 1)))
-    return order, {
-        c: p[rng.integers(len(p))] for c, p in zip(columns, phrasings, strict=True)
-    }
+    return order, {c: p[rng.integers(len(p))] for c, p in zip(columns, phrasings, strict=True)}
 
 
 def _sentences(record: Mapping[str, Any], order: Sequence[str], phrasing: Mapping[str, str]) -> str:

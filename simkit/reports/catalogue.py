@@ -114,6 +114,7 @@ def parameters_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, Parameter]:
     comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
     found = {}
     for node in ast.parse(source).body:
+        target: ast.expr
         if isinstance(node, ast.AnnAssign):
             target, annotation = node.target, ast.unparse(node.annotation)
         elif isinstance(node, ast.Assign):

@@ -10,9 +10,9 @@ import pandas as pd
 
 from simkit.questions import Question, check_options
 from simkit.scoring.types import Model, Scores
-from simkit.types import FloatArray
+from simkit.types import FloatArray, generator
 
-__all__ = ["believe", "score"]
+__all__ = ["believe", "sample_choices", "score"]
 
 COLUMNS = ("prompt_id", "option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
 
@@ -115,6 +115,38 @@ def believe(model: Model, question: Question, design: pd.DataFrame) -> pd.DataFr
     table["valid_mass"] = np.repeat(scores.valid_mass, k)
     table["model"] = model.name
     return table
+
+
+def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Model choices: one option per prompt and run, drawn from the belief.
+
+    Parameters
+    ----------
+    table : from `believe`.
+    runs : independent draws per prompt.
+    seed : each prompt's draws come from a stream of their own (seed, prompt_id), so they do not
+        depend on the other prompts or on the order of the rows.
+
+    Returns
+    -------
+    One row per prompt × run: the rows of `table` that were drawn, with a column `run`. A prompt
+    whose belief is undefined (NaN) is left out. Raises ValueError for fewer than one run.
+    """
+    if runs < 1:
+        raise ValueError(f"runs is {runs}; at least one is needed")
+    picked, numbers = [], []
+    for prompt, rows in table.reset_index(drop=True).groupby("prompt_id", sort=False):
+        belief = rows["belief"].to_numpy()
+        if np.isnan(belief).any():
+            continue
+        u = generator(seed, "choice", int(cast(int, prompt))).random(runs)
+        at = np.minimum(np.searchsorted(belief.cumsum(), u), len(belief) - 1)
+        picked.append(rows.index.to_numpy()[at])
+        numbers.append(np.arange(runs))
+    if not picked:
+        return table.iloc[:0].assign(run=np.empty(0, dtype=int))
+    chosen = table.iloc[np.concatenate(picked)].reset_index(drop=True)
+    return chosen.assign(run=np.concatenate(numbers))
 
 
 def softmax(logprob: FloatArray) -> FloatArray:

@@ -78,7 +78,8 @@ class LocalModel:
         The self-check runs when this is first asked for, at the latest by the first scoring; it
         is kept for this object's life. Raises RuntimeError if path="tree" was asked for in vain.
         """
-        return choose(self.network, self.asked, self.name)
+        with _evaluating(self.network):
+            return choose(self.network, self.asked, self.name)
 
     @property
     def path(self) -> str:
@@ -104,10 +105,11 @@ class LocalModel:
         order = sorted(first.values(), key=prompts.__getitem__)
         shape = len(prompts), len(choices[0]) if choices else 0
         logprob, nested = np.empty(shape), np.empty(shape, dtype=bool)
-        for block in _blocks(order, prompts):
-            logprob[block], nested[block] = self._score_block(
-                block, [prompts[i] for i in block], [choices[i] for i in block]
-            )
+        with _evaluating(self.network):
+            for block in _blocks(order, prompts):
+                logprob[block], nested[block] = self._score_block(
+                    block, [prompts[i] for i in block], [choices[i] for i in block]
+                )
         return Scores(logprob[same], nested[same])
 
     def _score_block(
@@ -245,6 +247,19 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@contextmanager
+def _evaluating(network: Any) -> Iterator[None]:
+    """No dropout meanwhile: a network may come straight from training."""
+    training = network.training
+    if training:
+        network.eval()
+    try:
+        yield
+    finally:
+        if training:
+            network.train()
 
 
 @contextmanager

@@ -57,9 +57,9 @@ class Limits:
         free = _free_bytes(network.device)
         if free is None:
             return cls(budget=budget or cls.budget)
-        config, size = network.config.get_text_config(), network.dtype.itemsize
+        size = network.dtype.itemsize
         # Activations alive at once in a layer, in multiples of its hidden size, about.
-        node = 32 * config.hidden_size * size
+        node = 32 * network.get_input_embeddings().weight.shape[1] * size
         chosen = min(16_384, max(1_024, _power_below(free // 4 // node)))
         return cls(
             budget=budget or chosen,
@@ -95,8 +95,7 @@ def score_tree(
     nothing. `work`, if given, is added to.
     """
     limits = limits or Limits()
-    longest = max(map(len, contexts)) // WIDTH
-    halve = len(contexts) > 1 and len(contexts) * len(answers[0]) * longest > limits.cells
+    halve = len(contexts) > 1 and _cells(contexts, answers) > limits.cells
     if not halve:
         trie, targets = lay_out(contexts, answers)
         plan = _plan(network, trie, targets, limits)
@@ -117,6 +116,12 @@ def score_tree(
     shape = len(contexts), len(answers[0])
     total = np.bincount(targets.cell, logprob, shape[0] * shape[1])
     return np.asarray(total.reshape(shape), dtype=np.float64)
+
+
+def _cells(contexts: Sequence[Ids], answers: Sequence[tuple[Ids, ...]]) -> int:
+    """Size of the tables in which the tree is built, at most."""
+    leads = {options: len({o[:-WIDTH] for o in options}) for options in set(answers)}
+    return sum(leads[options] for options in answers) * max(map(len, contexts)) // WIDTH
 
 
 def _plan(network: Any, trie: Trie, targets: Targets, limits: Limits) -> Plan:

@@ -52,10 +52,7 @@ def _store_kind(ask: str, covariates: str, experiment: str = "never") -> Kind:
         frame = _store_rows(n, rng, held_out)
         announced = rng.random(n) < {"never": 0.0, "maybe": 0.5, "always": 1.0}[experiment]
         _announce(frame, announced, rng)
-        if ask == "covariate":
-            asked = str(rng.choice(list(market.COVARIATES)))
-        else:
-            asked = ask
+        asked = str(rng.choice(list(market.COVARIATES))) if ask == "covariate" else ask
         _leave_out(frame, covariates, rng)
         if asked in frame:
             frame[asked] = None
@@ -98,7 +95,7 @@ def _announce(frame: pd.DataFrame, announced: np.ndarray, rng: np.random.Generat
     names = np.array(list(market.EXPERIMENTS), dtype=object)
     weights = np.array([3.0 if name == "all days" else 1.0 for name in names])
     chosen = rng.choice(names, size=len(frame), p=weights / weights.sum())
-    frame["experiment"] = np.where(announced, chosen, None)
+    frame["experiment"] = pd.Series(chosen, dtype=object).where(announced, None)
     for name, plan in market.EXPERIMENTS.items():
         rows = frame.index[frame["experiment"] == name]
         prices = np.array(market.PRICES[plan["prices"]])

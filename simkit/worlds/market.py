@@ -158,7 +158,7 @@ def _state_weather(given: dict[str, IntArray], announced: IntArray) -> npt.NDArr
     unsaid = len(store["temperature"].values)
     said = given.get("temperature", np.full(len(announced), unsaid))
     given["temperature"] = np.where(announced == unsaid, said, announced)
-    return (announced == unsaid) | (said == unsaid) | (said == announced)
+    return np.asarray((announced == unsaid) | (said == unsaid) | (said == announced))
 
 
 def design(

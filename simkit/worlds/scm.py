@@ -57,7 +57,7 @@ class SCM:
             missing = [p for p in v.parents if p not in seen]
             if missing:
                 raise ValueError(f"parents of {v.name} must come before it: {missing}")
-            shape = tuple(seen[p] for p in v.parents) + (len(v.values),)
+            shape = (*(seen[p] for p in v.parents), len(v.values))
             if v.table.shape != shape:
                 raise ValueError(f"table of {v.name} has shape {v.table.shape}, not {shape}")
             if not np.allclose(v.table.sum(-1), 1.0):
@@ -144,12 +144,16 @@ class SCM:
             else:
                 unsaid = np.full(rows, len(v.values))
                 index.append(np.asarray(given.get(v.name, unsaid))[:, None])
-        mass = self.cube(do)[tuple(index)]
+        mass: FloatArray = self.cube(do)[tuple(index)]
         total = mass.sum(1, keepdims=True)
-        return np.divide(mass, total, out=np.full_like(mass, np.nan), where=total > 0)
+        unknown = np.full_like(mass, np.nan)
+        return np.asarray(np.divide(mass, total, out=unknown, where=total > 0))
 
     def probability(
-        self, target: str, given: Mapping[str, Any] | None = None, do: Mapping[str, Any] | None = None
+        self,
+        target: str,
+        given: Mapping[str, Any] | None = None,
+        do: Mapping[str, Any] | None = None,
     ) -> dict[Any, float]:
         """P(target | given, do(…)) for one condition, as {value: probability}."""
         said = {**(given or {}), **(do or {})}
@@ -180,4 +184,4 @@ def softmax(utility: FloatArray) -> FloatArray:
 def draw(p: FloatArray, rng: np.random.Generator) -> IntArray:
     """One categorical draw per row of p, shape (N, K) -> (N,), by inverting the cumulative sum."""
     below = rng.random(len(p))[:, None] > p.cumsum(1)
-    return np.minimum(below.sum(1), p.shape[1] - 1)
+    return np.asarray(np.minimum(below.sum(1), p.shape[1] - 1))

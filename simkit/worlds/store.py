@@ -47,6 +47,7 @@ _POLICY = {
 _WARMTH = {"ice cream": 1.0, "hot soup": -1.0, "orange juice": 1.0}  # soup sells in the cold
 _MIDDLE_PRICE, _POLICY_SPREAD, _RIVAL_SPREAD = 3.25, 0.9, 0.8
 
+
 def _bell(values: Sequence[float], centre: FloatArray, spread: float) -> FloatArray:
     """Discretised normal over `values`, one row per centre."""
     return softmax(-((np.asarray(values) - centre[..., None]) ** 2) / (2 * spread**2))

@@ -195,6 +195,23 @@ def test_rank_is_counted_once_and_too_few_clusters_are_told():
     assert np.isfinite(few["endogeneity_index"]["p"])
 
 
+def test_a_combination_that_moves_alike_in_all_clusters_is_certain():
+    frame = prompts(np.random.default_rng(5), [0.3, 0.1], clusters=9, strata=1, common=1.0)
+    row = audit(frame, 2)["joint_wald"]  # both deviate alike: their difference hardly varies
+    assert row["p"] < 1e-12
+    exact = prompts(np.random.default_rng(5), [0.3, 0.1], clusters=9, strata=1, noise=0)
+    row = audit(exact, 2)["joint_wald"]
+    assert (row["estimate"], row["p"]) == (np.inf, 0)
+
+
+def test_opposite_slopes_in_two_products_cancel_and_are_shown():
+    frame = prompts(np.random.default_rng(2), [0.5], noise=0.01)
+    frame.loc[frame["product"] == 1, "c0"] = 20 - frame["c0"]
+    row = audit(frame, 1, cluster="wording")["std_slope[c0]"]
+    assert abs(row["estimate"]) < 0.05
+    assert (row["stratum_min"], row["stratum_max"]) == pytest.approx((-0.45, 0.45), abs=0.02)
+
+
 def test_exact_beliefs_without_any_movement():
     rng = np.random.default_rng(6)
     frame = prompts(rng, [0.0, 0.0], noise=0)

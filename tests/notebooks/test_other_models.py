@@ -22,7 +22,7 @@ def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path)
     record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = {number["name"] for number in record["numbers"]}
-    assert "Endogeneity index, blind" in names
+    assert "Endogeneity index, blind, exact" in names
     assert not any("truth" in name for name in names)
     page = (tmp_path / "demand_endogeneity.html").read_text()
     assert "truth observational" not in page.lower().split("</style>")[-1].split("<pre")[0]

@@ -165,7 +165,7 @@ def test_unfilled_field_and_taken_column_are_named(model: local.LocalModel) -> N
 
 
 def test_loading_something_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="without config.json"):
+    with pytest.raises(ValueError, match=r"without config\.json"):
         sk.load(tmp_path)
     with pytest.raises(ValueError, match="bundled: "):
         sk.load("glassbox-huge")
@@ -178,3 +178,20 @@ def test_the_callers_random_state_is_left_alone(model: local.LocalModel) -> None
     sk.score(model, PROMPTS, OPTIONS)
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+
+
+def test_choices_are_drawn_from_the_belief_whatever_the_order() -> None:
+    mock = sk.MockModel(
+        lambda prompt: {"yes": 0.2, "no": 0.2, "maybe": 0.6} if prompt.startswith("A") else {}
+    )
+    design = pd.DataFrame({"context": ["A", "A again", "B"]})
+    table = sk.believe(mock, sk.Question("Buy?", ["yes", "no", "maybe"]), design)
+    drawn = sk.sample_choices(table, runs=4_000, seed=3)
+    assert len(drawn) == 2 * 4_000  # the belief of "B" is undefined
+    shares = drawn.groupby("prompt_id")["option"].value_counts(normalize=True)
+    assert shares[0, "maybe"] == pytest.approx(0.6, abs=4 * np.sqrt(0.6 * 0.4 / 4_000))
+    turned = sk.sample_choices(table[table["prompt_id"] == 1], runs=4_000, seed=3)
+    assert turned["option"].tolist() == drawn[drawn["prompt_id"] == 1]["option"].tolist()
+    assert sk.sample_choices(table, seed=4)["option"].notna().all()
+    with pytest.raises(ValueError, match="runs is 0"):
+        sk.sample_choices(table, runs=0)

@@ -49,8 +49,8 @@ READERS = [
 ]
 # Dense in what splitters care about.
 PARTS = st.sampled_from(
-    ["the", "price", " ", "  ", "\n", "\t", "'s", "$", "3.50", "12", ".", "</s>", "<s>", "é", "\u00a0",
-     "\u0301", "½", "\x1c", "\u2028", "?!", "buy"]
+    ["the", "price", " ", "  ", "\n", "\t", "'s", "$", "3.50", "12", ".", "</s>", "<s>", "é",
+     "\u00a0", "\u0301", "½", "\x1c", "\u2028", "?!", "buy"]
 )  # fmt: skip
 
 

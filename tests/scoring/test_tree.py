@@ -268,8 +268,29 @@ def test_the_choice_is_kept_and_tells_the_difference(folder: Path) -> None:
 
 
 def test_unknown_path_and_budget_are_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="no path 'branch'.*auto, tree, padded"):
+    with pytest.raises(ValueError, match=r"no path 'branch'.*auto, tree, padded"):
         sk.load(folder, path="branch")
     with pytest.raises(ValueError, match="not 0"):
         sk.load(folder, budget=0)
     assert sk.load(folder, budget=77)._limits.budget == 77
+
+
+def test_limits_follow_free_memory_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = make_network("llama", VOCABULARY)
+    seen = []
+    for free in (0, 10**8, 10**8 + 10**5, 10**11):
+        monkeypatch.setattr(tree, "_free_bytes", lambda device, free=free: free)
+        seen.append(Limits.of(network))
+    assert seen[0].budget == 1_024 and seen[0].logits == 1
+    assert seen[1] == seen[2]  # a little more changes nothing
+    assert seen[3].budget == 16_384 and seen[3].kept > seen[1].kept > seen[0].kept
+    assert Limits.of(network, 50).budget == 50
+
+
+def test_a_network_in_training_is_scored_without_dropout() -> None:
+    tokenizer = make_tokenizer(bos=False)
+    network = make_network("gpt2", len(tokenizer))
+    model = local.LocalModel("m", network.train(), tokenizer)
+    first, again = (sk.score(model, ["It is hot."], [" yes", " no"]) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert model.path == "tree" and network.training

@@ -44,7 +44,9 @@ def test_an_experiment_on_hot_days_is_about_hot_days() -> None:
     hot = market.exact(market.design(["ice cream"], [3.0], experiment="hot days"))
     said = market.design(["ice cream"], [3.0], experiment="all days", temperature="hot")
     np.testing.assert_allclose(hot, market.exact(said))
-    weather = market.exact(market.design(["ice cream"], [3.0], experiment="cold days"), "temperature")
+    weather = market.exact(
+        market.design(["ice cream"], [3.0], experiment="cold days"), "temperature"
+    )
     assert weather[0].tolist() == [1, 0, 0]
     clash = market.design(["ice cream"], [3.0], experiment="hot days", temperature="cold")
     assert np.isnan(market.exact(clash)).all()
