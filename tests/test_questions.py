@@ -41,7 +41,7 @@ def test_values_must_match_options() -> None:
         sk.Question("?", ["a", "b"], values=[1, 2, 3])
 
 
-@given(st.text(st.characters(exclude_characters="{}\x00"), max_size=40))
+@given(st.text(st.characters(codec="utf-8", exclude_characters="{}\x00"), max_size=40))
 def test_design_text_is_taken_as_it_is(text: str) -> None:
     # Braces and all: what a design holds is filled in, never parsed as a template.
     question = sk.Question("Say {word}", ["a", "b"], template="{question}|{word}")

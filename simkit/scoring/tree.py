@@ -40,13 +40,13 @@ _KEEPS_BY_ROW = hasattr(modeling_utils, "slice_logits_to_keep")
 class Limits:
     """How much is held at once; none of it changes a result.
 
-    budget : nodes per forward pass. width : nodes per row, whose attention grows with its square.
+    budget : nodes per forward pass. width : nodes per row, None to fit the tree.
     logits : scalars of logits per pass. kept : scalars of keys and values kept of shared nodes.
     cells : sequences × longest, while the tree is built.
     """
 
     budget: int = 1_024
-    width: int = 128
+    width: int | None = None
     logits: int = 2**26
     kept: int = 2**26
     cells: int = 2**22
@@ -126,10 +126,13 @@ def _cells(contexts: Sequence[Ids], answers: Sequence[tuple[Ids, ...]]) -> int:
 
 def _plan(network: Any, trie: Trie, targets: Targets, limits: Limits) -> Plan:
     vocabulary = network.get_input_embeddings().weight.shape[0]
+    # Rows about as long as the paths they read: shorter ones would copy more than they compute,
+    # and attention grows with the square of a row.
+    fit = int(np.clip(np.median(trie.depth), 64, 256))
     return Plan.of(
         trie,
         targets.count > 0,
-        width=limits.width,
+        width=limits.width or fit,
         budget=limits.budget,
         most_heads=max(1, limits.logits // vocabulary),
         most_rows=None if _KEEPS_BY_ROW else 1,
