@@ -17,7 +17,7 @@ def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path)
     tokenizer = make_tokenizer(bos=architecture == "llama")
     make_network(architecture, len(tokenizer), positions=1024).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    small = {"products": 1, "wordings": 3, "profiles": 2}
+    small = {"products": 1, "wordings": 3, "profiles": 2, "compare": str(folder)}
     made = reports.run("demand_endogeneity", small, model=str(folder), out=tmp_path, progress=False)
     record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
     assert record["provenance"]["model"] == folder.name
@@ -26,4 +26,5 @@ def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path)
     assert not any("truth" in name for name in names)
     page = made.read_text(encoding="utf-8")
     assert "world is not known" in page  # and so no distances, no truth lines
+    assert "Two models." in page  # the second model, here the same one, is drawn beside it
     assert "Capri Sun" in page  # the source's own products and grid
