@@ -29,6 +29,7 @@ def write_card(folder: Path | str) -> pd.DataFrame:
         name=folder.name,
         training=training,
         table=table,
+        used=table.drop(index=list(UNUSED)),
         limits=LIMITS,
         answers=ANSWERS,
         unused=UNUSED,

@@ -20,7 +20,7 @@ from simkit.worlds import brands, market
 from simkit.worlds.scm import draw
 from simkit.worlds.store import store
 
-__all__ = ["MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
+__all__ = ["HELD_OUT", "MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
 
 WORLDS = ("market",)  # whose text the mixture holds
 CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came before
@@ -131,6 +131,13 @@ def _brand_kind(ask: str) -> Kind:
     return build
 
 
+# What is stated, and whether an experiment is, where a covariate is asked for.
+_COVARIATE_KINDS = {
+    "blind": ("none", "never"),
+    "some stated": ("some", "maybe"),
+    "unblinded": ("none", "always"),
+}
+
 # kind -> (share of the documents, how to build them). Another world adds its kinds here.
 MIXTURE: dict[str, tuple[float, Kind]] = {
     "purchase, blind": (0.10, _store_kind("buys", "none")),
@@ -138,9 +145,9 @@ MIXTURE: dict[str, tuple[float, Kind]] = {
     "purchase, all stated": (0.16, _store_kind("buys", "all")),
     "purchase, unblinded": (0.15, _store_kind("buys", "none", "always")),
     "purchase, unblinded and stated": (0.07, _store_kind("buys", "some", "always")),
-    "covariate, blind": (0.06, _store_kind("covariate", "none")),
-    "covariate, some stated": (0.08, _store_kind("covariate", "some", "maybe")),
-    "covariate, unblinded": (0.06, _store_kind("covariate", "none", "always")),
+    "covariate, blind": (0.06, _store_kind("covariate", *_COVARIATE_KINDS["blind"])),
+    "covariate, some stated": (0.08, _store_kind("covariate", *_COVARIATE_KINDS["some stated"])),
+    "covariate, unblinded": (0.06, _store_kind("covariate", *_COVARIATE_KINDS["unblinded"])),
     "ten customers": (0.05, _store_kind("buyers", "none", "maybe")),
     "brand share": (0.02, _brand_kind("share")),
     "brand thought": (0.03, _brand_kind("thought")),
@@ -151,11 +158,22 @@ MIXTURE: dict[str, tuple[float, Kind]] = {
 _UNFINISHED = ("brand thought",)
 
 
+# kind -> how to build held-out prompts: the mixture's kinds, each covariate apart.
+HELD_OUT: dict[str, Kind] = {
+    **{k: build for k, (_, build) in MIXTURE.items() if not k.startswith("covariate, ")},
+    **{
+        f"{name}, {kind}": _store_kind(name, *how)
+        for kind, how in _COVARIATE_KINDS.items()
+        for name in market.COVARIATES
+    },
+}
+
+
 def prompts(kind: str, n: int, seed: int) -> tuple[pd.DataFrame, Question, FloatArray]:
     """n held-out prompts of one kind with their exact answer probabilities, shape (n, K)."""
-    if kind not in MIXTURE:
-        raise ValueError(f"no kind {kind!r}; there are: {', '.join(MIXTURE)}")
-    return MIXTURE[kind][1](n, generator(seed, "prompts", kind), True)
+    if kind not in HELD_OUT:
+        raise ValueError(f"no kind {kind!r}; there are: {', '.join(HELD_OUT)}")
+    return HELD_OUT[kind](n, generator(seed, "prompts", kind), True)
 
 
 def corpus(seed: int, *, answers: int = 8, start: int = 0) -> Iterator[list[Document]]:
