@@ -1,0 +1,110 @@
+"""Where a data set's files are: the folder that `SIMKIT_DATA` names, else the cache, else a fetch.
+
+Every file is checked against its SHA-256 each time it is read. A download goes to a temporary name
+and takes its place only when the hash is right, so nothing half-written is ever left.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from pathlib import Path
+
+import pooch
+
+from simkit.datasets.cards import Card, File
+
+__all__ = ["DataError", "cache_folder", "find", "state"]
+
+
+class DataError(OSError):
+    """A data set cannot be read; the message names it, its source and the remedy."""
+
+
+def cache_folder() -> Path:
+    """The folder into which data sets are fetched (pooch's place for this system)."""
+    return Path(pooch.os_cache("simkit"))
+
+
+def find(card: Card, file: File, *, fetch: bool = True) -> Path:
+    """Path of a checked file, fetched if it is nowhere and `fetch` allows it.
+
+    Raises `DataError` for a file that is altered, missing, or cannot be fetched.
+    """
+    for path in _places(file):
+        if path.exists():
+            _check(card, file, path)
+            return path
+    if not fetch or file.url is None:
+        raise DataError(_missing(card, file))
+    return _fetch(card, file)
+
+
+def state(file: File) -> str:
+    """ "here", "altered" or "missing", without fetching."""
+    for path in _places(file):
+        if path.exists():
+            return "here" if _digest(path) == file.sha256 else "altered"
+    return "missing"
+
+
+def _places(file: File) -> list[Path]:
+    own = os.environ.get("SIMKIT_DATA")
+    folders = [Path(own)] if own else []
+    cached = cache_folder() / file.path
+    # What is fetched is the source's own file, which is not packed.
+    return [*(f / file.path for f in folders), cached.with_name(cached.name.removesuffix(".gz"))]
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of the content, "" if it cannot be unpacked."""
+    digest = hashlib.sha256()
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
+    except (OSError, EOFError, zlib.error):
+        return ""
+    return digest.hexdigest()
+
+
+def _check(card: Card, file: File, path: Path) -> None:
+    found = _digest(path)
+    if found != file.sha256:
+        remedy = "delete it and fetch again" if file.url else f"copy it anew. {card.remark}"
+        raise DataError(
+            f"{card.name}: {path} is not the file it should be (SHA-256 of its content is "
+            f"{found[:12] or 'unreadable'}…, expected {file.sha256[:12]}…; source: {card.source}). "
+            f"It may be damaged, cut short or another version: {remedy}"
+        )
+
+
+def _fetch(card: Card, file: File) -> Path:
+    target = _places(file)[-1]
+    try:
+        found = pooch.retrieve(
+            file.url, f"sha256:{file.sha256}", target.name, target.parent,
+            downloader=pooch.HTTPDownloader(timeout=30),
+        )  # fmt: skip
+    except Exception as error:  # requests and pooch raise many kinds; all mean: not fetched
+        raise DataError(
+            f"{card.name}: could not fetch {file.url} ({type(error).__name__}: {error}). "
+            f"Check the network, or put the file at {file.path} below a folder and name that "
+            "folder in the environment variable SIMKIT_DATA"
+        ) from error
+    return Path(found)
+
+
+def _missing(card: Card, file: File) -> str:
+    how = (
+        "run `simkit data fetch`, or put it there yourself"
+        if file.url
+        else f"it has no public address in this form. {card.remark}"
+    )
+    return (
+        f"{card.name}: {file.path} is neither below SIMKIT_DATA "
+        f"({os.environ.get('SIMKIT_DATA') or 'not set'}) nor fetched (source: {card.source}); {how}"
+    )

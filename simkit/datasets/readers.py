@@ -1,0 +1,117 @@
+"""One reader per data set: files in, one tidy frame out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from simkit.datasets.files import DataError
+
+__all__ = ["READERS", "read_wvs7"]
+
+
+def _statsmodels(name: str) -> Callable[[], pd.DataFrame]:
+    def read() -> pd.DataFrame:
+        frame: pd.DataFrame = import_module(f"statsmodels.datasets.{name}").load_pandas().data
+        return frame
+
+    return read
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path)
+
+
+def _twin2k(human: Path, twin: Path) -> pd.DataFrame:
+    people, twins = pd.read_csv(human), pd.read_csv(twin)
+    both = pd.concat([people, twins], ignore_index=True)
+    who = pd.Series(["human"] * len(people) + ["twin"] * len(twins), name="population")
+    person = both.pop("TWIN_ID").astype(int).rename("person")
+    return pd.concat([who, person, both], axis=1)
+
+
+def _twin2k_scales(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path).set_axis(["study", "outcome", "low", "high"], axis=1)
+
+
+def _onefish_colors(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path)
+    return pd.DataFrame(
+        {
+            "person": frame["participantID"],
+            "word": frame["word"],
+            "block": frame["condition"].str.extract(r"block(\d)", expand=False).astype(int),
+            "chip": frame["response_munsell"],
+            "red": frame["response_r"],
+            "green": frame["response_g"],
+            "blue": frame["response_b"],
+        }
+    )
+
+
+def _onefish_concepts(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path, dtype=str).astype({"subject": int})
+    text = frame.pop("choices36").to_numpy(dtype="S36")
+    letters = text.view("S1").reshape(len(frame), 36)
+    answers = np.where(letters == b".", np.nan, (letters == b"1").astype(np.float32))
+    columns = [f"q{i:02d}" for i in range(1, 37)]
+    return pd.concat([frame, pd.DataFrame(answers, columns=columns)], axis=1)
+
+
+def _wvs7_items(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path)
+    texts = frame["responses"].map(ast.literal_eval)
+    return pd.DataFrame(
+        {
+            "item": frame["number"],
+            "name": frame["name"],
+            "group": frame["group"],
+            "subtopic": frame["subtopic"],
+            "stem": frame["item_stem"].str.split().str.join(" "),
+            "answers": [_codes(answers) for answers in texts],
+        }
+    )
+
+
+def _codes(answers: list[str]) -> dict[int, str]:
+    """["1.- Very important", "-2-.- No answer"] -> {1: "Very important", -2: "No answer"}."""
+    found = (re.match(r"\s*(-?\d+)-?\.?-?\s*(.*)", a, re.DOTALL) for a in answers)
+    return {int(m[1]): m[2].strip() for m in found if m}
+
+
+_WVS_NEEDED = ("B_COUNTRY_ALPHA", "W_WEIGHT", "Q240", "Q260", "Q262")
+
+
+def read_wvs7(path: Path) -> pd.DataFrame:
+    """Wave 7 answers from the survey's own CSV; codes below 0 become NaN."""
+    with path.open(encoding="utf-8-sig") as stream:
+        separator = ";" if ";" in stream.readline() else ","
+    frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
+    missing = [c for c in _WVS_NEEDED if c not in frame]
+    if missing:
+        raise DataError(
+            f"wvs7: {path} has no column {missing[0]!r}; the WVS Cross-National Wave 7 CSV has "
+            f"{', '.join(_WVS_NEEDED)} and the items Q1 … Q290. Is it another wave or format?"
+        )
+    items = [c for c in frame if re.fullmatch(r"Q\d+[A-Z]?", str(c))]
+    numbers = frame[items].apply(pd.to_numeric, errors="coerce")
+    return frame.assign(**numbers.where(numbers >= 0))
+
+
+READERS: dict[str, Callable[..., pd.DataFrame]] = {
+    "anes96": _statsmodels("anes96"),
+    "modechoice": _statsmodels("modechoice"),
+    "car": _table,
+    "twin2k": _twin2k,
+    "twin2k_scales": _twin2k_scales,
+    "onefish_colors": _onefish_colors,
+    "onefish_concepts": _onefish_concepts,
+    "onefish_chains": _table,
+    "wvs7_items": _wvs7_items,
+}
