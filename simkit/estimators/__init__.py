@@ -1,9 +1,8 @@
 """Estimators: pure functions of arrays and frames, each returning a small frozen Result."""
 
 from simkit.estimators.balance import balance_audit, elicited_curve, expected_value
-from simkit.estimators.demand import (
-    curve_error,
-    demand_curve,
+from simkit.estimators.demand import curve_error, demand_curve
+from simkit.estimators.logit import (
     flatness_ratio,
     own_price_elasticity,
     price_coefficient,

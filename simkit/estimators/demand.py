@@ -1,4 +1,4 @@
-"""Demand from simulated purchases: curves, logit price coefficients, elasticities, steps.
+"""Demand curves from simulated purchases, and their distance from a known curve.
 
 What the intervals cover. A belief is exact: asking the same prompt again gives the same number.
 What varies is the prompt, so the unit of analysis is the **cluster**: one wording, field order,
@@ -9,10 +9,7 @@ as `weights`) are no sample: give the wordings as `cluster`, not the profiles.
 
 One covariance serves throughout: the delete-one-cluster jackknife (CV3), with t quantiles on
 (clusters - 1) degrees of freedom; with equal clusters it is the plain t interval over clusters
-(MacKinnon, Nielsen & Webb 2023, arXiv 2301.04527; for the logit, its linearised form CV3L,
-MacKinnon, Nielsen & Webb 2024, arXiv 2406.00650). Few clusters that differ much are beyond it:
-with nine wordings the logit's 95 % interval covered 0.93 to 0.95 in simulations where their slopes
-differ by a tenth (one standard deviation), and 0.89 to 0.93 where they differ by a third.
+(MacKinnon, Nielsen & Webb 2023, arXiv 2301.04527). All this holds for `simkit.estimators.logit`.
 
 Shared arguments
 ----------------
@@ -25,8 +22,6 @@ All raise ValueError naming the row, the value and what is legal.
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +29,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, clustered_mean, jackknife, t_frame
 from simkit.types import (
     FloatArray,
@@ -46,21 +42,10 @@ from simkit.types import (
     usable_rows,
 )
 
-__all__ = [
-    "curve_error",
-    "demand_curve",
-    "flatness_ratio",
-    "own_price_elasticity",
-    "price_coefficient",
-    "step_test",
-]
+__all__ = ["curve_error", "demand_curve"]
 
 GUI_TOUBIA = "Gui & Toubia, arXiv 2312.15524"
 Stream = np.random.Generator
-PAPKE = "fractional logit: Papke & Wooldridge 1996; covariance CV3L: arXiv 2406.00650"
-
-
-# --- curves ---------------------------------------------------------------------------------
 
 
 def demand_curve(
@@ -89,10 +74,10 @@ def demand_curve(
     """
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
-    group, keys = _optional(groups, "group", len(x))
+    group, keys = optional_labels(groups, "group", len(x))
     cells, code = np.unique(np.column_stack([group, x]), axis=0, return_inverse=True)
     rows, stream = usable_rows(y, weights, cluster), generator(rng)
-    members = _split(code[rows.kept], rows.kept, len(cells))
+    members = split_rows(code[rows.kept], rows.kept, len(cells))
     parts = [_cell(y[i], rows.weight[i], rows.cluster[i], alpha, n_boot, stream) for i in members]
     table = pd.DataFrame(parts, columns=["estimate", "std_error", "low", "high", "n", "clusters"])
     table = table.astype({"n": int, "clusters": int})
@@ -134,7 +119,7 @@ def curve_error(
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
     true = column(truth, "truth", low=0, high=1, rows=len(x))
-    product = _optional(products, "product", len(x))[0]
+    product = optional_labels(products, "product", len(x))[0]
     rows = usable_rows(y, weights, cluster)
     k, w, g = rows.kept, rows.weight, rows.cluster
     cell, cells = labels(pd.DataFrame({"product": product[k], "price": x[k]}), "cell", len(k))
@@ -162,193 +147,6 @@ def curve_error(
     return Result("Error of a demand curve", frame, len(k), alpha, "our formulation", notes)
 
 
-# --- logit ----------------------------------------------------------------------------------
-
-
-def price_coefficient(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
-    *,
-    weights: npt.ArrayLike | None = None,
-    covariates: pd.DataFrame | None = None,
-    products: Any = None,
-    cluster: Any = None,
-    alpha: float = 0.05,
-) -> Result:
-    """Logit slope of buying on price: logit P = const + price * beta + covariates + products.
-
-    Fitted by statsmodels' binomial GLM (fractional response, so beliefs need no drawing).
-    Quantities: const, price (per dollar, on the logit scale), each covariate, each product but
-    the first (dummies), and average_marginal = weighted mean of beta P (1 - P), the mean slope of
-    P(buy) per dollar (delta method). A curve that is no logit (an inverted U) has the slope of
-    the logit closest to it in likelihood; the covariance is robust to that.
-
-    covariates : DataFrame (n, k) of numbers. products : (n,) labels.
-    Undefined: NaN if prices separate the purchases perfectly or all buys are the same 0 or 1.
-    Raises ValueError for one price only and for collinear columns, naming them.
-    Shared arguments: see the module.
-    """
-    fit = _logit(price, buys, weights, covariates, products, cluster)
-    p, b, share = fit.prob, fit.beta[fit.at], fit.share
-    slope = p * (1 - p)
-    gradient = (share * b * slope * (1 - 2 * p)) @ fit.design
-    gradient[fit.at] += share @ slope
-    est = np.append(fit.beta, b * (share @ slope))
-    err = np.append(np.sqrt(np.diag(fit.cov)), np.sqrt(gradient @ fit.cov @ gradient))
-    frame = t_frame([*fit.names, "average_marginal"], est, err, fit.df, alpha)
-    return Result("Price coefficient (logit)", frame, fit.n, alpha, PAPKE, fit.notes)
-
-
-def own_price_elasticity(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
-    *,
-    at: npt.ArrayLike | None = None,
-    weights: npt.ArrayLike | None = None,
-    covariates: pd.DataFrame | None = None,
-    products: Any = None,
-    cluster: Any = None,
-    alpha: float = 0.05,
-) -> Result:
-    """Own-price elasticity of P(buy) at given prices, from the fitted logit.
-
-    For one row d ln P / d ln p = beta p (1 - P(p)); a quantity "price=p" is its weighted mean
-    over the rows, each with its own covariates and product but the price p; "mean" is the mean
-    over the prices. Delta method. at : (m,) dollars; None takes the prices in the data.
-    Otherwise as price_coefficient.
-    """
-    fit = _logit(price, buys, weights, covariates, products, cluster)
-    prices = np.unique(column(price, "price")) if at is None else column(np.atleast_1d(at), "at")
-    b, share = fit.beta[fit.at], fit.share
-    est, gradients = np.zeros(len(prices)), np.zeros((len(prices), len(fit.beta)))
-    for row, p in enumerate(prices):
-        design = fit.design.copy()
-        design[:, fit.at] = p
-        prob = special.expit(design @ fit.beta)
-        est[row] = b * p * (share @ (1 - prob))
-        gradients[row] = (-b * p * share * prob * (1 - prob)) @ design
-        gradients[row, fit.at] += p * (share @ (1 - prob))
-    est, gradients = np.append(est, est.mean()), np.vstack([gradients, gradients.mean(axis=0)])
-    err = np.sqrt(np.einsum("ij,jk,ik->i", gradients, fit.cov, gradients))
-    frame = t_frame([*(f"price={p:g}" for p in prices), "mean"], est, err, fit.df, alpha)
-    frame.insert(0, "price", np.append(prices, np.nan))
-    return Result("Own-price elasticity (logit)", frame, fit.n, alpha, PAPKE, fit.notes)
-
-
-def flatness_ratio(
-    blind: Result | float,
-    truth: Result | float,
-    *,
-    quantity: str = "price",
-    covariance: float = 0.0,
-    alpha: float = 0.05,
-) -> Result:
-    """Blind slope / true slope: 1 is right, 0 is a flat demand curve, below 0 the wrong sign.
-
-    blind, truth : results of price_coefficient, or exact slopes as numbers (the world's truth).
-    quantity : the slope compared: "price" (logit) or "average_marginal" (P(buy) per dollar).
-    covariance : of the two estimates; 0 is right when they come from different prompts.
-    The interval is Fieller's (1954), with the t quantile of the smaller degrees of freedom: the
-    values r for which blind - r truth is not significantly off zero. std_error is the delta
-    method's. Undefined: if the true slope is not significantly off zero the interval is the
-    whole line, and a note says so; a true slope of exactly 0 raises ValueError.
-    """
-    (a, va, dfa, na), (b, vb, dfb, nb) = (_slope(s, quantity) for s in (blind, truth))
-    if b == 0:
-        raise ValueError("truth: the slope is 0; legal are slopes other than 0")
-    ratio, df = a / b, min(dfa, dfb)
-    t2 = special.stdtrit(df, 1 - alpha / 2) ** 2 if va + vb > 0 else 0.0
-    bend, middle, end = b**2 - t2 * vb, a * b - t2 * covariance, a**2 - t2 * va
-    low, high, note = -np.inf, np.inf, "the true slope is not significantly off zero"
-    if bend > 0:
-        root = np.sqrt(max(middle**2 - bend * end, 0.0))
-        low, high, note = (middle - root) / bend, (middle + root) / bend, ""
-    elif np.isnan(bend + middle + end):
-        low, high, note = np.nan, np.nan, "a slope has no standard error"
-    error = np.sqrt(max(va - 2 * ratio * covariance + ratio**2 * vb, 0.0)) / abs(b)
-    row = {"estimate": ratio, "std_error": error, "low": low, "high": high, "df": df}
-    source = f"our formulation; after {GUI_TOUBIA}; interval: Fieller 1954"
-    frame = pd.DataFrame([row], index=["flatness_ratio"])
-    notes = (note,) if note else ()
-    return Result(f"Flatness ratio ({quantity})", frame, na + nb, alpha, source, notes)
-
-
-def step_test(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
-    at: npt.ArrayLike | float,
-    *,
-    degree: int = 1,
-    weights: npt.ArrayLike | None = None,
-    covariates: pd.DataFrame | None = None,
-    products: Any = None,
-    cluster: Any = None,
-    alpha: float = 0.05,
-) -> Result:
-    """Does demand jump where the price passes the competing price that the prompt states?
-
-    logit P = const + sum_d b_d (price - at)^d + c at + jump [price > at] (+ covariates,
-    products), d = 1..degree; the term in `at` is left out where it does not vary on its own.
-    Quantities: jump = weighted mean change of P(buy) at price = at (delta method; negative:
-    demand falls off a step), jump_logit = the coefficient. Focalism shows as a jump; smooth
-    demand has none, whatever its slope. With degree 1 a curved logit can pass for a jump: see
-    whether it survives degree 2 or 3. At price = at the row counts as not above.
-    at : the competing price stated, dollars, (n,) or one number.
-    Raises ValueError unless there are prices on both sides; otherwise as price_coefficient.
-    """
-    x = column(price, "price")
-    stated = column(np.broadcast_to(np.asarray(at, dtype=object), x.shape), "at", rows=len(x))
-    above = x > stated
-    if above.all() or not above.any():
-        raise ValueError(
-            f"at: prices run from {x.min():g} to {x.max():g}, at from {stated.min():g} to "
-            f"{stated.max():g}; legal is prices on both sides"
-        )
-    if degree < 1:
-        raise ValueError(f"degree is {degree}; legal are 1, 2, ...")
-    terms = {f"(price - at)^{d}": (x - stated) ** d for d in range(1, degree + 1)}
-    extra = pd.DataFrame({"jump_logit": above.astype(float), **terms})
-    others = [] if covariates is None else [covariates.reset_index(drop=True)]
-    wide = pd.concat([extra, pd.DataFrame({"at": stated}), *others], axis=1)
-    free = _rank(wide, products) > _rank(wide.drop(columns="at"), products)
-    fit = _logit(None, buys, weights, wide if free else wide.drop(columns="at"), products, cluster)
-    zero = fit.design.copy()
-    zero[:, [fit.names.index(name) for name in terms]] = 0
-    jump, sides = fit.names.index("jump_logit"), []
-    for side in (1.0, 0.0):
-        zero[:, jump] = side
-        prob = special.expit(zero @ fit.beta)
-        sides.append((fit.share @ prob, (fit.share * prob * (1 - prob)) @ zero))
-    (p1, g1), (p0, g0) = sides
-    err = [np.sqrt((g1 - g0) @ fit.cov @ (g1 - g0)), np.sqrt(fit.cov[jump, jump])]
-    frame = t_frame(["jump", "jump_logit"], [p1 - p0, fit.beta[jump]], err, fit.df, alpha)
-    source = f"our formulation; focalism: {GUI_TOUBIA}"
-    return Result("Step at the stated price", frame, fit.n, alpha, source, fit.notes)
-
-
-# --- what they share ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Fit:
-    names: list[str]
-    at: int  # which coefficient is the price's
-    beta: FloatArray
-    cov: FloatArray
-    design: FloatArray
-    prob: FloatArray
-    share: FloatArray  # weights that sum to 1
-    df: int
-    n: int
-    notes: tuple[str, ...]
-
-
-def _split(codes: IntArray, rows: IntArray, n: int) -> list[IntArray]:
-    """The rows of each code 0..n-1."""
-    order = np.argsort(codes, kind="stable")
-    return np.split(rows[order], np.searchsorted(codes[order], np.arange(1, n)))
-
-
 def _cell(
     y: FloatArray, w: FloatArray, cluster: IntArray, alpha: float, n_boot: int, stream: Stream
 ) -> tuple[float, float, float, float, int, int]:
@@ -374,92 +172,3 @@ def _cell(
 def _errors(weight: FloatArray, excess: FloatArray) -> FloatArray:
     d = excess / weight
     return np.column_stack([np.abs(d).mean(axis=1), d.mean(axis=1)])
-
-
-def _optional(values: Any, name: str, n: int) -> tuple[IntArray, pd.DataFrame]:
-    return labels(np.zeros(n) if values is None else values, name, n)
-
-
-def _slope(slope: Result | float, quantity: str) -> tuple[float, float, float, int]:
-    """estimate, variance, degrees of freedom, n; a number is exact."""
-    if not isinstance(slope, Result):
-        return float(slope), 0.0, np.inf, 0
-    row = slope[quantity]
-    return float(row["estimate"]), float(row["std_error"]) ** 2, float(row["df"]), slope.n
-
-
-def _design(columns: pd.DataFrame, products: Any) -> tuple[FloatArray, list[str]]:
-    """const, the columns, and a dummy per product but the first: (n, k) and the k names."""
-    code, keys = _optional(products, "product", len(columns))
-    dummies = code[:, None] == np.arange(1, len(keys))
-    names = [f"product={', '.join(map(str, key))}" for key in keys.to_numpy()[1:]]
-    values = [column(columns[name], str(name)) for name in columns]
-    design = np.column_stack([np.ones(len(columns)), *values, dummies])
-    return design, ["const", *map(str, columns), *names]
-
-
-def _rank(columns: pd.DataFrame, products: Any) -> int:
-    design, _ = _design(columns, products)
-    return int(np.linalg.matrix_rank(design / np.abs(design).max(axis=0).clip(1e-300)))
-
-
-def _logit(
-    price: npt.ArrayLike | None,
-    buys: npt.ArrayLike,
-    weights: npt.ArrayLike | None,
-    covariates: pd.DataFrame | None,
-    products: Any,
-    cluster: Any,
-) -> _Fit:
-    from statsmodels.genmod.families import Binomial  # 2 s to import: not before it is needed
-    from statsmodels.genmod.generalized_linear_model import GLM
-
-    y = column(buys, "buys", low=0, high=1, missing=True)
-    table = pd.DataFrame(index=range(len(y)))
-    if price is not None:
-        table["price"] = column(price, "price", rows=len(y))
-    for name in [] if covariates is None else covariates:
-        table[name] = column(covariates[name], str(name), rows=len(y))  # type: ignore[index]
-    full, names = _design(table, products)
-    rows = usable_rows(y, weights, cluster)
-    k, weight, code = rows.kept, rows.weight[rows.kept], rows.cluster[rows.kept]
-    design, y, share = full[k], y[k], weight / weight.sum()
-    scale = np.abs(design).max(axis=0).clip(1e-300)
-    if np.linalg.matrix_rank(design / scale) < design.shape[1]:
-        raise ValueError(
-            f"the columns {names} are collinear; legal are columns that each vary on their own "
-            "(a price that varies within products)"
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # perfect separation is looked for, and told, below
-        fit = GLM(y, design / scale, family=Binomial(), var_weights=share * len(y)).fit()
-    beta, prob = np.asarray(fit.params) / scale, np.asarray(fit.fittedvalues)
-    notes = rows.notes
-    if not fit.converged or share @ (prob * (1 - prob)) < 1e-8:
-        beta, notes = np.full_like(beta, np.nan), (*notes, "no logit: the buys are separated")
-    n_g = int(code.max()) + 1
-    notes += ("one cluster: no interval",) if n_g == 1 else ()
-    cov = _cv3(design / scale, share, prob, share * (y - prob), code) / np.outer(scale, scale)
-    cov = cov if n_g > 1 and np.isfinite(beta).all() else np.full_like(cov, np.nan)
-    at = names.index("price") if price is not None else -1
-    return _Fit(names, at, beta, cov, design, prob, share, n_g - 1, len(k), notes)
-
-
-def _cv3(
-    design: FloatArray, share: FloatArray, prob: FloatArray, error: FloatArray, code: IntArray
-) -> FloatArray:
-    """CV3L: one Newton step from the fit without each cluster, then their jackknife covariance."""
-    curve = (share * prob * (1 - prob))[:, None] * design
-    hessian, score = design.T @ curve, error[:, None] * design
-    n_g = int(code.max()) + 1
-    if n_g == len(code):  # every row a cluster: the step in closed form (HC3)
-        inverse = np.linalg.pinv(hessian, hermitian=True)
-        leverage = np.einsum("ij,jk,ik->i", curve, inverse, design)
-        moves = (score @ inverse) / np.maximum(1 - leverage, 1e-9)[:, None]
-    else:  # a product seen in one cluster only leaves a singular matrix: pseudo-inverse
-        rest = (hessian - design[i].T @ curve[i] for i in _split(code, np.arange(len(code)), n_g))
-        total = np.zeros((n_g, design.shape[1]))
-        np.add.at(total, code, score)
-        inverses = (np.linalg.pinv(h, rcond=1e-9, hermitian=True) for h in rest)
-        moves = np.array([inverse @ s for inverse, s in zip(inverses, total, strict=True)])
-    return jackknife(moves, np.zeros(design.shape[1]))
