@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from simkit.scoring import Model, believe
+from simkit.scoring import Model
 from simkit.types import FloatArray
 from simkit.worlds.corpus import HELD_OUT, prompts
+from simkit.worlds.scm import softmax
 
 __all__ = ["LIMITS", "UNUSED", "calibrate", "held_out"]
 
@@ -27,15 +28,12 @@ def held_out(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Belief (n, K), truth (n, K) and valid mass (n,) on held-out prompts of one kind."""
     design, question, truth = prompts(kind, n, seed)
-    plain = design[[c for c in design if c in ("context", *_fields(design))]]
-    table = believe(model, question, plain)
-    k = truth.shape[1]
-    mass = table["valid_mass"].to_numpy().reshape(-1, k)[:, 0]
-    return table["belief"].to_numpy().reshape(-1, k), truth, mass
-
-
-def _fields(design: pd.DataFrame) -> list[str]:
-    return ["thought"] if "thought" in design else []
+    # The answers as they stand in the text, letters included: no orders are averaged here.
+    spoken = [
+        [question.separator + answer[0] for answer in row] for row in question.answers_for(design)
+    ]
+    scores = model.scores(question.prompts(design), spoken)
+    return softmax(scores.logprob), truth, scores.valid_mass
 
 
 def calibrate(model: Model, *, n: int = 400, seed: int = 2) -> pd.DataFrame:

@@ -12,7 +12,7 @@ __all__ = ["build_tokenizer"]
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 # Words and prices with their leading space are one piece each; everything else falls to bytes.
 _PIECES = r" ?\$?\d+(?:\.\d+)?| ?\p{L}+|\n| ?[^\s\p{L}\d]|\s+"
-VOCABULARY = 768
+VOCABULARY = 1_024
 
 
 def build_tokenizer(seed: int = 1, documents: int = 20_000) -> PreTrainedTokenizerFast:

@@ -4,7 +4,8 @@ A parent sees two unit prices, has one thought, and chooses. The thought depends
 shifts the choice: a little when the parent *thinks aloud*, wholly when the parent *decides first*.
 So the belief at the moment of choosing varies from run to run, by an amount that enumeration over
 the thoughts gives exactly: the ground on which model choice and model belief are compared
-(Sun & Zhang, arXiv 2512.23184). Brands, prices and thoughts are invented.
+(Sun & Zhang, arXiv 2512.23184). Where the brands are listed under letters, the place in the list
+pulls too: a position bias of known size. Brands, prices and thoughts are invented.
 """
 
 from __future__ import annotations
@@ -20,7 +21,19 @@ from simkit.questions import Question
 from simkit.types import FloatArray
 from simkit.worlds.scm import SCM, Variable, softmax
 
-__all__ = ["BRANDS", "PRICES", "QUESTIONS", "STYLES", "THOUGHTS", "design", "exact", "shopper"]
+__all__ = [
+    "BRANDS",
+    "LISTED",
+    "PRICES",
+    "PULL",
+    "QUESTIONS",
+    "STYLES",
+    "THOUGHTS",
+    "design",
+    "exact",
+    "shopper",
+    "with_context",
+]
 
 BRANDS = ("Cuddles", "Snugly", "neither")
 PRICES = tuple(range(24, 42, 3))  # cents per diaper
@@ -50,6 +63,8 @@ THOUGHTS = (*_ALOUD, *_DECIDED)
 _TASTE = (0.35, 0.15, 0.0)  # logit at 30 cents each
 _PRICE_WEIGHT = 0.12  # logits per cent
 _KEEPS_TO_IT = 0.98  # P(choice = what was decided)
+PULL = (0.8, 0.2, 0.0)  # logits that the first, second and third place in a list add
+LISTED = ("listed_first", "listed_second", "listed_third")  # columns: the brand in each place
 
 SENTENCES: dict[str, tuple[str, ...]] = {
     "cuddles": ("A parent buys diapers.",),
@@ -65,6 +80,8 @@ QUESTIONS: dict[str, Question] = {
     "share": Question(_ASK, BRANDS, template=_QUICK),
     "thought": Question(_ASK, tuple(t + "\nAnswer:" for t in THOUGHTS), template=_THINK),
     "choice": Question(_ASK, BRANDS, template=_THINK + " {thought}\nAnswer:"),
+    # The share again, asked for by letter; the design says which brand stands where.
+    "letters": Question(_ASK, [f"{{{place}}}" for place in LISTED], layout="letters"),
 }
 
 
@@ -109,16 +126,29 @@ shopper: SCM = _shopper()
 def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
     """True probabilities of `QUESTIONS[ask]` for each design row, shape (n_rows, n_options).
 
-    Columns used: `cuddles_price`, `snugly_price` (cents), `style` and, for "choice", `thought`.
+    Columns used: `cuddles_price`, `snugly_price` (cents), `style`, for "choice" `thought`, and for
+    "letters" the brands in the columns of `LISTED`, whose options are the places in the list.
     Prices are set by the design, never by demand, so conditional and interventional agree here.
     """
     if ask not in QUESTIONS:
         raise ValueError(f"no question {ask!r}; there are: {', '.join(QUESTIONS)}")
+    if ask == "letters":
+        return _by_place(exact(design.drop(columns=list(LISTED))), design)
     target = "thought" if ask == "thought" else "choice"
     names = [v.name for v in shopper.variables if v.name in design and v.name != target]
     if ask == "share":
         names = [n for n in names if n != "thought"]
     return shopper.conditional(target, {n: shopper.encode(n, design[n].tolist()) for n in names})
+
+
+def _by_place(share: FloatArray, design: pd.DataFrame) -> FloatArray:
+    """P(place in the list): the shares of the brands that stand there, tilted by `PULL`."""
+    names = design[list(LISTED)].to_numpy()
+    for row, listed in enumerate(names):
+        if sorted(listed) != sorted(BRANDS):
+            raise ValueError(f"row {row}: {list(listed)} is no order of: {', '.join(BRANDS)}")
+    place = np.array([[BRANDS.index(name) for name in row] for row in names])
+    return softmax(np.log(np.take_along_axis(share, place, 1)) + np.array(PULL))
 
 
 def design(
