@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -47,3 +49,143 @@ def test_design_text_is_taken_as_it_is(text: str) -> None:
     question = sk.Question("Say {word}", ["a", "b"], template="{question}|{word}")
     design = pd.DataFrame({"word": [text + "{price}"]})
     assert question.prompts(design) == [f"Say {text}{{price}}|{text}{{price}}"]
+
+
+# --- layouts ----------------------------------------------------------------------------------
+
+ONE = pd.DataFrame({"price": [2.5]})
+
+
+@pytest.mark.parametrize(
+    ("layout", "listed", "scored"),
+    [("letters", "A. yes\nB. no", ("A", "B")), ("numbers", "1. yes\n2. no", ("1", "2"))],
+)
+def test_labelled_options(layout: str, listed: str, scored: tuple[str, ...]) -> None:
+    question = sk.Question("Buy?", ["yes", "no"], layout=layout)
+    assert question.prompts(ONE) == [f"Question: Buy?\n{listed}\nAnswer:"]
+    assert question.labels == scored
+    assert question.answers_for(ONE) == [tuple((s,) for s in scored)]
+
+
+def test_text_options_are_scored_themselves_and_listed_only_where_asked() -> None:
+    plain = sk.Question("Buy?", ["yes", "no"])
+    assert (plain.labels, plain.lists_options) == (None, False)
+    assert plain.answers_for(ONE) == [(("yes",), ("no",))]
+    listed = sk.Question("Buy?\n{options}", ["yes", "no"])  # the field may stand in the text too
+    assert listed.prompts(ONE) == ["Question: Buy?\nyes\nno\nAnswer:"]
+    assert listed.prompts(ONE, [1, 0]) == ["Question: Buy?\nno\nyes\nAnswer:"]
+    assert listed.answers_for(ONE, [1, 0]) == [(("yes",), ("no",))]
+    with pytest.raises(ValueError, match="lists no options"):
+        plain.prompts(ONE, [1, 0])
+
+
+def test_an_order_moves_contents_and_their_labels() -> None:
+    question = sk.Question("?", ["x", "y", "z"], layout="letters", template="{options}|")
+    # order[j] is the option at place j: z, x, y. So x has the label B, y has C and z has A.
+    assert question.prompts(ONE, [2, 0, 1]) == ["A. z\nB. x\nC. y|"]
+    assert question.answers_for(ONE, [2, 0, 1]) == [(("B",), ("C",), ("A",))]
+    for bad in ([0, 1], [0, 1, 1], [1, 2, 3]):
+        with pytest.raises(ValueError, match="legal is each of 0 to 2 once"):
+            question.prompts(ONE, bad)
+        with pytest.raises(ValueError, match="legal is each of 0 to 2 once"):
+            question.answers_for(ONE, bad)
+
+
+def test_listed_options_may_hold_fields() -> None:
+    design = pd.DataFrame({"low": [1.0, 2.0], "high": [3.0, 4.0]})
+    question = sk.Question(
+        "?", ["${low:.2f}", "${high:.2f}"], layout="letters", template="{options}"
+    )
+    assert question.prompts(design) == ["A. $1.00\nB. $3.00", "A. $2.00\nB. $4.00"]
+    assert question.prompts(design, [1, 0])[1] == "A. $4.00\nB. $2.00"
+
+
+@pytest.mark.parametrize(
+    ("k", "arguments", "message"),
+    [
+        (2, {"layout": "roman"}, "no layout 'roman'; legal are text, letters, numbers"),
+        (27, {"layout": "letters"}, "27 options for layout 'letters'; legal are up to 26"),
+        (10, {"layout": "numbers"}, "10 options for layout 'numbers'; legal are up to 9"),
+        (2, {"layout": "letters", "template": "{question}"}, r"has the field \{options\}"),
+        (2, {"template": "{question"}, "cannot be read as a template"),
+        (2, {"forms": {"c": ["C"]}}, r"'c' is not scored; legal keys are \['a0', 'a1'\]"),
+        (2, {"forms": {"a0": ["x"]}, "layout": "letters"}, r"legal keys are \['A', 'B'\]"),
+        (2, {"forms": {"a0": ["a1"]}}, "forms: option 'a1' stands twice"),
+        (2, {"forms": {"a0": ["A0", "A0"]}}, "forms: option 'A0' stands twice"),
+        (2, {"forms": {"a0": " "}}, "a list of strings, not the string"),
+        (2, {"forms": {"a0": [" "]}}, "forms: option ' ' is empty"),
+    ],
+)
+def test_what_is_not_legal_is_named(k: int, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sk.Question("?", [f"a{i}" for i in range(k)], **arguments)  # type: ignore[arg-type]
+
+
+def test_a_design_column_cannot_stand_in_for_the_list() -> None:
+    question = sk.Question("?", ["a", "b"], layout="letters")
+    with pytest.raises(ValueError, match="column 'options'"):
+        question.prompts(pd.DataFrame({"options": ["x"]}))
+
+
+def test_forms_are_filled_and_kept_apart() -> None:
+    question = sk.Question("?", ["{who}", "nobody"], forms={"{who}": ["{who} does", "yes"]})
+    design = pd.DataFrame({"who": ["Ann", "Bo"]})
+    assert question.answers_for(design) == [
+        (("Ann", "Ann does", "yes"), ("nobody",)),
+        (("Bo", "Bo does", "yes"), ("nobody",)),
+    ]
+    with pytest.raises(ValueError, match="row 1: option 'yes' stands twice"):
+        question.answers_for(design.assign(who=["Ann", "yes"]))
+
+
+def test_a_question_can_be_varied_and_hashed() -> None:
+    question = sk.Question("Buy?", ["yes", "no"], forms={"yes": ["Yes"]})
+    assert replace(question) == question
+    assert hash(replace(question)) == hash(question)
+    lettered = replace(question, layout="letters", template=None, forms=None)
+    assert lettered == sk.Question("Buy?", ["yes", "no"], layout="letters")
+    assert question != replace(question, forms={"yes": ["YES"]})
+
+
+def test_braces_are_written_twice_with_or_without_fields() -> None:
+    question = sk.Question("{{x}}", ["{{a}}", "b"], template="{question}")
+    assert question.prompts(ONE) == ["{x}"]
+    assert question.options_for(ONE) == [["{a}", "b"]]
+    assert question.answers_for(ONE) == [(("{a}",), ("b",))]
+    mixed = sk.Question("{{x}} {price}", ["{{a}} {price}", "b"], template="{question}")
+    assert mixed.prompts(ONE) == ["{x} 2.5"]
+    assert mixed.options_for(ONE) == [["{a} 2.5", "b"]]
+
+
+PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="{}\x00\n"), min_size=1, max_size=8)
+OPTIONS = st.lists(PLAIN.filter(str.strip), min_size=2, max_size=9, unique=True)
+
+
+@given(OPTIONS, st.data())
+def test_every_order_lists_each_option_once_under_its_label(
+    options: list[str], data: st.DataObject
+) -> None:
+    layout = data.draw(st.sampled_from(["letters", "numbers"]))
+    order = data.draw(st.permutations(range(len(options))))
+    question = sk.Question("?", options, layout=layout, template="{options}")
+    assert question.labels is not None
+    lines = question.prompts(ONE, order)[0].split("\n")
+    assert lines == [f"{question.labels[j]}. {options[k]}" for j, k in enumerate(order)]
+    # What is scored for option k is the label of the line that it stands in.
+    for k, (label,) in enumerate(question.answers_for(ONE, order)[0]):
+        assert f"{label}. {options[k]}" in lines
+
+
+PARTS = ["{", "}", "{{", "}}", "{price}", "{question}", "{price:.2f}", "{price!r}", "{cost}", "x "]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=6).map("".join))
+def test_templates_are_read_as_pythons_format_reads_them(template: str) -> None:
+    refused = (ValueError, KeyError, IndexError, AttributeError, TypeError)
+    try:
+        expected = template.format_map({"price": 2.5, "question": "?"})
+    except refused:  # no template, or a field that nothing fills
+        with pytest.raises(ValueError):
+            sk.Question("?", ["a", "b"], template=template).prompts(ONE)
+        return
+    assert sk.Question("?", ["a", "b"], template=template).prompts(ONE) == [expected]

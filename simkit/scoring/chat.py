@@ -1,0 +1,203 @@
+"""Prompts laid out as a chat, by the template that the model's own tokenizer brings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from jinja2 import TemplateError
+
+from simkit.questions import fill
+from simkit.scoring.types import Model
+
+__all__ = ["Chat", "chat_prompts", "lay_out"]
+
+_OURS = {"add_generation_prompt", "continue_final_message", "conversation", "messages", "tokenize"}
+_NO_SYSTEM = (
+    "the model's chat template takes no system turn; legal are Chat(..., fold_system=True), which "
+    "puts the text at the head of the user's turn, and no system text"
+)
+_MARK = "answerstandshere"  # stands in for an answer, to see what a template puts before it
+
+
+@dataclass(frozen=True)
+class Chat:
+    """How a prompt becomes a conversation: the prompt is the user's turn, the answer the model's.
+
+    Parameters
+    ----------
+    system : system text; its `{column}` fields are filled from the design ("You are {who}.").
+        None gives no system turn; what a template then adds by itself (a default system text, a
+        date) stays, and `chat_prompts` shows it.
+    prefix : how the model's turn begins, before the option. If the prompt ends with it, it is
+        taken off there. "" for an answer that opens the turn.
+    separator : what stands before the option. None: the question's own after a prefix; with none,
+        the blanks that the template itself sets before an answer (Mistral's has one, most none).
+    fold_system : put the system text at the head of the user's turn (and an empty line between),
+        for templates that take no system turn.
+    template_args : further names for the template, such as {"enable_thinking": False}.
+
+    The tokens are those of the laid-out text with exactly one BOS: the template's, else the
+    tokenizer's own. Raises ValueError for `template_args` that simkit sets itself, and for
+    fold_system without a system text.
+    """
+
+    system: str | None = None
+    prefix: str = "Answer:"
+    separator: str | None = None
+    fold_system: bool = False
+    template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        clash = sorted(_OURS & self.template_args.keys())
+        if clash:
+            raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
+        if self.fold_system and self.system is None:
+            raise ValueError("fold_system is set, but there is no system text to fold")
+
+
+def chat_prompts(
+    model: Model,
+    prompts: Sequence[str],
+    chat: Chat | None = None,
+    design: pd.DataFrame | None = None,
+) -> list[str]:
+    """The N prompts as the model gets them in a chat, up to where the option begins.
+
+    model : one whose tokenizer has a chat template. chat : None for `Chat()`. design : fills the
+    fields of the system text, one row per prompt. Options scored after these texts bring their
+    own separator. Raises ValueError as `believe` does with a chat.
+    """
+    return lay_out(model, prompts, chat or Chat(), design, separator=" ")[0]
+
+
+def lay_out(
+    model: Model,
+    prompts: Sequence[str],
+    chat: Chat,
+    design: pd.DataFrame | None = None,
+    *,
+    separator: str,
+) -> tuple[list[str], str]:
+    """The laid-out prompts, and what is to stand between them and an option.
+
+    separator : the question's. Raises ValueError, naming what is legal, if the model has no
+    chat template, the template refuses, drops or rewrites a text or ignores one of
+    `chat.template_args`, a text holds one of the tokenizer's control tokens, or nothing is left
+    for the user's turn.
+    """
+    tokenizer = _with_template(model, chat)
+    systems = _systems(chat, design, len(prompts))
+    users = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
+    _refuse_unfit(tokenizer, users, systems)
+    talks = [_turns(u, s, chat.fold_system) for u, s in zip(users, systems, strict=True)]
+    if not talks:
+        return [], separator
+    opened = _render(tokenizer, talks, chat)
+    _check_kept(opened, users, systems)
+    lead = _lead(tokenizer, talks[0], opened[0], chat)
+    opened = [text + lead for text in opened]
+    if chat.prefix:
+        own = separator if chat.separator is None else chat.separator
+        return [text + chat.prefix for text in opened], own
+    bare = [text.rstrip(" ") for text in opened]
+    blanks = opened[0][len(bare[0]) :]
+    return bare, blanks if chat.separator is None else chat.separator
+
+
+def _with_template(model: Model, chat: Chat) -> Any:
+    tokenizer = getattr(model, "tokenizer", None)
+    if getattr(tokenizer, "chat_template", None) is None or tokenizer is None:
+        raise ValueError(
+            f"{model.name} has no chat template; legal are models whose tokenizer brings one "
+            "(usually named -chat, -instruct or -it), or chat=False for plain text"
+        )
+    for name in chat.template_args:
+        if not re.search(rf"\b{re.escape(name)}\b", tokenizer.get_chat_template()):
+            raise ValueError(
+                f"template_args: the chat template of {model.name} does not use {name!r}, so it "
+                "would change nothing"
+            )
+    return tokenizer
+
+
+def _systems(chat: Chat, design: pd.DataFrame | None, n: int) -> list[str | None]:
+    if chat.system is None:
+        return [None] * n
+    filled = fill(chat.system, pd.DataFrame(index=range(n)) if design is None else design)
+    if len(filled) != n:
+        raise ValueError(f"the design has {len(filled)} rows for {n} prompts")
+    return list(filled)
+
+
+def _without_prefix(prompt: str, prefix: str) -> str:
+    return prompt.removesuffix(prefix).rstrip() if prefix and prompt.endswith(prefix) else prompt
+
+
+def _turns(user: str, system: str | None, fold: bool) -> list[dict[str, str]]:
+    if system is None:
+        return [{"role": "user", "content": user}]
+    if fold:
+        return [{"role": "user", "content": f"{system}\n\n{user}"}]
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+
+
+def _refuse_unfit(tokenizer: Any, users: list[str], systems: list[str | None]) -> None:
+    """Empty turns, and control tokens: a text that holds one would be read as the turn's end."""
+    special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
+    control = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+    for row, (user, system) in enumerate(zip(users, systems, strict=True)):
+        if not user.strip():
+            raise ValueError(f"row {row}: nothing is left of the prompt for the user's turn")
+        if system is not None and not system.strip():
+            raise ValueError(
+                f"row {row}: the system text is empty; legal is text, or None for none"
+            )
+        found = control.search(user) or control.search(system or "")
+        if found:
+            raise ValueError(
+                f"row {row}: the text holds {found[0]!r}, a control token of this tokenizer; "
+                "legal is text without them"
+            )
+
+
+def _render(tokenizer: Any, talks: list[list[dict[str, str]]], chat: Chat) -> list[str]:
+    try:
+        opened: list[str] = tokenizer.apply_chat_template(
+            talks, add_generation_prompt=True, tokenize=False, **chat.template_args
+        )
+    except TemplateError as error:
+        if chat.system is not None and not chat.fold_system:
+            raise ValueError(f"{_NO_SYSTEM} (it says: {error})") from error
+        raise ValueError(f"the model's chat template refuses the prompt: {error}") from error
+    return opened
+
+
+def _check_kept(opened: list[str], users: list[str], systems: list[str | None]) -> None:
+    """Some templates pass over what they do not know, without a word."""
+    for row, (text, user, system) in enumerate(zip(opened, users, systems, strict=True)):
+        if system is not None and system.strip() not in text:
+            raise ValueError(f"row {row}: {_NO_SYSTEM} (it leaves the text out)")
+        if user.strip() not in text:
+            raise ValueError(f"row {row}: the model's chat template drops or rewrites the prompt")
+
+
+def _lead(tokenizer: Any, talk: list[dict[str, str]], opened: str, chat: Chat) -> str:
+    """The blanks that the template puts between its generation prompt and an answer.
+
+    Found by letting it lay out an answer: "[/INST]" and "[/INST] answer" differ by a blank. Where
+    it writes words there, as some do around past thoughts, nothing is taken over.
+    """
+    answer = {"role": "assistant", "content": _MARK}
+    try:
+        whole: str = tokenizer.apply_chat_template(
+            [*talk, answer], add_generation_prompt=False, tokenize=False, **chat.template_args
+        )
+    except TemplateError:
+        return ""
+    before = whole.rpartition(_MARK)[0]
+    lead = before[len(opened) :] if before.startswith(opened) else ""
+    return lead if lead.isspace() else ""

@@ -1,0 +1,162 @@
+"""In which orders options are listed, and the belief averaged over them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+
+from simkit.questions import Question
+from simkit.scoring.types import BoundaryError
+from simkit.types import IntArray
+
+__all__ = ["average_orders", "cyclic_orders", "design_rows", "orders_for", "prompt_codes"]
+
+# What tells one prompt from another, where a table has it.
+_KEYS = ("model", "run", "prompt_id")
+
+
+def cyclic_orders(k: int) -> list[tuple[int, ...]]:
+    """The K cyclic shifts of 0 … K-1: over all of them each option is once at each place."""
+    return [tuple((place + shift) % k for place in range(k)) for shift in range(k)]
+
+
+def orders_for(
+    question: Question, orders: str | Sequence[Sequence[int]] | None
+) -> list[tuple[int, ...]] | None:
+    """The orders in which a question's options are to be listed; None if they are not listed.
+
+    orders : "auto" (cyclic shifts for labelled options, else as given), None (as given), "cyclic",
+        or a list of permutations of 0 … K-1, whose j-th entry is the option at place j.
+    Raises ValueError for anything else, for orders where the prompt lists no options, and for an
+    order that is not a permutation or stands twice.
+    """
+    k = len(question.options)
+    if not question.lists_options:
+        if orders is None or orders == "auto":
+            return None
+        raise ValueError(
+            "orders are given, but the prompt lists no options; put {options} into the template"
+        )
+    if orders is None:
+        return [tuple(range(k))]
+    if isinstance(orders, str):
+        if orders not in ("auto", "cyclic"):
+            raise ValueError(f"orders is {orders!r}; legal are 'auto', 'cyclic', None and a list")
+        as_given = orders == "auto" and question.labels is None
+        return [tuple(range(k))] if as_given else cyclic_orders(k)
+    return _checked([tuple(order) for order in orders], k)
+
+
+@contextmanager
+def design_rows(orders: int) -> Iterator[int]:
+    """Let errors about the prompts of each design row × order name the design row."""
+    try:
+        yield orders
+    except ValueError as error:
+        # Every error about a row begins so, in this package: "row 3: ...".
+        found = re.match(r"row (\d+): ", str(error))
+        if orders == 1 or not found:
+            raise
+        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
+        text = f"row {int(found[1]) // orders}: {str(error)[found.end() :]}"
+        raise kind(text) from error
+
+
+def _checked(orders: list[tuple[int, ...]], k: int) -> list[tuple[int, ...]]:
+    if not orders:
+        raise ValueError("orders is empty; at least one is needed")
+    for i, order in enumerate(orders):
+        if sorted(order) != list(range(k)):
+            raise ValueError(f"orders[{i}] is {list(order)}; legal is each of 0 to {k - 1} once")
+        if order in orders[:i]:
+            raise ValueError(f"orders[{i}], {list(order)}, stands there twice")
+    return orders
+
+
+def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
+    """A number (rows,) for each scoring of one prompt's options, in order of appearance.
+
+    Rows belong together if they agree in `prompt_id` and in those of model, run and order that
+    there are. Raises ValueError if an option stands twice in one of them, as in two tables laid
+    end to end, or if `prompt_id`, `option_id` or a column of `needed` is missing.
+    """
+    _require(table, ["prompt_id", "option_id", *needed])
+    present = [name for name in (*_KEYS, "order") if name in table]
+    codes = _number(table, present)
+    twice = pd.DataFrame({"code": codes, "option": table["option_id"].to_numpy()}).duplicated()
+    if twice.any():
+        row = table.iloc[int(np.flatnonzero(twice)[0])]
+        which = ", ".join(f"{name} {row[name]}" for name in present)
+        raise ValueError(
+            f"option_id {row['option_id']} stands twice in one prompt ({which}); legal are rows "
+            f"that differ in one of {', '.join((*_KEYS, 'order'))}"
+        )
+    return codes
+
+
+def average_orders(table: pd.DataFrame) -> pd.DataFrame:
+    """Belief averaged over the orders in which the options were listed.
+
+    Parameters
+    ----------
+    table : from `believe(..., average=False)`: one row per prompt × order × option.
+
+    Returns
+    -------
+    One row per prompt × option, without `order` and `position`. `belief` and `valid_mass` are
+    means over the orders, `logprob` the logarithm of the mean probability; `orders` is their
+    number and `order_range` the largest minus the smallest belief that the option had in them.
+    Every option stands equally often at each place if the orders are balanced (all cyclic shifts
+    are), and then position as such does not favour any. A prompt whose belief is undefined in one
+    order has belief and range NaN: leaving that order out would unbalance the rest.
+
+    Raises ValueError if a column is missing, an option stands twice in one order, or the options
+    of a prompt were not all listed in the same orders.
+    """
+    prompt_codes(table, needed=("order", "logprob", "belief", "valid_mass"))
+    keys = [name for name in _KEYS if name in table]
+    prompt, code = _number(table, keys), _number(table, [*keys, "option_id"])
+    count = np.bincount(code)
+    orders = table["order"].groupby(prompt).nunique().to_numpy()
+    first = np.unique(code, return_index=True)[1]
+    uneven = count != orders[prompt[first]]
+    if uneven.any():
+        row = table.iloc[first[uneven][0]]
+        raise ValueError(
+            f"prompt_id {row['prompt_id']}: option_id {row['option_id']} was scored in "
+            f"{count[uneven][0]} of its {orders[prompt[first]][uneven][0]} orders; legal is in all"
+        )
+    belief, mass = (table[name].to_numpy(dtype=float) for name in ("belief", "valid_mass"))
+    spread = np.full((2, len(count)), -np.inf)
+    with np.errstate(invalid="ignore"):  # NaN stays NaN
+        np.maximum.at(spread[0], code, belief)
+        np.maximum.at(spread[1], code, -belief)
+    total = np.full(len(count), -np.inf)
+    np.logaddexp.at(total, code, table["logprob"].to_numpy(dtype=float))
+    out = table.iloc[first].drop(columns=["order", "position"], errors="ignore")
+    return out.reset_index(drop=True).assign(
+        logprob=total - np.log(count),
+        belief=np.bincount(code, belief) / count,
+        valid_mass=np.bincount(code, mass) / count,
+        orders=count,
+        order_range=spread.sum(0),
+    )
+
+
+def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(
+            f"no column {missing[0]!r}; needed are {', '.join(columns)}, as in a table from "
+            "`believe` (for orders: with average=False, of a question that lists its options)"
+        )
+
+
+def _number(table: pd.DataFrame, columns: Sequence[str]) -> IntArray:
+    """A number for each row's values in the columns, in order of appearance."""
+    groups = table.reset_index(drop=True).groupby(list(columns), sort=False, dropna=False)
+    return np.asarray(groups.ngroup(), dtype=np.int64)
