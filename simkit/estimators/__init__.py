@@ -8,15 +8,20 @@ from simkit.estimators.logit import (
     price_coefficient,
     step_test,
 )
+from simkit.estimators.order import positional_effect
+from simkit.estimators.prior import contextual_calibration, pointwise_mutual_information
 
 __all__ = [
     "balance_audit",
+    "contextual_calibration",
     "curve_error",
     "demand_curve",
     "elicited_curve",
     "expected_value",
     "flatness_ratio",
     "own_price_elasticity",
+    "pointwise_mutual_information",
+    "positional_effect",
     "price_coefficient",
     "step_test",
 ]
