@@ -1,0 +1,225 @@
+"""The belief of a local model at the pivot of each run. See `simkit.scoring.pivot` for a guide."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.scoring.belief import softmax
+from simkit.scoring.mentions import Alternatives, surface_forms
+from simkit.scoring.pivot import STATUSES, Pivot, Status, pivot_frame
+from simkit.scoring.types import BoundaryError, Model
+from simkit.types import FloatArray, IntArray
+
+__all__ = ["belief_at_pivot", "check_pivots", "run_table"]
+
+_TAIL = 32  # characters before a pivot that decide how its surroundings are cut into tokens
+# What may have to go with the options: the marks before them; blanks; both; the whole word.
+_ENDS = tuple(map(re.compile, (r"(?:[^\w\s]|_)*\Z", r"\s*\Z", r"[\W_]*\Z", r"\s?\S*\s*\Z")))
+
+
+def belief_at_pivot(
+    model: Model,
+    prompts: str | Sequence[str],
+    texts: str | Sequence[str],
+    pivots: pd.DataFrame | Pivot | Sequence[Pivot],
+    alternatives: Alternatives,
+    *,
+    ignore_case: bool = False,
+    read: Sequence[Status] = ("found",),
+) -> pd.DataFrame:
+    """The model's belief over the alternatives at each run's pivot.
+
+    Parameters
+    ----------
+    model : from `simkit.load`, or any object with `name` and `scores`.
+    prompts : what each text continues, character by character; one for all, or N.
+    texts : N runs, as written (a blank that opens a text belongs to it).
+    pivots : from `find_pivots` or `find_pivot`, of these texts.
+    alternatives, ignore_case : see `surface_forms`. All forms of an alternative count, each as
+        the tokens that the tokenizer gives it. A form whose tokens begin with another form's is
+        part of that form: it is counted once, and for the longer form's alternative.
+    read : statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
+
+    Returns
+    -------
+    One row per run × alternative: `run`, `prompt_id` (number of the distinct prompt), `status`,
+    `option`, `option_id`, `logprob` (natural, of the alternative's forms together), `belief`
+    (sums to 1), `valid_mass` (probability in 0–1 that one of the alternatives begins here),
+    `alternative` (the one written, or None), `choice` (1 for the alternative written, else 0),
+    `lead` (what stands before the form in the scored string: a blank as a rule, more where tokens
+    straddle the pivot; its probability is part of logprob and valid_mass) and `model`. Runs that
+    are not read have NaN; so has the belief where all alternatives have probability zero.
+
+    All runs are scored in one call, so what prompts and texts share is read once. The mass of a
+    form includes texts that go on within the word ("Luvs" has the mass of "Luvsome" where the
+    tokens of the one begin the other's).
+
+    Raises ValueError for unequal lengths, a pivot that does not fit its text, naming the run, and
+    what `score` raises.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    given = [prompts] * len(texts) if isinstance(prompts, str) else list(prompts)
+    if len(given) != len(texts):
+        raise ValueError(f"{len(given)} prompts for {len(texts)} texts")
+    forms = surface_forms(alternatives, ignore_case=ignore_case)
+    table = check_pivots(pivots, texts, forms, read)
+    runs = np.flatnonzero(table["status"].isin(list(read)))
+    logprob = np.full((len(texts), len(forms)), np.nan)
+    leads = np.full(len(texts), None, dtype=object)
+    if len(runs):
+        before = [given[i] + texts[i][: int(table["start"].iloc[i])] for i in runs]
+        logprob[runs], leads[runs] = _logprob(model, before, forms, runs)
+    out = run_table(
+        table,
+        list(forms),
+        read,
+        prompt_id=pd.factorize(np.array(given, dtype=object))[0],
+        logprob=logprob,
+        belief=softmax(logprob),
+        valid_mass=np.exp(logprob).sum(1),
+    )
+    return out.assign(lead=np.repeat(leads, len(forms)), model=model.name)
+
+
+def check_pivots(
+    pivots: pd.DataFrame | Pivot | Sequence[Pivot],
+    texts: Sequence[str],
+    names: Mapping[str, Any],
+    read: Sequence[str],
+) -> pd.DataFrame:
+    """The pivots as a frame, one row per text; ValueError where one does not fit its text."""
+    if isinstance(read, str) or not set(read) <= set(STATUSES[:3]):
+        raise ValueError(f"read is {read!r}; legal is a list of {', '.join(STATUSES[:3])}")
+    if isinstance(pivots, pd.DataFrame):
+        table = pivots.reset_index(drop=True)
+        missing = [c for c in ("status", "start", "written", "alternative") if c not in table]
+        if missing:
+            raise ValueError(f"pivots has no column {missing[0]!r}; see find_pivots")
+    else:
+        table = pivot_frame([pivots] if isinstance(pivots, Pivot) else list(pivots))
+    if len(table) != len(texts):
+        raise ValueError(f"{len(table)} pivots for {len(texts)} texts")
+    columns = (table[c] for c in ("status", "start", "written", "alternative"))
+    for run, (status, start, written, name) in enumerate(zip(*columns, strict=True)):
+        if isinstance(name, str) and name not in names:
+            raise ValueError(f"run {run}: {name!r} is none of the alternatives {list(names)}")
+        if pd.isna(start):
+            if status in read:
+                raise ValueError(f"run {run}: its status is {status!r}, but its pivot has no start")
+        else:
+            _check_place(run, texts[run], int(start), written)
+    return table
+
+
+def _check_place(run: int, text: str, start: int, written: Any) -> None:
+    if not 0 <= start <= len(text):
+        raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
+    if isinstance(written, str) and not text.startswith(written, start):
+        raise ValueError(
+            f"run {run}: {text[start : start + 20]!r} stands at character {start}, where its "
+            f"pivot has {written!r}; was the text changed after find_pivots?"
+        )
+
+
+def run_table(
+    pivots: pd.DataFrame, names: Sequence[str], read: Sequence[str], **columns: npt.NDArray[Any]
+) -> pd.DataFrame:
+    """One row per run × alternative; columns come as (runs,) or (runs, alternatives)."""
+    n, k = len(pivots), len(names)
+    written = [name if isinstance(name, str) else None for name in pivots["alternative"]]
+    columns["alternative"] = np.array(written, dtype=object)
+    table = pd.DataFrame(
+        {
+            "run": np.repeat(np.arange(n), k),
+            "status": np.repeat(pivots["status"].to_numpy(), k),
+            "option": list(names) * n,
+            "option_id": np.tile(np.arange(k), n),
+        }
+    )
+    for name, values in columns.items():
+        table[name] = values.ravel() if values.ndim == 2 else np.repeat(values, k)
+    choice = (table["alternative"] == table["option"]).astype(float)
+    return table.assign(choice=choice.where(table["status"].isin(list(read))))
+
+
+def _logprob(
+    model: Model, before: list[str], forms: Mapping[str, tuple[str, ...]], runs: IntArray
+) -> tuple[FloatArray, npt.NDArray[np.object_]]:
+    """Log-probability (rows, alternatives) of each alternative's forms together; and the leads."""
+    flat = [form for some in forms.values() for form in some]
+    owner = np.repeat(np.arange(len(forms)), [len(some) for some in forms.values()])
+    cut = _cutter(flat, getattr(model, "tokenizer", None))
+    contexts, leads = zip(*map(cut, before), strict=True)
+    spoken = [[lead + form for form in flat] for lead in leads]
+    try:
+        scores = model.scores(contexts, spoken)
+        parent = _parents(model, contexts, spoken, scores.nested)
+    except ValueError as error:  # rows are those that were read: name the run instead
+        named = re.sub(r"^row (\d+)", lambda m: f"run {runs[int(m[1])]}", str(error))
+        raise (BoundaryError if isinstance(error, BoundaryError) else ValueError)(named) from error
+    top = scores.logprob.max(1, keepdims=True)
+    top[np.isneginf(top)] = 0.0
+    mass = np.exp(scores.logprob - top)
+    own = mass.copy()
+    row, inner = np.nonzero(parent >= 0)
+    np.subtract.at(own, (row, parent[row, inner]), mass[row, inner])
+    own = own.clip(0)  # rounding, where nearly all of a form goes on to the longer one
+    total = np.stack([own[:, owner == k].sum(1) for k in range(len(forms))], axis=1)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(total) + top), np.array(leads, dtype=object)
+
+
+def _parents(
+    model: Model,
+    contexts: Sequence[str],
+    spoken: list[list[str]],
+    nested: npt.NDArray[np.bool_],
+) -> IntArray:
+    """For each row and form the longest other form whose tokens begin it, -1 for none."""
+    parent = np.full(nested.shape, -1)
+    first = spoken[0]  # leads differ by row; which string begins which does not
+    for j, form in enumerate(first):
+        shorter = [i for i, other in enumerate(first) if i != j and form.startswith(other)]
+        for i in sorted(shorter, key=lambda i: -len(first[i])):
+            todo = [r for r, new in enumerate(nested[:, j] & (parent[:, j] < 0)) if new]
+            if todo and len(shorter) > 1:  # several could begin it: ask about this one
+                pairs = [[spoken[r][i], spoken[r][j]] for r in todo]
+                begins = model.scores([contexts[r] for r in todo], pairs).nested[:, 1]
+                todo = [r for r, yes in zip(todo, begins, strict=True) if yes]
+            parent[todo, j] = i
+    return parent
+
+
+def _cutter(forms: list[str], tokenizer: Any) -> Callable[[str], tuple[str, str]]:
+    """A function that cuts what precedes a pivot into a context and the lead of the options.
+
+    The lead is as short as the tokenizer allows: one blank goes with the word behind it
+    (" Pampers"); more goes along only where tokens straddle the cut (`"Pam`). The engine checks
+    the whole text again, and raises where this, which looks at its tail only, was wrong.
+    """
+    known: dict[tuple[str, str], bool] = {}
+
+    def fits(context: str, lead: str) -> bool:
+        key = context[-_TAIL:], lead
+        if key not in known:
+            texts = [key[0], *(key[0] + lead + form for form in forms)]
+            start, *rest = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+            known[key] = all(len(r) > len(start) and r[: len(start)] == start for r in rest)
+        return known[key]
+
+    def cut(before: str) -> tuple[str, str]:
+        tail = before[-_TAIL:]
+        sizes = [int(tail.endswith(" ")), *(len(e[0]) for p in _ENDS if (e := p.search(tail)))]
+        cuts = dict.fromkeys(len(before) - size for size in sizes)
+        ways = [(before[:at], before[at:]) for at in cuts if at] or [(before, "")]
+        if tokenizer is None:
+            return ways[0]
+        return next((way for way in ways if fits(*way)), ways[0])
+
+    return cut

@@ -1,0 +1,222 @@
+"""Belief from recorded log-probabilities: what the few listed tokens prove, and bounds.
+
+At the pivot an interface lists the k likeliest tokens. Their probabilities say this of the
+alternatives' strings (here "Huggies", "Hugs", "Pampers"):
+
+    " Pampers", " Pampers."   the alternative is written: its mass
+    " Pam"                    begins one alternative only: its mass, if a token `settle`s it
+    " H"                      begins two: theirs together. If this token was written, the tokens
+                              listed behind it divide its mass; else belief is refused, NaN, and
+                              only bounds are given
+    " The"                    no alternative: outside
+    all that is not listed    could be any alternative or none: bounds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from simkit.scoring.at_pivot import check_pivots, run_table
+from simkit.scoring.mentions import Alternatives, joined, surface_forms
+from simkit.scoring.pivot import Pivot, Status
+from simkit.scoring.recorded import LOSSY, Recorded, utf8
+from simkit.types import FloatArray
+
+__all__ = ["SETTLES", "belief_recorded"]
+
+SETTLES = ("token", "string")
+
+
+def belief_recorded(
+    recorded: Recorded | Sequence[Recorded],
+    pivots: pd.DataFrame | Pivot | Sequence[Pivot],
+    alternatives: Alternatives,
+    *,
+    ignore_case: bool = False,
+    whole_words: bool = True,
+    leads: Sequence[str] = (),
+    settle: str = "token",
+    read: Sequence[Status] = ("found",),
+) -> pd.DataFrame:
+    """Belief over the alternatives at each run's pivot, from its listed tokens, with bounds.
+
+    Parameters
+    ----------
+    recorded : N runs from `read_recorded`.
+    pivots : of their texts, from `find_pivots` or `find_pivot`.
+    alternatives, ignore_case : see `surface_forms`. whole_words : as for `find_pivots`.
+    leads : what may stand before a form besides what the pivot's token has there in this run:
+        ("", " ") counts "Pampers" and " Pampers" alike.
+    settle : "token": a token that begins one alternative only counts as that alternative (the
+        source's formula, the softmax over the alternatives' first tokens). "string": only a
+        whole form does; so the tokens behind the one written are used, and alternatives of
+        several tokens that were not written are bounded only.
+    read : statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
+
+    Returns
+    -------
+    One row per run × alternative: `run`, `status`, `option`, `option_id`, `logprob` (natural, of
+    the listed mass that is this alternative's), `belief` (of the listed mass; NaN where it cannot
+    be divided), `low` and `high` (the belief is between them, whatever the tokens not listed
+    are), `ambiguous` (listed mass that may be this alternative's or not), `valid_mass`
+    (listed mass of all alternatives, in 0–1), `unlisted` (mass of the tokens not listed: the
+    valid mass may be larger by up to this), `alternative` (the one written, or None), `choice`
+    (1 for the alternative written, else 0), `finish` (why the run ended) and `model`. Runs that
+    are not read have NaN.
+
+    The bounds hold for the alternatives' strings as tokens spell them; under "token" they take
+    for granted that a token which begins an alternative goes on to one. Whether log-probabilities
+    were recorded at the runs' temperature the record does not say; they are taken as they are.
+
+    Raises ValueError for an unknown `settle`, unequal lengths, and a pivot that does not fit its
+    text or lies on no token, naming the run. Source: Sun & Zhang, arXiv 2512.23184; bounds and
+    the treatment of collisions are our formulation.
+    """
+    if settle not in SETTLES:
+        raise ValueError(f"settle is {settle!r}; legal are {', '.join(SETTLES)}")
+    runs = [recorded] if isinstance(recorded, Recorded) else list(recorded)
+    forms = surface_forms(alternatives, ignore_case=ignore_case)
+    table = check_pivots(pivots, [run.text for run in runs], forms, read)
+    shape = len(runs), len(forms)
+    numbers = {name: np.full(shape, np.nan) for name in _Masses.PER_OPTION}
+    totals = {name: np.full(len(runs), np.nan) for name in _Masses.PER_RUN}
+    owned = [(form, k) for k, some in enumerate(forms.values()) for form in some]
+    for i in np.flatnonzero(table["status"].isin(list(read))):
+        t, lead = _pivot_token(runs[i], int(table["start"].iloc[i]), int(i))
+        before = {lead, *(utf8(other) for other in leads)}
+        targets = [_Target(b + utf8(form), form, k) for b in before for form, k in owned]
+        masses = _Masses(len(forms), settle == "string")
+        _read(runs[i], t, targets, whole_words, masses)
+        for name, values in (masses.of_options() | masses.of_run()).items():
+            (numbers if name in numbers else totals)[name][i] = values
+    finish = np.array([run.finish for run in runs], dtype=object)
+    model = np.array([run.model for run in runs], dtype=object)
+    return run_table(table, list(forms), read, **numbers, **totals, finish=finish, model=model)
+
+
+@dataclass(frozen=True)
+class _Target:
+    spelt: bytes
+    form: str
+    option: int
+
+
+@dataclass
+class _Masses:
+    """Where the probability at a pivot goes.
+
+    settled : (K,) to one option. open : (mass, options it may go to, whether also to none), for
+    listed tokens. unlisted : the same for the tokens not listed.
+    """
+
+    PER_OPTION = ("logprob", "belief", "low", "high", "ambiguous")
+    PER_RUN = ("valid_mass", "unlisted")
+
+    options: int
+    strings: bool
+    settled: FloatArray = field(init=False)
+    open: list[tuple[float, frozenset[int], bool]] = field(default_factory=list)
+    unlisted: list[tuple[float, frozenset[int], bool]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.settled = np.zeros(self.options)
+
+    def of_options(self) -> dict[str, FloatArray]:
+        with np.errstate(divide="ignore"):
+            logprob = np.log(self.settled)
+        ends = np.array([self._bounds(k) for k in range(self.options)])
+        shared = np.array(
+            [sum(m for m, may, _ in self.open if k in may) for k in range(self.options)], float
+        )
+        total = self.settled.sum() + sum(m for m, _, _ in self.open)
+        belief = self.settled / total if total > 0 else np.full(self.options, np.nan)
+        belief[(shared > 0) | any(lost for _, _, lost in self.open)] = np.nan
+        parts = (logprob, belief, ends[:, 0], ends[:, 1], shared)
+        return dict(zip(self.PER_OPTION, parts, strict=True))
+
+    def of_run(self) -> dict[str, float]:
+        listed = self.settled.sum() + sum(m for m, _, lost in self.open if not lost)
+        return {"valid_mass": float(listed), "unlisted": float(sum(u[0] for u in self.unlisted))}
+
+    def _bounds(self, k: int) -> tuple[float, float]:
+        """Ends of the belief in option k: mass that is free goes where it hurts or helps most."""
+        least = most = float(self.settled[k])
+        against = with_it = float(self.settled.sum() - self.settled[k])
+        for mass, may, none in (*self.open, *self.unlisted):
+            if may - {k}:
+                against += mass
+            elif not none:
+                least += mass
+            if k in may:
+                most += mass
+            elif not none:
+                with_it += mass
+        low = least / (least + against) if least + against > 0 else np.nan
+        high = most / (most + with_it) if most + with_it > 0 else np.nan
+        # An end without any mass is no belief at all: then all beliefs there can be are the other.
+        return (high if np.isnan(low) else low), (low if np.isnan(high) else high)
+
+
+def _pivot_token(run: Recorded, start: int, number: int) -> tuple[int, bytes]:
+    """The token that writes the pivot's first byte, and what it writes before it."""
+    raw, at = utf8(run.text), len(utf8(run.text[:start]))
+    for t, (a, b) in enumerate(run.spans):
+        if a <= at < b:
+            return t, raw[a:at]
+    raise ValueError(f"run {number}: no token holds character {start}, where the choice begins")
+
+
+def _read(
+    run: Recorded, t: int, targets: Sequence[_Target], whole_words: bool, masses: _Masses
+) -> None:
+    """Divide the mass at token t; where what was written leaves it open, at the next ones too."""
+    spelt, weight = b"", 1.0
+    while True:
+        ahead: tuple[bytes, float] | None = None
+        for token, logprob in run.top[t]:
+            mass, here = weight * float(np.exp(logprob)), spelt + token.split(LOSSY)[0]
+            reached, pending = _reads(here, targets, whole_words)
+            lost = LOSSY in token or not token  # part of a character, or a mark that writes none
+            if lost:
+                pending = frozenset(
+                    x.option for x in targets if x.spelt.startswith(here) and _foreign(x, here)
+                )
+            may = pending | {reached} if reached is not None else pending
+            if len(may) == 1 and (reached is not None or not (masses.strings or lost)):
+                masses.settled[list(may)] += mass
+            elif token == run.tokens[t] and t + 1 < len(run.tokens) and not (lost or ahead):
+                ahead = (here, mass) if may else None
+            elif may:
+                masses.open.append((mass, may, reached is None and (masses.strings or lost)))
+        rest = weight * max(0.0, 1.0 - sum(float(np.exp(value)) for _, value in run.top[t]))
+        reached, pending = _reads(spelt, targets, whole_words)
+        masses.unlisted.append(
+            (rest, pending | ({reached} if reached is not None else set()), True)
+        )
+        if ahead is None:
+            return
+        t, (spelt, weight) = t + 1, ahead
+
+
+def _reads(
+    spelt: bytes, targets: Sequence[_Target], whole_words: bool
+) -> tuple[int | None, frozenset[int]]:
+    """The option that the bytes have written, by its longest form, and those they may yet write."""
+    done = [
+        x for x in targets
+        if spelt.startswith(x.spelt)
+        and not (whole_words and joined(x.form, spelt[len(x.spelt) :].decode(errors="ignore")))
+    ]  # fmt: skip
+    best = max(done, key=lambda x: len(x.spelt)).option if done else None
+    return best, frozenset(
+        x.option for x in targets if len(x.spelt) > len(spelt) and x.spelt.startswith(spelt)
+    )
+
+
+def _foreign(target: _Target, here: bytes) -> bool:
+    """Whether the target goes on with a character that is not ASCII, so may have been lost."""
+    return target.spelt[len(here) : len(here) + 1] >= b"\x80"
