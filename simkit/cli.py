@@ -1,9 +1,10 @@
-"""The command line: `simkit run`, `simkit list`, `simkit train-world`."""
+"""The command line: `simkit run`, `simkit list`, `simkit score`, `simkit train-world`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,10 @@ import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from simkit.reports import Study
+    from simkit.scoring.stream import Streamed
 
 __all__ = ["app"]
 
@@ -45,6 +49,23 @@ class _Pairs(TyperCommand):
                 name = rest.pop(0)
                 two = "=" not in name and rest and not rest[0].startswith("--")
                 joined.append(f"{name}={rest.pop(0)}" if two else name)
+        return list(super().parse_args(ctx, joined))
+
+
+class _Lists(TyperCommand):
+    """A command whose --options takes all words up to the next one that begins with "--"."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined, rest = [], list(args)
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] == "--options":
+                joined.pop()
+                words = next((i for i, w in enumerate(rest) if w.startswith("--")), len(rest))
+                if not words:
+                    raise typer.BadParameter("--options takes one word or more")
+                joined += [f"--options={word}" for word in rest[:words]]
+                del rest[:words]
         return list(super().parse_args(ctx, joined))
 
 
@@ -101,6 +122,67 @@ def list_studies() -> None:
         typer.echo(f"  {study.title}")
         for knob in study.parameters.values():
             typer.echo(f"    {knob.name}: {knob.type} = {knob.default!r}  {knob.help}".rstrip())
+
+
+@app.command(cls=_Lists)
+def score(
+    prompts: Annotated[Path, typer.Option(help="The design: a parquet file, a row per prompt.")],
+    out: Annotated[Path, typer.Option(help="The parquet file to write, a row per option.")],
+    model: Annotated[str, typer.Option(help="A bundled model, a folder, or a hub id.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT...", help="The options: --options yes no; {column} fields are filled."
+        ),
+    ] = None,
+    options_from: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Or: a column of lists of options.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help=r"The prompt, with {column} fields; \n is a new line.")
+    ] = None,
+    prompt_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Where the prompts are if no template is given.")
+    ] = "prompt",
+    separator: Annotated[str, typer.Option(help="Put between prompt and option.")] = " ",
+    bare: Annotated[bool, typer.Option(help="Leave the design's own columns out.")] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="A file to keep scores in: a run that was stopped goes on from there."),
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Prompts that are worked on together.")] = 8_192,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    revision: Annotated[str | None, typer.Option(help="A revision on the hub.")] = None,
+) -> None:
+    """Score options after every prompt of a parquet file that may be larger than memory.
+
+    The last line is the path of the result: a row per prompt and option, with its log-probability
+    and belief. It is there when all of it is.
+    """
+    from simkit import scoring
+    from simkit.scoring import stream
+
+    try:
+        if bool(options) == bool(options_from):
+            raise ValueError("give --options TEXT... or --options-from COLUMN, one of the two")
+        how: dict[str, Any] = {
+            "options": options_from or options,
+            "template": None if template is None else template.replace("\\n", "\n"),
+            "prompt": prompt_column,
+            "separator": separator.replace("\\n", "\n"),
+            "bare": bare,
+            "rows": batch,
+        }
+        count = stream.check_parquet(prompts, out, **how)  # before a large model is read
+        lm = scoring.load(model, device=device, dtype=dtype, revision=revision, cache=cache)
+        with _bar(count) as show:
+            done = stream.score_parquet(lm, prompts, out, progress=show, **how)
+    except (ValueError, OSError) as error:
+        _complain(error)
+        raise typer.Exit(2) from None
+    typer.echo(_told(done), err=True)
+    typer.echo(out)
 
 
 @app.command("train-world")
@@ -166,6 +248,41 @@ def _run_one(study: Study, values: dict[str, Any], out: Path) -> bool:
         _complain(error)
         return False
     return True
+
+
+@contextmanager
+def _bar(prompts: int) -> Iterator[Callable[[Streamed], None]]:
+    """A bar on stderr, where that is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=prompts, unit=" prompts", disable=None, file=sys.stderr) as bar:
+
+        def show(done: Streamed) -> None:
+            bar.update(done.prompts - bar.n)
+            bar.set_postfix_str(_saved(done))
+
+        yield show
+
+
+def _saved(done: Streamed) -> str:
+    """How much the prefix tree and the store have saved, as far as that is known."""
+    parts = [f"{done.saved:.1%} of tokens saved"] if done.saved == done.saved else []
+    parts += [f"{done.stored:,} from the store"] if done.stored else []
+    return ", ".join(parts)
+
+
+def _told(done: Streamed) -> str:
+    """The whole run in a line or two."""
+    rate = done.prompts / max(done.seconds, 1e-9)
+    lines = [f"{done.prompts:,} prompts in {done.seconds:.1f} s, {rate:,.0f} prompts per second"]
+    if done.stored:
+        lines.append(f"{done.stored:,} prompts came from the store")
+    if done.saved == done.saved:
+        lines.append(
+            f"{done.positions:,.0f} tokens computed where one by one takes {done.plain:,.0f}: "
+            f"{done.saved:.1%} saved"
+        )
+    return "\n".join(lines)
 
 
 def _complain(error: Exception) -> None:

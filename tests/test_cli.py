@@ -5,9 +5,12 @@ import sys
 import types
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from simkit import MockModel
 from simkit.cli import app
 from tests import small_notebooks as small
 
@@ -99,3 +102,113 @@ def test_train_world_hands_its_options_to_the_trainer(folder, monkeypatch):
     assert carded == [Path("glassbox-small")]
     refused = call("train-world", "--size", "huge")
     assert refused.exit_code == 2 and "legal are small" in refused.stderr
+
+
+@pytest.fixture
+def design(tmp_path, monkeypatch):
+    """A working folder with a design of three rows."""
+    monkeypatch.chdir(tmp_path)
+    rows = {
+        "prompt": ["It is hot.", "It is cold.", "It is hot."],
+        "price": [1.5, 2.0, 1.5],
+        "choices": [["yes", "no"], ["no", "maybe"], ["yes", "no", "maybe"]],
+    }
+    pd.DataFrame(rows).to_parquet("in.parquet")
+    return tmp_path
+
+
+FILES = ("--prompts", "in.parquet", "--out", "out.parquet")
+
+
+def test_score_from_the_shell_and_again_from_the_store(design):
+    words = ["--model", "glassbox", *FILES, "--options", "yes", "no", "--cache", "kept.sqlite"]
+    result = call("score", *words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "out.parquet\n"
+    assert "3 prompts in " in result.stderr and "prompts per second" in result.stderr
+    assert "% saved" in result.stderr and "store" not in result.stderr
+    first = pd.read_parquet("out.parquet")
+    assert first["option"].tolist() == ["yes", "no"] * 3
+    assert first["price"].tolist() == [1.5, 1.5, 2.0, 2.0, 1.5, 1.5]
+    assert first.groupby("prompt_id")["belief"].sum().tolist() == pytest.approx([1, 1, 1])
+    result = call("score", *words)
+    assert "3 prompts came from the store" in result.stderr
+    pd.testing.assert_frame_equal(pd.read_parquet("out.parquet"), first)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What a model in the place of the loaded one was asked, and how it was loaded."""
+    import simkit.scoring
+
+    seen = {"prompts": [], "options": []}
+
+    class Spy:
+        name = "spy"
+
+        def scores(self, prompts, options):
+            seen["prompts"] += prompts
+            seen["options"] += map(list, options)
+            return MockModel(lambda prompt: {"yes": 0.5, "no": 0.5}).scores(prompts, options)
+
+    def load(name, **how):
+        seen["load"] = (name, how)
+        return Spy()
+
+    monkeypatch.setattr(simkit.scoring, "load", load)
+    return seen
+
+
+def test_score_hands_its_options_on(design, asked):
+    where = ["--device", "cpu", "--dtype", "bfloat16", "--revision", "abc", "--cache", "c.sqlite"]
+    template = ["--template", r"At {price:.2f}?\nAnswer:", "--separator", r"\n", "--batch", "2"]
+    result = call("score", "--model", "m", *FILES, "--options", "-1", "no", *template, *where)
+    assert result.exit_code == 0, result.output
+    how = {"device": "cpu", "dtype": "bfloat16", "revision": "abc", "cache": Path("c.sqlite")}
+    assert asked["load"] == ("m", how)
+    assert asked["prompts"][:2] == ["At 1.50?\nAnswer:", "At 2.00?\nAnswer:"]
+    assert asked["options"][0] == ["\n-1", "\nno"]
+    assert pq.ParquetFile("out.parquet").num_row_groups == 2
+    assert "saved" not in result.stderr  # this model does not count tokens
+
+
+def test_score_takes_prompts_and_options_from_columns(design, asked):
+    pd.read_parquet("in.parquet").rename(columns={"prompt": "text"}).to_parquet("in.parquet")
+    columns = ["--prompt-column", "text", "--options-from", "choices", "--bare"]
+    result = call("score", "--model", "m", *FILES, *columns)
+    assert result.exit_code == 0, result.output
+    assert asked["prompts"] == ["It is hot.", "It is cold.", "It is hot."]
+    assert asked["options"] == [[" yes", " no"], [" no", " maybe"], [" yes", " no", " maybe"]]
+    found = pd.read_parquet("out.parquet")
+    assert found.columns[0] == "prompt_id" and len(found) == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give --options TEXT... or --options-from COLUMN"),
+        (["--options", "yes", "no", "--options-from", "choices"], "one of the two"),
+        (["--options", "--bare"], "--options takes one word or more"),
+        (["--options", "yes"], "at least two options"),
+        (["--options", "yes", "no", "--prompt-column", "text"], "no column 'text'"),
+        (["--options", "yes", "no", "--prompts", "no.parquet"], "no file 'no.parquet'"),
+        (["--options", "yes", "no", "--batch", "0"], "rows is 0"),
+    ],
+)
+def test_score_refuses_before_it_loads_a_model(design, asked, words, said):
+    result = call("score", "--model", "m", *FILES, *words)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert "load" not in asked and not Path("out.parquet").exists()
+
+
+def test_score_names_the_row_and_the_file_that_is_no_store(design):
+    frame = pd.read_parquet("in.parquet")
+    frame.loc[2, "prompt"] = "It is hot. " * 300
+    frame.to_parquet("in.parquet")
+    words = ["--model", "glassbox", *FILES, "--options", "yes", "no"]
+    result = call("score", *words, "--batch", "2")
+    assert result.exit_code == 2 and "row 2: " in result.stderr and "256" in result.stderr
+    result = call("score", *words, "--cache", "in.parquet")
+    assert result.exit_code == 2 and "in.parquet is not a store of simkit" in result.stderr
+    assert [p.name for p in design.iterdir()] == ["in.parquet"]

@@ -16,11 +16,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from simkit.resources import root
+from simkit.scoring.cached import blocks, scores_through
 from simkit.scoring.choice import PATHS, Choice, choose
+from simkit.scoring.fingerprint import Fingerprint
 from simkit.scoring.padded import score_padded
+from simkit.scoring.tally import Tally
 from simkit.scoring.tokens import WIDTH, Ids, Reader
 from simkit.scoring.tree import Limits, score_tree
 from simkit.scoring.types import Scores
+from simkit.store import Store
 
 __all__ = ["LocalModel", "bundled", "load"]
 
@@ -34,6 +38,7 @@ class LocalModel:
 
     asked : "auto", "tree" or "padded"; `path` is what came of it.
     budget : tokens per forward pass on the tree path, None to choose by device and free memory.
+    store : where scores are looked up and kept, None for nowhere.
     """
 
     name: str
@@ -42,6 +47,7 @@ class LocalModel:
     revision: str = ""
     asked: str = "auto"
     budget: int | None = None
+    store: Store | None = None
 
     def __post_init__(self) -> None:
         if self.asked not in PATHS:
@@ -86,6 +92,23 @@ class LocalModel:
         """How this model is scored: "tree" or "padded"."""
         return self.choice.path
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the scores depend on beside prompt and options, as a store's key holds it.
+
+        The hash of the weights is taken when this is first asked for, and again if they changed.
+        """
+        return {**self._fingerprint.fields(), "revision": self.revision, "path": self.path}
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What this model was asked for so far, and what that took."""
+        return Tally()
+
+    @cached_property
+    def _fingerprint(self) -> Fingerprint:
+        return Fingerprint(self.network, self.tokenizer)
+
     @cached_property
     def _reader(self) -> Reader:
         return Reader(self.tokenizer)
@@ -97,6 +120,24 @@ class LocalModel:
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
         """See `simkit.scoring.types.Model`. Prompts are worked on in blocks of similar ones."""
         prompts, choices = list(prompts), [tuple(row) for row in options]
+        if self.store is None:
+            return self._compute(range(len(prompts)), prompts, choices)
+        found, stored = scores_through(
+            self.store,
+            self.identity,
+            lambda rows: self._compute(
+                rows, [prompts[i] for i in rows], [choices[i] for i in rows]
+            ),
+            prompts,
+            choices,
+        )
+        self.tally.stored += stored
+        return found
+
+    def _compute(
+        self, rows: Sequence[int], prompts: list[str], choices: list[tuple[str, ...]]
+    ) -> Scores:
+        """Scores of prompts that errors call by the numbers in `rows`."""
         first: dict[tuple[str, tuple[str, ...]], int] = {}
         same = [
             first.setdefault(key, i) for i, key in enumerate(zip(prompts, choices, strict=True))
@@ -106,9 +147,11 @@ class LocalModel:
         shape = len(prompts), len(choices[0]) if choices else 0
         logprob, nested = np.empty(shape), np.empty(shape, dtype=bool)
         with _evaluating(self.network):
-            for block in _blocks(order, prompts):
+            for block in blocks(order, prompts, BLOCK, BLOCK_CHARACTERS):
                 logprob[block], nested[block] = self._score_block(
-                    block, [prompts[i] for i in block], [choices[i] for i in block]
+                    [rows[i] for i in block],
+                    [prompts[i] for i in block],
+                    [choices[i] for i in block],
                 )
         return Scores(logprob[same], nested[same])
 
@@ -117,8 +160,9 @@ class LocalModel:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         contexts, answers = self._reader.read(prompts, options, rows)
         self._check_lengths(rows, contexts, answers)
+        self.tally.count(contexts, answers)
         if self.path == "tree":
-            logprob = score_tree(self.network, contexts, answers, self._limits)
+            logprob = score_tree(self.network, contexts, answers, self._limits, self.tally.work)
         else:
             logprob = score_padded(self.network, contexts, answers)
         nested = {a: _nested(a) for a in dict.fromkeys(answers)}
@@ -140,20 +184,6 @@ class LocalModel:
                 )
 
 
-def _blocks(order: list[int], prompts: Sequence[str]) -> Iterator[list[int]]:
-    """The prompts in order, in lists that bound the memory in use."""
-    block: list[int] = []
-    characters = 0
-    for i in order:
-        block.append(i)
-        characters += len(prompts[i])
-        if len(block) == BLOCK or characters >= BLOCK_CHARACTERS:
-            yield block
-            block, characters = [], 0
-    if block:
-        yield block
-
-
 def _nested(options: tuple[Ids, ...]) -> list[bool]:
     """For each option, whether another one is a proper prefix of it (token by token)."""
     ids = set(options)
@@ -169,6 +199,7 @@ def load(
     trust_remote_code: bool = False,
     path: str = "auto",
     budget: int | None = None,
+    cache: str | Path | None = None,
 ) -> LocalModel:
     """Load a causal LM with its tokenizer, ready to score.
 
@@ -184,12 +215,16 @@ def load(
         way, for any architecture; "auto" tries both on a few tokens when first used and takes the
         tree where they agree. What came of it is `model.path`.
     budget : tokens per forward pass on the tree path; None chooses by device and free memory.
+    cache : a file (SQLite, made if it is not there) where scores are kept as they are computed and
+        looked up before they are; None for no such file. It may hold many models, whose rows
+        never mix, and be shared by processes.
 
     Only safetensors weights are read. Raises ValueError naming the legal choices for an unknown
     bundled name or path, and OSError from transformers where a hub model cannot be fetched.
     """
     if path not in PATHS:  # before anything is read
         raise ValueError(f"no path {path!r}; there are: {', '.join(PATHS)}")
+    store = None if cache is None else Store(cache)
     source = _resolve(name_or_path)
     where = _best_device() if device == "auto" else device
     wanted = "float32" if dtype == "auto" and where == "cpu" else dtype
@@ -207,7 +242,8 @@ def load(
         )
     network = network.to(where).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
-    return LocalModel(_display_name(name_or_path), network, tokenizer, commit, path, budget)
+    name = _display_name(name_or_path)
+    return LocalModel(name, network, tokenizer, commit, path, budget, store)
 
 
 def bundled() -> dict[str, Path]:

@@ -1,0 +1,293 @@
+"""Scoring of designs that do not fit in memory: parquet in, parquet out, batch by batch."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simkit import __version__
+from simkit.scoring.belief import softmax
+from simkit.scoring.request import Request, texts
+from simkit.scoring.types import BoundaryError, Model, Scores
+from simkit.types import FloatArray
+
+__all__ = ["Streamed", "check_parquet", "score_parquet", "score_stream"]
+
+ROWS = 8_192  # prompts per batch: more would share a little more and hold more
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """How far a stream has come.
+
+    prompts : prompts scored, out of `of`. rows : rows written, one per prompt × option.
+    stored : prompts whose scores came out of the model's store.
+    plain : tokens that scoring each of the other prompts with each of its options by itself would
+        read. positions : tokens computed instead. Both NaN for a model that does not count them.
+    seconds : since the start.
+    """
+
+    of: int
+    prompts: int = 0
+    rows: int = 0
+    stored: int = 0
+    plain: float = np.nan
+    positions: float = np.nan
+    seconds: float = 0.0
+
+    @property
+    def saved(self) -> float:
+        """Share of the plain tokens that was not computed, at most 1; NaN if not counted."""
+        return 1 - self.positions / self.plain if self.plain > 0 else np.nan
+
+
+def score_stream(
+    model: Model,
+    designs: Iterable[pa.RecordBatch],
+    options: Sequence[str] | str,
+    *,
+    template: str | None = None,
+    prompt: str = "prompt",
+    separator: str = " ",
+    bare: bool = False,
+) -> Iterator[pa.Table]:
+    """Scores of one batch of design rows after another, one table for each; nothing is kept.
+
+    Parameters
+    ----------
+    model : from `simkit.load`, or any object with `name` and `scores`.
+    designs : record batches with the columns of the design. Rows are counted from 0 on, through
+        all batches; errors and `prompt_id` use that number. Prompts share tokens within a batch.
+    options : K strings for every row, in which `{column}` fields are filled from the design; or
+        the name of a column that holds a list of strings for each row, of any length from 2.
+    template : the prompt with `{column}` fields; None to take the prompts from a column.
+    prompt : that column.
+    separator : put between prompt and option.
+    bare : only the columns of the result, without the design's own.
+
+    Yields
+    ------
+    One row per design row × option: the design's columns, `prompt_id`, `option` and `option_id`,
+    `logprob` (natural, summed over the option's tokens), `belief` (sums to 1 over the prompt's
+    options; NaN if they all have probability zero), `valid_mass` (0 to 1) and `model`.
+
+    Raises ValueError for a missing column or one of the wrong type, an empty prompt, option or
+    field, repeated options, and a prompt too long; `BoundaryError` where prompt and option are
+    not tokenized apart. All of these name the row.
+    """
+    request = _request(options, template, prompt, separator, bare)
+    start = 0
+    for design in designs:
+        yield _score_batch(model, request, design, start)
+        start += len(design)
+
+
+def score_parquet(
+    model: Model,
+    source: str | Path,
+    out: str | Path,
+    options: Sequence[str] | str,
+    *,
+    template: str | None = None,
+    prompt: str = "prompt",
+    separator: str = " ",
+    bare: bool = False,
+    rows: int = ROWS,
+    progress: Callable[[Streamed], None] | None = None,
+) -> Streamed:
+    """Score a parquet file into another one, in memory that does not grow with its length.
+
+    Parameters
+    ----------
+    source, out : parquet files; `out` gets a row group per batch, and the model's name, path and
+        options under "simkit" in its metadata. It is written beside itself under another name and
+        moved into place at the end, over a file that may be there: so it is whole or not there.
+    rows : prompts per batch. They share what they can within it.
+    progress : is called after each batch with how far it came.
+    options, template, prompt, separator, bare : as in `score_stream`.
+
+    A run that was stopped starts again from the first row; with a model that has a store
+    (`load(..., cache=...)`) what it had scored is looked up, not computed.
+
+    Raises what `score_stream` does, and ValueError for a source that is no parquet file or has no
+    rows, an `out` that is the source, and fewer than one row per batch.
+    """
+    request = _request(options, template, prompt, separator, bare)
+    of = _checked(request, source, out, rows)
+    began, count = time.monotonic(), _Counter(model)
+    done = Streamed(of)
+    with pq.ParquetFile(source) as file, _whole(Path(out)) as part:
+        schema = request.schema(file.schema_arrow).with_metadata(
+            {"simkit": json.dumps(_provenance(model, request, Path(source)))}
+        )
+        needed = request.columns(file.schema_arrow) if bare else None
+        batches = file.iter_batches(batch_size=rows, columns=needed, use_threads=False)
+        with pq.ParquetWriter(part, schema) as writer:
+            for batch in batches:
+                table = _score_batch(model, request, batch, done.prompts)
+                writer.write_table(table)
+                done = replace(
+                    done,
+                    prompts=done.prompts + len(batch),
+                    rows=done.rows + len(table),
+                    seconds=time.monotonic() - began,
+                    **count(),
+                )
+                if progress is not None:
+                    progress(done)
+    return done
+
+
+def check_parquet(
+    source: str | Path,
+    out: str | Path,
+    options: Sequence[str] | str,
+    *,
+    template: str | None = None,
+    prompt: str = "prompt",
+    separator: str = " ",
+    bare: bool = False,
+    rows: int = ROWS,
+) -> int:
+    """The number of prompts in `source`; raises what `score_parquet` raises before it scores."""
+    return _checked(_request(options, template, prompt, separator, bare), source, out, rows)
+
+
+def _request(
+    options: Sequence[str] | str, template: str | None, prompt: str, separator: str, bare: bool
+) -> Request:
+    kept = options if isinstance(options, str) else tuple(options)
+    return Request(kept, template, prompt, separator, bare)
+
+
+def _checked(request: Request, source: str | Path, out: str | Path, rows: int) -> int:
+    source, out = Path(source), Path(out)
+    if rows < 1:
+        raise ValueError(f"rows is {rows}; a batch needs at least one")
+    if not source.is_file():
+        raise ValueError(f"no file {str(source)!r} with the design")
+    if not out.absolute().parent.is_dir():
+        raise ValueError(f"no folder {str(out.parent)!r} for {out.name}; make it first")
+    if out.is_dir() or (out.exists() and out.samefile(source)):
+        raise ValueError(f"cannot write to {str(out)!r}: it is a folder or the design itself")
+    try:
+        with pq.ParquetFile(source) as file:
+            schema, count = file.schema_arrow, int(file.metadata.num_rows)
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"{source} is not a parquet file ({error}); from a table that pandas can read, "
+            "DataFrame.to_parquet makes one"
+        ) from error
+    request.columns(schema)
+    request.schema(schema)
+    if not count:
+        raise ValueError(f"{source} has no rows")
+    return count
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A name to write to, in the same folder; moved to `out` at the end, removed on an error."""
+    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _score_batch(model: Model, request: Request, design: pa.RecordBatch, start: int) -> pa.Table:
+    """The table of one batch whose first row has the number `start`."""
+    schema = request.schema(design.schema)
+    prompts, options = texts(request, design, start)
+    count = np.array([len(some) for some in options], dtype=np.int64)
+    first = count.cumsum() - count
+    logprob, belief, mass = (np.empty(count.sum()) for _ in range(3))
+    for width in np.unique(count):  # a model scores lists of one length at a time
+        rows = np.flatnonzero(count == width)
+        scores = _score_rows(model, request.separator, prompts, options, rows, start)
+        at = first[rows][:, None] + np.arange(width)
+        logprob[at], belief[at] = scores.logprob, softmax(scores.logprob)
+        mass[at] = scores.valid_mass[:, None]
+    row = np.repeat(np.arange(len(design)), count)
+    result = [
+        pa.array(row + start),
+        pa.array([option for some in options for option in some], pa.string()),
+        pa.array(np.arange(len(row)) - first[row]),
+        *map(pa.array, (logprob, belief, mass)),
+        pa.array([model.name], pa.string()).take(pa.array(np.zeros_like(row))),
+    ]
+    own = [] if request.bare else design.take(pa.array(row)).columns
+    return pa.Table.from_arrays([*own, *result], schema=schema)
+
+
+def _score_rows(
+    model: Model,
+    separator: str,
+    prompts: list[str],
+    options: list[tuple[str, ...]],
+    rows: npt.NDArray[np.int64],
+    start: int,
+) -> Scores:
+    """Scores of some rows of a batch; the model's errors get the rows' numbers in the file."""
+    some = [prompts[i] for i in rows]
+    try:
+        return model.scores(some, [[separator + o for o in options[i]] for i in rows])
+    except ValueError as error:
+        # Every error about a row begins so, in this package: "row 3: ...".
+        found = re.match(r"row (\d+): ", str(error))
+        if not found or int(found[1]) >= len(rows):
+            raise
+        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
+        text = f"row {start + rows[int(found[1])]}: {str(error)[found.end() :]}"
+        raise kind(text) from error
+
+
+class _Counter:
+    """What a model counted since this was made; nothing for one that does not count."""
+
+    def __init__(self, model: Model) -> None:
+        self.tally = getattr(model, "tally", None)
+        self.before = self._now()
+
+    def _now(self) -> FloatArray:
+        if self.tally is None:
+            return np.full(3, np.nan)
+        return np.array([self.tally.stored, self.tally.plain, self.tally.work.positions], float)
+
+    def __call__(self) -> dict[str, Any]:
+        if self.tally is None:
+            return {}
+        stored, plain, positions = (self._now() - self.before).tolist()
+        # Whatever was computed took positions, so none counted means a path that does not count.
+        if plain and not positions:
+            plain = positions = np.nan
+        return {"stored": int(stored), "plain": plain, "positions": positions}
+
+
+def _provenance(model: Model, request: Request, source: Path) -> dict[str, Any]:
+    choice = getattr(model, "choice", None)
+    return {
+        "simkit": __version__,
+        "model": model.name,
+        "revision": getattr(model, "revision", ""),
+        "path": getattr(choice, "path", ""),
+        "reason": getattr(choice, "reason", ""),
+        "source": source.name,
+        "options": request.options,
+        "template": request.template,
+        "prompt": request.prompt,
+        "separator": request.separator,
+    }
