@@ -389,25 +389,24 @@ def test_prompts_may_differ_and_are_numbered(model: LocalModel) -> None:
 
 
 def test_forms_are_summed_and_nested_ones_counted_once(model: LocalModel) -> None:
-    forms = {"yes": ["yes", "yes, definitely"], "no": ["no", "not", "never"]}
+    forms = {"yes": ["yes", "yes,"], "no": ["no", "not", "never"]}
     text = " So: yes"
     table = belief_at_pivot(model, PROMPT, text, find_pivot(text, forms), forms)
     p = np.exp(score(model, [PROMPT + " So:"], [" yes", " no", " not", " never"]))[0]
-    # "yes, definitely" is part of "yes" (its tokens begin with it), and so is not added.
+    # "yes," is part of "yes" (its tokens begin with it), and so is not added.
     assert np.exp(table["logprob"]).tolist() == pytest.approx([p[0], p[1:].sum()], rel=1e-5)
     assert table["valid_mass"].iloc[0] == pytest.approx(p.sum(), rel=1e-5)
 
 
 def test_a_longer_form_of_another_alternative_takes_its_mass_away(model: LocalModel) -> None:
-    names = ["yes", "no", "yes, definitely"]
-    text = " So: yes, definitely"
+    names = ["yes", "no", "yes,"]
+    text = " So: yes,"
     pivot = find_pivot(text, names)
-    assert pivot.alternative == "yes, definitely"
+    assert pivot.alternative == "yes,"
     table = belief_at_pivot(model, PROMPT, text, pivot, names)
-    yes, no, surely = np.exp(score(model, [PROMPT + " So:"], [" yes", " no", " yes, definitely"]))[
-        0
-    ]
-    expected = [yes - surely, no, surely]  # all of "yes, …" begins with "yes"
+    yes, no, surely = np.exp(score(model, [PROMPT + " So:"], [" yes", " no", " yes,"]))[0]
+    assert surely > 1e-3 * yes  # enough to be seen below
+    expected = [yes - surely, no, surely]  # all of "yes," begins with "yes"
     assert np.exp(table["logprob"]).tolist() == pytest.approx(expected, rel=1e-5)
     assert table["valid_mass"].iloc[0] == pytest.approx(yes + no, rel=1e-5)
 
