@@ -185,9 +185,15 @@ class LocalModel:
 
 
 def _nested(options: tuple[Ids, ...]) -> list[bool]:
-    """For each option, whether another one is a proper prefix of it (token by token)."""
+    """For each option, whether an earlier one equals it or any one begins it (token by token).
+
+    Two spellings are equal under a tokenizer that lowercases.
+    """
     ids = set(options)
-    return [any(o[:i] in ids for i in range(WIDTH, len(o), WIDTH)) for o in options]
+    return [
+        o in options[:k] or any(o[:i] in ids for i in range(WIDTH, len(o), WIDTH))
+        for k, o in enumerate(options)
+    ]
 
 
 def load(

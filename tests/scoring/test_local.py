@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tokenizers import normalizers
 
 import simkit as sk
 from simkit.scoring import local, padded
@@ -195,3 +196,16 @@ def test_choices_are_drawn_from_the_belief_whatever_the_order() -> None:
     assert sk.sample_choices(table, seed=4)["option"].notna().all()
     with pytest.raises(ValueError, match="runs is 0"):
         sk.sample_choices(table, runs=0)
+
+
+def test_spellings_equal_under_the_tokenizer_count_once() -> None:
+    tokenizer = make_tokenizer(bos=True)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    lm = local.LocalModel("lower", make_network("llama", len(tokenizer)).eval(), tokenizer)
+    design = pd.DataFrame({"context": ["It is hot.", "The price is $3.50."]})
+    plain = sk.believe(lm, sk.Question("Buy?", ["yes", "no"]), design)
+    spelled = sk.believe(
+        lm, sk.Question("Buy?", ["yes", "no"], forms={"yes": ["Yes", "YES"]}), design
+    )
+    np.testing.assert_allclose(spelled["belief"], plain["belief"], atol=1e-6)
+    np.testing.assert_allclose(spelled["valid_mass"], plain["valid_mass"], atol=1e-6)
