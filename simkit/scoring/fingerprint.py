@@ -20,7 +20,7 @@ import torch
 
 __all__ = ["Fingerprint"]
 
-GLANCE = 16  # numbers of a tensor that are looked at to see whether it changed
+GLANCE = 64  # numbers of a tensor that are looked at to see whether it changed
 # Settings that say where a model came from, not what it computes.
 _ORIGIN = {
     "_name_or_path", "_commit_hash", "transformers_version",
@@ -31,7 +31,9 @@ _ORIGIN = {
 class Fingerprint:
     """Of one network and its tokenizer; the hash of the weights is kept while they stand still.
 
-    Hooks on a network are functions, which no key can tell apart: score without a store there.
+    Two things it cannot see; score without a store there. Hooks on a network, which are functions;
+    and a change of a few numbers through `tensor.data`, after the first look, which torch does
+    not count (of whole tensors it is seen).
     """
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
@@ -58,7 +60,9 @@ class Fingerprint:
 
     def _weights_digest(self) -> str:
         tensors = _tensors(self.network)
-        seen = [(name, *_glance(tensor)) for name, tensor in tensors]
+        # Where parameters lie; what quantised layers keep beside them is packed anew each time.
+        place = {n: p.data_ptr() for n, p in self.network.named_parameters(remove_duplicate=False)}
+        seen = [(name, place.get(name), *_glance(tensor)) for name, tensor in tensors]
         if seen != self._seen:
             # hashlib and copies to the host release Python's lock.
             with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -104,7 +108,7 @@ def _glance(tensor: Any) -> tuple[Any, ...]:
         edits = -1
     flat = tensor.detach().reshape(-1)
     some = flat[:: max(1, len(flat) // GLANCE)]
-    return tuple(tensor.shape), tensor.data_ptr(), edits, _bytes(some)
+    return str(tensor.dtype), tuple(tensor.shape), edits, _bytes(some).tobytes()
 
 
 def _hash(tensor: Any) -> str:
@@ -120,9 +124,8 @@ def _hash(tensor: Any) -> str:
 
 
 def _bytes(tensor: torch.Tensor) -> Any:
-    """The tensor's bytes, as a buffer where they are in host memory already."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return flat.tobytes() if len(flat) <= 8 * 2 * GLANCE else flat
+    """The tensor's bytes as a buffer, not copied where they are in host memory already."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -167,6 +167,12 @@ def add_past_autograd(network: torch.nn.Module) -> None:
     network.model.norm.weight.data.mul_(1.5)
 
 
+def replace_a_row(network: torch.nn.Module) -> None:
+    table = network.model.embed_tokens.weight.detach().clone()
+    table[7] += 1.0
+    network.model.embed_tokens.weight = torch.nn.Parameter(table.clone())
+
+
 def step_of(kind: Callable[..., torch.optim.Optimizer], **how: object) -> Callable[..., None]:
     def step(network: torch.nn.Module) -> None:
         weights = list(network.parameters())
@@ -180,6 +186,7 @@ def step_of(kind: Callable[..., torch.optim.Optimizer], **how: object) -> Callab
 CHANGES: dict[str, Callable[[torch.nn.Module], object]] = {
     "one number, in place": add_in_place,
     "a tensor, through .data": add_past_autograd,
+    "a row of a table, replaced": replace_a_row,
     "training": step_of(torch.optim.SGD),
     "training, fused": step_of(torch.optim.AdamW, fused=True),
     "another head": lambda n: setattr(
