@@ -1,0 +1,121 @@
+"""What distinct runs come to: their text, and the log-probabilities of the options after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from simkit.scoring.forms import Spelled
+from simkit.scoring.generate import Written
+from simkit.scoring.local import LocalModel, _nested
+from simkit.scoring.padded import score_padded
+from simkit.scoring.tokens import WIDTH, Ids, Reader
+from simkit.scoring.tree import Limits, Work, score_tree
+from simkit.types import FloatArray, IntArray
+
+__all__ = ["Ask", "End", "ends_of", "flat", "score_ends"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """What a design row asks: prompt, and the options' spellings with the separator before them.
+
+    again : how many rows before it have the same prompt.
+    """
+
+    row: int
+    text: str
+    context: Ids
+    spelled: Spelled
+    again: int
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where some runs of equal prompts, options and texts came to.
+
+    reached : the text up to and with the marker, None if it does not hold the marker.
+    exact : the tokens of prompt and text if they end with the marker, else None.
+    """
+
+    ask: Ask
+    reasoning: str
+    tokens: int
+    reached: str | None
+    exact: Ids | None
+
+
+def flat(spelled: Spelled) -> tuple[str, ...]:
+    """All spellings of all options, end to end."""
+    return tuple(form for forms in spelled for form in forms)
+
+
+def ends_of(written: list[Written], here: list[Ask], marker: str) -> tuple[IntArray, list[End]]:
+    """The number of each run's end, and the ends: a text, and the options that await it."""
+    codes: dict[Spelled, int] = {}
+    asks = np.array([codes.setdefault(ask.spelled, len(codes)) for ask in here])
+    number = np.empty(len(here), dtype=np.int64)
+    ends: list[End] = []
+    for some in written:
+        for code in np.unique(asks[some.runs]):
+            who = some.runs[asks[some.runs] == code]
+            number[who] = len(ends)
+            ends.append(_end(some, here[who[0]], marker))
+    return number, ends
+
+
+def _end(written: Written, ask: Ask, marker: str) -> End:
+    tokens = len(written.ids) // WIDTH
+    if written.found < 0:
+        return End(ask, written.text, tokens, None, None)
+    stop = written.found + len(marker)
+    exact = ask.context + written.ids if stop == len(written.text) else None
+    reasoning = written.text[: written.found]
+    return End(ask, reasoning, tokens, ask.text + written.text[:stop], exact)
+
+
+def score_ends(
+    model: LocalModel, reader: Reader, ends: list[End], work: Work
+) -> tuple[FloatArray, FloatArray]:
+    """Log-probability (n, K) of the options at each end and valid mass (n,); NaN without marker."""
+    logprob = np.full((len(ends), len(ends[0].ask.spelled)), np.nan)
+    mass = np.full(len(ends), np.nan)
+    at = [i for i, end in enumerate(ends) if end.reached is not None]
+    if not at:
+        return logprob, mass
+    read, answers = reader.read(
+        [str(ends[i].reached) for i in at],
+        [flat(ends[i].ask.spelled) for i in at],
+        [ends[i].ask.row for i in at],
+    )
+    contexts = [ends[i].exact or ids for i, ids in zip(at, read, strict=True)]
+    order = sorted(range(len(at)), key=contexts.__getitem__)  # alike side by side
+    contexts, answers = [contexts[j] for j in order], [answers[j] for j in order]
+    if model.path == "tree":
+        limits = Limits.of(model.network, model.budget)
+        by_form = score_tree(model.network, contexts, answers, limits, work)
+    else:
+        by_form = score_padded(model.network, contexts, answers)
+    at = [at[j] for j in order]
+    logprob[at], mass[at] = _sum(by_form, answers, [ends[i].ask.spelled for i in at])
+    return logprob, mass
+
+
+def _sum(
+    by_form: FloatArray, answers: list[tuple[Ids, ...]], spelled: list[Spelled]
+) -> tuple[FloatArray, FloatArray]:
+    """Log-probability of the options and valid mass, from that of every spelling (n, spellings).
+
+    As `believe` has it: a spelling that begins with another of the same option adds nothing to
+    it, one that begins with any other adds nothing to the valid mass.
+    """
+    start = np.cumsum([0, *map(len, spelled[0])])
+    within, apart = {}, {}
+    for ids in dict.fromkeys(answers):
+        apart[ids] = _nested(ids)
+        within[ids] = [x for a, b in pairwise(start) for x in _nested(ids[a:b])]
+    own = np.where([within[ids] for ids in answers], -np.inf, by_form)
+    mass = np.where([apart[ids] for ids in answers], 0.0, np.exp(by_form)).sum(1)
+    return np.logaddexp.reduceat(own, start[:-1], axis=1), mass

@@ -1,0 +1,251 @@
+"""What a network reads while texts grow: one token after each prefix that runs stand at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import DynamicCache
+
+from simkit.scoring.padded import _batches, _last_logprobs, parameters_of
+from simkit.scoring.tokens import WIDTH, Ids, unpack
+from simkit.scoring.tree import Limits, Work, _kept_size, _mask
+from simkit.scoring.trie import Plan, build
+from simkit.types import IntArray
+
+__all__ = ["KeptReader", "Node", "PlainReader", "plain_logits"]
+
+FIRST = 2_048  # nodes for which there is room at first
+_NOWHERE = np.empty(0, dtype=np.int64)
+
+
+@dataclass(eq=False)
+class Node:
+    """A prefix that runs stand at: its last token is yet to be read.
+
+    path : where the keys and values of all tokens before the last are kept.
+    """
+
+    context: int
+    ids: Ids
+    runs: IntArray
+    path: IntArray = field(default_factory=lambda: _NOWHERE)
+
+
+class Pool(DynamicCache):
+    """Keys and values of nodes, a slot for each, with room for more when there is need.
+
+    It is the network's cache for one batch after another: `turn` says what the next one reads.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self._kept: dict[int, list[torch.Tensor]] = {}  # layer -> keys, values
+
+    def grow(self, size: int) -> None:
+        """Make room for `size` nodes; what is kept stays."""
+        for stores in self._kept.values():
+            for i, s in enumerate(stores):
+                stores[i] = torch.cat([s, s.new_zeros(size - self.size, *s.shape[1:])])
+        self.size = size
+
+    def turn(
+        self, read: torch.Tensor, columns: int, cells: torch.Tensor, slots: torch.Tensor
+    ) -> None:
+        """read : (rows, path + columns) slots of each row's path and of its own nodes.
+        cells : (2, k) row and column of what is to be kept in `slots` (k,)."""
+        self._read, self._cells, self._slots = read, cells, slots
+        self._columns = columns
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int,
+        *args: Any, **kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+        """Keep a layer's new states, and give these with their paths before them."""
+        new = key_states, value_states  # (rows, heads, columns, size)
+        if layer_idx not in self._kept:
+            # Zeros, for padding reads slots that may hold nothing, and a masked NaN would spread.
+            self._kept[layer_idx] = [s.new_zeros(self.size, s.shape[1], s.shape[3]) for s in new]
+        read, cells, slots = (
+            t.to(key_states.device) for t in (self._read, self._cells, self._slots)
+        )
+        out = []
+        for store, states in zip(self._kept[layer_idx], new, strict=True):
+            store[slots] = states[cells[0], :, cells[1]]
+            # One copy: what is new is read back from where it was put, next to its path.
+            every = store.index_select(0, read.flatten()).unflatten(0, read.shape)
+            out.append(every.transpose(1, 2))
+        return out[0], out[1]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Columns before the batch's own."""
+        return self._read.shape[1] - self._columns
+
+
+class KeptReader:
+    """Reads a token per node and pass; what was read before is kept, once however many share it.
+
+    Bounded memory: nodes for which there is no room are put off, and are read afresh later.
+    """
+
+    def __init__(
+        self, network: Any, limits: Limits, longest: int, work: Work | None = None
+    ) -> None:
+        size = _kept_size(network)
+        self.network, self.work = network, work or Work()
+        self.most = max(longest + 1, limits.kept // size)  # slots, at last
+        self.slots = min(self.most, FIRST)
+        vocabulary = network.get_input_embeddings().weight.shape[0]
+        self.rows = max(1, min(limits.budget, limits.logits // vocabulary))
+        # Keys and values of a batch's paths are gathered layer by layer.
+        layers = network.config.get_text_config().num_hidden_layers
+        self.cells = max(1, limits.kept // 4 // (size // layers))
+        self.budget = limits.budget
+        self.cache = Pool(self.slots)
+        self.free = np.arange(self.slots)
+
+    def admit(self, live: list[Node], waiting: list[Node]) -> list[Node]:
+        """The nodes to read next: as many of the live ones, then of the waiting, as have room."""
+        self._find_free(live)
+        while len(live) > self.most - self.used:
+            half = len(live) // 2
+            waiting += [Node(n.context, n.ids, n.runs) for n in reversed(live[half:])]
+            live = live[:half]
+            self._find_free(live)
+        # Not before half of the room is free: what comes in must not push out what came before.
+        new: list[Node] = []
+        if not live or (2 * len(live) <= self.rows and 2 * self.used <= self.most):
+            room = 3 * self.most // 4 - self.used - len(live)
+            while waiting and len(live) + len(new) < self.rows:
+                room -= len(waiting[-1].ids) // WIDTH
+                if room < 0 and (live or new):
+                    break
+                new.append(waiting.pop())
+        self._make_room(len(live) + sum(len(node.ids) for node in new) // WIDTH)
+        self._fill(new)
+        return live + new
+
+    def _find_free(self, live: list[Node]) -> None:
+        used = np.zeros(self.slots, dtype=bool)
+        for node in live:
+            used[node.path] = True
+        self.free = np.flatnonzero(~used)
+        self.used = self.slots - len(self.free)
+
+    def _make_room(self, count: int) -> None:
+        need = self.used + count
+        if need > self.slots:
+            size = min(self.most, max(need, 2 * self.slots))
+            self.free = np.append(self.free, np.arange(self.slots, size))
+            self.cache.grow(size)
+            self.slots = size
+
+    def _fill(self, nodes: list[Node]) -> None:
+        """Read the prefixes of nodes, all but their last tokens, as one prefix tree."""
+        nodes = [node for node in nodes if len(node.ids) > WIDTH]
+        if not nodes:
+            return
+        trie, row = build([node.ids[:-WIDTH] for node in nodes])
+        slots, self.free = self.free[: len(trie)], self.free[len(trie) :]
+        none = np.zeros(len(trie), dtype=bool)
+        width = int(np.clip(np.median(trie.depth), 64, 256))
+        plan = Plan.of(trie, none, width=width, budget=self.budget, most_heads=1)
+        for rows in plan.batches:
+            at, real = rows.nodes
+            path, known = trie.paths(rows.start)
+            mask = _mask(trie, rows, path, known, self.network.device, self.network.dtype)
+            read = slots[np.concatenate([path, at], axis=1)]
+            self._forward(trie.token[at], trie.depth[at], mask, read, real, slots[at[real]])
+        self.work.nodes += len(trie)
+        for node, r in zip(nodes, row, strict=True):
+            node.path = slots[trie.at(r, np.arange(len(node.ids) // WIDTH - 1))]
+
+    def read(self, live: list[Node]) -> Iterator[tuple[list[Node], torch.Tensor]]:
+        """Logits after each node, in batches."""
+        for nodes in self._batches(sorted(live, key=lambda node: len(node.ids))):
+            slots, self.free = self.free[: len(nodes)], self.free[len(nodes) :]
+            paths = [node.path for node in nodes]
+            depth = np.array([len(path) for path in paths])
+            known = np.arange(depth.max() + 1) < depth[:, None]
+            read = np.zeros(known.shape, dtype=np.int64)
+            read[known] = np.concatenate(paths)
+            known[:, -1], read[:, -1] = True, slots  # itself
+            token = unpack(b"".join(node.ids[-WIDTH:] for node in nodes))
+            low = torch.finfo(self.network.dtype).min
+            mask = torch.from_numpy(known).to(self.network.device)[:, None, None]
+            mask = torch.where(mask, 0.0, low).to(self.network.dtype)
+            every = np.ones((len(nodes), 1), dtype=bool)
+            logits = self._forward(token[:, None], depth[:, None], mask, read, every, slots)
+            for node, path, slot in zip(nodes, paths, slots, strict=True):
+                node.path = np.append(path, slot)
+            self.work.nodes += len(nodes)
+            self.work.heads += len(nodes)
+            yield nodes, logits[:, -1]
+
+    def _batches(self, nodes: list[Node]) -> Iterator[list[Node]]:
+        """Nodes, sorted by length, in batches within the limits."""
+        batch: list[Node] = []
+        for node in nodes:
+            cells = (len(batch) + 1) * len(node.ids) // WIDTH
+            if batch and (len(batch) == self.rows or cells > self.cells):
+                yield batch
+                batch = []
+            batch.append(node)
+        if batch:
+            yield batch
+
+    @torch.inference_mode()
+    def _forward(
+        self, token: IntArray, depth: IntArray, mask: torch.Tensor, read: IntArray,
+        real: Any, slots: IntArray,
+    ) -> torch.Tensor:  # fmt: skip
+        """Logits at the last column of each row; the `real` cells are kept in `slots`."""
+        ids, at, rows, cells, into = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(self.network.device)
+            for a in (token, depth, read, np.array(np.nonzero(real)), slots)
+        )
+        self.cache.turn(rows, token.shape[1], cells, into)
+        self.work.positions += token.size
+        self.work.passes += 1
+        logits: torch.Tensor = self.network(
+            input_ids=ids,
+            position_ids=at,
+            attention_mask=mask,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits
+        return logits
+
+
+class PlainReader:
+    """Reads each text in full: right for any architecture."""
+
+    def __init__(self, network: Any, work: Work | None) -> None:
+        self.network, self.work = network, work or Work()
+        self.accepted = parameters_of(network)
+
+    def admit(self, live: list[Node], waiting: list[Node]) -> list[Node]:
+        """Everything: nothing is held between passes."""
+        every = live + waiting
+        waiting.clear()
+        return every
+
+    def read(self, live: list[Node]) -> Iterator[tuple[list[Node], torch.Tensor]]:
+        """Log-probabilities after each node, in batches."""
+        at = {node.ids: node for node in live}
+        for batch in _batches(sorted(at, key=len), "position_ids" in self.accepted):
+            self.work.nodes += len(batch)
+            self.work.heads += len(batch)
+            self.work.passes += 1
+            self.work.positions += len(batch) * len(batch[-1]) // WIDTH
+            yield [at[ids] for ids in batch], plain_logits(self.network, self.accepted, batch)
+
+
+def plain_logits(network: Any, accepted: set[str], sequences: list[Ids]) -> torch.Tensor:
+    logp = _last_logprobs(network, accepted, [unpack(s) for s in sequences], 1)
+    return torch.from_numpy(logp[:, -1])

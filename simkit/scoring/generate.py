@@ -1,0 +1,250 @@
+"""Text sampled on a growing prefix tree: each distinct text is computed once, whoever writes it.
+
+Runs that have written the same so far share the distribution of what comes next. So the network
+reads each distinct prefix once; the runs that stand there draw their own token and part company:
+
+    prompt ─┬─ It ── has ─┬─ to …      runs 0 3 4
+            │             └─ been …    run  2
+            └─ Every ── cent …         runs 1 5
+
+Runs that coincide often (small models, short answers, low temperatures) cost what their distinct
+texts cost. Runs that never do are an ordinary batch, refilled as runs end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from simkit.scoring.frontier import KeptReader, Node, PlainReader, plain_logits
+from simkit.scoring.padded import parameters_of
+from simkit.scoring.tokens import WIDTH, Ids, pack, unpack
+from simkit.scoring.tree import Limits, Work
+from simkit.types import FloatArray, IntArray
+
+__all__ = ["Sampling", "Written", "end_ids", "grow"]
+
+# A draw is read again, alone, if it falls this close to the border between two tokens: in units
+# of the rounding of the largest logit. Batches of other shapes moved borders by up to 4 such units.
+SLACK = 16
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a next token is drawn: softmax(logits / temperature), 0 for the likeliest token.
+
+    top_k, top_p : keep the k likeliest tokens, then the fewest that hold the share p; ties are
+    kept together. None keeps all. Raises ValueError for numbers out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < np.inf:
+            raise ValueError(f"temperature is {self.temperature}; legal are finite numbers from 0")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k is {self.top_k}; legal are whole numbers from 1, or None")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; legal are numbers above 0 up to 1, or None")
+
+    def draw(
+        self, logits: torch.Tensor, row: IntArray, u: FloatArray
+    ) -> tuple[IntArray, torch.Tensor]:
+        """Tokens (m,) drawn from rows of logits (n, vocabulary) by uniforms (m,) in [0, 1).
+
+        Also the distance (m,) of each draw to the nearest border of its token, in units of the
+        rounding of its row's largest logit.
+        """
+        if logits.device.type == "mps":  # has no float64
+            logits = logits.cpu()
+        logits = logits.double()
+        if logits.isnan().any():
+            raise ValueError("the model's logits are not numbers (NaN); try dtype='float32'")
+        where = torch.from_numpy(row).to(logits.device)
+        largest = logits.abs().nan_to_num(posinf=0.0).amax(-1)
+        unit = torch.finfo(torch.float32).eps * largest[where]
+        if self.temperature == 0:
+            top = logits.topk(2).values
+            gap = (top[:, 0] - top[:, 1])[where]
+            return logits.argmax(-1)[where].cpu().numpy(), gap / unit
+        below = self._kept(torch.softmax(logits / self.temperature, -1)).cumsum(-1)
+        # Rows laid end to end, row i from i to i + 1, are one sorted list. What is added to a
+        # uniform must not round it up into the next row.
+        start = torch.arange(len(logits), device=logits.device)[:, None]
+        borders = (below / below[:, -1:] + start).flatten()
+        at = torch.from_numpy(np.minimum(u, 1 - 2.0**-32)).to(logits.device) + where
+        cell = torch.searchsorted(borders, at, right=True)
+        lower = torch.where(cell > 0, borders[cell - 1], 0.0)
+        near = torch.minimum(at - lower, borders[cell] - at)
+        token = cell - where * logits.shape[-1]
+        return token.cpu().numpy(), near / unit * self.temperature
+
+    def _kept(self, p: torch.Tensor) -> torch.Tensor:
+        """The distributions (n, vocabulary) with what top_k and top_p leave out set to 0."""
+        if self.top_k is not None:
+            p = p * (p >= p.topk(min(self.top_k, p.shape[-1])).values[:, -1:])
+        if self.top_p is not None:
+            falling = p.sort(-1, descending=True).values
+            before = falling.cumsum(-1) - falling
+            inside = before < self.top_p * falling.sum(-1, keepdim=True)
+            p = p * (p >= falling.gather(-1, inside.sum(-1, keepdim=True) - 1))
+        return p
+
+
+@dataclass(frozen=True)
+class Written:
+    """A distinct text that some runs wrote after a context.
+
+    context : its number. runs : (k,) who wrote it. ids : the tokens written, an end token
+    included. text : what they say, an end token left out. found : where the marker begins in
+    `text`, -1 if it is not there.
+    """
+
+    context: int
+    runs: IntArray
+    ids: Ids
+    text: str
+    found: int
+
+
+def end_ids(network: Any, tokenizer: Any) -> frozenset[Ids]:
+    """The tokens after which a model writes no more, as tokenizer and generation settings say."""
+    settings = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
+    listed = settings if isinstance(settings, list) else [settings]
+    return frozenset(pack([i]) for i in [*listed, tokenizer.eos_token_id] if i is not None)
+
+
+def grow(
+    network: Any,
+    tokenizer: Any,
+    contexts: Sequence[Ids],
+    runs: Sequence[IntArray],
+    uniforms: FloatArray,
+    *,
+    marker: str,
+    kept: bool = True,
+    sampling: Sampling = Sampling(),
+    limits: Limits | None = None,
+    work: Work | None = None,
+) -> list[Written]:
+    """Let runs write on from contexts until `marker` stands in what they wrote.
+
+    contexts : distinct sequences of ids. runs : for each, the rows of `uniforms` that start there.
+    uniforms : (runs, steps) in [0, 1): row r, column t draws the token t of run r, so a run's text
+    depends on its context and its row alone (see `_Growth.children` on rounding). A run ends at
+    the marker, at an end token or after `steps` tokens.
+    kept : True to keep keys and values of what was read, for networks that take the tree path;
+    False to read texts in full, for any other. limits : what is held at once, as in scoring.
+    work : added to, if given. Returns each distinct text once, in no particular order.
+    """
+    limits = limits or Limits()
+    longest = max(map(len, contexts)) // WIDTH + uniforms.shape[1]
+    reader = KeptReader(network, limits, longest, work) if kept else PlainReader(network, work)
+    growth = _Growth(network, tokenizer, contexts, uniforms, marker, sampling, reader.work)
+    live: list[Node] = []
+    # Taken from the end: what was put off last goes on first, next to what it has in common with.
+    waiting = [Node(i, c, r) for i, (c, r) in enumerate(zip(contexts, runs, strict=True))][::-1]
+    written: list[Written] = []
+    while live or waiting:
+        live = reader.admit(live, waiting)
+        following: list[Node] = []
+        for nodes, logits in reader.read(live):
+            ended, open_ones = growth.step(nodes, logits)
+            written += ended
+            following += open_ones
+        live = following
+    return written
+
+
+class _Growth:
+    """What becomes of nodes, given the logits after them."""
+
+    def __init__(
+        self, network: Any, tokenizer: Any, contexts: Sequence[Ids], uniforms: FloatArray,
+        marker: str, sampling: Sampling, work: Work,
+    ) -> None:  # fmt: skip
+        self.network, self.tokenizer, self.sampling = network, tokenizer, sampling
+        self.contexts, self.uniforms, self.marker = contexts, uniforms, marker
+        self.end, self.work = end_ids(network, tokenizer), work
+        self.anchors = [self._anchor(unpack(context).tolist()) for context in contexts]
+        self.accepted = parameters_of(network)
+        # In half precision rounding is coarser than most borders lie apart.
+        fine = torch.finfo(network.dtype).eps <= torch.finfo(torch.float32).eps
+        self.slack = SLACK if fine else 0
+
+    def step(self, nodes: list[Node], logits: torch.Tensor) -> tuple[list[Written], list[Node]]:
+        """Let the runs at each node draw a token: those that end there, and where others go on."""
+        children = list(self.children(nodes, logits))
+        ended, following = [], []
+        for child, text, ids in zip(children, *self._read(children), strict=True):
+            found = text.find(self.marker)
+            over = len(ids) == self.uniforms.shape[1] * WIDTH or ids[-WIDTH:] in self.end
+            if found >= 0 or over:
+                ended.append(Written(child.context, child.runs, ids, text, found))
+            else:
+                following.append(child)
+        return ended, following
+
+    def children(self, nodes: list[Node], logits: torch.Tensor) -> Iterator[Node]:
+        """The nodes that the runs go on to.
+
+        Rounding depends on what goes through the network together. Where a draw falls so near a
+        border between two tokens that rounding could decide, the text is read once more, alone:
+        which others were in the batch then makes no difference. (Only for weights of float32 or
+        finer, and not for the borders of top_k and top_p.)
+        """
+        size = [len(node.runs) for node in nodes]
+        runs = np.concatenate([node.runs for node in nodes])
+        row = np.repeat(np.arange(len(nodes)), size)
+        u = self.uniforms[runs, np.repeat([len(self._own(n)) // WIDTH for n in nodes], size)]
+        token, distance = self.sampling.draw(logits, row, u)
+        near = np.flatnonzero((distance < self.slack).cpu().numpy())
+        for i in np.unique(row[near]):
+            again = near[row[near] == i]
+            alone = plain_logits(self.network, self.accepted, [nodes[i].ids])
+            self.work.positions += len(nodes[i].ids) // WIDTH
+            self.work.passes += 1
+            token[again], _ = self.sampling.draw(alone, np.zeros_like(again), u[again])
+        cell = row * logits.shape[-1] + token
+        order = np.argsort(cell, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+            node = nodes[row[part[0]]]
+            ids = node.ids + int(token[part[0]]).to_bytes(WIDTH, "big")
+            yield Node(node.context, ids, runs[part], node.path)
+
+    def _own(self, node: Node) -> Ids:
+        return node.ids[len(self.contexts[node.context]) :]
+
+    def _read(self, nodes: list[Node]) -> tuple[list[str], list[Ids]]:
+        """What was written on the way to each node, as text and as ids."""
+        ids = [self._own(node) for node in nodes]
+        said = [own[:-WIDTH] if own[-WIDTH:] in self.end else own for own in ids]
+        anchors = [self.anchors[node.context] for node in nodes]
+        texts = self._decode(
+            [a + unpack(s).tolist() for (a, _), s in zip(anchors, said, strict=True)]
+        )
+        return [text[cut:] for text, (_, cut) in zip(texts, anchors, strict=True)], ids
+
+    def _anchor(self, context: list[int]) -> tuple[list[int], int]:
+        """Last ids of a context, decoded with what follows them, and how many characters they are.
+
+        A text's first token may be decoded otherwise than the same token later (its blank goes),
+        and a character may be spread over tokens: so the anchor begins with a whole one.
+        """
+        for some in range(1, 9):
+            (text,) = self._decode([context[-some:]])
+            if "\ufffd" not in text:
+                break
+        return context[-some:], len(text)
+
+    def _decode(self, ids: list[list[int]]) -> list[str]:
+        texts: list[str] = self.tokenizer.batch_decode(
+            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return texts

@@ -1,0 +1,269 @@
+"""Runs: reasoning first, then the belief over the options and the choice, for each run.
+
+The belief is read off one run: it is the model's, *given what that run wrote*. Its mean over runs
+and the mean of the choices have the same limit, and belief varies less (Sun & Zhang, arXiv
+2512.23184).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.questions import Question
+from simkit.scoring.ends import Ask, End, ends_of, flat, score_ends
+from simkit.scoring.generate import Sampling, Written, grow
+from simkit.scoring.local import LocalModel, _evaluating
+from simkit.scoring.temperature import _tempered
+from simkit.scoring.tokens import WIDTH, Ids, Reader
+from simkit.scoring.tree import Limits, Work
+from simkit.scoring.types import Model
+from simkit.types import FloatArray, IntArray, generator
+
+__all__ = ["MARKER", "sample_runs"]
+
+MARKER = "\nAnswer:"
+COLUMNS = (
+    "prompt_id", "run", "option", "option_id", "value", "logprob", "belief", "valid_mass",
+    "choice", "reasoning", "reached", "tokens", "belief_temperature", "seed", "model",
+)  # fmt: skip
+BLOCK = 2**23  # uniforms held at a time
+
+_log = logging.getLogger(__name__)
+
+
+def sample_runs(
+    model: Model,
+    question: Question,
+    design: pd.DataFrame,
+    *,
+    runs: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+    max_tokens: int = 64,
+    marker: str = MARKER,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> pd.DataFrame:
+    """Runs of reasoning, each with the belief at its answer and the choice drawn from it.
+
+    Parameters
+    ----------
+    model : from `simkit.load`.
+    question : its prompts (from its template, or made by a chat template) end where the reasoning
+        begins; its options stand, behind its separator, after the marker.
+    design : one row per prompt.
+    runs : independent runs per design row.
+    seed : each run draws from a stream of its own, (seed, prompt text, run). Further rows with
+        the very same prompt count as its second, third, … occurrence and draw anew.
+    temperature : of the reasoning, of the belief and so of the choice; 0 takes the likeliest.
+    max_tokens : a run that has not written the marker after so many tokens ends without one.
+    marker : the text that ends the reasoning, wherever token borders fall.
+    top_k, top_p : cut the distribution of the reasoning's tokens, not of the answer.
+
+    Returns
+    -------
+    One row per design row × run × option: the design's columns, then `prompt_id` (position of the
+    design row), `run`, `option` and `option_id`, `value` (where the question has values),
+    `logprob` (of the option's whole string after prompt, reasoning and marker), `belief` (softmax
+    of logprob / temperature over the options, sums to 1), `valid_mass` (probability, in 0–1, that
+    the model goes on with one of the options at all, at temperature 1), `choice` (1 for the option
+    drawn, else 0), `reasoning` (verbatim, up to the marker), `reached`, `tokens` (that the run
+    wrote, those of the marker included), `belief_temperature`, `seed` and `model`.
+
+    A run that did not reach the marker (out of tokens, or the model ended its text) keeps its
+    rows, with `reached` False and logprob, belief, valid_mass and choice NaN; the log counts them.
+
+    The answer is scored after the very tokens that the run wrote. Only where the token that
+    completes the marker goes on beyond it ("Answer:\\n" as one token), the surplus is dropped and
+    the text up to the marker is tokenized afresh.
+
+    The same call gives the same bits on one machine, and rows in another order the same runs.
+    With float32 weights so do other prompts beside them, another `runs`, and other batches. Half
+    precision rounds so coarsely that a draw may then fall otherwise now and then (on a GPU batches
+    follow the free memory).
+
+    Raises TypeError for a model that cannot write; ValueError for numbers out of range, an empty
+    design, one that has one of these columns, or no room in the model's context for a prompt,
+    `max_tokens` and an option; and what `simkit.score` raises.
+    """
+    if not isinstance(model, LocalModel):
+        raise TypeError(
+            f"{getattr(model, 'name', model)!r} ({type(model).__name__}) writes no text; "
+            f"runs need a model from simkit.load"
+        )
+    sampling = Sampling(temperature, top_k, top_p)
+    _check(design, runs, max_tokens, marker)
+    reader, work = Reader(model.tokenizer), Work()
+    asked = _ask(model, reader, question, design, max_tokens, marker)
+    first = np.empty((len(asked), runs))  # the uniform that draws the choice
+    of = np.empty((len(asked), runs), dtype=np.int64)  # the end that each run came to
+    ends: list[End] = []
+    scores = []
+    with _evaluating(model.network):
+        for row, run in _blocks(asked, runs, max(1, BLOCK // max_tokens)):
+            here = [asked[i] for i in row]
+            uniforms = _uniforms(here, run, seed, max_tokens)
+            first[row, run] = uniforms[:, 0]
+            written = _write(model, here, uniforms[:, 1:], marker, sampling, work)
+            number, found = ends_of(written, here, marker)
+            of[row, run] = len(ends) + number
+            ends += found
+            scores.append(score_ends(model, reader, found, work))
+    _report(ends, of, work, f"{marker!r} within {max_tokens} tokens")
+    logprob, mass = (np.concatenate(parts) for parts in zip(*scores, strict=True))
+    table = _frame(question, design, runs)
+    table = table.assign(**_columns(ends, of, first, logprob, mass, temperature))
+    return table.assign(belief_temperature=float(temperature), seed=seed, model=model.name)
+
+
+def _check(design: pd.DataFrame, runs: int, max_tokens: int, marker: str) -> None:
+    for name, number in (("runs", runs), ("max_tokens", max_tokens)):
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise ValueError(f"{name} is {number!r}; legal are whole numbers from 1")
+    if not isinstance(marker, str) or not marker:
+        raise ValueError(f"marker is {marker!r}; legal is text of one character or more")
+    taken = [c for c in COLUMNS if c in design]
+    if taken:
+        raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
+    if design.empty:
+        raise ValueError("the design has no rows")
+
+
+def _ask(
+    model: LocalModel, reader: Reader, question: Question, design: pd.DataFrame,
+    max_tokens: int, marker: str,
+) -> list[Ask]:  # fmt: skip
+    """What each row asks; whatever would fail at the answer fails here, before it is paid for."""
+    texts = question.prompts(design)
+    for row, text in enumerate(texts):
+        if not text:
+            raise ValueError(f"row {row}: prompt {text!r} is empty")
+    before = question.separator
+    spelled = [
+        tuple(tuple(before + form for form in forms) for forms in row)
+        for row in question.answers_for(design)
+    ]
+    rows = range(len(texts))
+    _, answers = reader.read([t + marker for t in texts], [flat(s) for s in spelled], rows)
+    contexts = reader.encode(texts)
+    seen: Counter[str] = Counter()
+    asked = []
+    for row, text, context, own, ids in zip(rows, texts, contexts, spelled, answers, strict=True):
+        length = (len(context) + max(map(len, ids))) // WIDTH + max_tokens
+        if model.context_length is not None and length > model.context_length:
+            raise ValueError(
+                f"row {row}: a prompt of {len(context) // WIDTH} tokens, max_tokens {max_tokens} "
+                f"and an option are {length} tokens, more than the {model.context_length} that "
+                f"{model.name} can read"
+            )
+        asked.append(Ask(row, text, context, own, seen[text]))
+        seen[text] += 1
+    return asked
+
+
+def _blocks(asked: list[Ask], runs: int, most: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Row and run of up to `most` runs at a time: by prompt, whatever order the rows are in."""
+    order = np.array(sorted(range(len(asked)), key=lambda i: (asked[i].text, asked[i].again)))
+    for start in range(0, len(asked) * runs, most):
+        place = np.arange(start, min(start + most, len(asked) * runs))
+        yield order[place // runs], place % runs
+
+
+def _uniforms(here: list[Ask], run: IntArray, seed: int, steps: int) -> FloatArray:
+    """What each run draws with, (runs, 1 + steps): first its choice, then token after token."""
+    out = np.empty((len(here), 1 + steps))
+    for ask, number, row in zip(here, run.tolist(), out, strict=True):
+        generator(seed, "run", ask.text, ask.again, number).random(out=row)
+    return out
+
+
+def _write(
+    model: LocalModel, here: list[Ask], uniforms: FloatArray, marker: str, sampling: Sampling,
+    work: Work,
+) -> list[Written]:  # fmt: skip
+    """The distinct texts that runs write, one run per item of `here` and row of `uniforms`."""
+    number: dict[Ids, int] = {}
+    which = np.array([number.setdefault(ask.context, len(number)) for ask in here])
+    order = np.argsort(which, kind="stable")
+    return grow(
+        model.network,
+        model.tokenizer,
+        list(number),
+        np.split(order, np.bincount(which).cumsum()[:-1]),
+        uniforms,
+        marker=marker,
+        kept=model.path == "tree",
+        sampling=sampling,
+        limits=Limits.of(model.network, model.budget),
+        work=work,
+    )
+
+
+def _columns(
+    ends: list[End], of: IntArray, first: FloatArray, logprob: FloatArray, mass: FloatArray,
+    temperature: float,
+) -> dict[str, npt.NDArray[Any]]:  # fmt: skip
+    """The numbers of the table: of each end, then for each run's options."""
+    k = logprob.shape[1]
+    reached = np.array([end.reached is not None for end in ends])
+    belief = np.full_like(logprob, np.nan)
+    whose = np.repeat(np.arange(reached.sum()), k)
+    t = np.full(len(whose), temperature)
+    belief[reached] = _tempered(logprob[reached].ravel(), whose, t).reshape(-1, k)
+    every = of.ravel()
+    per_run = {
+        "valid_mass": mass,
+        "reasoning": np.array([end.reasoning for end in ends], dtype=object),
+        "reached": reached,
+        "tokens": np.array([end.tokens for end in ends]),
+    }
+    spread = {name: np.repeat(values[every], k) for name, values in per_run.items()}
+    return {
+        "logprob": logprob[every].ravel(),
+        "belief": belief[every].ravel(),
+        "valid_mass": spread.pop("valid_mass"),
+        "choice": _choose(belief[every], first.ravel()).ravel(),
+        **spread,
+    }
+
+
+def _choose(belief: FloatArray, u: FloatArray) -> FloatArray:
+    """1 for the option that a uniform draws from each row of beliefs, else 0; NaN for no belief."""
+    below = belief.cumsum(1)
+    drawn = (below <= u[:, None] * below[:, -1:]).sum(1)
+    chosen = np.arange(belief.shape[1]) == drawn[:, None]
+    return np.where(np.isnan(belief), np.nan, chosen)
+
+
+def _frame(question: Question, design: pd.DataFrame, runs: int) -> pd.DataFrame:
+    """The table's rows without the numbers: design row × run × option."""
+    n, k = len(design), len(question.options)
+    rows = np.repeat(np.arange(n), runs * k)
+    table = design.iloc[rows].reset_index(drop=True)
+    table["prompt_id"] = rows
+    table["run"] = np.tile(np.repeat(np.arange(runs), k), n)
+    options = np.array(question.options_for(design), dtype=object)
+    table["option"] = np.repeat(options, runs, axis=0).ravel()
+    table["option_id"] = np.tile(np.arange(k), n * runs)
+    if question.values is not None:
+        table["value"] = np.tile(question.values, n * runs)
+    return table
+
+
+def _report(ends: list[End], of: IntArray, work: Work, what: str) -> None:
+    """Say what it took, and count the runs without an answer."""
+    tokens = np.array([len(end.ask.context) // WIDTH + end.tokens - 1 for end in ends])
+    _log.info(
+        "%d runs wrote %d distinct texts: %d positions computed, one by one %d",
+        of.size, len(ends), work.positions, tokens[of].sum(),
+    )  # fmt: skip
+    missed = int(np.array([end.reached is None for end in ends])[of].sum())
+    if missed:
+        _log.warning("%d of %d runs did not reach %s: no belief there", missed, of.size, what)
