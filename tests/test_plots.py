@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 
 from simkit import plots
+from simkit.plots import look
 
 pytestmark = pytest.mark.filterwarnings("error")
 PRICES = np.array([3.0, 1, 2, 4])  # not in order: the plots sort
@@ -66,11 +67,11 @@ def test_no_intervals_and_no_axes_are_fine():
 def test_unknown_methods_take_spare_colours_in_order():
     ax = plots.demand_curves(curves("blind", "gpt2", "llama"))
     colours = [to_hex(x.get_color()).upper() for x in ax.get_lines()]
-    assert colours == [plots.PALETTE["blind"], *plots.SPARE[:2]]
+    assert colours == [plots.PALETTE["blind"], *look.SPARE[:2]]
 
 
 def test_palette_has_one_colour_per_method():
-    colours = [*plots.PALETTE.values(), *plots.SPARE]
+    colours = [*plots.PALETTE.values(), *look.SPARE]
     assert len(set(colours)) == len(colours)
 
 
@@ -147,10 +148,10 @@ def test_a_missing_column_is_named(draw, column):
 
 
 def test_style_can_be_taken_back():
-    before = {name: mpl.rcParams[name] for name in plots.RC}
+    before = {name: mpl.rcParams[name] for name in look.RC}
     with plots.style():
         assert mpl.rcParams["axes.spines.top"] is False
-    assert {name: mpl.rcParams[name] for name in plots.RC} == before
+    assert {name: mpl.rcParams[name] for name in look.RC} == before
     kept = plots.style()
     assert mpl.rcParams["legend.frameon"] is False
     kept.__exit__(None, None, None)
@@ -162,3 +163,38 @@ def test_importing_changes_nothing():
         "assert dict(m.rcParams) == b"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def runs_frame():
+    return pd.DataFrame({"method": ["belief", "belief", "choice", "choice"], "runs": [10, 1, 1, 10],
+                         "estimate": [0.01, 0.03, 0.3, 0.1], "low": 0.01, "high": 0.4,
+                         "expected": [0.011, 0.031, 0.29, 0.11]})  # fmt: skip
+
+
+def test_error_curves_are_log_log_with_theory_dotted():
+    ax = plots.error_curves(runs_frame())
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    belief = line(ax, "Belief")
+    assert belief.get_xdata().tolist() == [1, 10] and belief.get_ydata().tolist() == [0.03, 0.01]
+    assert to_hex(belief.get_color()).upper() == plots.PALETTE["belief"]
+    assert line(ax, "Choice, theory").get_ydata().tolist() == [0.29, 0.11]
+    assert line(ax, "Choice, theory").get_linestyle() == ":"
+    bare = plots.error_curves(runs_frame().drop(columns="expected"), ylabel="Bias")
+    assert "Bias" in bare.get_ylabel()
+
+
+def test_factors_have_one_row_per_design_and_a_line_at_one():
+    frame = pd.DataFrame({"design": ["thinks aloud", "decides first"] * 2,
+                          "method": ["measured"] * 2 + ["exact"] * 2,
+                          "estimate": [40.0, 1.1, 39.8, 1.07], "low": [30.0, 1.0, np.nan, np.nan],
+                          "high": [50.0, 1.2, np.nan, np.nan]})  # fmt: skip
+    ax = plots.factors(frame)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["Thinks aloud", "Decides first"]
+    assert ax.get_xscale() == "log"
+    assert any(list(x.get_xdata()) == [1, 1] for x in ax.get_lines())
+    assert line(ax, "Exact").get_xdata().tolist() == [39.8, 1.07]
+
+
+def test_interval_dots_name_a_missing_column():
+    with pytest.raises(ValueError, match="no column 'name'"):
+        plots.interval_dots(pd.DataFrame({"method": ["a"], "estimate": [1.0]}))

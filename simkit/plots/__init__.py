@@ -1,0 +1,32 @@
+"""One function per figure type: a tidy frame and an Axes in, the Axes out.
+
+Nothing is sampled or estimated here; the frames are what the estimators return (`Result.frame`).
+One colour per method in the whole project (PALETTE, which keeps apart under the common colour
+blindnesses); the truth is dotted, humans are black. All functions raise ValueError naming a
+missing column and the columns there are.
+"""
+
+from simkit.plots.belief import error_curves, factors, interval_dots
+from simkit.plots.demand import (
+    ablation,
+    balance_plot,
+    calibration,
+    demand_curves,
+    elicited_covariates,
+    scaling,
+)
+from simkit.plots.look import PALETTE, style
+
+__all__ = [
+    "PALETTE",
+    "ablation",
+    "balance_plot",
+    "calibration",
+    "demand_curves",
+    "elicited_covariates",
+    "error_curves",
+    "factors",
+    "interval_dots",
+    "scaling",
+    "style",
+]

@@ -1,0 +1,138 @@
+"""The project's look, and what all figures share: colours, bands, legends, column checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, cast
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+__all__ = [
+    "MARKS",
+    "PALETTE",
+    "axes_or_new",
+    "band",
+    "colours_of",
+    "draw_curves",
+    "highest",
+    "legend",
+    "need",
+    "style",
+    "words",
+]
+
+# After Okabe & Ito: the truths have the hue of the prompt that should find them, but darker.
+PALETTE = {
+    "blind": "#D55E00",
+    "stated": "#E6A100",
+    "unblinded": "#0072B2",
+    "truth observational": "#7A2E00",
+    "truth causal": "#00304D",
+    "human": "#000000",
+    "belief": "#0072B2",
+    "choice": "#D55E00",
+}
+SPARE = ("#009E73", "#CC79A7", "#56B4E9", "#7F6BB3", "#8C8C8C")  # for methods not named above
+MARKS = {"blind": "o", "stated": "s", "unblinded": "D", "human": "o", "belief": "D", "choice": "o"}
+RC: dict[str, Any] = {
+    "figure.figsize": (6.4, 4.0),
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "savefig.bbox": "tight",
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#888888",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 5.5,
+    "svg.hashsalt": "simkit",
+}
+
+
+class style:  # lower case: it is used as a function
+    """The project's look: `style()` sets it, `with style():` sets it and takes it back."""
+
+    def __init__(self) -> None:
+        self._settings = cast(dict[str, Any], mpl.rcParams)
+        self._before = {name: self._settings[name] for name in RC}
+        self._settings.update(RC)
+
+    def __enter__(self) -> style:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._settings.update(self._before)
+
+
+def axes_or_new(ax: Axes | None) -> Axes:
+    return plt.subplots()[1] if ax is None else ax
+
+
+def need(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    lost = [name for name in columns if name not in frame]
+    if lost:
+        raise ValueError(f"no column {lost[0]!r}; the frame has {list(frame.columns)}")
+    return frame
+
+
+def colours_of(methods: Iterable[str]) -> dict[str, str]:
+    """Each method's colour, in order of appearance; those not in PALETTE take the spare ones."""
+    names = list(dict.fromkeys(methods))
+    spare = [name for name in names if name not in PALETTE]
+    return {n: PALETTE.get(n) or SPARE[spare.index(n) % len(SPARE)] for n in names}
+
+
+def draw_curves(frame: pd.DataFrame, x: str, ax: Axes) -> None:
+    for strategy, colour in colours_of(frame["strategy"]).items():
+        part = frame[frame["strategy"] == strategy].sort_values(x)
+        truth = str(strategy).startswith("truth")
+        look: dict[str, Any] = {"marker": MARKS.get(strategy, "o"), "zorder": 3}
+        if truth:
+            look = {"linestyle": ":", "linewidth": 2.4, "zorder": 4}
+        ax.plot(part[x], part["estimate"], color=colour, label=words(strategy), **look)
+        if not truth:
+            band(part, x, colour, ax)
+
+
+def band(part: pd.DataFrame, x: str, colour: str, ax: Axes) -> None:
+    if {"low", "high"} <= set(part):
+        ax.fill_between(part[x], part["low"], part["high"], color=colour, alpha=0.18, linewidth=0)
+
+
+def highest(frame: pd.DataFrame) -> float:
+    return float(np.nanmax(frame[[c for c in ("estimate", "high") if c in frame]].to_numpy()))
+
+
+def words(name: object) -> str:
+    text = str(name).replace("_", " ")
+    text = f"truth ({text[6:]})" if text.startswith("truth ") else text
+    return text[:1].upper() + text[1:]
+
+
+def legend(ax: Axes) -> None:
+    handles, names = ax.get_legend_handles_labels()
+    if len(names) > 1:
+        ax.legend(handles, names)
