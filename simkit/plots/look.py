@@ -34,8 +34,8 @@ PALETTE = {
     "truth observational": "#7A2E00",
     "truth causal": "#00304D",
     "human": "#000000",
-    "belief": "#0072B2",
-    "choice": "#D55E00",
+    "belief": "#0B6E78",
+    "choice": "#C0417B",
 }
 SPARE = ("#009E73", "#CC79A7", "#56B4E9", "#7F6BB3", "#8C8C8C")  # for methods not named above
 MARKS = {"blind": "o", "stated": "s", "unblinded": "D", "human": "o", "belief": "D", "choice": "o"}
