@@ -1,7 +1,12 @@
 """Estimators: pure functions of arrays and frames, each returning a small frozen Result."""
 
+from simkit.estimators.agreement import difference_rate, equivalence_test
 from simkit.estimators.balance import balance_audit, elicited_curve, expected_value
+from simkit.estimators.belief import mean_belief, mean_choice
+from simkit.estimators.conditional import conditional_logit
+from simkit.estimators.curves import rmse_curve
 from simkit.estimators.demand import curve_error, demand_curve
+from simkit.estimators.efficiency import efficiency_factor, runs_needed
 from simkit.estimators.logit import (
     flatness_ratio,
     own_price_elasticity,
@@ -9,19 +14,38 @@ from simkit.estimators.logit import (
     step_test,
 )
 from simkit.estimators.order import positional_effect
+from simkit.estimators.prediction import share_prediction
 from simkit.estimators.prior import contextual_calibration, pointwise_mutual_information
+from simkit.estimators.repetition import coverage, interval_coverage
+from simkit.estimators.rows import one_hot
+from simkit.estimators.welfare import optimal_price, price_elasticities, willingness_to_pay
 
 __all__ = [
     "balance_audit",
+    "conditional_logit",
     "contextual_calibration",
+    "coverage",
     "curve_error",
     "demand_curve",
+    "difference_rate",
+    "efficiency_factor",
     "elicited_curve",
+    "equivalence_test",
     "expected_value",
     "flatness_ratio",
+    "interval_coverage",
+    "mean_belief",
+    "mean_choice",
+    "one_hot",
+    "optimal_price",
     "own_price_elasticity",
     "pointwise_mutual_information",
     "positional_effect",
     "price_coefficient",
+    "price_elasticities",
+    "rmse_curve",
+    "runs_needed",
+    "share_prediction",
     "step_test",
+    "willingness_to_pay",
 ]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.intervals import fieller
 from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, jackknife, t_frame
 from simkit.types import FloatArray, IntArray, column, usable_rows
@@ -184,24 +185,6 @@ def step_test(
     frame = t_frame(["jump", "jump_logit"], [p1 - p0, fit.beta[jump]], err, fit.df, alpha)
     source = f"our formulation; focalism: {GUI_TOUBIA}"
     return Result("Step at the stated price", frame, fit.n, alpha, source, fit.notes)
-
-
-def fieller(
-    a: float, b: float, va: float, vb: float, covariance: float, quantile: float
-) -> tuple[float, float]:
-    """Fieller's interval of a / b: the r for which a - r b is not significantly off zero.
-
-    va, vb, covariance : of a and b. quantile : how many standard errors count as significant.
-    The whole line if b itself is not significantly off zero; NaN if anything is NaN.
-    """
-    square = quantile**2 if va + vb > 0 else 0.0
-    bend, middle, end = b**2 - square * vb, a * b - square * covariance, a**2 - square * va
-    if np.isnan(bend + middle + end):
-        return np.nan, np.nan
-    if bend <= 0:
-        return -np.inf, np.inf
-    root = np.sqrt(max(middle**2 - bend * end, 0.0))
-    return (middle - root) / bend, (middle + root) / bend
 
 
 @dataclass(frozen=True)
