@@ -83,7 +83,7 @@ def mean_belief(
     on clusters - 1: it allows for the variance to move with the mean, as that of skewed beliefs
     does, half way (in G / (G + 40) of G clusters) between what the sample's skewness says and
     what m (1 - m) says (Johnson 1978; the mixture is our formulation). At n = 20 its coverage was
-    0.945 to 0.967 over the brand market's prompts where the parent thinks aloud; the plain t
+    0.95 to 0.97 over the brand market's prompts where the parent thinks aloud; the plain t
     interval's was 0.90 to 0.95.
 
     No interval knows of what no run has shown: where a rare thought settles the choice (beliefs
