@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from simkit.scoring.kernels import fast_products, keep_freed_memory
 from simkit.scoring.tokens import WIDTH, Ids, unpack
 from simkit.types import FloatArray
 
@@ -36,13 +37,15 @@ def score_padded(
     accepted = parameters_of(network)
     # Without positions to give, padding could shift them: then only equal lengths go together.
     ragged = "position_ids" in accepted
-    for batch in _batches(sorted(wanted, key=len), ragged):
-        keep = max(len(option) for s in batch for _, _, option in wanted[s]) // WIDTH
-        logp = _last_logprobs(network, accepted, [unpack(s) for s in batch], keep)
-        for i, sequence in enumerate(batch):
-            for row, column, option in wanted[sequence]:
-                ids = unpack(option)
-                out[row, column] = logp[i, np.arange(keep - len(ids), keep), ids].sum()
+    keep_freed_memory()
+    with fast_products(network):
+        for batch in _batches(sorted(wanted, key=len), ragged):
+            keep = max(len(option) for s in batch for _, _, option in wanted[s]) // WIDTH
+            logp = _last_logprobs(network, accepted, [unpack(s) for s in batch], keep)
+            for i, sequence in enumerate(batch):
+                for row, column, option in wanted[sequence]:
+                    ids = unpack(option)
+                    out[row, column] = logp[i, np.arange(keep - len(ids), keep), ids].sum()
     return out
 
 

@@ -25,6 +25,7 @@ import numpy.typing as npt
 import torch
 from transformers import DynamicCache, modeling_utils
 
+from simkit.scoring.kernels import HeadsOnly, fast_products, keep_freed_memory
 from simkit.scoring.targets import Targets, lay_out
 from simkit.scoring.tokens import WIDTH, Ids
 from simkit.scoring.trie import IntArray, Plan, Rows, Trie, ranges
@@ -56,7 +57,9 @@ class Limits:
         """Limits for a network where it is; `budget` None to choose it too."""
         free = _free_bytes(network.device)
         if free is None:
-            return cls(budget=budget or cls.budget)
+            # Enough to outweigh the calls of a pass, no more than the processor's caches hold.
+            hidden = getattr(network.config, "hidden_size", 2**9)
+            return cls(budget=budget or min(4_096, max(1_024, 2**19 // hidden)))
         size = network.dtype.itemsize
         # Activations alive at once in a layer, in multiples of its hidden size, about.
         node = 32 * network.get_input_embeddings().weight.shape[1] * size
@@ -214,46 +217,50 @@ class _Paths(DynamicCache):
 @torch.inference_mode()
 def _run(network: Any, trie: Trie, targets: Targets, plan: Plan) -> FloatArray:
     """Log-probability of each target."""
-    device = network.device
-    slot = np.zeros(len(trie), dtype=np.int64)
+    keep_freed_memory()
+    slot = np.full(len(trie), -1)
     slot[plan.kept] = np.arange(len(plan.kept))
-    keep = np.zeros(len(trie), dtype=bool)
-    keep[plan.kept] = True
     cache = _Paths(len(plan.kept))
     done, values = [], []
-    for rows in plan.batches:
-        nodes, real = rows.nodes
-        path, known = trie.paths(rows.start)
-        heads = real & (targets.count[nodes] > 0)
-        cells = real & keep[nodes]
-        alike = bool((path == path[:1]).all())
-        cache.turn(
-            _tensor(slot[path[:1] if alike else path], device),
-            _tensor(np.array(np.nonzero(cells)), device),
-            _tensor(slot[nodes[cells]], device),
-        )
-        logits = network(
-            input_ids=_tensor(trie.token[nodes], device),
-            position_ids=_tensor(trie.depth[nodes], device),
-            attention_mask=_mask(trie, rows, path, known, device, network.dtype),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=_tensor(heads if _KEEPS_BY_ROW else np.flatnonzero(heads), device),
-        ).logits
-        at = nodes[heads]
-        which = ranges(targets.first[at], targets.count[at])
-        place = np.repeat(np.arange(len(at)), targets.count[at])
-        values.append(
-            _logprob(
-                logits.flatten(0, -2),
-                _tensor(place, device),
-                _tensor(targets.token[which], device),
-            )
-        )
-        done.append(which)
+    with fast_products(network), HeadsOnly(network) as last:
+        for rows in plan.batches:
+            logits, at = _forward(network, trie, targets, rows, slot, cache, last)
+            which = ranges(targets.first[at], targets.count[at])
+            place = np.repeat(np.arange(len(at)), targets.count[at])
+            token = _tensor(targets.token[which], logits.device)
+            values.append(_logprob(logits, _tensor(place, logits.device), token))
+            done.append(which)
     out = np.empty(len(targets.node))
     out[np.concatenate(done)] = torch.cat(values).cpu().numpy()
     return out
+
+
+def _forward(
+    network: Any, trie: Trie, targets: Targets, rows: Rows, slot: IntArray, cache: _Paths,
+    last: HeadsOnly,
+) -> tuple[torch.Tensor, IntArray]:  # fmt: skip
+    """Logits after the nodes of a batch that have targets, and these nodes."""
+    device = network.device
+    nodes, real = rows.nodes
+    path, known = trie.paths(rows.start)
+    heads = real & (targets.count[nodes] > 0)
+    cells = real & (slot[nodes] >= 0)
+    alike = bool((path == path[:1]).all())
+    cache.turn(
+        _tensor(np.maximum(slot[path[:1] if alike else path], 0), device),
+        _tensor(np.array(np.nonzero(cells)), device),
+        _tensor(slot[nodes[cells]], device),
+    )
+    last.cells = _tensor(np.array(np.nonzero(heads)), device)
+    logits = network(
+        input_ids=_tensor(trie.token[nodes], device),
+        position_ids=_tensor(trie.depth[nodes], device),
+        attention_mask=_mask(trie, rows, path, known, device, network.dtype),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=_tensor(heads if _KEEPS_BY_ROW else np.flatnonzero(heads), device),
+    ).logits
+    return logits.flatten(0, -2), nodes[heads]
 
 
 def _tensor(array: npt.NDArray[Any], device: torch.device) -> torch.Tensor:

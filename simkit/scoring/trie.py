@@ -1,19 +1,19 @@
 """Token sequences as one prefix tree, and the tree as rows for a transformer. NumPy only.
 
-Nodes are numbered depth first, parents before children, so that
+Nodes are numbered depth first, parents before children, so that the descendants of node j are the
+nodes j+1 … exit[j]-1: j is i or an ancestor of i exactly when j <= i < exit[j].
 
-- the descendants of node j are the nodes j+1 … exit[j]-1: j is i or an ancestor of i exactly
-  when j <= i < exit[j];
-- for any run of nodes s … e-1, the ancestors that lie outside the run are all ancestors of s.
+A row holds whole subtrees that hang from one parent, so it needs one root path beside itself.
+Rows are cut from the leaves up: every subtree that fits a row goes; what is left is a smaller
+tree, which is cut in the same way and computed before. With rows of up to 5 nodes:
 
-So the tree can be cut anywhere into runs, each of which needs one root path beside itself:
+    the tree        0─1─┬─2─3           wave 0    [0 1]                  needs nothing
+                        ├─4─┬─5         wave 1    [2 3 4 5 6]  [7 8]     need 0 1
+                        │   └─6
+                        └─7─8
 
-    the tree            0─1─┬─2─3         runs    [0 1 2 3]      needs nothing
-                            ├─4─┬─5               [4 5 6]        needs 0 1
-                            │   └─6               [7 8]          needs 0 1
-                            └─7─8
-
-A run whose path lies in an earlier run is one *wave* later; runs of one wave are independent.
+Each turn takes every leaf, and what then is a leaf had two at least: so waves are at most
+1 + log2(leaves), mostly two to four. The rows of a wave are independent of each other.
 """
 
 from __future__ import annotations
@@ -55,6 +55,11 @@ class Trie:
         """Node at a depth of a sequence; the arguments broadcast."""
         below = self.grid[row, np.clip(depth - self.trunk, 0, self.grid.shape[1] - 1)]
         return np.where(depth < self.trunk, depth, below)
+
+    def parents(self, nodes: IntArray) -> IntArray:
+        """Parent of each node, -1 for a root."""
+        above = self.at(self.row[nodes], np.maximum(self.depth[nodes] - 1, 0))
+        return np.where(self.depth[nodes] > 0, above, -1)
 
     def paths(self, nodes: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         """Proper ancestors of each node from the root down, (k, deepest), and which are real."""
@@ -114,45 +119,81 @@ def _exits(common: IntArray, after: IntArray, column: IntArray) -> npt.NDArray[n
     return np.minimum.accumulate(end[::-1], axis=0)[::-1]
 
 
-def cut(trie: Trie, width: int) -> IntArray:
-    """Bounds of runs of about `width` nodes, (runs + 1,).
+def cut(trie: Trie, width: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Rows of up to `width` nodes: the nodes row after row, size (rows,) and wave (rows,) of each.
 
     Cuts fall where a branch begins, never inside an unbranched stretch (that would only make a
-    later run wait); of the branches within reach the shallowest is taken, the last of these.
+    later row wait): a stretch that leads to nothing else is a row, however long.
     """
-    depth = np.append(trie.depth, -1)
-    branches = np.flatnonzero(depth[1:] <= depth[:-1]) + 1
-    bounds = [0]
-    while bounds[-1] < len(trie):
-        near, half, far = np.searchsorted(
-            branches, bounds[-1] + np.array([0, width // 2, width]), side="right"
-        )
-        if near == far:  # a stretch longer than a row: take all of it
-            choice = branches[far : far + 1]
+    turns = []
+    left = np.arange(len(trie))
+    while len(left):
+        size = np.searchsorted(left, trie.exit[left]) - np.arange(len(left))
+        light = _light(trie.depth[left], size, width)
+        # The largest light subtrees: those that begin after all earlier ones have ended.
+        head = np.flatnonzero(light)
+        ended = np.maximum.accumulate(head + size[head])
+        top = head[head >= np.append(0, ended[:-1])]
+        parent = trie.parents(left[top])
+        top = top[np.argsort(parent, kind="stable")]  # siblings together
+        turns.append((left[ranges(top, size[top])], _pack(np.sort(parent), size[top], width)))
+        left = left[~light]
+    turns.reverse()
+    waves = [np.full(len(sizes), wave) for wave, (_, sizes) in enumerate(turns)]
+    nodes, sizes = (np.concatenate(parts) for parts in zip(*turns, strict=True))
+    return nodes, sizes, np.concatenate(waves)
+
+
+def _light(depth: IntArray, size: IntArray, width: int) -> npt.NDArray[np.bool_]:
+    """Nodes of a tree (depth first) in subtrees of up to `width` nodes or in unbranched leaves.
+
+    Decided for a stretch as a whole, from the node after a branch to the next branch.
+    """
+    only = (depth[1:] == depth[:-1] + 1) & (size[:-1] - 1 == size[1:])  # children without siblings
+    opens = np.append(True, ~only)
+    head = np.flatnonzero(opens)
+    length = np.diff(np.append(head, len(depth)))
+    light = (size[head] <= width) | (size[head] == length)
+    return np.asarray(light[opens.cumsum() - 1])
+
+
+def _pack(parent: IntArray, size: IntArray, width: int) -> IntArray:
+    """Sizes of the rows into which subtrees go in order, siblings together up to `width`."""
+    rows: list[int] = []
+    above = -2  # nobody's parent
+    for p, s in zip(parent.tolist(), size.tolist(), strict=True):
+        if p == above and rows[-1] + s <= width:
+            rows[-1] += s
         else:
-            choice = branches[half if half < far else near : far]
-        last_shallowest = len(choice) - 1 - int(depth[choice][::-1].argmin())
-        bounds.append(int(choice[last_shallowest]))
-    return np.array(bounds)
+            rows.append(s)
+        above = p
+    return np.array(rows)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Runs that go through the transformer together, one per row, (rows,) each."""
+    """Rows that go through the transformer together: size of each, and their nodes end to end."""
 
-    start: IntArray
-    stop: IntArray
+    size: IntArray
+    flat: IntArray
 
     @property
     def width(self) -> int:
-        """Columns of the batch: the longest run."""
-        return int((self.stop - self.start).max())
+        """Columns of the batch: the longest row."""
+        return int(self.size.max())
+
+    @property
+    def start(self) -> IntArray:
+        """First node of each row: its ancestors are the row's path."""
+        return self.flat[self.size.cumsum() - self.size]
 
     @property
     def nodes(self) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-        """Node in each cell (rows, width); cells past a run's end repeat its last node."""
-        grid = self.start[:, None] + np.arange(self.width)
-        return np.minimum(grid, self.stop[:, None] - 1), grid < self.stop[:, None]
+        """Node in each cell (rows, width), and whether it counts; padding repeats the last node."""
+        column = np.arange(self.width)
+        first = self.size.cumsum() - self.size
+        at = first[:, None] + np.minimum(column, self.size[:, None] - 1)
+        return self.flat[at], column < self.size[:, None]
 
 
 @dataclass(frozen=True)
@@ -171,51 +212,39 @@ class Plan:
         width, budget : nodes per row and per batch (a longer unbranched stretch exceeds them).
         most_heads, most_rows : further bounds on a batch.
         """
-        bounds = cut(trie, width)
-        start, stop = bounds[:-1], bounds[1:]
-        path, real = trie.paths(start)
-        waves = _waves(trie, start)
-        order = np.lexsort((start, start - stop, waves))  # in a wave the widest first
-        needs = np.add.reduceat(heads.astype(np.int64), start)
-        groups = _group(order, waves, stop - start, needs, budget, most_heads, most_rows)
-        batches = [Rows(start[g], stop[g]) for g in groups]
+        nodes, size, wave = cut(trie, width)
+        first = size.cumsum() - size
+        path, real = trie.paths(nodes[first])
+        order = np.lexsort((first, -size, wave))  # in a wave the widest first
+        needs = np.add.reduceat(heads[nodes].astype(np.int64), first)
+        groups = _group(order, wave, size, needs, budget, most_heads, most_rows)
+        batches = [Rows(size[g], nodes[ranges(first[g], size[g])]) for g in groups]
         return cls(batches, np.unique(path[real]))
 
     @property
     def positions(self) -> int:
         """Positions that the transformer computes, padding included."""
-        return sum(len(b.start) * b.width for b in self.batches)
-
-
-def _waves(trie: Trie, start: IntArray) -> IntArray:
-    """The wave of each run: 0 with no path, else one after the run that holds its parent."""
-    depth = trie.depth[start]
-    parent = trie.at(trie.row[start], np.maximum(depth - 1, 0))
-    holder = np.searchsorted(start, parent, side="right") - 1
-    waves = np.zeros(len(start), dtype=np.int64)
-    for run in np.flatnonzero(depth):
-        waves[run] = waves[holder[run]] + 1
-    return waves
+        return sum(len(b.size) * b.width for b in self.batches)
 
 
 def _group(order: IntArray, waves: IntArray, widths: IntArray, heads: IntArray, budget: int,
            most_heads: int, most_rows: int | None) -> Iterator[list[int]]:  # fmt: skip
-    """Runs in order, as many per batch as fit a rectangle; a batch stays within a wave."""
+    """Rows in order, as many per batch as fit a rectangle; a batch stays within a wave."""
     group: list[int] = []
     total = 0  # heads in the group
-    for run in order.tolist():
+    for row in order.tolist():
         size = len(group) + 1
         fits = not group or (
-            waves[run] == waves[group[0]]
+            waves[row] == waves[group[0]]
             and size * widths[group[0]] <= budget
-            and total + heads[run] <= most_heads
+            and total + heads[row] <= most_heads
             and (most_rows is None or size <= most_rows)
         )
         if not fits:
             yield group
             group, total = [], 0
-        group.append(run)
-        total += heads[run]
+        group.append(row)
+        total += heads[row]
     if group:
         yield group
 

@@ -287,6 +287,13 @@ def test_limits_follow_free_memory_in_steps(monkeypatch: pytest.MonkeyPatch) -> 
     assert Limits.of(network, 50).budget == 50
 
 
+def test_on_a_cpu_small_networks_take_more_nodes_at_once() -> None:
+    small, wide = make_network("llama", VOCABULARY), make_network("llama", VOCABULARY)
+    wide.config.hidden_size = 2_048
+    assert [Limits.of(n).budget for n in (small, wide)] == [4_096, 1_024]
+    assert Limits.of(small, 50).budget == 50
+
+
 def test_a_network_in_training_is_scored_without_dropout() -> None:
     tokenizer = make_tokenizer(bos=False)
     network = make_network("gpt2", len(tokenizer))

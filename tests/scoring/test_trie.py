@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkit.scoring.tokens import pack
-from simkit.scoring.trie import Plan, Trie, build, cut, ranges
+from simkit.scoring.trie import Plan, Rows, Trie, build, cut, ranges
 
 # Three ids, so that sequences share, repeat and extend one another.
 SEQUENCES = st.lists(
@@ -59,32 +59,71 @@ def test_the_plan_computes_every_node_once_and_ancestors_first(
 ) -> None:
     trie, _ = build([pack(s) for s in sequences])
     parent = parents(trie)
+    assert trie.parents(np.arange(len(trie))).tolist() == parent
     heads = trie.exit == np.arange(len(trie)) + 1
     plan = Plan.of(trie, heads, width=width, budget=budget, most_heads=most_heads)
-    order: list[int] = []
+    done: set[int] = set()
     for rows in plan.batches:
-        assert len(rows.start) == 1 or len(rows.start) * rows.width <= budget
+        assert len(rows.size) == 1 or len(rows.size) * rows.width <= budget
         nodes, real = rows.nodes
-        assert len(rows.start) == 1 or heads[nodes[real]].sum() <= most_heads
-        done = set(order)
-        for start, stop in zip(rows.start, rows.stop, strict=True):
-            inside = range(start, stop)
-            for node in inside:
-                # Each parent is in the row itself, or kept from an earlier batch.
-                if parent[node] >= 0 and parent[node] not in inside:
-                    assert parent[node] in done and parent[node] in plan.kept
-        order += nodes[real].tolist()
-    assert sorted(order) == list(range(len(trie)))
+        assert len(rows.size) == 1 or heads[nodes[real]].sum() <= most_heads
+        for row, counts, start in zip(nodes, real, rows.start, strict=True):
+            inside = row[counts].tolist()
+            assert inside == sorted(inside) and inside[0] == start
+            above = {parent[n] for n in inside} - set(inside)
+            # What hangs from outside hangs from one node, kept from an earlier batch.
+            assert above == {parent[start]}
+            assert parent[start] < 0 or (parent[start] in done and parent[start] in plan.kept)
+        assert not done & set(nodes[real].tolist())
+        done |= set(nodes[real].tolist())
+    assert sorted(done) == list(range(len(trie)))
     assert plan.positions >= len(trie)
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEQUENCES, st.integers(1, 12))
+def test_waves_are_few_and_rows_fit(sequences: list[list[int]], width: int) -> None:
+    trie, _ = build([pack(s) for s in sequences])
+    leaves = int((trie.exit == np.arange(len(trie)) + 1).sum())
+    nodes, size, wave = cut(trie, width)
+    assert wave.max() <= np.log2(leaves)  # counted from 0
+    for end, length in zip(size.cumsum(), size, strict=True):
+        row = nodes[end - length : end]
+        # Longer than asked for is only what has no branch in it.
+        assert length <= width or (trie.parents(row[1:]) == row[:-1]).all()
 
 
 def test_cuts_fall_between_branches() -> None:
     # Trunk of 4, then three branches of 3: 0 1 2 3 | 4 5 6 | 7 8 9 | 10 11 12
     trie, _ = build([pack([1, 2, 3, 4, b, 0, 0]) for b in (5, 6, 7)])
-    assert cut(trie, 6).tolist() == [0, 7, 13]  # the trunk is not cut; [7 … 12] fit one row
-    assert cut(trie, 3).tolist() == [0, 7, 10, 13]
-    assert cut(trie, 1).tolist() == [0, 7, 10, 13]
-    assert cut(trie, 13).tolist() == [0, 13]
+
+    def sizes(width: int) -> list[int]:
+        nodes, size, _ = cut(trie, width)
+        assert nodes.tolist() == list(range(13))
+        return size.tolist()
+
+    assert sizes(6) == [4, 6, 3]  # two of the branches fit one row
+    assert sizes(3) == [4, 3, 3, 3]
+    assert sizes(1) == [4, 3, 3, 3]  # no stretch is cut
+    assert sizes(13) == [13]
+
+
+def test_rows_of_one_wave_do_not_wait_for_each_other() -> None:
+    # A full grid of 4 × 4 × 4 attribute values, two tokens each, and a question of 5 tokens: each
+    # level of the grid is one wave at most, however many rows it has.
+    grid = [(a, a, b, b, c, c) for a in range(4) for b in range(4) for c in range(4)]
+    trie, _ = build([pack([9, 9, *row, 5, 6, 7, 8, 9]) for row in grid])
+    nodes, size, wave = cut(trie, 14)
+    # 64 ends of 2 + 5 nodes, two to a row; without them each first value has 2 + 4 × 2 nodes.
+    assert np.bincount(wave).tolist() == [1, 4, 32]
+    assert size.tolist() == [2] + [10] * 4 + [14] * 32
+    assert nodes[:6].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_padding_repeats_a_real_node() -> None:
+    nodes, real = Rows(np.array([3, 1]), np.array([4, 5, 6, 9])).nodes
+    assert nodes.tolist() == [[4, 5, 6], [9, 9, 9]]
+    assert real.tolist() == [[True, True, True], [True, False, False]]
 
 
 def test_runs_of_one_width_waste_nothing() -> None:

@@ -1,0 +1,180 @@
+"""Faster ways to the same numbers: what they change, and that nothing of them stays behind."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from simkit.scoring import kernels
+from simkit.scoring.kernels import HeadsOnly, fast_products
+from simkit.scoring.tree import score_tree
+from tests.scoring.conftest import ARCHITECTURES, make_network
+from tests.scoring.test_tree import OPTIONS, VOCABULARY, contexts_of_all_kinds
+
+IDS = torch.arange(4 * 40).view(4, 40) % VOCABULARY
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def network(request: pytest.FixtureRequest) -> Any:
+    return make_network(request.param, VOCABULARY).eval()
+
+
+@pytest.fixture
+def on_amd(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """As on an AMD processor; the rows of every product that oneDNN computes."""
+    if not kernels._works():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(kernels, "_amd", lambda: True)
+    rows: list[int] = []
+    plain = kernels._product
+
+    def counted(x: torch.Tensor, *more: Any) -> torch.Tensor:
+        rows.append(x.numel() // x.shape[-1])
+        return plain(x, *more)
+
+    monkeypatch.setattr(kernels, "_product", counted)
+    return rows
+
+
+def test_products_are_the_same_to_rounding(network: Any, on_amd: list[int]) -> None:
+    kinds = [type(m) for m in network.modules()]
+    with torch.inference_mode():
+        expected = network(IDS).logits
+        assert not on_amd
+        with fast_products(network):
+            found = network(IDS).logits
+    assert set(on_amd) == {160}
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert [type(m) for m in network.modules()] == kinds
+
+
+def test_small_products_other_dtypes_and_gradients_stay_as_they_were(on_amd: list[int]) -> None:
+    network = make_network("llama", VOCABULARY).eval()
+    with fast_products(network):
+        with torch.inference_mode():
+            network(IDS[:1])  # 40 rows: preparing for the shape would not pay
+        network(IDS).logits.sum().backward()
+    assert network.lm_head.weight.grad.abs().sum() > 0
+    low = make_network("llama", VOCABULARY).eval().to(torch.bfloat16)
+    with fast_products(low), torch.inference_mode():
+        low(IDS)
+    assert not on_amd
+
+
+def test_other_processors_and_torches_run_as_they_are(
+    on_amd: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = make_network("llama", VOCABULARY).eval()
+    for name in ("_amd", "_works"):
+        with monkeypatch.context() as changed:
+            changed.setattr(kernels, name, lambda: False)
+            with fast_products(network), torch.inference_mode():
+                assert type(network.lm_head) is nn.Linear
+                network(IDS)
+    assert not on_amd
+
+
+def test_an_operator_that_is_gone_or_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*args: Any) -> torch.Tensor:
+        raise AttributeError("no such operator")
+
+    def wrong(x: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:
+        return nn.functional.linear(x, weight, bias) * 1.001
+
+    for broken in (gone, wrong):
+        monkeypatch.setattr(kernels, "_product", broken)
+        assert not kernels._works.__wrapped__()
+
+
+def test_modules_are_restored_after_an_error(on_amd: list[int]) -> None:
+    network = make_network("llama", VOCABULARY).eval()
+    mlp = network.model.layers[-1].mlp
+    with pytest.raises(KeyError), fast_products(network), HeadsOnly(network):
+        assert type(network.lm_head) is not nn.Linear
+        raise KeyError
+    assert type(network.lm_head) is nn.Linear
+    assert not mlp._forward_hooks and not mlp._forward_pre_hooks
+
+
+def test_the_last_mlp_computes_heads_only(network: Any) -> None:
+    cells = torch.tensor([[0, 0, 2, 3], [5, 39, 0, 7]])
+    seen: list[int] = []
+    mlp = kernels._last_mlp(network)
+    handle = next(iter(mlp.children())).register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].numel() // args[0].shape[-1])
+    )
+    with torch.inference_mode():
+        expected = network(IDS).logits
+        with HeadsOnly(network) as last:
+            last.cells = cells
+            found = network(IDS).logits
+            other: list[torch.Tensor] = []
+            thread = Thread(target=lambda: other.append(network(IDS).logits))
+            thread.start()
+            thread.join()
+            last.cells = cells[:, :0]
+            network(IDS)  # no heads at all in this pass
+        again = network(IDS).logits
+    handle.remove()
+    torch.testing.assert_close(found[*cells], expected[*cells], atol=1e-5, rtol=0)
+    assert (found - expected).abs().max() > 1e-3  # elsewhere it means nothing
+    torch.testing.assert_close(other[0], expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(again, expected, atol=1e-5, rtol=0)
+    assert seen == [160, 4, 160, 1, 160]
+
+
+def test_blocks_that_are_not_known_to_be_an_mlp_run_whole() -> None:
+    class Mixture(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert x.ndim == 3 and x.shape[:2] != (1, 1)
+            return self.inner(x)  # type: ignore[no-any-return]
+
+    network = make_network("llama", VOCABULARY).eval()
+    contexts = contexts_of_all_kinds()
+    answers = [OPTIONS] * len(contexts)
+    expected = score_tree(network, contexts, answers)
+    network.model.layers[-1].mlp = Mixture(network.model.layers[-1].mlp)
+    assert kernels._last_mlp(network) is None
+    found = score_tree(network, contexts, answers)
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+
+
+FAULTS = """
+import resource
+import torch
+from simkit.scoring.kernels import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        some = [torch.zeros(2**21) for _ in range(4)]  # 32 MB, all given back at once
+        del some
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = faults()
+keep_freed_memory()
+faults()
+print(before, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's own behaviour")
+def test_freed_memory_is_kept() -> None:
+    command = [sys.executable, "-c", FAULTS]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    before, after = map(int, out.split())
+    if before < 10_000:
+        pytest.skip("another allocator, or other settings of this one")
+    assert after < before / 20  # 32 MB are 8,192 pages; ten times as many are touched
