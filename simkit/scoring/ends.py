@@ -36,15 +36,17 @@ class Ask:
 class End:
     """Where some runs of equal prompts, options and texts came to.
 
-    reached : the text up to and with the marker, None if it does not hold the marker.
+    before : what stands before the answer, marker included; None if there is no marker.
     exact : the tokens of prompt and text if they end with the marker, else None.
+    forced : the marker was not written but given.
     """
 
     ask: Ask
     reasoning: str
     tokens: int
-    reached: str | None
+    before: str | None
     exact: Ids | None
+    forced: bool = False
 
 
 def flat(spelled: Spelled) -> tuple[str, ...]:
@@ -52,8 +54,13 @@ def flat(spelled: Spelled) -> tuple[str, ...]:
     return tuple(form for forms in spelled for form in forms)
 
 
-def ends_of(written: list[Written], here: list[Ask], marker: str) -> tuple[IntArray, list[End]]:
-    """The number of each run's end, and the ends: a text, and the options that await it."""
+def ends_of(
+    written: list[Written], here: list[Ask], marker: str, forced: bool = False
+) -> tuple[IntArray, list[End]]:
+    """The number of each run's end, and the ends: a text, and the options that await it.
+
+    forced : texts that did not write the marker are given it.
+    """
     codes: dict[Spelled, int] = {}
     asks = np.array([codes.setdefault(ask.spelled, len(codes)) for ask in here])
     number = np.empty(len(here), dtype=np.int64)
@@ -62,14 +69,15 @@ def ends_of(written: list[Written], here: list[Ask], marker: str) -> tuple[IntAr
         for code in np.unique(asks[some.runs]):
             who = some.runs[asks[some.runs] == code]
             number[who] = len(ends)
-            ends.append(_end(some, here[who[0]], marker))
+            ends.append(_end(some, here[who[0]], marker, forced))
     return number, ends
 
 
-def _end(written: Written, ask: Ask, marker: str) -> End:
+def _end(written: Written, ask: Ask, marker: str, forced: bool) -> End:
     tokens = len(written.ids) // WIDTH
     if written.found < 0:
-        return End(ask, written.text, tokens, None, None)
+        given = ask.text + written.text + marker if forced else None
+        return End(ask, written.text, tokens, given, None, forced)
     stop = written.found + len(marker)
     exact = ask.context + written.ids if stop == len(written.text) else None
     reasoning = written.text[: written.found]
@@ -82,11 +90,11 @@ def score_ends(
     """Log-probability (n, K) of the options at each end and valid mass (n,); NaN without marker."""
     logprob = np.full((len(ends), len(ends[0].ask.spelled)), np.nan)
     mass = np.full(len(ends), np.nan)
-    at = [i for i, end in enumerate(ends) if end.reached is not None]
+    at = [i for i, end in enumerate(ends) if end.before is not None]
     if not at:
         return logprob, mass
     read, answers = reader.read(
-        [str(ends[i].reached) for i in at],
+        [str(ends[i].before) for i in at],
         [flat(ends[i].ask.spelled) for i in at],
         [ends[i].ask.row for i in at],
     )

@@ -48,6 +48,7 @@ def sample_runs(
     temperature: float = 1.0,
     max_tokens: int = 64,
     marker: str = MARKER,
+    forced: bool = False,
     top_k: int | None = None,
     top_p: float | None = None,
 ) -> pd.DataFrame:
@@ -65,6 +66,8 @@ def sample_runs(
     temperature : of the reasoning, of the belief and so of the choice; 0 takes the likeliest.
     max_tokens : a run that has not written the marker after so many tokens ends without one.
     marker : the text that ends the reasoning, wherever token borders fall.
+    forced : a run that ended without the marker is given it, so that every run has a belief: how
+        the model would answer if made to. Its `reached` stays False.
     top_k, top_p : cut the distribution of the reasoning's tokens, not of the answer.
 
     Returns
@@ -78,7 +81,8 @@ def sample_runs(
     wrote, those of the marker included), `belief_temperature`, `seed` and `model`.
 
     A run that did not reach the marker (out of tokens, or the model ended its text) keeps its
-    rows, with `reached` False and logprob, belief, valid_mass and choice NaN; the log counts them.
+    rows, with `reached` False and (unless `forced`) logprob, belief, valid_mass and choice NaN; the
+    log counts them.
 
     The answer is scored after the very tokens that the run wrote. Only where the token that
     completes the marker goes on beyond it ("Answer:\\n" as one token), the surplus is dropped and
@@ -102,7 +106,7 @@ def sample_runs(
     sampling = Sampling(temperature, top_k, top_p)
     _check(design, runs, max_tokens, marker)
     reader, work = Reader(model.tokenizer), Work()
-    asked = _ask(model, reader, question, design, max_tokens, marker)
+    asked = _ask(model, reader, question, design, max_tokens, marker, forced)
     first = np.empty((len(asked), runs))  # the uniform that draws the choice
     of = np.empty((len(asked), runs), dtype=np.int64)  # the end that each run came to
     ends: list[End] = []
@@ -113,7 +117,7 @@ def sample_runs(
             uniforms = _uniforms(here, run, seed, max_tokens)
             first[row, run] = uniforms[:, 0]
             written = _write(model, here, uniforms[:, 1:], marker, sampling, work)
-            number, found = ends_of(written, here, marker)
+            number, found = ends_of(written, here, marker, forced)
             of[row, run] = len(ends) + number
             ends += found
             scores.append(score_ends(model, reader, found, work))
@@ -139,7 +143,7 @@ def _check(design: pd.DataFrame, runs: int, max_tokens: int, marker: str) -> Non
 
 def _ask(
     model: LocalModel, reader: Reader, question: Question, design: pd.DataFrame,
-    max_tokens: int, marker: str,
+    max_tokens: int, marker: str, forced: bool,
 ) -> list[Ask]:  # fmt: skip
     """What each row asks; whatever would fail at the answer fails here, before it is paid for."""
     texts = question.prompts(design)
@@ -152,12 +156,13 @@ def _ask(
         for row in question.answers_for(design)
     ]
     rows = range(len(texts))
-    _, answers = reader.read([t + marker for t in texts], [flat(s) for s in spelled], rows)
+    marked, answers = reader.read([t + marker for t in texts], [flat(s) for s in spelled], rows)
     contexts = reader.encode(texts)
+    longest = marked if forced else contexts
     seen: Counter[str] = Counter()
     asked = []
     for row, text, context, own, ids in zip(rows, texts, contexts, spelled, answers, strict=True):
-        length = (len(context) + max(map(len, ids))) // WIDTH + max_tokens
+        length = (len(longest[row]) + max(map(len, ids))) // WIDTH + max_tokens
         if model.context_length is not None and length > model.context_length:
             raise ValueError(
                 f"row {row}: a prompt of {len(context) // WIDTH} tokens, max_tokens {max_tokens} "
@@ -213,16 +218,16 @@ def _columns(
 ) -> dict[str, npt.NDArray[Any]]:  # fmt: skip
     """The numbers of the table: of each end, then for each run's options."""
     k = logprob.shape[1]
-    reached = np.array([end.reached is not None for end in ends])
+    answered = np.array([end.before is not None for end in ends])
     belief = np.full_like(logprob, np.nan)
-    whose = np.repeat(np.arange(reached.sum()), k)
+    whose = np.repeat(np.arange(answered.sum()), k)
     t = np.full(len(whose), temperature)
-    belief[reached] = _tempered(logprob[reached].ravel(), whose, t).reshape(-1, k)
+    belief[answered] = _tempered(logprob[answered].ravel(), whose, t).reshape(-1, k)
     every = of.ravel()
     per_run = {
         "valid_mass": mass,
         "reasoning": np.array([end.reasoning for end in ends], dtype=object),
-        "reached": reached,
+        "reached": answered & ~np.array([end.forced for end in ends]),
         "tokens": np.array([end.tokens for end in ends]),
     }
     spread = {name: np.repeat(values[every], k) for name, values in per_run.items()}
@@ -265,6 +270,8 @@ def _report(ends: list[End], of: IntArray, work: Work, what: str) -> None:
         "%d runs wrote %d distinct texts: %d positions computed, one by one %d",
         of.size, len(ends), work.positions, tokens[of].sum(),
     )  # fmt: skip
-    missed = int(np.array([end.reached is None for end in ends])[of].sum())
-    if missed:
-        _log.warning("%d of %d runs did not reach %s: no belief there", missed, of.size, what)
+    for kind, outcome in (("given", "made to answer"), ("none", "no belief there")):
+        here = np.array([end.forced if kind == "given" else end.before is None for end in ends])
+        missed = int(here[of].sum())
+        if missed:
+            _log.warning("%d of %d runs did not reach %s: %s", missed, of.size, what, outcome)

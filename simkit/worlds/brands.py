@@ -80,6 +80,7 @@ QUESTIONS: dict[str, Question] = {
     "share": Question(_ASK, BRANDS, template=_QUICK),
     "thought": Question(_ASK, tuple(t + "\nAnswer:" for t in THOUGHTS), template=_THINK),
     "choice": Question(_ASK, BRANDS, template=_THINK + " {thought}\nAnswer:"),
+    "run": Question(_ASK, BRANDS, template=_THINK),  # the thought is the model's to write
     # The share again, asked for by letter; the design says which brand stands where.
     "letters": Question(_ASK, [f"{{{place}}}" for place in LISTED], layout="letters"),
 }
@@ -136,7 +137,7 @@ def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
         return _by_place(exact(design.drop(columns=list(LISTED))), design)
     target = "thought" if ask == "thought" else "choice"
     names = [v.name for v in shopper.variables if v.name in design and v.name != target]
-    if ask == "share":
+    if ask in ("share", "run"):
         names = [n for n in names if n != "thought"]
     return shopper.conditional(target, {n: shopper.encode(n, design[n].tolist()) for n in names})
 

@@ -212,6 +212,24 @@ def test_the_marker_is_not_reached(
     assert set(found["reasoning"]) == {reasoning} and set(found["tokens"]) == {tokens}
 
 
+def test_forced_runs_answer_where_they_stopped(table: pd.DataFrame) -> None:
+    found = sample(runs=60, forced=True)
+    pd.testing.assert_series_equal(found["reached"], table["reached"])
+    assert found[["belief", "choice", "valid_mass"]].notna().all().all()
+    kept = table["reached"].to_numpy()
+    np.testing.assert_allclose(found["belief"][kept], table["belief"][kept], atol=1e-5)
+    stopped = found[~found["reached"]].head(8)
+    model, prompts = toy_model(), QUESTION.prompts(DESIGN)
+    marked = [
+        prompts[i] + r + "=>" for i, r in zip(stopped.prompt_id, stopped.reasoning, strict=True)
+    ]
+    options = [QUESTION.separator + o for o in QUESTION.options]
+    expected = sk.score(model, marked, options)
+    mine = stopped["logprob"].to_numpy()
+    own = expected[np.arange(8), stopped["option_id"]]
+    np.testing.assert_allclose(mine, own, atol=1e-5)
+
+
 def test_a_run_stops_at_the_marker() -> None:
     steps = []
 

@@ -1,0 +1,51 @@
+"""What an interface would have recorded of a text, from a model that is at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from simkit.scoring.local import LocalModel
+
+__all__ = ["as_recorded"]
+
+
+@torch.inference_mode()
+def as_recorded(model: LocalModel, prompt: str, text: str, *, top: int = 20) -> dict[str, Any]:
+    """A chat response with the log-probabilities of the `top` likeliest tokens of each place.
+
+    It shows what is lost where only such records can be had: `read_recorded` reads it. Raises
+    ValueError for a `top` below 1, and where prompt and text are not tokenized apart.
+    """
+    if top < 1:
+        raise ValueError(f"top is {top}; legal are whole numbers from 1")
+    tokenizer = model.tokenizer
+    start = tokenizer(prompt)["input_ids"]
+    ids = tokenizer(prompt + text)["input_ids"]
+    if ids[: len(start)] != start or len(ids) == len(start):
+        raise ValueError(f"the end of the prompt and {text!r} are not tokenized apart")
+    logits = model.network(torch.tensor([ids], device=model.device)).logits[0]
+    logprob = logits[len(start) - 1 : -1].float().log_softmax(-1).cpu()
+    content = [_place(tokenizer, row, token, top) for row, token in zip(
+        logprob, ids[len(start) :], strict=True
+    )]  # fmt: skip
+    choice = {
+        "message": {"role": "assistant", "content": text},
+        "logprobs": {"content": content},
+        "finish_reason": "stop",
+    }
+    return {"model": model.name, "choices": [choice]}
+
+
+def _place(tokenizer: Any, logprob: torch.Tensor, token: int, top: int) -> dict[str, Any]:
+    best = torch.topk(logprob, min(top, len(logprob)))
+    listed = [
+        _entry(tokenizer, i, v) for v, i in zip(best[0].tolist(), best[1].tolist(), strict=True)
+    ]
+    return {**_entry(tokenizer, token, logprob[token].item()), "top_logprobs": listed}
+
+
+def _entry(tokenizer: Any, token: int, logprob: float) -> dict[str, Any]:
+    text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}

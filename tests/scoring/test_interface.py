@@ -1,0 +1,50 @@
+"""Records made of a local model read back as that model's own probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import simkit as sk
+from simkit.scoring.interface import as_recorded
+
+PROMPT = "A parent buys diapers. Cuddles cost 30 cents each. Snugly cost 30 cents each."
+PROMPT += "\nQuestion: Which diapers does the parent take?\nAnswer:"
+OPTIONS = ["Cuddles", "Snugly", "neither"]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return sk.load("glassbox")
+
+
+def read(lm, top):
+    recorded = sk.read_recorded(as_recorded(lm, PROMPT, " Snugly", top=top))
+    pivots = sk.find_pivots(
+        [r.text for r in recorded], OPTIONS, tokens=[r.offsets for r in recorded]
+    )
+    return recorded, sk.belief_recorded(recorded, pivots, OPTIONS)
+
+
+def test_with_many_tokens_listed_belief_is_the_models_own(lm):
+    recorded, table = read(lm, 100)
+    assert recorded[0].text == " Snugly"
+    whole = np.exp(sk.score(lm, [PROMPT], [" " + o for o in OPTIONS])[0])
+    np.testing.assert_allclose(table["belief"], whole / whole.sum(), atol=1e-4)
+    np.testing.assert_allclose(table["unlisted"], 0, atol=1e-3)
+
+
+def test_fewer_tokens_give_bounds_that_hold(lm):
+    whole = np.exp(sk.score(lm, [PROMPT], [" " + o for o in OPTIONS])[0])
+    exact = whole / whole.sum()
+    _, table = read(lm, 1)
+    assert (table["unlisted"] > 0.05).all()
+    assert (table["low"] <= exact + 1e-6).all() and (exact <= table["high"] + 1e-6).all()
+    assert (table["high"] - table["low"]).max() > 0.05
+
+
+def test_refusals(lm):
+    with pytest.raises(ValueError, match="top is 0"):
+        as_recorded(lm, PROMPT, " Snugly", top=0)
+    with pytest.raises(ValueError, match="not tokenized apart"):
+        as_recorded(lm, PROMPT, "")
