@@ -1,5 +1,50 @@
-"""Wing 2: respondents and their text."""
+"""Wing 2: respondents, their text, and the surveys that are put to them."""
 
-from simkit.personas.render import describe
+from simkit.personas.anes import ANES96
+from simkit.personas.battery import Battery, Item, next_questions, show
+from simkit.personas.codebook import Attribute, CodeBook, Numbers
+from simkit.personas.interview import Interviews, interview
+from simkit.personas.margins import Margin, margin_of
+from simkit.personas.plan import Plan, sampling_plan
+from simkit.personas.population import draw, joint_table
+from simkit.personas.raking import Raking, rake
+from simkit.personas.render import describe, render
+from simkit.personas.scales import (
+    Free,
+    likert,
+    nominal,
+    numeric,
+    question_of,
+    read_answers,
+)
+from simkit.personas.stories import back_stories
 
-__all__ = ["describe"]
+__all__ = [
+    "ANES96",
+    "Attribute",
+    "Battery",
+    "CodeBook",
+    "Free",
+    "Interviews",
+    "Item",
+    "Margin",
+    "Numbers",
+    "Plan",
+    "Raking",
+    "back_stories",
+    "describe",
+    "draw",
+    "interview",
+    "joint_table",
+    "likert",
+    "margin_of",
+    "next_questions",
+    "nominal",
+    "numeric",
+    "question_of",
+    "rake",
+    "read_answers",
+    "render",
+    "sampling_plan",
+    "show",
+]

@@ -1,0 +1,239 @@
+"""Batteries: ordered questions with skip rules, and the text of an interview so far."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any
+
+import pandas as pd
+
+from simkit.personas.scales import Free, is_numeric
+from simkit.questions import Question
+from simkit.types import generator
+
+__all__ = ["Battery", "Item", "next_questions", "show", "transcript"]
+
+TELL = "Question: {question}\nAnswer: {answer}"  # as the plain template of a Question asks
+_OWN = ("question", "answer", "value")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a battery, or a text that is shown.
+
+    Parameters
+    ----------
+    name : the answers' column.
+    question : a `Question` or a `Free` one; None for a text that is shown (see `show`).
+    tell : the line that tells the answer to later questions, with the fields {question} (its
+        text), {answer} (the option's text), {value} (its number: {value:g}) and any column of the
+        people. None: question and answer, as a prompt asks it.
+    ask_if : skip rule, {column: what it must be}: an earlier item or a column of the people, and
+        one value, a collection of values, or a function of the value that says True. All must
+        hold; a value that is missing (not asked, no answer) never does.
+    after : further items that must come before this one, whatever the order.
+
+    Raises ValueError for a shown text without words.
+    """
+
+    name: str
+    question: Question | Free | None
+    tell: str | None = None
+    ask_if: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    after: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.question is None and not self.tell:
+            raise ValueError(f"{self.name}: nothing is asked, so `tell` must say what is shown")
+        object.__setattr__(self, "after", tuple(self.after))
+
+    def asks(self, known: Mapping[str, Any]) -> bool:
+        """Whether the skip rule lets the question be asked, given what is known."""
+        return all(_holds(rule, known.get(name)) for name, rule in self.ask_if.items())
+
+    def keep(self, option: Any, value: Any) -> Any:
+        """The answer as the answers' column has it: a number where the options are numbers."""
+        if isinstance(self.question, Question) and is_numeric(self.question):
+            return value
+        return option
+
+    def line(self, person: Mapping[str, Any], **own: Any) -> str | None:
+        """The line that tells the answer, None if a field of it is missing."""
+        told = self.tell or TELL
+        fields = {name for _, name, _, _ in Formatter().parse(told) if name}
+        roots = {name.split(".")[0].split("[")[0] for name in fields}
+        record = {**person, **own}
+        unknown = [name for name in sorted(roots) if name not in record]
+        if unknown:
+            raise ValueError(f"{self.name}: nothing fills {{{unknown[0]}}} in {told!r}")
+        if any(_missing(record[name]) for name in roots):
+            return None
+        return told.format_map(record)
+
+
+def _holds(rule: Any, value: Any) -> bool:
+    if _missing(value):
+        return False
+    if callable(rule):
+        return bool(rule(value))
+    if isinstance(rule, Collection) and not isinstance(rule, str):
+        return value in rule
+    return bool(value == rule)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def show(
+    name: str,
+    text: str,
+    *,
+    ask_if: Mapping[str, Any] | None = None,
+    after: Sequence[str] = (),
+) -> Item:
+    """A text between the questions (information, a treatment) with `{column}` fields of the people.
+
+    It is told to every later question, also where answers are not. A person for whom a field is
+    missing is not shown it.
+    """
+    return Item(name, None, text, ask_if or {}, tuple(after))
+
+
+@dataclass(frozen=True)
+class Battery:
+    """An ordered list of questions.
+
+    Parameters
+    ----------
+    items : the questions and shown texts.
+    order : "fixed" (as listed), "random" (a random order for each person, by seed, in which each
+        item comes after those that its rule looks at and those in its `after`; every order that
+        the rules allow can come up), or all names in the order in which everybody is asked.
+
+    Raises ValueError for names that stand twice, rules or `after` that name a later item (or, in
+    a random order, each other), an `after` that is no item, and an order that is none of these.
+    """
+
+    items: tuple[Item, ...]
+    order: str | tuple[str, ...] = "fixed"
+
+    def __init__(self, items: Iterable[Item], order: str | Sequence[str] = "fixed") -> None:
+        object.__setattr__(self, "items", tuple(items))
+        object.__setattr__(self, "order", order if isinstance(order, str) else tuple(order))
+        names = [item.name for item in self.items]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice or not names:
+            raise ValueError(f"item {twice[0]!r} stands twice" if twice else "no items")
+        for item in self.items:
+            unknown = [name for name in item.after if name not in names]
+            if unknown:
+                raise ValueError(f"{item.name}: after {unknown[0]!r}, which is no item: {names}")
+        if all(item.question is None for item in self.items):
+            raise ValueError(f"nothing is asked: {names} are all shown texts")
+        if self.order == "random":
+            self._random(generator(0))  # raises where the rules go round in a circle
+        elif self.order == "fixed":
+            self.check_order(names)
+        elif isinstance(self.order, str):
+            raise ValueError(f"no order {self.order!r}; legal are fixed, random and all names")
+        else:
+            self.check_order(self.order)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The items' names, as listed."""
+        return tuple(item.name for item in self.items)
+
+    def __getitem__(self, name: str) -> Item:
+        if name not in self.names:
+            raise KeyError(f"no item {name!r}; there are: {', '.join(self.names)}")
+        return self.items[self.names.index(name)]
+
+    def needs(self, item: Item) -> set[str]:
+        """The items that must come before this one."""
+        return {*item.after, *(name for name in item.ask_if if name in self.names)} - {item.name}
+
+    def check_order(self, order: Sequence[str]) -> None:
+        """Raise ValueError unless the order has each item once, after those that it needs."""
+        if sorted(order) != sorted(self.names):
+            raise ValueError(f"order is {list(order)}; legal is each of {list(self.names)} once")
+        for place, name in enumerate(order):
+            late = [n for n in order if n in self.needs(self[name]) and order.index(n) > place]
+            if late:
+                raise ValueError(f"order asks {name!r} before {late[0]!r}, on which it depends")
+
+    def orders(self, people: Sequence[str | int], seed: int = 0) -> list[tuple[str, ...]]:
+        """The order of the items for each person: an own stream for each name or number."""
+        if self.order == "random":
+            return [self._random(generator(seed, "order", who)) for who in people]
+        fixed = self.names if self.order == "fixed" else tuple(self.order)
+        return [fixed] * len(people)
+
+    def _random(self, rng: Any) -> tuple[str, ...]:
+        """The first item in random order whose needs are met, then the next, and so on."""
+        waiting = [self.items[i] for i in rng.permutation(len(self.items))]
+        order: list[str] = []
+        while waiting:
+            ready = [item for item in waiting if self.needs(item) <= {*order}]
+            if not ready:
+                names = ", ".join(item.name for item in waiting)
+                raise ValueError(f"no order can be: the rules of {names} wait for each other")
+            order.append(ready[0].name)
+            waiting.remove(ready[0])
+        return tuple(order)
+
+
+def next_questions(
+    battery: Battery,
+    answers: Sequence[Mapping[str, Any]],
+    people: Sequence[Mapping[str, Any]] | None = None,
+    orders: Sequence[Sequence[str]] | None = None,
+) -> list[str | None]:
+    """The question that each person is asked next, None where the interview is over.
+
+    answers : per person {item: answer} of all questions asked so far; None or NaN stands for a
+    question that was asked and had no valid answer. people : per person the columns that rules
+    may look at. orders : per person the items' order; None as the battery lists them.
+    Questions whose rule does not hold, and texts that are shown, are passed over.
+    """
+    told = people or [{}] * len(answers)
+    lines = orders or battery.orders(range(len(answers)))
+    following: list[str | None] = []
+    for given, person, order in zip(answers, told, lines, strict=True):
+        known = {**person, **given}
+        open_ones = (
+            name
+            for name in order
+            if name not in given and battery[name].question and battery[name].asks(known)
+        )
+        following.append(next(open_ones, None))
+    return following
+
+
+def transcript(
+    battery: Battery,
+    upto: str,
+    person: Mapping[str, Any],
+    answers: Mapping[str, Any],
+    lines: Mapping[str, str | None],
+    order: Sequence[str],
+    *,
+    joint: bool = True,
+) -> str:
+    """What a prompt says before the question `upto`: the person's `context`, then one line each.
+
+    lines : item -> the line that tells its answer. Texts are shown where the order has them;
+    answers are told only if `joint`.
+    """
+    parts = [person["context"]]
+    known = {**person, **answers}
+    for name in order[: list(order).index(upto)]:
+        item = battery[name]
+        if item.question is None:
+            parts.append(item.line(person) if item.asks(known) else None)
+        elif joint:
+            parts.append(lines.get(name))
+    return "\n".join(part for part in parts if part)

@@ -1,0 +1,262 @@
+"""Raking: weights that meet cited margins, by iterative proportional fitting.
+
+Of all joint distributions with the given margins it finds the one closest (in Kullback–Leibler
+divergence) to the start: the microdata's own pattern of association, or independence (Deming &
+Stephan 1940, Annals of Mathematical Statistics 11; Csiszár 1975, Annals of Probability 3).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, product
+from math import prod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simkit.personas.margins import Margin, difference, value_text
+from simkit.types import FloatArray, IntArray, column
+
+__all__ = ["Raking", "rake"]
+
+MOST_CELLS = 2_000_000
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Raking:
+    """A raked population and how the fit went.
+
+    frame : the rows (people, or cells) with `weight`, their share (sum 1). report : one row per
+        margin and value: `margin`, `value`, `target`, `start` (the share before), `achieved`,
+        `deviation` (achieved - target, in shares) and `source`.
+    history : largest absolute deviation after each iteration. tolerance : what was asked for.
+    """
+
+    frame: pd.DataFrame
+    report: pd.DataFrame
+    margins: tuple[Margin, ...]
+    history: tuple[float, ...]
+    tolerance: float
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables of the margins, in order."""
+        return tuple(dict.fromkeys(v for margin in self.margins for v in margin.variables))
+
+    @property
+    def iterations(self) -> int:
+        return len(self.history)
+
+    @property
+    def largest(self) -> float:
+        """The largest remaining deviation, in shares."""
+        return self.history[-1]
+
+    @property
+    def converged(self) -> bool:
+        return self.largest <= self.tolerance
+
+    @cached_property
+    def effective_n(self) -> float:
+        """Kish's effective number of rows: (sum w)^2 / sum w^2 (1965, Survey Sampling)."""
+        w = self.frame["weight"].to_numpy()
+        return float(w.sum() ** 2 / (w**2).sum())
+
+    def summary(self) -> str:
+        """The report in fixed width, the convergence above it, the sources below."""
+        state = "converged" if self.converged else "DID NOT CONVERGE"
+        head = (
+            f"Raking: {state} in {self.iterations} iterations, largest remaining deviation "
+            f"{self.largest:.2g} (tolerance {self.tolerance:g}); {len(self.frame)} rows, "
+            f"effective {self.effective_n:.1f}"
+        )
+        table = self.report.drop(columns="source").to_string(index=False, float_format="%.4f")
+        sources = [f"Source of {m.name}: {m.source}" for m in self.margins]
+        return "\n".join([head, table, *sources])
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+
+def rake(
+    margins: Iterable[Margin],
+    table: pd.DataFrame | None = None,
+    *,
+    weight: str | None = "weight",
+    tolerance: float = 1e-6,
+    max_iterations: int = 1_000,
+) -> Raking:
+    """Weights that meet all margins, as close to the start as they can be.
+
+    Parameters
+    ----------
+    margins : one or more; they may share variables.
+    table : the start: microdata or a joint table with the margins' columns (further columns stay);
+        its associations beyond the margins are kept. None: all combinations of the margins'
+        values, independent beyond the margins.
+    weight : the table's column of weights before raking (any unit, from 0); None where all rows
+        weigh the same.
+    tolerance : largest deviation of any share that counts as met, and the most by which two
+        margins may contradict each other (cited shares are rounded).
+    max_iterations : each goes through all margins once.
+
+    Returns
+    -------
+    `Raking`. If the fit does not converge (margins that no joint distribution has, given the
+    table's empty cells), it says so: `converged` is False, and a warning names the margin and the
+    value that are furthest off.
+
+    Raises ValueError for margins that contradict each other, a value that a margin wants and no
+    row with weight has, a value in the table that a margin does not know, or a missing one:
+    naming margin, value, row.
+    """
+    margins = tuple(margins)
+    _check_margins(margins, tolerance)
+    frame = _cells(margins) if table is None else table
+    start = _start(frame, margins, None if table is None else weight)
+    fits = [_fit(margin, frame) for margin in margins]
+    for code, target in fits:  # what a margin rules out counts for no other
+        start = start * (target[code] > 0)
+    for margin, (code, target) in zip(margins, fits, strict=True):
+        _check_reached(margin, np.bincount(code, start, len(target)).astype(float), target)
+    start /= start.sum()
+    weights, history = _fitted(start, fits, tolerance, max_iterations)
+    report = _report(margins, fits, start, weights)
+    out = frame.drop(columns=[weight] if weight in frame else []).assign(weight=weights)
+    raking = Raking(out, report, margins, history, tolerance)
+    if not raking.converged:
+        worst = report.loc[report["deviation"].abs().idxmax()]
+        warnings.warn(
+            f"raking did not converge in {raking.iterations} iterations: margin "
+            f"{worst['margin']}, value {worst['value']}, has {worst['achieved']:.4f} where "
+            f"{worst['target']:.4f} is the target. No distribution over these rows may have "
+            "all the margins",
+            stacklevel=2,
+        )
+    return raking
+
+
+def _check_margins(margins: Sequence[Margin], tolerance: float) -> None:
+    if not margins:
+        raise ValueError("no margins; at least one is needed")
+    for a, b in combinations(margins, 2):
+        if set(a.variables) == set(b.variables):
+            raise ValueError(f"margin {a.name} is there twice ({a.source}; {b.source})")
+        common = [v for v in a.variables if v in b.variables]
+        if not common:
+            continue
+        one, other = a.collapsed(common), b.collapsed(common)
+        gaps = {k: abs(one.get(k, 0.0) - other.get(k, 0.0)) for k in [*one, *other]}
+        worst = max(gaps, key=lambda k: gaps[k])
+        if gaps[worst] > tolerance:
+            shares = [f"{of.get(worst, 0.0):.6g}" for of in (one, other)]
+            raise ValueError(
+                f"margins {a.name} ({a.source}) and {b.name} ({b.source}) contradict each other: "
+                f"{', '.join(common)} = {value_text(worst)} has share {shares[0]} in one and "
+                f"{shares[1]} in the other. If that is rounding, tolerance must be "
+                f"{gaps[worst]:.2g} or more"
+            )
+
+
+def _cells(margins: Sequence[Margin]) -> pd.DataFrame:
+    """All combinations of the values that the margins give a share."""
+    values: dict[str, list[Any]] = {}
+    for margin in margins:
+        for i, name in enumerate(margin.variables):
+            seen = list(dict.fromkeys(k[i] for k, share in margin.shares.items() if share > 0))
+            known = values.setdefault(name, seen)
+            values[name] = [v for v in known if v in seen]
+    if prod(map(len, values.values())) > MOST_CELLS:
+        raise ValueError(
+            f"{prod(map(len, values.values()))} combinations of {', '.join(values)}; legal are up "
+            f"to {MOST_CELLS}. Rake microdata instead (table=)"
+        )
+    return pd.DataFrame(list(product(*values.values())), columns=list(values))
+
+
+def _start(frame: pd.DataFrame, margins: Sequence[Margin], weight: str | None) -> FloatArray:
+    names = [v for margin in margins for v in margin.variables] + ([weight] if weight else [])
+    for name in names:
+        if name not in frame:
+            columns = ", ".join(map(str, frame.columns))
+            raise ValueError(f"the table has no column {name!r}; there are: {columns}")
+    if weight != "weight" and "weight" in frame:
+        raise ValueError("the table has a column 'weight', which raking writes; use or rename it")
+    return np.ones(len(frame)) if weight is None else column(frame[weight], weight, low=0)
+
+
+def _fit(margin: Margin, frame: pd.DataFrame) -> tuple[IntArray, FloatArray]:
+    """Which of the margin's values each row has (rows,), and their targets (values,)."""
+    number = {key: i for i, key in enumerate(margin.shares)}
+    rows = zip(*(frame[v].tolist() for v in margin.variables), strict=True)
+    codes = np.empty(len(frame), dtype=np.int64)
+    for row, key in enumerate(rows):
+        code = number.get(key, -1)
+        if code < 0:
+            missing = any(pd.isna(part) for part in key)
+            raise ValueError(
+                f"margin {margin.name}: row {frame.index[row]!r} "
+                + (
+                    "has a missing value; drop or fill it"
+                    if missing
+                    else f"holds {value_text(key)!r}"
+                )
+                + f"; legal are {', '.join(map(value_text, number))}"
+            )
+        codes[row] = code
+    return codes, np.array([*margin.shares.values()], dtype=float)
+
+
+def _check_reached(margin: Margin, mass: FloatArray, target: FloatArray) -> None:
+    for key, here, wanted in zip(margin.shares, mass, target, strict=True):
+        if wanted > 0 and not here > 0:
+            raise ValueError(
+                f"margin {margin.name}: value {value_text(key)!r} has share {wanted:g}, but no row "
+                "of the table has it (with a weight, and not ruled out by another margin); merge "
+                "it with another value, or add rows"
+            )
+
+
+def _fitted(
+    start: FloatArray,
+    fits: Sequence[tuple[IntArray, FloatArray]],
+    tolerance: float,
+    most: int,
+) -> tuple[FloatArray, tuple[float, ...]]:
+    weights, history = start.copy(), []
+    for _ in range(most):
+        for code, target in fits:
+            mass = np.bincount(code, weights, len(target))
+            factor = np.divide(target, mass, out=np.zeros_like(target), where=mass > 0)
+            weights *= factor[code]
+        gaps = [np.abs(np.bincount(c, weights, len(t)) - t).max() for c, t in fits]
+        history.append(float(max(gaps)))
+        if history[-1] <= tolerance:
+            break
+    return weights / weights.sum(), tuple(history)
+
+
+def _report(
+    margins: Sequence[Margin],
+    fits: Sequence[tuple[IntArray, FloatArray]],
+    start: FloatArray,
+    weights: FloatArray,
+) -> pd.DataFrame:
+    parts = []
+    for margin, (code, target) in zip(margins, fits, strict=True):
+        achieved = np.asarray(np.bincount(code, weights, len(target)), dtype=float)
+        part = {
+            "margin": margin.name,
+            "value": [*map(value_text, margin.shares)],
+            "target": target,
+            "start": np.bincount(code, start, len(target)),
+            "achieved": achieved,
+            "deviation": difference(achieved, target),
+            "source": margin.source,
+        }
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)

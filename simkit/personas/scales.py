@@ -1,0 +1,265 @@
+"""Survey scales: nominal, Likert, numeric and free questions, and what is a valid answer to each.
+
+Closed scales are plain `Question`s, so their belief is exact over all values of the scale, however
+many tokens a value takes. Free questions have no options: they are sampled and their texts read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simkit.personas.codebook import CodeBook, Numbers
+from simkit.questions import Question
+
+__all__ = ["Free", "is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
+
+MOST_VALUES = 10_000
+_CURRENCY = "$€£¥"
+
+
+def nominal(text: str, options: Sequence[str], **how: Any) -> Question:
+    """A question whose options have no order: no values. `how` goes to `Question`."""
+    if "values" in how:
+        raise ValueError("a nominal question has no values; use likert or numeric for a scale")
+    return Question(text, options, **how)
+
+
+def likert(
+    text: str,
+    points: int,
+    labels: Sequence[str] | Mapping[int, str] | None = None,
+    *,
+    start: int = 1,
+    **how: Any,
+) -> Question:
+    """An ordinal question of K = `points` steps, valued start, start + 1, ….
+
+    Parameters
+    ----------
+    labels : K words, which are then the options; or {value: label} for some of the steps (the
+        ends), which are explained after the text, the options being the numbers; None for the
+        bare numbers.
+    how : goes to `Question` (template, layout, forms, …).
+
+    Raises ValueError for fewer than two points, another number of labels, or a label of a value
+    that the scale does not have.
+    """
+    if points < 2:
+        raise ValueError(f"points is {points}; legal are whole numbers from 2")
+    values = range(start, start + points)
+    if isinstance(labels, Mapping):
+        unknown = [value for value in labels if value not in values]
+        if unknown:
+            raise ValueError(f"labels: {unknown[0]!r} is not one of {list(values)}")
+        legend = ", ".join(f"{value} = {labels[value]}" for value in sorted(labels))
+        text, options = f"{text} ({legend})" if legend else text, [str(v) for v in values]
+    elif labels is None:
+        options = [str(v) for v in values]
+    else:
+        if isinstance(labels, str) or len(labels) != points:
+            raise ValueError(f"labels are {labels!r}; legal are {points}, one per point")
+        options = list(labels)
+    return Question(text, options, list(values), **how)
+
+
+def numeric(
+    text: str,
+    low: float,
+    high: float,
+    step: float = 1,
+    unit: str = "",
+    *,
+    thousands: bool = False,
+    end: str = "",
+    **how: Any,
+) -> Question:
+    """A question whose options are the numbers low, low + step, …, high.
+
+    Parameters
+    ----------
+    unit : "$" (or another currency sign) is put before the number, "%" right after it, any other
+        unit after a blank ("3 days").
+    thousands : whether to write 1,000 with a comma.
+    end : text that closes every option ("." or a line break), part of what is scored. Where one
+        number's tokens begin another's ("1" and "10" in a tokenizer of single digits), the belief
+        in "1" holds all of "10" too unless something closes it: with `end` the options are
+        disjoint events and the belief is exact.
+    how : goes to `Question`.
+
+    Numbers are written with as many decimals as `low` and `step` have. Raises ValueError for a
+    step that is not positive or does not lead from low to high, and for more than 10,000 values.
+    """
+    first, last, stride = (Decimal(str(x)) for x in (low, high, step))
+    if not (first.is_finite() and last.is_finite() and stride.is_finite()) or stride <= 0:
+        raise ValueError(f"low {low}, high {high}, step {step}; legal are numbers, step above 0")
+    if last <= first or (last - first) % stride:
+        raise ValueError(f"steps of {step} do not lead from {low} to {high}")
+    count = int((last - first) / stride) + 1
+    if count > MOST_VALUES:
+        raise ValueError(f"{count} values from {low} to {high}; legal are up to {MOST_VALUES}")
+    places = max(0, *(-int(x.normalize().as_tuple().exponent) for x in (first, stride)))
+    values = [first + i * stride for i in range(count)]
+    options = [_written(value, places, unit, thousands) + end for value in values]
+    return Question(text, options, [float(value) for value in values], **how)
+
+
+def _written(value: Decimal, places: int, unit: str, thousands: bool) -> str:
+    number = f"{abs(value):{',' if thousands else ''}.{places}f}"
+    sign = "-" if value < 0 else ""
+    if unit and unit in _CURRENCY:
+        return f"{sign}{unit}{number}"
+    return f"{sign}{number}{unit if unit == '%' else f' {unit}' if unit else ''}"
+
+
+def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: Any) -> Question:
+    """The question that an attribute answers: the code book's text and options.
+
+    Options are the texts of its values, in order, with the codes as values where the attribute is
+    ordered; `Numbers` with a step become a numeric question. `how` goes to `Question`.
+    Raises ValueError for an attribute that is not in the book, has no question, or no step.
+    """
+    if name not in code_book:
+        raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
+    attribute = code_book[name]
+    text = text or attribute.ask
+    if not text:
+        raise ValueError(f"{name}: the code book has no question; give one as text")
+    if isinstance(attribute.values, Numbers):
+        if attribute.values.step is None:
+            raise ValueError(f"{name}: its numbers have no step, so they cannot be options")
+        scale = attribute.values
+        return numeric(text, scale.low, scale.high, attribute.values.step, **how)
+    values = [float(v) for v in attribute.values] if attribute.ordered else None
+    return Question(text, list(attribute.values.values()), values, **how)
+
+
+@dataclass(frozen=True)
+class Free:
+    """An open question: no options, an answer is read from the text that a model writes.
+
+    Parameters
+    ----------
+    text : the question; may hold `{column}` fields.
+    valid : a pattern that the whole text must match, blanks at its ends aside; its first group,
+        if it has one, is the answer, else the text is. Or a function of the text that returns the
+        answer, or None where there is none.
+    template, separator : as in `Question`.
+    """
+
+    text: str
+    valid: str | Callable[[str], Any] = r"(?s).*\S.*"
+    template: str | None = None
+    separator: str = " "
+
+    def __post_init__(self) -> None:
+        if isinstance(self.valid, str):
+            try:
+                re.compile(self.valid)
+            except re.error as error:
+                raise ValueError(f"valid: {self.valid!r} is no pattern ({error})") from error
+        self._closed()  # raises for a template that cannot be read
+
+    def prompts(self, design: pd.DataFrame) -> list[str]:
+        """One prompt per design row, laid out as a `Question` is."""
+        return self._closed().prompts(design)
+
+    def read(self, text: Any) -> Any:
+        """The answer in a text, None if the text is no valid answer."""
+        if not isinstance(text, str):
+            return None
+        if not isinstance(self.valid, str):
+            return self.valid(text)
+        match = re.fullmatch(self.valid, text.strip())
+        if match is None:
+            return None
+        return match[1] if match.re.groups else match[0]
+
+    def _closed(self) -> Question:
+        # The prompt does not list any options, so whichever stand here make no difference.
+        question = Question(self.text, ("a", "b"), template=self.template)
+        if question.lists_options:
+            raise ValueError(f"{self.text!r}: a free question has no {{options}} to list")
+        return question
+
+
+def read_answers(
+    question: Question | Free, texts: Sequence[Any], design: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """What sampled texts answer: one row per text.
+
+    Parameters
+    ----------
+    question : a closed question, to which a text is a valid answer if, blanks aside, it begins
+        with an option (its label, or one of its forms; upper and lower case count, a full stop at
+        its end does not) that neither a letter nor a digit carries on: "3" is in "3", "3." and
+        "3 days", not in "30" or "3.5". The longest such option counts. Or a free one, see `Free`.
+    texts : what a model wrote after the prompts; None counts as not valid.
+    design : one row per text, where options have `{column}` fields.
+
+    Returns
+    -------
+    Columns `text`, `answer` (the option's text, or what `Free` reads), `option_id` and `value`
+    (NaN where there is none), `valid`. The mean of `valid` is the success rate.
+    """
+    if isinstance(question, Free):
+        read = [question.read(text) for text in texts]
+        return _answers(texts, read, [np.nan] * len(read), [np.nan] * len(read))
+    rows = pd.DataFrame(index=range(len(texts))) if design is None else design
+    if len(rows) != len(texts):
+        raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
+    spelled, options = question.answers_for(rows), question.options_for(rows)
+    numbers = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
+    values = question.values
+    return _answers(
+        texts,
+        [None if k is None else row[k] for k, row in zip(numbers, options, strict=True)],
+        [np.nan if k is None else k for k in numbers],
+        [np.nan if k is None or values is None else values[k] for k in numbers],
+    )
+
+
+def _begun(text: Any, spelled: Sequence[Sequence[str]]) -> int | None:
+    """Number of the longest option that the text begins with."""
+    if not isinstance(text, str):
+        return None
+    text = text.lstrip()
+    best, found = 0, None
+    for number, forms in enumerate(spelled):
+        for form in (f.strip().rstrip(".") for f in forms):
+            carried_on = re.match(r"\w|[.,]\d", text[len(form) :]) is not None
+            if len(form) > best and text.startswith(form) and not carried_on:
+                best, found = len(form), number
+    return found
+
+
+def _answers(
+    texts: Sequence[Any], answers: list[Any], ids: list[Any], values: list[Any]
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "text": pd.Series(list(texts), dtype=object),
+            "answer": pd.Series(answers, dtype=object),
+            "option_id": np.array(ids, dtype=float),
+            "value": np.array(values, dtype=float),
+            "valid": [answer is not None for answer in answers],
+        }
+    )
+
+
+def is_numeric(question: Question) -> bool:
+    """Whether every option is its own value in writing ("40", "$1,200", "3 days")."""
+    if question.values is None:
+        return False
+    return all(_number(o) == v for o, v in zip(question.options, question.values, strict=True))
+
+
+def _number(option: str) -> float | None:
+    found = re.findall(r"-?[^\w\s.,-]?\d[\d,]*(?:\.\d+)?", option)
+    return float(re.sub(r"[^\d.-]", "", found[0])) if len(found) == 1 else None
