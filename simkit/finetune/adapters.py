@@ -1,0 +1,134 @@
+"""Adapters as small folders: weights, configuration, a record and a card; and back again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from safetensors.torch import save_file
+
+from simkit.finetune.base import fingerprint, shared_copy
+from simkit.finetune.extras import hushed, need
+from simkit.finetune.quantise import is_quantised, quantise, trainable
+from simkit.scoring import LocalModel
+
+__all__ = ["RECORD", "STORED", "load_adapter", "read_record", "save_adapter"]
+
+RECORD = "training.json"
+STORED = ("float16", "bfloat16", "float32")
+
+
+def save_adapter(
+    folder: Path, network: Any, weights: Mapping[str, torch.Tensor], record: dict[str, Any]
+) -> None:
+    """Write an adapter that peft, transformers and `load_adapter` can read.
+
+    network : the peft model, for its configuration. weights : of the adapter, as peft names them.
+    record : what `training.json` and the card say; its `base`, `stored` and so on.
+
+    The record is written last, so a folder that has one is whole. Raises ValueError for weights
+    that the stored type cannot hold.
+    """
+    dtype = getattr(torch, record["stored"])
+    small = {name: w.detach().to(dtype).cpu().contiguous() for name, w in weights.items()}
+    bad = [name for name, w in small.items() if not torch.isfinite(w).all()]
+    if bad:
+        raise ValueError(f"{bad[0]} is not finite in {record['stored']}; legal are finite weights")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = network.peft_config["default"].to_dict()
+    config |= {
+        "base_model_name_or_path": record["base"],  # its name: a path would be this machine's
+        "inference_mode": True,
+    }
+    # Sets have no order of their own, and the same adapter should be the same file.
+    plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
+    text = json.dumps(plain, indent=1, sort_keys=True)
+    (folder / "adapter_config.json").write_text(text + "\n")
+    record = {**record, "parameters": sum(w.numel() for w in small.values())}
+    (folder / "README.md").write_text(_card(folder.name, record) + "\n")
+    partial = folder / (RECORD + ".part")
+    partial.write_text(json.dumps(record, indent=1) + "\n")
+    partial.replace(folder / RECORD)
+
+
+def _card(name: str, record: Mapping[str, Any]) -> str:
+    pages = Environment(
+        loader=PackageLoader("simkit.finetune"), undefined=StrictUndefined, autoescape=False,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    numeric = record["settings"]["numeric"]
+    penalty = "none"
+    if numeric is not None:
+        unit = "of the scale's range" if numeric["relative"] else "in the scale's unit"
+        penalty = (
+            f"weight {numeric['weight']:g}, slope {numeric['slope']:g}, width "
+            f"{numeric['width']:g} {unit}, on {', '.join(numeric['questions'] or ['all scales'])}"
+        )
+    settings = {k: v for k, v in record["settings"].items() if k != "numeric"}
+    said = {**record, "settings": settings, "penalty": penalty}
+    return pages.get_template("adapter.md.j2").render(name=name, **said)
+
+
+def read_record(folder: Path | str) -> dict[str, Any] | None:
+    """What `training.json` in the folder says, None if there is none."""
+    path = Path(folder) / RECORD
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def load_adapter(
+    base: LocalModel, folder: Path | str, *, quantised: bool | None = None, check: bool = True
+) -> LocalModel:
+    """The base model with an adapter that `finetune` saved, ready to score.
+
+    Parameters
+    ----------
+    base : from `simkit.load`. It stays as it is; the weights are shared, not copied.
+    folder : with adapter_model.safetensors and adapter_config.json.
+    quantised : put the adapter on 4-bit weights; None for what it was trained on. False puts a
+        QLoRA adapter on the weights as they are (scores differ a little, and bitsandbytes is not
+        needed).
+    check : compare the base with the fingerprint that the adapter's record holds.
+
+    Returns
+    -------
+    A LocalModel named "base + folder", scored along the base's path and store.
+
+    Raises ValueError if the folder holds no adapter or no record of its base (check=False loads
+    an adapter from elsewhere), or if it was trained on another base, naming both.
+    """
+    folder = Path(folder)
+    if not (folder / "adapter_config.json").exists():
+        raise ValueError(f"{folder.name} holds no adapter: there is no adapter_config.json in it")
+    record = read_record(folder)
+    if check:
+        _check_base(base, folder.name, record)
+    wanted = bool(record and record["method"] == "qlora") if quantised is None else quantised
+    if wanted and not is_quantised(base.network):
+        base = quantise(base)
+    peft = need("peft")
+    with hushed():
+        network = peft.PeftModel.from_pretrained(
+            trainable(shared_copy(base.network)), folder, torch_device=str(base.device)
+        )
+    return replace(base, network=network.eval(), name=f"{base.name} + {folder.name}")
+
+
+def _check_base(base: LocalModel, name: str, record: Mapping[str, Any] | None) -> None:
+    if record is None:
+        raise ValueError(
+            f"{name} has no {RECORD}, so its base cannot be checked; legal are adapters that "
+            "finetune saved, or check=False"
+        )
+    found = fingerprint(base.network)
+    if found != record["fingerprint"]:
+        raise ValueError(
+            f"{name} was trained on {record['base']} with weights {record['fingerprint'][:12]}; "
+            f"the base given is {base.name} with weights {found[:12]}. Give the base it was "
+            "trained on, train it again, or pass check=False"
+        )

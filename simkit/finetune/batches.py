@@ -1,0 +1,304 @@
+"""Examples as token trees: what many prompts share is read once in a batch, and learnt from once.
+
+A batch's prompts and answers are sorted and filled into rows, each row the prefix tree of its
+texts (`simkit.scoring.trie`). A token attends to its ancestors only, so the loss and its gradient
+are those of one sequence per text, for a fraction of the positions and with next to no padding:
+
+    tokens     A survey … Question: … Answer:   yes   no
+    depth      0 1      …                 39    40    40
+    predicts                              yes, no     end   end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import modeling_utils
+
+from simkit.scoring.padded import parameters_of
+from simkit.scoring.tokens import WIDTH, Ids, Reader, pack, unpack
+from simkit.scoring.trie import Trie, build
+from simkit.types import FloatArray, IntArray, generator
+
+__all__ = ["ROW", "Batch", "Example", "Order", "batches", "encode", "lay_out"]
+
+ROW = 384  # tokens per row; a longer text has a row of its own
+_KEEPS_BY_ROW = hasattr(modeling_utils, "slice_logits_to_keep")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question put to one respondent, as token ids.
+
+    answer : the answer's ids, with the end of the text if that is learnt. options : the K
+    options' ids, or none where no penalty is due. distances : (K,) d(v, answer) of the penalty.
+    """
+
+    context: Ids
+    answer: Ids
+    options: tuple[Ids, ...]
+    distances: FloatArray
+    weight: float
+
+
+def encode(
+    frame: pd.DataFrame, tokenizer: Any, numeric: Any = None, *, end: bool, limit: int | None = None
+) -> list[Example]:
+    """Token ids of examples, by the reader that scores prompts.
+
+    numeric : a `NumericLoss`, or None. end : put the end-of-text token after the answer.
+    limit : the model's context length. Raises `BoundaryError` where a prompt and an option are
+    not tokenized apart, and ValueError for a text that is too long or a tokenizer without an end.
+    """
+    last = b""
+    if end:
+        if tokenizer.eos_token_id is None:
+            raise ValueError("the tokenizer has no end-of-text token to learn; legal is end=False")
+        last = pack([tokenizer.eos_token_id])
+    prompts, options = frame["prompt"].tolist(), frame["options"].tolist()
+    contexts, answers = Reader(tokenizer).read(prompts, options, range(len(frame)))
+    out = []
+    wanted = ("question", "option_id", "value", "values", "weight")
+    columns = zip(*(frame[name].tolist() for name in wanted), strict=True)
+    for row, (question, k, value, values, weight) in enumerate(columns):
+        penalised = numeric is not None and numeric.applies_to(question, values)
+        distances = numeric.distances(values, value) if penalised else np.zeros(0)
+        answer = answers[row][k] + last
+        longest = max(map(len, (answer, *answers[row])))
+        if limit is not None and (len(contexts[row]) + longest) // WIDTH > limit:
+            raise ValueError(
+                f"row {row}: prompt and answer are {(len(contexts[row]) + longest) // WIDTH} "
+                f"tokens long, more than the {limit} that the model can read"
+            )
+        some = answers[row] if penalised else ()
+        out.append(Example(contexts[row], answer, some, distances, float(weight)))
+    return out
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one forward pass reads and predicts.
+
+    tokens, positions : (rows, width). mask : (rows, 1, width, width) what each position sees, or
+    (rows, width) what is no padding, where every row is one text.
+    keep : (rows, width) positions whose prediction is wanted.
+    place, token, text : (m,) each token to predict: after which kept position, and of which text.
+    texts : number of distinct texts (answers and options after their prompts).
+    answer, weight : (examples,) text of the answer, weight of the example.
+    scales : (scales, K) texts of a scale's options; `texts` where a shorter scale has none.
+    penalised, scale : (p,) examples with a penalty, and their scale. distances : (p, K).
+    """
+
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    mask: torch.Tensor
+    keep: torch.Tensor
+    place: torch.Tensor
+    token: torch.Tensor
+    text: torch.Tensor
+    texts: int
+    answer: torch.Tensor
+    weight: torch.Tensor
+    scales: torch.Tensor
+    penalised: torch.Tensor
+    scale: torch.Tensor
+    distances: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "texts"}
+        return replace(self, **{k: v.to(device) for k, v in tensors.items()})
+
+    def logprobs(self, network: Any) -> torch.Tensor:
+        """Log-probability (texts,) of each text after its prompt, in float32, differentiable."""
+        tree = self.mask.dim() == 4
+        by_row = tree and _KEEPS_BY_ROW
+        columns = self.keep.any(0)
+        inputs = {
+            "input_ids": self.tokens,
+            "position_ids": self.positions,
+            "attention_mask": _additive(self.mask, network.dtype) if tree else self.mask,
+            "logits_to_keep": self.keep if by_row else columns.nonzero().flatten(),
+            "use_cache": False,
+        }
+        accepted = parameters_of(network)
+        logits = network(**{k: v for k, v in inputs.items() if k in accepted}).logits
+        if "logits_to_keep" not in accepted:
+            logits = logits[self.keep]
+        elif not by_row:
+            logits = logits[self.keep[:, columns]]
+        logits = logits.flatten(0, -2)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logp = torch.log_softmax(logits, -1)[self.place, self.token]
+        return logp.new_zeros(self.texts).index_add(0, self.text, logp)
+
+
+def _additive(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """0 where seen, else very low: what every implementation of attention takes."""
+    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return mask.masked_fill_(~seen, torch.finfo(dtype).min)
+
+
+def lay_out(examples: Sequence[Example], *, tree: bool = True, row: int = ROW) -> Batch:
+    """The batch of some examples.
+
+    tree : share what texts have in common; False gives every text a row of its own, for
+    architectures that do not take a mask of ancestors. row : tokens per row.
+    """
+    texts: dict[tuple[Ids, Ids], int] = {}  # (prompt, what follows) -> number
+    scales: dict[tuple[int, ...], int] = {}
+
+    def number(context: Ids, following: Ids) -> int:
+        return texts.setdefault((context, following), len(texts))
+
+    answer = [number(e.context, e.answer) for e in examples]
+    penalised = [i for i, e in enumerate(examples) if e.options]
+    some = [examples[i] for i in penalised]
+    keys = [tuple(number(e.context, option) for option in e.options) for e in some]
+    scale = [scales.setdefault(key, len(scales)) for key in keys]
+    longest = max(map(len, keys), default=0)
+    table = np.full((len(scales), longest), len(texts))
+    for key, at in scales.items():
+        table[at, : len(key)] = key
+    distances = np.zeros((len(some), longest), dtype=np.float32)
+    for at, example in enumerate(some):
+        distances[at, : len(example.distances)] = example.distances
+    return Batch(
+        **_rows(list(texts), tree, row),
+        texts=len(texts),
+        answer=torch.tensor(answer),
+        weight=torch.tensor([e.weight for e in examples], dtype=torch.float32),
+        scales=torch.from_numpy(table),
+        penalised=torch.tensor(penalised, dtype=torch.long),
+        scale=torch.tensor(scale, dtype=torch.long),
+        distances=torch.from_numpy(distances),
+    )
+
+
+def _rows(texts: list[tuple[Ids, Ids]], tree: bool, row: int) -> dict[str, torch.Tensor]:
+    """What is read, and where each token of each text is predicted."""
+    # A text's last token is predicted but never read.
+    reads = [context + following[:-WIDTH] for context, following in texts]
+    distinct = sorted(set(reads))
+    total = _fresh(distinct)
+    if tree and total > row:  # rows of about one length; each repeats what its first text shares
+        longest = max(map(len, distinct)) // WIDTH
+        row = min(row, total // -(-total // row) + longest)
+    tries: list[Trie] = []
+    home: dict[Ids, tuple[int, int]] = {}  # what is read -> its row, and its place there
+    for number, some in enumerate(_fill(distinct, tree, row)):
+        trie, at = build(some)
+        tries.append(trie)
+        home.update({read: (number, int(i)) for read, i in zip(some, at, strict=True)})
+    width = max(map(len, tries))
+    cells, tokens, of = [], [], []
+    for text, ((context, following), read) in enumerate(zip(texts, reads, strict=True)):
+        number, place = home[read]
+        token = unpack(following)
+        depth = len(context) // WIDTH - 1 + np.arange(len(token))
+        cells.append(number * width + tries[number].at(np.full(len(token), place), depth))
+        tokens.append(token)
+        of.append(np.full(len(token), text))
+    kept, places = np.unique(np.concatenate(cells), return_inverse=True)
+    keep = np.zeros(len(tries) * width, dtype=bool)
+    keep[kept] = True
+    arrays = {
+        **_read(tries, width, tree), "keep": keep.reshape(-1, width), "place": places,
+        "token": np.concatenate(tokens), "text": np.concatenate(of),
+    }  # fmt: skip
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _fill(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
+    """Sorted texts in rows of at most `row` distinct tokens; without trees, one text and what
+    begins it per row."""
+    some: list[Ids] = []
+    used = 0
+    for read in reads:
+        shared = _common(some[-1], read) if some else 0
+        new = len(read) // WIDTH - shared
+        fits = used + new <= row if tree else some and read.startswith(some[-1])
+        if some and not fits:
+            yield some
+            some, used, new = [], 0, len(read) // WIDTH
+        some.append(read)
+        used += new
+    yield some
+
+
+def _fresh(reads: list[Ids]) -> int:
+    """Number of distinct tokens in the tree of sorted texts."""
+    shared = sum(_common(a, b) for a, b in pairwise(reads))
+    return sum(map(len, reads)) // WIDTH - shared
+
+
+def _common(one: Ids, other: Ids) -> int:
+    """Number of ids that both begin with."""
+    size = min(len(one), len(other))
+    differ = np.flatnonzero(unpack(one[:size]) != unpack(other[:size]))
+    return int(differ[0]) if len(differ) else size // WIDTH
+
+
+def _read(tries: list[Trie], width: int, tree: bool) -> dict[str, np.ndarray]:
+    """Tokens, positions and mask; cells past a row's end repeat its last token, seen by none."""
+    shape = len(tries), width
+    tokens, positions = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    leave, node = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    column = np.arange(width)
+    for number, trie in enumerate(tries):
+        node[number] = np.minimum(column, len(trie) - 1)
+        tokens[number], positions[number] = trie.token[node[number]], trie.depth[node[number]]
+        leave[number, : len(trie)] = trie.exit
+    i = node[:, :, None]
+    seen = ((column <= i) & (i < leave[:, None, :]))[:, None]
+    mask = seen if tree else (leave > 0).astype(np.int64)
+    return {"tokens": tokens, "positions": positions, "mask": mask}
+
+
+def batches(
+    examples: Sequence[Example], size: int, *, tree: bool = True, row: int = ROW
+) -> Iterator[Batch]:
+    """All examples once, at most `size` to a batch, those with like prompts together."""
+    order = sorted(examples, key=lambda e: e.context)
+    for at in range(0, len(order), size):
+        yield lay_out(order[at : at + size], tree=tree, row=row)
+
+
+class Order:
+    """Which examples make up each step: a fixed function of the seed and the step's number.
+
+    Every epoch is a fresh shuffle of small groups of examples whose prompts are alike; a step
+    takes the next `batch` of them, over the end of an epoch if need be.
+    """
+
+    def __init__(self, examples: Sequence[Example], batch: int, together: int, seed: int) -> None:
+        rank = {c: i for i, c in enumerate(sorted({e.context for e in examples}))}
+        self._rank = np.array([rank[e.context] for e in examples])
+        self._batch, self._together, self._seed = batch, together, seed
+        self._epochs: dict[int, IntArray] = {}
+
+    def __call__(self, step: int) -> IntArray:
+        """Numbers of the examples of a step (from 0), in the order of their prompts."""
+        n = len(self._rank)
+        at = np.arange(step * self._batch, (step + 1) * self._batch)
+        picked = np.array([self._epoch(int(e))[i] for e, i in zip(at // n, at % n, strict=True)])
+        return picked[np.argsort(self._rank[picked], kind="stable")]
+
+    def _epoch(self, epoch: int) -> IntArray:
+        if epoch not in self._epochs:
+            self._epochs = {e: o for e, o in self._epochs.items() if e == epoch - 1}
+            self._epochs[epoch] = self._shuffled(generator(self._seed, "epoch", epoch))
+        return self._epochs[epoch]
+
+    def _shuffled(self, rng: np.random.Generator) -> IntArray:
+        order = rng.permutation(len(self._rank))
+        order = order[np.argsort(self._rank[order], kind="stable")]  # alike ones side by side
+        order = np.roll(order, int(rng.integers(self._together)))  # and cut elsewhere each time
+        groups = [order[i : i + self._together] for i in range(0, len(order), self._together)]
+        return np.concatenate([groups[i] for i in rng.permutation(len(groups))])

@@ -1,0 +1,101 @@
+"""What is minimised: cross-entropy of the answers, and the expected distance of numeric ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from simkit.finetune.batches import Batch
+from simkit.types import FloatArray
+
+__all__ = ["Losses", "NumericLoss", "losses"]
+
+
+@dataclass(frozen=True)
+class NumericLoss:
+    """The penalty λ Σ_v p(v) d(v, y) for a numeric answer y, d = slope · max(0, |v - y| - width).
+
+    p(v) is the model's belief over all values v of the question's scale, exactly as `believe`
+    gives it. So errors within ±width cost nothing and grow linearly outside, and no sampling is
+    needed. Our formulation; Namikoshi et al. 2024, arXiv 2403.20252, sweep slope and width of a
+    penalty of theirs.
+
+    Parameters
+    ----------
+    weight : λ >= 0, in nats per unit of d. 0 is the plain cross-entropy.
+    slope : > 0. Only weight × slope matters to the training; d alone is what the history reports.
+    width : >= 0, in the scale's own unit (points, days), or with `relative` as a share of its
+        range.
+    questions : names of the questions that it applies to; None for all that have values.
+    relative : distances as shares of the scale's range, so that scales of different length weigh
+        alike.
+
+    Raises ValueError for a number out of range.
+    """
+
+    weight: float
+    slope: float = 1.0
+    width: float = 0.0
+    questions: tuple[str, ...] | None = None
+    relative: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "slope", "width"):
+            value = getattr(self, name)
+            if not 0 <= value < np.inf or (name == "slope" and value == 0):
+                above = "above" if name == "slope" else "from"
+                raise ValueError(f"{name} is {value!r}; legal are finite numbers {above} 0")
+        if isinstance(self.questions, str):
+            raise ValueError(f"questions must be names in a tuple, not the text {self.questions!r}")
+        if self.questions is not None:
+            object.__setattr__(self, "questions", tuple(self.questions))
+
+    def distances(self, values: npt.ArrayLike, answer: float) -> FloatArray:
+        """d(v, answer) for each of the K values, shape (K,)."""
+        scale = np.asarray(values, dtype=np.float64)
+        off = np.abs(scale - answer)
+        if self.relative:
+            if np.ptp(scale) == 0:
+                raise ValueError(f"the values {list(scale)} have no range; legal is relative=False")
+            off = off / np.ptp(scale)
+        return np.asarray(self.slope * np.maximum(0.0, off - self.width))
+
+    def applies_to(self, question: str, values: tuple[float, ...] | None) -> bool:
+        """Whether the penalty is on for a question."""
+        return values is not None and (self.questions is None or question in self.questions)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over a batch, each example times its weight.
+
+    cross_entropy : -log P(answer | prompt), in nats, over all tokens of the answer.
+    penalty : Σ_v p(v) d(v, y), 0 for answers that are not penalised. Without λ.
+    """
+
+    cross_entropy: torch.Tensor
+    penalty: torch.Tensor
+
+    def total(self, penalty_weight: float, weight: float) -> torch.Tensor:
+        """What is minimised: the mean over examples whose weights sum to `weight`."""
+        if not penalty_weight:
+            return self.cross_entropy / weight
+        return (self.cross_entropy + penalty_weight * self.penalty) / weight
+
+
+def losses(network: Any, batch: Batch) -> Losses:
+    """Both losses of one batch, differentiable; prompt tokens are in neither."""
+    logp = batch.logprobs(network)
+    penalty = logp.new_zeros(())
+    if len(batch.penalised):
+        # A shorter scale's missing options are -inf: their belief is 0.
+        scales = torch.nn.functional.pad(logp, (0, 1), value=-torch.inf)[batch.scales]
+        belief = torch.softmax(scales, dim=1)[batch.scale]
+        expected = (belief * batch.distances).sum(1)
+        penalty = (batch.weight[batch.penalised] * expected).sum()
+    cross_entropy = -(batch.weight * logp[batch.answer]).sum()
+    return Losses(cross_entropy, penalty)

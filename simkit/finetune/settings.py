@@ -1,0 +1,130 @@
+"""What a fine-tuning run is asked to do, checked, and how it differs from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simkit.finetune.adapters import STORED
+from simkit.finetune.data import COLUMNS
+from simkit.finetune.loss import NumericLoss
+
+__all__ = ["METHODS", "SCHEDULES", "Settings", "check_same", "check_stored", "digest"]
+
+METHODS = ("lora", "qlora")
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that changes the weights, beside base and data. See `finetune`."""
+
+    method: str
+    rank: int
+    alpha: float
+    dropout: float
+    targets: str | tuple[str, ...]
+    learning_rate: float
+    schedule: str
+    warmup: float
+    weight_decay: float
+    clip: float
+    steps: int
+    batch: int
+    micro: int
+    together: int
+    every: int
+    patience: int | None
+    numeric: NumericLoss | None
+    end: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, METHODS)
+        _one_of("schedule", self.schedule, SCHEDULES)
+        for name in ("rank", "steps", "batch", "micro", "together", "every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; legal are numbers from 1")
+        for name in ("alpha", "learning_rate", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; legal are numbers above 0")
+        for name in ("dropout", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; legal are shares below 1")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay is {self.weight_decay!r}; legal are numbers from 0")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience is {self.patience}; legal are numbers from 1, or None")
+
+    @property
+    def penalty(self) -> float:
+        """λ, 0 without a numeric loss."""
+        return self.numeric.weight if self.numeric else 0.0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up, then constant or one cosine to zero."""
+        warm = max(1, round(self.warmup * self.steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = (step - warm) / max(1, self.steps - warm)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON keeps them."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+
+def _one_of(name: str, value: str, legal: Sequence[str]) -> None:
+    if value not in legal:
+        raise ValueError(f"no {name} {value!r}; legal are {', '.join(legal)}")
+
+
+def check_stored(stored: str) -> None:
+    """Raise ValueError for a type that adapters are not stored in."""
+    _one_of("stored", stored, STORED)
+
+
+def digest(frame: pd.DataFrame | None) -> str:
+    """SHA-256 of examples: their prompts, options, answers and weights, in order."""
+    if frame is None:
+        return ""
+    total = hashlib.sha256()
+    for row in zip(*(frame[name].tolist() for name in COLUMNS), strict=True):
+        total.update(json.dumps(row, default=str).encode())
+    return total.hexdigest()
+
+
+def check_same(call: Mapping[str, Any], other: Mapping[str, Any], out: Path) -> None:
+    """Raise ValueError, saying what differs, unless two calls ask for the same weights."""
+    apart = _differences(call, other)
+    if apart:
+        raise ValueError(
+            f"{out.name} holds the training of another call ({'; '.join(apart)}); name another "
+            "folder, or delete that one"
+        )
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """What differs between two calls, in words: "rank 4, there 8"."""
+    out = []
+    for name in ("base", "examples", "validation", "stored"):
+        if ours[name] != theirs.get(name):
+            plain = name == "stored"
+            out.append(f"{name} {ours[name]}, there {theirs.get(name)}" if plain else name)
+    mine, other = ours["settings"], theirs.get("settings", {})
+    out += [
+        f"{name} {mine[name]}, there {other.get(name)}"
+        for name in mine
+        if mine[name] != other.get(name)
+    ]
+    return out

@@ -1,0 +1,216 @@
+"""LoRA and QLoRA training on answers: the call, and what comes of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simkit.finetune.adapters import load_adapter, read_record
+from simkit.finetune.base import fingerprint
+from simkit.finetune.data import check_examples
+from simkit.finetune.loss import NumericLoss
+from simkit.finetune.quantise import is_quantised
+from simkit.finetune.run import HISTORY, Run
+from simkit.finetune.settings import Settings, check_same, check_stored, digest
+from simkit.scoring import LocalModel
+
+__all__ = ["Adapted", "finetune"]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Adapted:
+    """A fine-tuned model and how it came about.
+
+    folder : where the adapter is. history : one row per validation, columns `HISTORY`: losses of
+    training are means over the steps since the row before, NaN at step 0; without a validation set
+    or a numeric loss theirs are NaN. steps : taken in all. best_step : whose weights were kept.
+    validation_loss : theirs, NaN without a validation set. stopped : "patience" or "steps".
+    seconds : of this call. base : the model given.
+    """
+
+    folder: Path
+    history: pd.DataFrame
+    steps: int
+    best_step: int
+    validation_loss: float
+    stopped: str
+    seconds: float
+    base: LocalModel
+
+    @cached_property
+    def model(self) -> LocalModel:
+        """Base and adapter, ready to score; loaded when this is first asked for."""
+        return load_adapter(self.base, self.folder)
+
+    def __repr__(self) -> str:
+        loss = "" if math.isnan(self.validation_loss) else f", loss {self.validation_loss:.4f}"
+        return (
+            f"Adapted({self.folder.name!r} on {self.base.name!r}: step {self.best_step} of "
+            f"{self.steps} kept{loss}, stopped by {self.stopped})"
+        )
+
+
+def finetune(
+    model: LocalModel,
+    examples: pd.DataFrame,
+    out: Path | str,
+    *,
+    validation: pd.DataFrame | None = None,
+    method: str = "lora",
+    rank: int = 8,
+    alpha: float = 16.0,
+    dropout: float = 0.0,
+    targets: str | Sequence[str] = "all-linear",
+    learning_rate: float = 2e-3,
+    schedule: str = "cosine",
+    warmup: float = 0.05,
+    weight_decay: float = 0.0,
+    clip: float = 1.0,
+    epochs: float = 3.0,
+    steps: int | None = None,
+    batch: int = 32,
+    micro: int | None = None,
+    together: int = 8,
+    every: int | None = None,
+    patience: int | None = 5,
+    numeric: NumericLoss | None = None,
+    end: bool = True,
+    seed: int = 0,
+    stored: str = "float16",
+    data: str = "",
+    keep_every: int = 50,
+    progress: bool = False,
+) -> Adapted:
+    """Train an adapter on answers and save it; the same call goes on after a kill.
+
+    Parameters
+    ----------
+    model : from `simkit.load`. It stays as it is, and decides the device.
+    examples, validation : from `examples`. Without validation all steps are taken and the last
+        weights kept.
+    out : folder of the adapter. The state of an unfinished run is in `out/training.pt`; a
+        finished one is not trained again.
+    method : "lora" on the weights as they are, or "qlora" on weights in 4 bits (`quantise`).
+    rank, alpha, dropout : of the adapter; its product of rank `rank` is scaled by alpha / rank.
+    targets : "all-linear" (all but the vocabulary head), or names of modules.
+    learning_rate, schedule, warmup : peak of AdamW; after a linear warm-up over that share of the
+        steps "constant", or "cosine" to zero. The default rate suits models of a few million
+        parameters; for billions 1e-4 to 2e-4 is usual.
+    weight_decay, clip : of AdamW; largest norm of the gradient.
+    epochs, steps : length of the training: passes over the examples, or steps if given.
+    batch : examples per step. micro : examples per forward pass, for less memory at the same
+        gradient (if dropout is 0); None for all of the batch.
+    together : examples with like prompts that go into the same step, whose shared text is then
+        read once. 1 shuffles plainly, which is several times slower on small models.
+    every : steps between validations; None for a twentieth of the steps, but at least 10.
+    patience : validations without a new best before training stops; None for never.
+    numeric : the penalty on numeric answers; None, or one with weight 0, for plain cross-entropy.
+    end : learn the end-of-text token after the answer too.
+    seed : of the adapter's initial weights, the order and dropout.
+    stored : "float16", "bfloat16" or "float32" on disk.
+    data : what the examples are, in words, for the card.
+    keep_every : steps between saves of the state, which also follow each validation.
+    progress : show a progress bar.
+
+    Returns
+    -------
+    `Adapted`; its model is the adapter as it was saved and can be loaded by `load_adapter`.
+    With `validation`, the weights kept are those of the smallest validation loss, which may be
+    those before the first step. On one device the result is a function of the arguments; no
+    global random state is touched.
+
+    Raises ValueError for settings out of range, a folder that holds another call's adapter or
+    state, and what `encode` raises; FloatingPointError if the loss is no number; ImportError
+    without peft, or for qlora without bitsandbytes.
+    """
+    start = time.perf_counter()
+    check_stored(stored)
+    check_examples(examples, "examples")
+    if validation is not None:
+        check_examples(validation, "validation examples")
+        _check_apart(examples, validation)
+    if not epochs > 0 or batch < 1:
+        raise ValueError(f"epochs is {epochs}, batch is {batch}; legal are numbers above 0")
+    total = steps if steps is not None else math.ceil(epochs * len(examples) / batch)
+    settings = Settings(
+        method, rank, float(alpha), dropout,
+        targets if isinstance(targets, str) else tuple(targets),
+        learning_rate, schedule, warmup, weight_decay, clip, total, batch,
+        batch if micro is None else micro,
+        together, max(10, total // 20) if every is None else every, patience,
+        numeric if numeric is not None and numeric.weight > 0 else None, end, seed,
+    )  # fmt: skip
+    if is_quantised(model.network) and method != "qlora":
+        raise ValueError(f"{model.name} is in 4 bits; legal is method='qlora'")
+    out = Path(out)
+    call = {
+        "base": fingerprint(model.network), "examples": digest(examples),
+        "validation": digest(validation), "stored": stored, "settings": settings.fields(),
+    }  # fmt: skip
+    record = read_record(out)
+    if record is not None:
+        check_same(call, record["call"], out)
+    else:
+        run = Run.begin(model, examples, validation, settings, out, call, max(1, keep_every))
+        run.go(progress)
+        record = run.save(_described(model, examples, validation, call, data))
+    return _adapted(model, out, record, time.perf_counter() - start)
+
+
+def _check_apart(examples: pd.DataFrame, validation: pd.DataFrame) -> None:
+    shared = set(examples["respondent"]) & set(validation["respondent"])
+    if shared:
+        raise ValueError(
+            f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; legal "
+            "are respondents in one of them, as split_respondents gives"
+        )
+
+
+def _described(
+    model: LocalModel,
+    examples: pd.DataFrame,
+    validation: pd.DataFrame | None,
+    call: dict[str, Any],
+    data: str,
+) -> dict[str, Any]:
+    """The part of the record that is known before training."""
+    held = examples.iloc[:0] if validation is None else validation
+    return {
+        "base": model.name,
+        "fingerprint": call["base"],
+        "method": call["settings"]["method"],
+        "stored": call["stored"],
+        "data": data,
+        "questions": list(dict.fromkeys(examples["question"])),
+        "counts": {
+            "examples": len(examples), "respondents": int(examples["respondent"].nunique()),
+            "validation": len(held), "validators": int(held["respondent"].nunique()),
+        },
+        "settings": {k: v for k, v in call["settings"].items() if k != "method"},
+        "call": call,
+    }  # fmt: skip
+
+
+def _adapted(model: LocalModel, out: Path, record: dict[str, Any], seconds: float) -> Adapted:
+    history = pd.DataFrame(record["history"], columns=list(HISTORY)).astype(float)
+    return Adapted(
+        folder=out,
+        history=history.astype({"step": int}),
+        steps=record["steps"],
+        best_step=record["best_step"],
+        validation_loss=_number(record["validation_loss"]),
+        stopped=record["stopped"],
+        seconds=seconds,
+        base=model,
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
