@@ -147,9 +147,9 @@ class Free:
     Parameters
     ----------
     text : the question; may hold `{column}` fields.
-    valid : a pattern that the whole text must match, blanks at its ends aside; its first group,
-        if it has one, is the answer, else the text is. Or a function of the text that returns the
-        answer, or None where there is none.
+    valid : a pattern that the whole text must match, blanks at its ends aside; the answer is its
+        group called "answer", (?P<answer>…), if it has one, else the text. Or a function of the
+        text that returns the answer, or None where there is none.
     template, separator : as in `Question`.
     """
 
@@ -179,7 +179,7 @@ class Free:
         match = re.fullmatch(self.valid, text.strip())
         if match is None:
             return None
-        return match[1] if match.re.groups else match[0]
+        return match["answer" if "answer" in match.re.groupindex else 0]
 
     def _closed(self) -> Question:
         # The prompt does not list any options, so whichever stand here make no difference.

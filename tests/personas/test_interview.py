@@ -192,7 +192,7 @@ def write(prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
 
 def test_free_answers_are_written_read_and_told() -> None:
     battery = Battery([
-        Item("why", Free("Why, {person}?", r"(\d+) \d"), tell="Reason: {answer}"),
+        Item("why", Free("Why, {person}?", r"(?P<answer>\d+) \d"), tell="Reason: {answer}"),
         Item("km", KM),
     ])  # fmt: skip
     people = pd.concat([SMALL] * 6, ignore_index=True).assign(person=range(24))

@@ -144,7 +144,7 @@ def test_free_questions() -> None:
     assert asked.prompts(people) == ["A survey.\nQuestion: What is your job, Ann?\nAnswer:"]
     assert asked.prompts(people[["name"]]) == ["Question: What is your job, Ann?\nAnswer:"]
     assert [asked.read(x) for x in (" nurse \n", "  ", None)] == ["nurse", None, None]
-    year = Free("When?", r"(?:in )?(\d{4})\.?")
+    year = Free("When?", r"(in )?(?P<answer>\d{4})\.?")
     assert [year.read(x) for x in ("in 1969.", "1969", "long ago", "in 1969 or so")] == [
         "1969", "1969", None, None,
     ]  # fmt: skip
