@@ -29,12 +29,12 @@ def test_chances_are_proportional_to_weight(method: str, replace: bool) -> None:
     # Without replacement, 2 of 16: a has 2 × 8/16 = 1 and is certain; the others share one place
     # by 4 : 2 : 1 : 1. With replacement the expected numbers are the same: 1, .5, .25, .125, .125.
     total = pd.Series(0.0, list("abcde"))
-    for seed in range(400):
+    for seed in range(200):
         people = draw(FIVE, 2, replace=replace, method=method, seed=seed)
         total = total.add(people["who"].value_counts(), fill_value=0)
         assert people["weight"].tolist() == pytest.approx([1, 1])
-    se = np.sqrt(0.25 * 2 / 400)
-    np.testing.assert_allclose(total / 400, [1, 0.5, 0.25, 0.125, 0.125], atol=4 * se)
+    se = np.sqrt(0.25 * 2 / 200)
+    np.testing.assert_allclose(total / 200, [1, 0.5, 0.25, 0.125, 0.125], atol=4 * se)
 
 
 def test_certain_rows_weigh_more() -> None:
