@@ -30,6 +30,7 @@ __all__ = [
     "STYLES",
     "THOUGHTS",
     "design",
+    "efficiency",
     "exact",
     "shopper",
     "with_context",
@@ -140,6 +141,18 @@ def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
     if ask in ("share", "run"):
         names = [n for n in names if n != "thought"]
     return shopper.conditional(target, {n: shopper.encode(n, design[n].tolist()) for n in names})
+
+
+def efficiency(design: pd.DataFrame) -> float:
+    """True efficiency factor: Var(choice) / Var(belief), summed over brands and design rows.
+
+    Both by enumeration over thoughts; Var(choice) = p (1 - p) with p the share. Columns as `exact`.
+    """
+    weight, share = exact(design, "thought"), exact(design)
+    each = design.loc[design.index.repeat(len(THOUGHTS))].assign(thought=THOUGHTS * len(design))
+    after = np.nan_to_num(exact(each, "choice").reshape(len(design), len(THOUGHTS), -1))
+    between = (weight[..., None] * (after - share[:, None]) ** 2).sum()
+    return float((share * (1 - share)).sum() / between)
 
 
 def _by_place(share: FloatArray, design: pd.DataFrame) -> FloatArray:

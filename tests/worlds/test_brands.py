@@ -41,3 +41,14 @@ def test_the_prompt_lists_the_brands_of_its_own_row():
     first, second = brands.QUESTIONS["letters"].prompts(brands.with_context(frame))
     assert "A. neither\nB. Cuddles\nC. Snugly\nAnswer:" in first
     assert "A. Cuddles\nB. Snugly\nC. neither\nAnswer:" in second
+
+
+def test_efficiency_is_the_ratio_of_the_two_variances() -> None:
+    one = listed(*brands.BRANDS).assign(style="thinks aloud")
+    weight, share = brands.exact(one, "thought")[0], brands.exact(one)[0]
+    each = pd.concat([one] * 13, ignore_index=True).assign(thought=brands.THOUGHTS)
+    belief = np.nan_to_num(brands.exact(each, "choice"))
+    # Var(choice) = p (1 - p), Var(belief) = sum_t P(t) (b_t - p)^2, both summed over the brands
+    ratio = (share * (1 - share)).sum() / (weight[:, None] * (belief - share) ** 2).sum()
+    assert brands.efficiency(one) == pytest.approx(ratio)
+    assert brands.efficiency(one.assign(style="decides first")) == pytest.approx(1.07, abs=0.02)
