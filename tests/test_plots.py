@@ -198,3 +198,15 @@ def test_factors_have_one_row_per_design_and_a_line_at_one():
 def test_interval_dots_name_a_missing_column():
     with pytest.raises(ValueError, match="no column 'name'"):
         plots.interval_dots(pd.DataFrame({"method": ["a"], "estimate": [1.0]}))
+
+
+def test_margins_put_achieved_beside_target():
+    frame = pd.DataFrame({"margin": ["age", "age", "sex"], "value": ["young", "old", "man"],
+                          "target": [0.3, 0.7, 0.5], "achieved": [0.25, 0.75, 0.5],
+                          "by_chance": [0.05, 0.05, 0.06]})  # fmt: skip
+    ax = plots.margins(frame)
+    assert [x.get_text() for x in ax.get_yticklabels()] == ["Age: young", "Age: old", "Sex: man"]
+    assert line(ax, "Achieved").get_xdata().tolist() == [0.25, 0.75, 0.5]
+    assert line(ax, "Target").get_xdata().tolist() == [0.3, 0.7, 0.5]
+    with pytest.raises(ValueError, match="no column 'achieved'"):
+        plots.margins(frame.drop(columns="achieved"))

@@ -16,6 +16,7 @@ from simkit.plots.demand import (
     scaling,
 )
 from simkit.plots.look import PALETTE, style
+from simkit.plots.people import margins
 
 __all__ = [
     "PALETTE",
@@ -27,6 +28,7 @@ __all__ = [
     "error_curves",
     "factors",
     "interval_dots",
+    "margins",
     "scaling",
     "style",
 ]

@@ -22,6 +22,7 @@ from simkit.scoring.runs import sample_runs
 from simkit.scoring.stream import score_parquet
 from simkit.scoring.temperature import at_temperature
 from simkit.scoring.types import BoundaryError, Model, Scores
+from simkit.scoring.write import write
 
 __all__ = [
     "BoundaryError",
@@ -50,4 +51,5 @@ __all__ = [
     "score",
     "score_parquet",
     "surface_forms",
+    "write",
 ]

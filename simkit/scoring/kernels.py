@@ -26,7 +26,7 @@ from transformers.pytorch_utils import Conv1D
 
 __all__ = ["HeadsOnly", "fast_products", "keep_freed_memory"]
 
-LEAST = 64  # rows of a product from which preparing oneDNN for its shape pays
+LEAST = 2**22  # multiplications from which preparing oneDNN for a product's shape pays
 
 
 @cache
@@ -59,7 +59,7 @@ def _works() -> bool:
     """Whether this torch has the operator, and it computes what it should."""
     if not (torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
         return False
-    x = torch.linspace(-1, 1, 2 * LEAST * 8).view(2, LEAST, 8)
+    x = torch.linspace(-1, 1, 2 * 20 * 8).view(2, 20, 8)
     weight, bias = torch.linspace(1, -2, 24).view(3, 8), torch.tensor([1.0, 2.0, 3.0])
     try:
         with torch.inference_mode():
@@ -76,7 +76,7 @@ def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
         torch.is_inference_mode_enabled()
         and x.dtype is weight.dtype is torch.float32
         and x.device.type == "cpu"
-        and x.numel() >= LEAST * x.shape[-1]
+        and x.numel() // x.shape[-1] * weight.numel() >= LEAST
     )
 
 

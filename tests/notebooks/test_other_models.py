@@ -11,12 +11,16 @@ from simkit import reports
 from tests.scoring.conftest import make_network, make_tokenizer
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path) -> None:
-    folder = tmp_path / f"random-{architecture}"
+def random_model(architecture: str, folder: Path) -> Path:
     tokenizer = make_tokenizer(bos=architecture == "llama")
     make_network(architecture, len(tokenizer), positions=1024).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path) -> None:
+    folder = random_model(architecture, tmp_path / f"random-{architecture}")
     small = {"products": 1, "wordings": 3, "profiles": 2, "compare": str(folder)}
     made = reports.run("demand_endogeneity", small, model=str(folder), out=tmp_path, progress=False)
     record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
@@ -28,3 +32,19 @@ def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path)
     assert "world is not known" in page  # and so no distances, no truth lines
     assert "Two models." in page  # the second model, here the same one, is drawn beside it
     assert "Capri Sun" in page  # the source's own products and grid
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) -> None:
+    folder = random_model(architecture, tmp_path / f"random-{architecture}")
+    small = {"runs": 40, "truth_runs": 50, "repetitions": 20, "max_tokens": 6}
+    made = reports.run("belief_efficiency", small, model=str(folder), out=tmp_path, progress=False)
+    record = json.loads((tmp_path / "belief_efficiency.json").read_text())
+    assert record["provenance"]["model"] == folder.name
+    names = [number["name"] for number in record["numbers"]]
+    assert names[0] == "Efficiency factor"
+    page = made.read_text(encoding="utf-8")
+    assert "<strong>Ground truth</strong>" in page  # rendered: the code is on the page too
+    assert "<strong>Three truths" not in page
+    # Random weights never write the marker: every run was made to answer, and that is said.
+    assert "0.0% of the runs came to their answer by themselves" in page
