@@ -117,6 +117,19 @@ def test_a_figure_without_caption_is_named_after_its_section(tmp_path):
     assert page.all("img")[0]["alt"] == "Figure in the section “Demand of tea”"
 
 
+def test_a_caption_without_a_figure_stays_as_text(tmp_path):
+    cell = small.code("x")
+    said = reports.caption("**Found:** 3 of 4.")._repr_mimebundle_()
+    cell.outputs = [small.nbformat.v4.new_output("execute_result", data=said[0], metadata=said[1])]
+    page = Page(
+        reports.export_html(
+            small.write(tmp_path / "a.ipynb", cell), tmp_path / "a.html"
+        ).read_text()
+    )
+    assert "Found: 3 of 4." in page.text
+    assert any("finding" in d.get("class", "") for d in page.all("div"))
+
+
 def test_code_is_folded_and_needs_no_script_to_unfold(good):
     page = Page(good.read_text())
     folded = [d for d in page.all("details") if d.get("class") == "code"]

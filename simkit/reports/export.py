@@ -109,32 +109,41 @@ def _drop_title(nb: NotebookNode) -> None:
 
 
 def _attach_captions(nb: NotebookNode) -> None:
-    """Move each caption to its figure: the last one before it, else the next in its cell."""
+    """Move each caption to its figure: the last one before it, else the next in its cell.
+
+    A caption that finds no figure stays where it is, as text.
+    """
     section, waiting = "", None
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             headings = re.findall(r"(?m)^#{2,6}\s+(.+)$", cell.source)
             section = _plain(headings[-1]) if headings else section
             continue
-        unplaced, kept = "", []
+        unplaced, kept = None, []
         for output in cell.get("outputs", []):
             if output.get("metadata", {}).get("simkit", {}).get("caption"):
-                text = output.data["text/markdown"]
                 if waiting is None:
-                    unplaced = text
-                    continue
-                waiting.metadata["caption"], waiting.metadata["alt"] = text, _plain(text)
-                waiting = None
+                    unplaced = output
+                    kept.append(output)
+                else:
+                    _caption(waiting, output)
+                    waiting = None
                 continue
             kept.append(output)
             if any(kind.startswith("image/") for kind in output.get("data", {})):
                 output.metadata["alt"] = f"Figure in the section “{section}”"
                 waiting = output
-                if unplaced:
-                    output.metadata["caption"], output.metadata["alt"] = unplaced, _plain(unplaced)
-                    unplaced, waiting = "", None
+                if unplaced is not None:
+                    _caption(output, unplaced)
+                    kept.remove(unplaced)
+                    unplaced, waiting = None, None
         if "outputs" in cell:
             cell.outputs = kept
+
+
+def _caption(figure: NotebookNode, caption: NotebookNode) -> None:
+    text = caption.data["text/markdown"]
+    figure.metadata["caption"], figure.metadata["alt"] = text, _plain(text)
 
 
 def _plain(markdown: str) -> str:
