@@ -69,7 +69,7 @@ def measure(folder: Path, threads: int, store: bool) -> dict[str, float]:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     from simkit.scoring import LocalModel, bundled
-    from simkit.scoring.stream import score_parquet
+    from simkit.scoring.bulk.stream import score_parquet
     from simkit.store import Store
 
     torch.set_num_threads(threads)

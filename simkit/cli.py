@@ -1,4 +1,4 @@
-"""The command line: `simkit run`, `simkit list`, `simkit score`, `simkit train-world`."""
+"""The command line: `simkit run`, `list`, `score`, `data` and `train-world`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simkit.reports import Study
-    from simkit.scoring.stream import Streamed
+    from simkit.scoring.bulk.stream import Streamed
 
 __all__ = ["app"]
 
@@ -161,7 +161,7 @@ def score(
     and belief. It is there when all of it is.
     """
     from simkit import scoring
-    from simkit.scoring import stream
+    from simkit.scoring.bulk import stream
 
     try:
         if bool(options) == bool(options_from):
@@ -183,6 +183,53 @@ def score(
         raise typer.Exit(2) from None
     typer.echo(_told(done), err=True)
     typer.echo(out)
+
+
+data = typer.Typer(help="Human data and recorded models: what there is, and getting it.")
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def list_data() -> None:
+    """The data sets: name, size, licence, title."""
+    from simkit import datasets
+
+    for name in datasets.names():
+        card = datasets.card(name)
+        size = f"{card.rows:,} x {card.columns}" if card.rows else "your own download"
+        typer.echo(f"{name:18} {size:18} {card.licence:28} {card.title}")
+
+
+@data.command("fetch")
+def fetch_data(
+    name: Annotated[
+        list[str] | None, typer.Argument(help="Names; none means all that can be fetched.")
+    ] = None,
+) -> None:
+    """Fetch data sets into the cache; each file is checked. Prints their paths."""
+    from simkit import datasets
+
+    failed = False
+    for one in name or [n for n in datasets.names() if n != "wvs7"]:
+        try:
+            for path in datasets.fetch(one):
+                typer.echo(path)
+        except (ValueError, OSError) as error:
+            _complain(error)
+            failed = True
+    if failed:
+        raise typer.Exit(1)
+
+
+@data.command("check")
+def check_data() -> None:
+    """Whether each file is here, altered or missing; the exit code is 1 if one is altered."""
+    from simkit import datasets
+
+    table = datasets.check()
+    typer.echo(table.to_string(index=False))
+    if (table["state"] == "altered").any():
+        raise typer.Exit(1)
 
 
 @app.command("train-world")

@@ -212,3 +212,24 @@ def test_score_names_the_row_and_the_file_that_is_no_store(design):
     result = call("score", *words, "--cache", "in.parquet")
     assert result.exit_code == 2 and "in.parquet is not a store of simkit" in result.stderr
     assert [p.name for p in design.iterdir()] == ["in.parquet"]
+
+
+def test_data_lists_checks_and_says_what_is_missing(tmp_path, monkeypatch):
+    from simkit.datasets import files
+
+    monkeypatch.delenv("SIMKIT_DATA", raising=False)
+    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    listed = call("data", "list").stdout
+    assert "onefish_colors" in listed and "38,000 x 7" in listed and "Apache-2.0" in listed
+    checked = call("data", "check")
+    assert checked.exit_code == 0 and checked.stdout.count("missing") == 8
+    fetched = call("data", "fetch", "car")  # it has no address of its own
+    assert fetched.exit_code == 1
+    assert "write.csv" in fetched.output
+    assert call("data", "fetch", "nothing").exit_code == 1
+    spoilt = tmp_path / "mine" / "mlogit" / "Car.csv.gz"
+    spoilt.parent.mkdir(parents=True)
+    spoilt.write_bytes(b"no data")
+    monkeypatch.setenv("SIMKIT_DATA", str(tmp_path / "mine"))
+    again = call("data", "check")
+    assert again.exit_code == 1 and "altered" in again.stdout

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from simkit.resources import root
 
@@ -23,13 +24,49 @@ def test_the_session_in_the_readme_gives_what_it_shows() -> None:
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-def test_the_numbers_in_the_readme_are_those_of_the_record() -> None:
-    record = json.loads((HERE / "reports" / "demand_endogeneity.json").read_text())
-    for number in record["numbers"]:
-        assert f"| {number['name']} | {number['value']:.3f} |" in TEXT
+STUDIES = ("demand_endogeneity", "belief_efficiency")
+
+
+def rows_of(start: str) -> list[list[str]]:
+    """Cells of the table that follows `start`, without its head."""
+    table = TEXT[TEXT.index(start) :].split("\n\n")[1]
+    return [[c.strip() for c in re.split(r"(?<!\\)\|", x)[1:-1]] for x in table.split("\n")[2:]]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_numbers_in_the_readme_are_those_of_the_record(study: str) -> None:
+    record = json.loads((HERE / "reports" / f"{study}.json").read_text())
+    numbers = {n["name"]: n for n in record["numbers"]}
+    shown = rows_of(f"`reports/{study}.json`")
+    assert len(shown) >= 9
+    for name, value, interval, _, verdict in shown:
+        number = numbers[name]
+        assert value == f"{number['value']:.3f}"
+        assert verdict == number["verdict"]
+        if number["low"] is not None:
+            assert interval == f"{number['low']:.3f} to {number['high']:.3f}"
     page = (HERE / "reports" / "index.html").read_text(encoding="utf-8")
     headline = record["numbers"][0]
     assert headline["name"] in page and f"{headline['value']:.3g}" in page
+
+
+def test_the_lines_that_do_not_hold_are_shown() -> None:
+    for study in STUDIES:
+        record = json.loads((HERE / "reports" / f"{study}.json").read_text())
+        missed = [n["name"] for n in record["numbers"] if n["verdict"] == "does not hold"]
+        shown = [row[0] for row in rows_of(f"`reports/{study}.json`")]
+        assert set(missed) <= set(shown)
+
+
+def test_the_benchmark_quoted_is_the_one_recorded() -> None:
+    rows = json.loads((HERE / "benchmarks" / "results.json").read_text())["rows"]
+    ours = {(r["model"], r["name"]): r for r in rows if r["method"] == "simkit"}
+    shown = rows_of("[all rows, methods and what limits them]")
+    assert len(shown) == len(ours)
+    for model, name, waste, seconds, *_ in shown:
+        row = ours[model, name]
+        assert waste == f"{row['positions'] / row['nodes']:.2f}"
+        assert seconds == f"{row['seconds']:.1f}"
 
 
 def test_the_calibration_quoted_is_the_cards() -> None:

@@ -1,8 +1,9 @@
 """Examples as token trees: what many prompts share is read once in a batch, and learnt from once.
 
 A batch's prompts and answers are sorted and filled into rows, each row the prefix tree of its
-texts (`simkit.scoring.trie`). A token attends to its ancestors only, so the loss and its gradient
-are those of one sequence per text, for a fraction of the positions and with next to no padding:
+texts (`simkit.scoring.engine.trie`). A token attends to its ancestors only, so the loss and its
+gradient are those of one sequence per text, for a fraction of the positions and with next to no
+padding:
 
     tokens     A survey … Question: … Answer:   yes   no
     depth      0 1      …                 39    40    40
@@ -21,9 +22,9 @@ import pandas as pd
 import torch
 from transformers import modeling_utils
 
-from simkit.scoring.padded import parameters_of
-from simkit.scoring.tokens import WIDTH, Ids, Reader, pack, unpack
-from simkit.scoring.trie import Trie, build
+from simkit.scoring.engine.padded import parameters_of
+from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, pack, unpack
+from simkit.scoring.engine.trie import Trie, build
 from simkit.types import FloatArray, IntArray, generator
 
 __all__ = ["ROW", "Batch", "Example", "Order", "batches", "encode", "lay_out"]

@@ -8,21 +8,21 @@ with warnings.catch_warnings():
     # transformers' progress bars complain on stderr where ipywidgets is missing; none is shown.
     warnings.simplefilter("ignore", TqdmWarning)
     from simkit.scoring.local import LocalModel, bundled, load
-from simkit.scoring.at_pivot import belief_at_pivot
 from simkit.scoring.belief import believe, sample_choices, score
-from simkit.scoring.censored import belief_recorded
+from simkit.scoring.bulk.stream import score_parquet
 from simkit.scoring.chat import Chat, chat_prompts
-from simkit.scoring.interface import as_recorded
-from simkit.scoring.mentions import surface_forms
 from simkit.scoring.mock import MockModel
 from simkit.scoring.orders import average_orders
-from simkit.scoring.pivot import Pivot, count_pivots, find_pivot, find_pivots
-from simkit.scoring.recorded import Recorded, read_recorded
-from simkit.scoring.runs import sample_runs
-from simkit.scoring.stream import score_parquet
+from simkit.scoring.pivot.censored import belief_recorded
+from simkit.scoring.pivot.find import Pivot, count_pivots, find_pivot, find_pivots
+from simkit.scoring.pivot.interface import as_recorded
+from simkit.scoring.pivot.mentions import surface_forms
+from simkit.scoring.pivot.read import belief_at_pivot
+from simkit.scoring.pivot.recorded import Recorded, read_recorded
+from simkit.scoring.runs.sampling import sample_runs
+from simkit.scoring.runs.write import write
 from simkit.scoring.temperature import at_temperature
 from simkit.scoring.types import BoundaryError, Model, Scores
-from simkit.scoring.write import write
 
 __all__ = [
     "BoundaryError",

@@ -16,13 +16,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from simkit.resources import root
-from simkit.scoring.cached import blocks, scores_through
-from simkit.scoring.choice import PATHS, Choice, choose
-from simkit.scoring.fingerprint import Fingerprint
-from simkit.scoring.padded import score_padded
-from simkit.scoring.tally import Tally
-from simkit.scoring.tokens import WIDTH, Ids, Reader
-from simkit.scoring.tree import Limits, score_tree
+from simkit.scoring.bulk.cached import blocks, scores_through
+from simkit.scoring.bulk.fingerprint import Fingerprint
+from simkit.scoring.engine.choice import PATHS, Choice, choose
+from simkit.scoring.engine.padded import score_padded
+from simkit.scoring.engine.tally import Tally
+from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
+from simkit.scoring.engine.tree import Limits, score_tree
 from simkit.scoring.types import Scores
 from simkit.store import Store
 

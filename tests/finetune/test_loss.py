@@ -17,7 +17,7 @@ from simkit.finetune import NumericLoss, examples
 from simkit.finetune.batches import Example, Order, batches, encode, lay_out
 from simkit.finetune.loss import losses
 from simkit.scoring import LocalModel
-from simkit.scoring.tokens import unpack
+from simkit.scoring.engine.tokens import unpack
 from tests.finetune.conftest import DAYS, QUESTIONS, survey, tiny_tokenizer
 
 PENALTY = NumericLoss(0.3, slope=2.0, width=1.0)

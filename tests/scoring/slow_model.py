@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simkit.scoring import cached, stream
+from simkit.scoring.bulk import cached, stream
 from simkit.scoring.types import Scores
 from simkit.store import Store
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import simkit as sk
-from simkit.scoring import cached
-from simkit.scoring.cached import blocks, scores_through
-from simkit.scoring.fingerprint import Fingerprint
+from simkit.scoring.bulk import cached
+from simkit.scoring.bulk.cached import blocks, scores_through
+from simkit.scoring.bulk.fingerprint import Fingerprint
 from simkit.scoring.local import LocalModel
 from simkit.scoring.types import Scores
 from simkit.store import Store
@@ -214,7 +214,7 @@ def test_the_hash_is_taken_once_while_nothing_changes(
     model: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = model.identity
-    monkeypatch.setattr("simkit.scoring.fingerprint._hash", None)
+    monkeypatch.setattr("simkit.scoring.bulk.fingerprint._hash", None)
     model.scores(PROMPTS, [OPTIONS] * 4)  # scoring changes nothing
     model.tokenizer(["a", "b c"], padding=True, truncation=True, max_length=8)  # nor does this
     assert model.identity == first

@@ -23,10 +23,10 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from simkit.scoring import frontier, generate
-from simkit.scoring.generate import Sampling, Written, end_ids, grow
-from simkit.scoring.tokens import Ids, pack, unpack
-from simkit.scoring.tree import Limits, Work
+from simkit.scoring.engine.tokens import Ids, pack, unpack
+from simkit.scoring.engine.tree import Limits, Work
+from simkit.scoring.runs import frontier, generate
+from simkit.scoring.runs.generate import Sampling, Written, end_ids, grow
 
 # Tokens are characters, but a model may also write "=>" and ">x" as one token.
 TOKENS = ("</s>", "a", "b", " ", "=", ">", "x", "y", "=>", ">x")

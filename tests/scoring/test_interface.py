@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import simkit as sk
-from simkit.scoring.interface import as_recorded
+from simkit.scoring.pivot.interface import as_recorded
 
 PROMPT = "A parent buys diapers. Cuddles cost 30 cents each. Snugly cost 30 cents each."
 PROMPT += "\nQuestion: Which diapers does the parent take?\nAnswer:"

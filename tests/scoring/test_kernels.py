@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from simkit.scoring import kernels
-from simkit.scoring.kernels import HeadsOnly, fast_products
-from simkit.scoring.tree import score_tree
+from simkit.scoring.engine import kernels
+from simkit.scoring.engine.kernels import HeadsOnly, fast_products
+from simkit.scoring.engine.tree import score_tree
 from tests.scoring.conftest import ARCHITECTURES, make_network
 from tests.scoring.test_tree import OPTIONS, VOCABULARY, contexts_of_all_kinds
 
@@ -155,7 +155,7 @@ def test_blocks_that_are_not_known_to_be_an_mlp_run_whole() -> None:
 FAULTS = """
 import resource
 import torch
-from simkit.scoring.kernels import keep_freed_memory
+from simkit.scoring.engine.kernels import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

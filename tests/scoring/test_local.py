@@ -11,7 +11,8 @@ import torch
 from tokenizers import normalizers
 
 import simkit as sk
-from simkit.scoring import local, padded
+from simkit.scoring import local
+from simkit.scoring.engine import padded
 from tests.scoring.conftest import make_network, make_tokenizer
 
 PROMPTS = [

@@ -16,9 +16,9 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from simkit.scoring import LocalModel, MockModel, score
-from simkit.scoring.at_pivot import belief_at_pivot
-from simkit.scoring.mentions import surface_forms
-from simkit.scoring.pivot import RULES, STATUSES, Pivot, count_pivots, find_pivot, find_pivots
+from simkit.scoring.pivot.find import RULES, STATUSES, Pivot, count_pivots, find_pivot, find_pivots
+from simkit.scoring.pivot.mentions import surface_forms
+from simkit.scoring.pivot.read import belief_at_pivot
 from simkit.scoring.types import BoundaryError, Scores
 from tests.scoring.conftest import make_network, make_tokenizer
 

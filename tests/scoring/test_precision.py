@@ -16,8 +16,8 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from simkit.scoring.choice import choose
-from simkit.scoring.tree import Limits, score_tree
+from simkit.scoring.engine.choice import choose
+from simkit.scoring.engine.tree import Limits, score_tree
 from tests.scoring.conftest import make_network
 from tests.scoring.test_tree import OPTIONS, VOCABULARY, contexts_of_all_kinds, one_by_one
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from simkit.scoring.censored import belief_recorded
-from simkit.scoring.pivot import Pivot, count_pivots, find_pivot, find_pivots
-from simkit.scoring.recorded import KINDS, Recorded, read_recorded
+from simkit.scoring.pivot.censored import belief_recorded
+from simkit.scoring.pivot.find import Pivot, count_pivots, find_pivot, find_pivots
+from simkit.scoring.pivot.recorded import KINDS, Recorded, read_recorded
 
 Top = dict[str, float]  # token -> probability
 BRANDS = ["Pampers", "Huggies", "neither"]

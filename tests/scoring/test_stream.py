@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import simkit as sk
-from simkit.scoring import cached
+from simkit.scoring.bulk import cached
+from simkit.scoring.bulk.stream import Streamed, check_parquet, score_parquet, score_stream
 from simkit.scoring.local import LocalModel
-from simkit.scoring.stream import Streamed, check_parquet, score_parquet, score_stream
 from simkit.store import Store
 from tests.scoring import slow_model
 from tests.scoring.conftest import make_network, make_tokenizer

@@ -17,7 +17,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from simkit.scoring.tokens import _PATTERNS, Reader, cuts_before_blanks, pack, unpack
+from simkit.scoring.engine.tokens import _PATTERNS, Reader, cuts_before_blanks, pack, unpack
 from simkit.scoring.types import BoundaryError
 from tests.scoring.conftest import TEXT, make_tokenizer
 
@@ -120,7 +120,7 @@ def test_a_wrong_proof_would_be_found_on_the_first_text() -> None:
 
 
 def test_forgetting_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simkit.scoring.tokens.PIECES_KEPT", 5)
+    monkeypatch.setattr("simkit.scoring.engine.tokens.PIECES_KEPT", 5)
     reader = Reader(make_tokenizer(bos=False))
     for start in range(0, 60, 20):
         texts = [f"The price is ${i}.{i} yes" for i in range(start, start + 20)]

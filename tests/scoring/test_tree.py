@@ -19,11 +19,12 @@ from transformers import (
 )
 
 import simkit as sk
-from simkit.scoring import local, tree
-from simkit.scoring.choice import choose
-from simkit.scoring.padded import score_padded
-from simkit.scoring.tokens import Ids, pack, unpack
-from simkit.scoring.tree import Limits, Work, score_tree
+from simkit.scoring import local
+from simkit.scoring.engine import tree
+from simkit.scoring.engine.choice import choose
+from simkit.scoring.engine.padded import score_padded
+from simkit.scoring.engine.tokens import Ids, pack, unpack
+from simkit.scoring.engine.tree import Limits, Work, score_tree
 from tests.scoring.conftest import ARCHITECTURES, make_network, make_tokenizer
 
 VOCABULARY = 300

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.scoring.tokens import pack
-from simkit.scoring.trie import Plan, Rows, Trie, build, cut, ranges
+from simkit.scoring.engine.tokens import pack
+from simkit.scoring.engine.trie import Plan, Rows, Trie, build, cut, ranges
 
 # Three ids, so that sequences share, repeat and extend one another.
 SEQUENCES = st.lists(

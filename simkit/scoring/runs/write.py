@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simkit.scoring.generate import Sampling, grow
+from simkit.scoring.engine.tokens import Reader
+from simkit.scoring.engine.tree import Limits
 from simkit.scoring.local import LocalModel, _evaluating
-from simkit.scoring.tokens import Reader
-from simkit.scoring.tree import Limits
+from simkit.scoring.runs.generate import Sampling, grow
 from simkit.types import generator
 
 __all__ = ["write"]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from simkit import __version__
 from simkit.scoring.belief import softmax
-from simkit.scoring.request import Request, texts
+from simkit.scoring.bulk.request import Request, texts
 from simkit.scoring.types import BoundaryError, Model, Scores
 from simkit.types import FloatArray
 

@@ -1,4 +1,4 @@
-"""The belief of a local model at the pivot of each run. See `simkit.scoring.pivot` for a guide."""
+"""The belief of a local model at the pivot of each run; `simkit.scoring.pivot.find` has a guide."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.scoring.belief import softmax
-from simkit.scoring.mentions import Alternatives, surface_forms
-from simkit.scoring.pivot import STATUSES, Pivot, Status, pivot_frame
+from simkit.scoring.pivot.find import STATUSES, Pivot, Status, pivot_frame
+from simkit.scoring.pivot.mentions import Alternatives, surface_forms
 from simkit.scoring.types import BoundaryError, Model
 from simkit.types import FloatArray, IntArray
 

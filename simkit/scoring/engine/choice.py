@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from simkit.scoring.padded import parameters_of, score_padded
-from simkit.scoring.tokens import Ids, pack
-from simkit.scoring.tree import Limits, score_tree
+from simkit.scoring.engine.padded import parameters_of, score_padded
+from simkit.scoring.engine.tokens import Ids, pack
+from simkit.scoring.engine.tree import Limits, score_tree
 
 __all__ = ["PATHS", "Choice", "choose"]
 

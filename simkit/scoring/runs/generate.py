@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from simkit.scoring.frontier import KeptReader, Node, PlainReader, plain_logits
-from simkit.scoring.padded import parameters_of
-from simkit.scoring.tokens import WIDTH, Ids, pack, unpack
-from simkit.scoring.tree import Limits, Work
+from simkit.scoring.engine.padded import parameters_of
+from simkit.scoring.engine.tokens import WIDTH, Ids, pack, unpack
+from simkit.scoring.engine.tree import Limits, Work
+from simkit.scoring.runs.frontier import KeptReader, Node, PlainReader, plain_logits
 from simkit.types import FloatArray, IntArray
 
 __all__ = ["Sampling", "Written", "end_ids", "grow"]

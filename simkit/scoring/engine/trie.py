@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simkit.scoring.tokens import WIDTH, Ids, unpack
+from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
 
 __all__ = ["Plan", "Rows", "Trie", "build", "cut", "ranges"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from transformers import DynamicCache
 
-from simkit.scoring.padded import _batches, _last_logprobs, parameters_of
-from simkit.scoring.tokens import WIDTH, Ids, unpack
-from simkit.scoring.tree import Limits, Work, _kept_size, _mask
-from simkit.scoring.trie import Plan, build
+from simkit.scoring.engine.padded import _batches, _last_logprobs, parameters_of
+from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
+from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask
+from simkit.scoring.engine.trie import Plan, build
 from simkit.types import IntArray
 
 __all__ = ["KeptReader", "Node", "PlainReader", "plain_logits"]

@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.scoring.ends import Ask, End, ends_of, flat, score_ends
-from simkit.scoring.generate import Sampling, Written, grow
+from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
+from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.local import LocalModel, _evaluating
+from simkit.scoring.runs.ends import Ask, End, ends_of, flat, score_ends
+from simkit.scoring.runs.generate import Sampling, Written, grow
 from simkit.scoring.temperature import _tempered
-from simkit.scoring.tokens import WIDTH, Ids, Reader
-from simkit.scoring.tree import Limits, Work
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, IntArray, generator
 

@@ -1,7 +1,7 @@
 """Scoring on the prefix tree: every shared token once, whatever the prompts share.
 
-All prompts and options of a block become one prefix tree (`simkit.scoring.trie`). Its runs of
-nodes are the rows of a batch; a node's position is its depth and it attends to its ancestors
+All prompts and options of a block become one prefix tree (`simkit.scoring.engine.trie`). Its runs
+of nodes are the rows of a batch; a node's position is its depth and it attends to its ancestors
 only. Ancestors in earlier batches are read from the keys and values that were kept of them:
 
                       columns: kept path     the row itself
@@ -25,10 +25,10 @@ import numpy.typing as npt
 import torch
 from transformers import DynamicCache, modeling_utils
 
-from simkit.scoring.kernels import HeadsOnly, fast_products, keep_freed_memory
-from simkit.scoring.targets import Targets, lay_out
-from simkit.scoring.tokens import WIDTH, Ids
-from simkit.scoring.trie import IntArray, Plan, Rows, Trie, ranges
+from simkit.scoring.engine.kernels import HeadsOnly, fast_products, keep_freed_memory
+from simkit.scoring.engine.targets import Targets, lay_out
+from simkit.scoring.engine.tokens import WIDTH, Ids
+from simkit.scoring.engine.trie import IntArray, Plan, Rows, Trie, ranges
 from simkit.types import FloatArray
 
 __all__ = ["Limits", "Work", "score_tree"]

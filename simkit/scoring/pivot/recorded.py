@@ -2,7 +2,7 @@
 
 Read are OpenAI's Chat Completions and Responses, and the Completions of vLLM and others like it.
 Such a record holds, for each token written, the few likeliest tokens of its place: it is censored
-(`simkit.scoring.censored` says what belief can be had from it).
+(`simkit.scoring.pivot.censored` says what belief can be had from it).
 """
 
 from __future__ import annotations

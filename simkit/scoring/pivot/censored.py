@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from simkit.scoring.at_pivot import check_pivots, run_table
-from simkit.scoring.mentions import Alternatives, joined, surface_forms
-from simkit.scoring.pivot import Pivot, Status
-from simkit.scoring.recorded import LOSSY, Recorded, utf8
+from simkit.scoring.pivot.find import Pivot, Status
+from simkit.scoring.pivot.mentions import Alternatives, joined, surface_forms
+from simkit.scoring.pivot.read import check_pivots, run_table
+from simkit.scoring.pivot.recorded import LOSSY, Recorded, utf8
 from simkit.types import FloatArray
 
 __all__ = ["SETTLES", "belief_recorded"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simkit.scoring.tokens import WIDTH, Ids, unpack
-from simkit.scoring.trie import IntArray, Trie, build, ranges
+from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
+from simkit.scoring.engine.trie import IntArray, Trie, build, ranges
 
 __all__ = ["Targets", "lay_out"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from simkit.scoring.tokens import WIDTH, Ids
-from simkit.scoring.tree import Work
+from simkit.scoring.engine.tokens import WIDTH, Ids
+from simkit.scoring.engine.tree import Work
 
 __all__ = ["Tally"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from simkit.scoring.kernels import fast_products, keep_freed_memory
-from simkit.scoring.tokens import WIDTH, Ids, unpack
+from simkit.scoring.engine.kernels import fast_products, keep_freed_memory
+from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
 from simkit.types import FloatArray
 
 __all__ = ["parameters_of", "score_padded"]

@@ -38,7 +38,7 @@ import pandas as pd
 
 from simkit.questions import Question
 from simkit.scoring.belief import believe
-from simkit.scoring.mentions import Alternatives, Mention, Wanted, wanted
+from simkit.scoring.pivot.mentions import Alternatives, Mention, Wanted, wanted
 from simkit.scoring.types import Model
 
 __all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivot", "find_pivots"]

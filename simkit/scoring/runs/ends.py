@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from simkit.scoring.engine.padded import score_padded
+from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
+from simkit.scoring.engine.tree import Limits, Work, score_tree
 from simkit.scoring.forms import Spelled
-from simkit.scoring.generate import Written
 from simkit.scoring.local import LocalModel, _nested
-from simkit.scoring.padded import score_padded
-from simkit.scoring.tokens import WIDTH, Ids, Reader
-from simkit.scoring.tree import Limits, Work, score_tree
+from simkit.scoring.runs.generate import Written
 from simkit.types import FloatArray, IntArray
 
 __all__ = ["Ask", "End", "ends_of", "flat", "score_ends"]

@@ -1,0 +1,158 @@
+"""The ways to score: each takes a network, a tokenizer and a workload, and returns (n, options).
+
+Every method gets whole texts and does its own tokenization, as its users would have it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.workloads import Workload
+from simkit.scoring.engine import kernels
+from simkit.scoring.local import LocalModel
+
+__all__ = ["METHODS", "applies"]
+
+Scores = npt.NDArray[np.float64]
+Method = Callable[[Any, Any, Workload, int], Scores]
+
+TOKENS = 4_096  # padded tokens per forward pass of the plain loop
+
+
+def simkit(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """simkit as it comes."""
+    model = LocalModel("model", network, tokenizer, asked="tree")
+    return model.scores(workload.prompts, workload.options).logprob
+
+
+def simkit_mkl(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """simkit with torch's own matrix products, which are the peers' too."""
+    kernels._amd = lambda: False  # type: ignore[assignment]
+    return simkit(network, tokenizer, workload, batch)
+
+
+@torch.inference_mode()
+def padded(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """A plain loop, done well: a padded row per prompt and option, vocabulary head where needed.
+
+    Sorted by length, padded on the right, the head only on the positions that predict an option's
+    tokens. It shares nothing, like all the others.
+    """
+    k = len(workload.options[0])
+    texts = [p + o for p, row in zip(workload.prompts, workload.options, strict=True) for o in row]
+    full = tokenizer(texts, return_attention_mask=False)["input_ids"]
+    starts = np.repeat([len(ids) for ids in tokenizer(workload.prompts)["input_ids"]], k)
+    out = np.empty(len(texts))
+    for rows in _by_length(full):
+        width = max(len(full[i]) for i in rows) - 1
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        row, at, token = [], [], []
+        for r, i in enumerate(rows):
+            ids[r, : len(full[i]) - 1] = torch.tensor(full[i][:-1])
+            mask[r, : len(full[i]) - 1] = 1
+            for t in range(starts[i], len(full[i])):
+                row.append(r)
+                at.append(t - 1)
+                token.append(full[i][t])
+        states = network.base_model(
+            input_ids=ids, attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        logits = network.get_output_embeddings()(states[row, at]).float()
+        logp = logits.log_softmax(-1)[range(len(token)), token]
+        total = torch.zeros(len(rows)).index_add_(0, torch.tensor(row), logp)
+        out[rows] = total.numpy()
+    return out.reshape(-1, k)
+
+
+def _by_length(sequences: list[list[int]]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for i in sorted(range(len(sequences)), key=lambda i: len(sequences[i])):
+        if batch and (len(batch) + 1) * len(sequences[i]) > TOKENS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def lm_eval(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """lm-evaluation-harness: HFLM.loglikelihood, its cache of one-token continuations on."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    model = HFLM(pretrained=network, tokenizer=tokenizer, device="cpu", batch_size=batch)
+    requests = [
+        Instance("loglikelihood", {}, (prompt, option), i)
+        for i, (prompt, options) in enumerate(zip(workload.prompts, workload.options, strict=True))
+        for option in options
+    ]
+    found = [logp for logp, _ in model.loglikelihood(requests, disable_tqdm=True)]
+    return np.array(found).reshape(len(workload.prompts), -1)
+
+
+def minicons(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """minicons: conditional_score with the tokens' sum and no separator."""
+    from minicons.scorer import IncrementalLMScorer
+
+    scorer = IncrementalLMScorer(network, "cpu", tokenizer=tokenizer)
+    pairs = [(p, o) for p, row in zip(workload.prompts, workload.options, strict=True) for o in row]
+    found: list[float] = []
+    for start in range(0, len(pairs), batch):
+        prompts, options = zip(*pairs[start : start + batch], strict=True)
+        found += scorer.conditional_score(
+            list(prompts), list(options), separator="", reduction=lambda x: x.sum(0).item()
+        )
+    return np.array(found).reshape(len(workload.prompts), -1)
+
+
+def decision(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """transformers' pipeline("decision"): log of the belief, one-token options only."""
+    from transformers import pipeline
+    from transformers.decision import DecisionConfig
+
+    options = workload.options[0]
+    config = DecisionConfig(
+        labels={"choice": list(options)},
+        chat_template="{{ bos_token }}{{ state }}" if tokenizer.bos_token else "{{ state }}",
+        sanitize_control_tokens=False,
+    )
+    decide = pipeline(
+        "decision", model=network, tokenizer=tokenizer, device="cpu", decision_config=config
+    )
+    question = {"type": "choice", "criteria": dict.fromkeys(options)}
+    found = [decide({"state": p, "questions": {"q": question}})["q"] for p in workload.prompts]
+    return np.log([[answer["probabilities"][o] for o in options] for answer in found])
+
+
+METHODS: dict[str, Method] = {
+    "simkit": simkit,
+    "simkit, torch's products": simkit_mkl,
+    "simkit, bf16": simkit,
+    "padded loop": padded,
+    "lm-eval": lm_eval,
+    "minicons": minicons,
+    "decision pipeline": decision,
+}
+
+
+def applies(method: str, model: str, workload: Workload) -> bool:
+    """Whether a method is measured on a workload of a model."""
+    if method == "decision pipeline":  # one list of options of one token each
+        return workload.name.startswith("market") or "1-token" in workload.name
+    return method != "simkit, bf16" or model == "glassbox"
+
+
+def quiet() -> None:
+    """No progress bars and notices from the peers."""
+    os.environ["TQDM_DISABLE"] = "1"
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Runs: text sampled on a growing tree, then the belief at its answer."""
