@@ -102,7 +102,7 @@ def main() -> None:
     """Measure what is asked for, compare, write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--peer-prompts", default="40",
+        "--peer-prompts", default="24",
         help="prompts that the methods which share nothing score, ten times as many with the "
         "glass box; their time is scaled up. 'all' for all",
     )  # fmt: skip

@@ -27,7 +27,7 @@ __all__ = ["MODELS", "Workload", "build", "unique_nodes", "workloads"]
 VOCABULARY = 32_000
 SPECIAL = ("<unk>", "</s>", "<pad>")
 SHARED, OWN, PROMPTS = 150, 20, 1_000  # the canonical workload, in tokens and prompts
-APART = 200  # prompts of the workload in which nothing is shared
+APART = 100  # prompts of the workload in which nothing is shared
 MODELS = ("llama", "gpt2", "glassbox")
 
 

@@ -44,7 +44,7 @@ def test_the_canonical_lengths_are_exact(tokenizer: Any, tokens: int) -> None:
 
 def test_nothing_is_shared(tokenizer: Any) -> None:
     work = apart()
-    assert unique_nodes(tokenizer, work) == 200 * (170 + 2)
+    assert unique_nodes(tokenizer, work) == 100 * (170 + 2)
 
 
 def test_the_floor_is_counted_right(tokenizer: Any) -> None:

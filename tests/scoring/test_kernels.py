@@ -57,6 +57,17 @@ def test_products_are_the_same_to_rounding(network: Any, on_amd: list[int]) -> N
     assert [type(m) for m in network.modules()] == kinds
 
 
+def test_products_of_odd_sizes_are_filled_up_to_few(on_amd: list[int]) -> None:
+    x, weight = torch.rand(3, 59, 8), torch.rand(5, 8)
+    with torch.inference_mode():
+        found = kernels._product(x, weight, torch.ones(5))
+    torch.testing.assert_close(found, nn.functional.linear(x, weight, torch.ones(5)))
+    sizes = {rows: kernels._filled(rows) for rows in range(1, 4_097)}
+    assert all(rows <= size <= rows * 9 / 8 for rows, size in sizes.items())
+    # Every new size costs memory for good: eight from 65 to 128, and so on.
+    assert len({size for rows, size in sizes.items() if rows > 64}) == 6 * 8
+
+
 def test_small_products_other_dtypes_and_gradients_stay_as_they_were(on_amd: list[int]) -> None:
     network = make_network("llama", VOCABULARY).eval()
     with fast_products(network):
