@@ -23,7 +23,7 @@ from simkit.worlds.corpus import Document
 
 __all__ = ["ROW", "Tree", "collate", "pack", "plant", "trees"]
 
-ROW = 160  # tokens per packed row; no document is longer
+ROW = 176  # tokens per packed row; no document is longer
 PROMPT_WEIGHT = 0.03  # loss weight of a prompt token; an answer's tokens weigh 1 per document
 
 

@@ -27,7 +27,7 @@ def test_a_micro_model_learns_and_says_what_it_is(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert not (folder / "training.pt").exists()
     lm = sk.load(folder)
-    assert lm.card["worlds"] == ["market"]
+    assert lm.card["worlds"] == ["market", "survey", "concepts"]
     record = json.loads((folder / "training.json").read_text())
     assert record["step"] == 60
     assert record["documents"] == lm.card["documents"]
