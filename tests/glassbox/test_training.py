@@ -23,13 +23,13 @@ def small_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_micro_model_learns_and_says_what_it_is(tmp_path: Path) -> None:
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    folder = train("micro", tmp_path / "m", steps=60, progress=False)
+    folder = train("micro", tmp_path / "m", steps=150, progress=False)
     assert torch.equal(torch.get_rng_state(), before)
     assert not (folder / "training.pt").exists()
     lm = sk.load(folder)
     assert lm.card["worlds"] == ["market", "survey", "concepts"]
     record = json.loads((folder / "training.json").read_text())
-    assert record["step"] == 60
+    assert record["step"] == 150
     assert record["documents"] == lm.card["documents"]
     table = calibrate(lm, n=20)
     blind = table.loc["purchase, blind"]
