@@ -1,0 +1,219 @@
+"""Correlation matrices of survey items: Pearson, Spearman, polychoric; missing answers, weights.
+
+Every pair of items uses the rows that have both (pairwise complete), so each entry is as good as
+it can be and the whole matrix need not be positive semi-definite: `repaired` says whether it is
+and mends it. An item that does not vary has no correlation: NaN, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.estimators.polychoric import polychoric_pairs
+from simkit.types import FloatArray, IntArray, column
+
+__all__ = [
+    "METHODS",
+    "Answers",
+    "answer_matrix",
+    "correlation_matrix",
+    "matrix_of",
+    "off_diagonal",
+    "repaired",
+]
+
+METHODS = ("pearson", "spearman", "polychoric")
+MOST_CATEGORIES = 25  # of an item whose correlation is to be polychoric
+FLAT = 1e-12  # a variance below this share of the squared scale is rounding dust
+
+
+class Answers:
+    """The answers of n respondents to k items, made ready for many weighted correlation matrices.
+
+    frame : (n, k) numbers, NaN where not answered. `weight` (n,) of the respondents.
+    """
+
+    def __init__(self, x: FloatArray, weight: FloatArray, items: Sequence[str]) -> None:
+        self.items, self.weight, self.n = list(items), weight, len(x)
+        self.mask = ~np.isnan(x)
+        self.whole = bool(self.mask.all())
+        # Centred columns: the sums of squares below would lose digits otherwise.
+        with np.errstate(invalid="ignore"):
+            middle = np.array(
+                [c[m].mean() if m.any() else 0.0 for c, m in zip(x.T, self.mask.T, strict=True)]
+            )
+        self.x = np.where(self.mask, x - middle, 0.0)
+        self.levels: list[FloatArray] = []
+        self.codes = np.zeros(x.shape, dtype=np.int64)
+        for j in range(x.shape[1]):
+            level, code = np.unique(x[self.mask[:, j], j], return_inverse=True)
+            self.levels.append(level)
+            self.codes[self.mask[:, j], j] = code
+
+    @property
+    def constant(self) -> list[str]:
+        """The items with fewer than two different answers."""
+        return [i for i, level in zip(self.items, self.levels, strict=True) if len(level) < 2]
+
+
+def correlation_matrix(
+    frame: pd.DataFrame, *, method: str = "pearson", weights: npt.ArrayLike | None = None
+) -> pd.DataFrame:
+    """Correlations (k, k) of the k items of n respondents, each pair on the rows that have both.
+
+    frame : (n, k), one column of numbers per item, None or NaN where not answered.
+    method : "pearson"; "spearman" (Pearson of mid-ranks, ranked anew for each pair where answers
+        are missing); "polychoric" (of the normal variables that ordered categories cut up, by
+        two-step maximum likelihood: Olsson 1979), for items of up to 25 categories.
+    weights : (n,) survey weights from 0, None for 1. Ranks and thresholds are weighted too.
+
+    NaN where an item does not vary on the rows of a pair, or fewer than 3 rows have both. The
+    diagonal is 1, and NaN for an item that never varies. Raises ValueError for text, infinite
+    numbers (naming item and row), repeated items, an unknown method, and for more categories than
+    a polychoric correlation can have.
+    """
+    answers = answer_matrix(frame, weights, "frame")
+    return pd.DataFrame(
+        matrix_of(answers, method), index=answers.items, columns=answers.items, dtype=float
+    )
+
+
+def answer_matrix(frame: pd.DataFrame, weights: npt.ArrayLike | None, name: str) -> Answers:
+    """The frame checked, as `Answers`."""
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"{name} is a {type(frame).__name__}; legal is a DataFrame of items")
+    if not frame.columns.is_unique or frame.shape[1] < 2 or not len(frame):
+        raise ValueError(
+            f"{name} has {len(frame)} rows of the columns {list(frame)}; legal are rows of two or "
+            "more items that differ"
+        )
+    parts = [column(frame[c], f"{name}[{c}]", missing=True) for c in frame]
+    weight = np.ones(len(frame))
+    if weights is not None:
+        weight = column(weights, "weights", low=0, rows=len(frame))
+    return Answers(np.column_stack(parts), weight, [str(c) for c in frame])
+
+
+def matrix_of(answers: Answers, method: str, weight: FloatArray | None = None) -> FloatArray:
+    """The matrix (k, k) of `correlation_matrix`, with other weights (n,) if given: resamples."""
+    w = answers.weight if weight is None else weight
+    if method == "pearson":
+        return _pearson(answers.x, answers.mask, w, answers.whole)
+    if method == "spearman":
+        return _spearman(answers, w)
+    if method == "polychoric":
+        return _polychoric(answers, w)
+    raise ValueError(f"method is {method!r}; legal are {', '.join(METHODS)}")
+
+
+def _pearson(x: FloatArray, mask: npt.NDArray[np.bool_], w: FloatArray, whole: bool) -> FloatArray:
+    """Pairwise weighted correlations (k, k) of columns that hold 0 where they are missing."""
+    wx = w[:, None] * x
+    cross = x.T @ wx
+    if whole:
+        total = w.sum()
+        mean = wx.sum(axis=0) / total if total else wx.sum(axis=0) * np.nan
+        cov = cross / max(total, 1e-300) - np.outer(mean, mean)
+        var_i = np.broadcast_to(np.diag(cov)[:, None], cov.shape)
+        rows: Any = np.full(cov.shape, (w > 0).sum())
+        power = np.broadcast_to((cross.diagonal() / max(total, 1e-300))[:, None], cov.shape)
+    else:
+        m = mask.astype(float)
+        total = m.T @ (w[:, None] * m)
+        safe = np.where(total > 0, total, np.nan)
+        mean_i = (wx.T @ m) / safe  # of item i, on the rows that have j too
+        power = ((wx * x).T @ m) / safe
+        cov = cross / safe - mean_i * mean_i.T
+        var_i = power - mean_i**2
+        used = m * (w > 0)[:, None]
+        rows = used.T @ used
+    flat = var_i <= FLAT * np.maximum(power, FLAT)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = cov / np.sqrt(np.where(flat, np.nan, var_i) * np.where(flat, np.nan, var_i).T)
+    r = np.clip(np.where(rows >= 3, r, np.nan), -1.0, 1.0)
+    np.fill_diagonal(r, np.where(np.isnan(r.diagonal()), np.nan, 1.0))
+    return np.asarray(r)
+
+
+def _ranks(code: IntArray, levels: int, w: FloatArray) -> FloatArray:
+    """Weighted mid-ranks (n,): the weight below, and half the weight that is equal."""
+    mass = np.bincount(code, w, levels)
+    return np.asarray((mass.cumsum() - mass / 2)[code])
+
+
+def _spearman(a: Answers, w: FloatArray) -> FloatArray:
+    k = len(a.items)
+    if a.whole:
+        ranks = np.column_stack([_ranks(a.codes[:, j], len(a.levels[j]), w) for j in range(k)])
+        centred = ranks - np.average(ranks, axis=0, weights=w) if w.sum() else ranks
+        return _pearson(centred, a.mask, w, True)
+    out = np.full((k, k), np.nan)
+    for i in range(k):
+        for j in range(i + 1, k):
+            both = np.flatnonzero(a.mask[:, i] & a.mask[:, j])
+            pair = [_ranks(a.codes[both, c], len(a.levels[c]), w[both]) for c in (i, j)]
+            two = np.column_stack(pair)
+            centred = two - (two * w[both, None]).sum(axis=0) / max(w[both].sum(), 1e-300)
+            out[i, j] = out[j, i] = _pearson(centred, a.mask[both][:, [i, j]], w[both], True)[0, 1]
+    np.fill_diagonal(out, np.where([len(level) > 1 for level in a.levels], 1.0, np.nan))
+    return out
+
+
+def _polychoric(a: Answers, w: FloatArray) -> FloatArray:
+    k, sizes = len(a.items), [len(level) for level in a.levels]
+    if max(sizes) > MOST_CATEGORIES:
+        item = a.items[int(np.argmax(sizes))]
+        raise ValueError(
+            f"{item} has {max(sizes)} different answers; legal for polychoric are up to "
+            f"{MOST_CATEGORIES} ordered categories"
+        )
+    top = max(max(sizes), 2)
+    first, second = np.triu_indices(k, 1)
+    tables = np.zeros((len(first), top, top))
+    for p, (i, j) in enumerate(zip(first, second, strict=True)):
+        both = a.mask[:, i] & a.mask[:, j]
+        cell = a.codes[both, i] * top + a.codes[both, j]
+        tables[p] = np.bincount(cell, w[both], top * top).reshape(top, top)
+    out = np.full((k, k), np.nan)
+    out[first, second] = polychoric_pairs(tables)
+    out[second, first] = out[first, second]
+    np.fill_diagonal(out, np.where(np.array(sizes) > 1, 1.0, np.nan))
+    return out
+
+
+def off_diagonal(matrix: npt.ArrayLike) -> FloatArray:
+    """The k (k - 1) / 2 entries above the diagonal of a matrix (k, k), row by row."""
+    m = np.asarray(matrix, dtype=np.float64)
+    if m.ndim != 2 or m.shape[0] != m.shape[1]:
+        raise ValueError(f"matrix has shape {m.shape}; legal is (k, k)")
+    return np.asarray(m[np.triu_indices(len(m), 1)])
+
+
+def repaired(matrix: npt.ArrayLike) -> tuple[FloatArray, int, FloatArray]:
+    """A proper correlation matrix from one that may not be: matrix, negative eigenvalues, items.
+
+    matrix : (k, k), symmetric. Items without any correlation (all NaN off the diagonal) are left
+    out, and the third value says which rows stay; single NaN entries are set to 0, the least that
+    can be said. If an eigenvalue is below 0 it is set to 0 and the diagonal brought back to 1
+    (the usual clipping; Higham 2002 gives the nearest matrix, which differs little where the
+    violation is small). The second value counts the eigenvalues that were below -1e-10.
+    """
+    m = np.asarray(matrix, dtype=np.float64)
+    off_diagonal(m)
+    off = m.copy()
+    np.fill_diagonal(off, np.nan)
+    kept = np.flatnonzero(~np.isnan(off).all(axis=1))
+    m = np.nan_to_num(m[np.ix_(kept, kept)], nan=0.0)
+    np.fill_diagonal(m, 1.0)
+    value, vector = np.linalg.eigh(m)
+    negative = int((value < -1e-10).sum())
+    if negative:
+        m = (vector * np.clip(value, 0.0, None)) @ vector.T
+        size = np.sqrt(np.clip(m.diagonal(), 1e-12, None))
+        m = m / np.outer(size, size)
+    return m, negative, kept.astype(np.float64)

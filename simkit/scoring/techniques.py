@@ -1,0 +1,212 @@
+"""Ways to simulate a population's answers to a battery: techniques that a study can compare.
+
+Each takes what `simkit.personas.interview` takes and gives a frame of numbers, one row per
+respondent and one column per question, as the estimators want them. A fine-tuned model is one more
+`believe`: functools.partial(simkit.believe, simkit.finetune.load_adapter(model, folder)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.personas import Battery, Item, Margin, draw, interview, rake
+from simkit.personas.answers import Believe
+from simkit.questions import Question
+from simkit.types import FloatArray, column, generator
+
+__all__ = [
+    "answer_numbers",
+    "chained_correlation",
+    "group_answers",
+    "independent_answers",
+    "joint_answers",
+    "mixture",
+    "persona_answers",
+]
+
+
+def persona_answers(
+    believe: Believe, battery: Battery, people: pd.DataFrame, *, seed: int = 0
+) -> pd.DataFrame:
+    """Persona prompting: every question by itself, told what `people` say of the respondent.
+
+    people : `context` and `person`, see `interview`. Answers are drawn from the belief, seeded per
+    person and question. Given the persona they are independent, so only the correlation that the
+    personas carry can come out. Returns numbers (n, questions), see `answer_numbers`.
+    """
+    return answer_numbers(
+        interview(believe, battery, people, joint=False, seed=seed).answers, battery
+    )
+
+
+def joint_answers(
+    believe: Believe,
+    battery: Battery,
+    people: pd.DataFrame,
+    *,
+    seed: int = 0,
+    orders: Sequence[Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Joint interview: each answer is drawn given all earlier answers of the same respondent.
+
+    By the chain rule the answers are a draw from the model's own joint distribution, in the order
+    asked. As `persona_answers`; orders as in `interview`: the first question of an order is
+    answered as a persona would.
+    """
+    found = interview(believe, battery, people, joint=True, seed=seed, orders=orders)
+    return answer_numbers(found.answers, battery)
+
+
+def group_answers(
+    believers: Mapping[Any, Believe],
+    battery: Battery,
+    people: pd.DataFrame,
+    by: str,
+    *,
+    joint: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Demographic fine-tuning: the model of each respondent's own group answers.
+
+    believers : value of the column `by` -> belief function of the model tuned on that group (of
+    one adapter for all, give it to the other functions). joint : whether answers stay in context.
+    Raises ValueError for a respondent of a group without a model, naming the row.
+    """
+    unknown = ~people[by].isin(list(believers))
+    if unknown.any():
+        row = people.index[unknown][0]
+        raise ValueError(
+            f"{by}: row {row!r} holds {people.loc[row, by]!r}; legal are {list(believers)}"
+        )
+    ask = joint_answers if joint else persona_answers
+    parts = [
+        ask(believe, battery, people[people[by] == group], seed=seed)
+        for group, believe in believers.items()
+        if (people[by] == group).any()
+    ]
+    return pd.concat(parts).loc[people.index]
+
+
+def independent_answers(
+    answers: pd.DataFrame,
+    n: int,
+    *,
+    weights: npt.ArrayLike | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The control: every answer drawn from the humans' own share of it, alone (n, questions).
+
+    No model is asked: margins are right but for sampling error, and there is no structure at all.
+    answers : of humans, NaN where missing (left out). weights : survey weights. Raises ValueError
+    for n below 1, and a question that nobody answered.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; legal are whole numbers from 1")
+    w = np.ones(len(answers)) if weights is None else column(weights, "weights", low=0)
+    out = {}
+    for name in answers:
+        there = answers[name].notna().to_numpy() & (w > 0)
+        if not there.any():
+            raise ValueError(f"nobody answered {name!r}")
+        p = w[there] / w[there].sum()
+        rng = generator(seed, "independent", str(name))
+        out[name] = rng.choice(answers[name].to_numpy()[there], size=n, p=p)
+    return pd.DataFrame(out)
+
+
+def mixture(
+    margins: Iterable[Margin],
+    n: int,
+    *,
+    table: pd.DataFrame | None = None,
+    weight: str | None = "weight",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """A mixture of personas that is weighted to margins: n respondents, nothing but margins known.
+
+    margins : cited shares of the personas' attributes. table : microdata or a joint table whose
+    associations are kept; None makes the attributes independent beyond the margins, as personas
+    written from published margins are. weight : its column of weights, None for equal ones. The
+    weights are raked (`simkit.personas.rake`) and respondents drawn in their proportion, so the
+    result goes where `people` go once it has a `context`.
+    """
+    return draw(rake(margins, table, weight=weight), n, seed=seed)
+
+
+def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
+    """Correlations (k, k) of the model's answers to two questions in a row, without any sampling.
+
+    For each ordered pair, P(a, b) = P(a) P(b | a), averaged over people (a column `weight` if
+    there is one): entry (i, j) is the correlation when i is asked first. A model whose beliefs are
+    of one joint distribution gives a symmetric matrix. k (k - 1) K prompts per person: give few
+    people, or one without attributes. NaN where an answer does not vary.
+    """
+    w = column(people["weight"], "weight", low=0) if "weight" in people else np.ones(len(people))
+    items = {item.name: item for item in battery.items if isinstance(item.question, Question)}
+    alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
+    out = np.eye(len(items))
+    for (i, a), (j, b) in permutations(enumerate(items), 2):
+        asked = _told(items[a], people)
+        after = _beliefs(believe, items[b], asked)
+        joint = alone[a][:, :, None] * after.reshape(len(people), -1, after.shape[1])
+        out[i, j] = _correlation(np.average(joint, axis=0, weights=w), items[a], items[b])
+    return pd.DataFrame(out, index=list(items), columns=list(items))
+
+
+def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
+    """Answers to closed questions as numbers: the options' values, else 0 to K - 1; NaN if none.
+
+    answers : with a column per question, the option's text or already its number.
+    """
+    out = {}
+    for item in battery.items:
+        if not isinstance(item.question, Question):
+            continue
+        given = answers[item.name]
+        if given.dtype.kind not in "biuf":
+            places = dict(zip(item.question.options, _scale(item), strict=True))
+            given = given.map(lambda a, p=places: p.get(a, a)).astype(float)
+        out[item.name] = given.astype(float)
+    return pd.DataFrame(out, index=answers.index)
+
+
+def _scale(item: Item) -> FloatArray:
+    question = item.question
+    assert isinstance(question, Question)
+    values = question.values
+    return np.arange(float(len(question.options))) if values is None else np.array(values)
+
+
+def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
+    """Beliefs (n, K) in the answers to one question."""
+    assert isinstance(item.question, Question)
+    table = believe(item.question, people).sort_values(["prompt_id", "option_id"], kind="stable")
+    return np.asarray(table["belief"].to_numpy(dtype=float).reshape(len(people), -1))
+
+
+def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
+    """Each respondent once per option, that option told as the answer given before."""
+    assert isinstance(item.question, Question)
+    options, scale = item.question.options, _scale(item)
+    rows = people.iloc[np.repeat(np.arange(len(people)), len(options))].reset_index(drop=True)
+    lines = []
+    for number, record in enumerate(rows.to_dict("records")):
+        k = number % len(options)
+        own = {"question": item.question.text, "answer": options[k], "value": scale[k]}
+        lines.append(f"{record['context']}\n{item.line(record, **own)}")
+    return rows.assign(context=lines)
+
+
+def _correlation(joint: FloatArray, first: Item, second: Item) -> float:
+    x, y = _scale(first), _scale(second)
+    p, q = joint.sum(1), joint.sum(0)
+    spread = (p @ x**2 - (p @ x) ** 2) * (q @ y**2 - (q @ y) ** 2)
+    if not spread > 0:
+        return float("nan")
+    return float((x @ joint @ y - (p @ x) * (q @ y)) / np.sqrt(spread))
