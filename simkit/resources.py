@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["checkout", "root"]
+__all__ = ["adapters", "checkout", "root"]
 
 NAMES = ("data", "notebooks")
 
@@ -32,3 +32,8 @@ def root(name: str) -> Path:
         f"simkit's folder {name!r} is missing (looked for {', '.join(map(str, places))}); "
         "install simkit again, or work in a complete checkout"
     )
+
+
+def adapters(study: str) -> Path:
+    """Where the adapters that ship for a study lie, or would lie: data/adapters/<study>."""
+    return root("data") / "adapters" / study

@@ -31,6 +31,10 @@ def test_a_stranger_beside_an_installed_package_is_not_ours(package):
         resources.root("data")
 
 
+def test_adapters_lie_in_the_data():
+    assert resources.adapters("population") == resources.root("data") / "adapters" / "population"
+
+
 def test_only_known_folders():
     with pytest.raises(ValueError, match="legal are data, notebooks"):
         resources.root("reports")

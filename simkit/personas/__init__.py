@@ -2,6 +2,7 @@
 
 from simkit.personas.anes import ANES96
 from simkit.personas.battery import Battery, Item, next_questions, show
+from simkit.personas.car import CAR, car_choice, car_vehicles
 from simkit.personas.codebook import Attribute, CodeBook, Numbers
 from simkit.personas.interview import Interviews, interview
 from simkit.personas.margins import Margin, margin_of
@@ -21,6 +22,7 @@ from simkit.personas.stories import back_stories
 
 __all__ = [
     "ANES96",
+    "CAR",
     "Attribute",
     "Battery",
     "CodeBook",
@@ -32,6 +34,8 @@ __all__ = [
     "Plan",
     "Raking",
     "back_stories",
+    "car_choice",
+    "car_vehicles",
     "describe",
     "draw",
     "interview",

@@ -17,18 +17,32 @@ from simkit.plots.demand import (
 )
 from simkit.plots.look import PALETTE, style
 from simkit.plots.people import margins
+from simkit.plots.population import (
+    answer_shares,
+    fit_dots,
+    learning,
+    penalty_map,
+    shifts,
+    temperatures,
+)
 
 __all__ = [
     "PALETTE",
     "ablation",
+    "answer_shares",
     "balance_plot",
     "calibration",
     "demand_curves",
     "elicited_covariates",
     "error_curves",
     "factors",
+    "fit_dots",
     "interval_dots",
+    "learning",
     "margins",
+    "penalty_map",
     "scaling",
+    "shifts",
     "style",
+    "temperatures",
 ]

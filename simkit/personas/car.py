@@ -1,0 +1,92 @@
+"""Code book of `car`, stated choices among six vehicles (Brownstone & Train 1999).
+
+Codes as the data set's card describes them; sentences and question are this project's.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from simkit.personas.codebook import Attribute, CodeBook
+from simkit.questions import Question
+
+__all__ = ["CAR", "VEHICLES", "car_choice", "car_vehicles"]
+
+VEHICLES = 6
+_BODY = {
+    "regcar": "car",
+    "sportuv": "sport utility vehicle",
+    "sportcar": "sports car",
+    "stwagon": "station wagon",
+    "truck": "truck",
+    "van": "van",
+}
+_FUEL = {
+    "gasoline": "gasoline",
+    "methanol": "methanol",
+    "cng": "natural gas",
+    "electric": "electric",
+}
+
+CAR = CodeBook(
+    {
+        "college": Attribute(
+            {0: "no college", 1: "college"},
+            "Did you go to college?",
+            ("The respondent's education is {text}.", "Education: {text}."),
+            ("Your education is {text}.", "Education: {text}."),
+            ("My education is {text}.", "Education: {text}."),
+            ordered=True,
+        ),
+        "hsg2": Attribute(
+            {0: "one or two people", 1: "three people or more"},
+            "How many people live in your household?",
+            ("The household is {text}.", "Household: {text}."),
+            ("Your household is {text}.", "Household: {text}."),
+            ("My household is {text}.", "Household: {text}."),
+            ordered=True,
+        ),
+        "coml5": Attribute(
+            {0: "five miles or more", 1: "under five miles"},
+            "How far is your way to work?",
+            ("The way to work is {text}.", "Way to work: {text}."),
+            ("Your way to work is {text}.", "Way to work: {text}."),
+            ("My way to work is {text}.", "Way to work: {text}."),
+        ),
+    },
+    {
+        "third": "A survey of households about their next car.",
+        "second": "You are asked about your next car.",
+        "first": "I am asked about my next car.",
+    },
+    source="codes: the card of `car`; sentences: this project",
+)
+
+
+def car_vehicles(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each of the six vehicles is called, columns vehicle1 … vehicle6, one row per respondent.
+
+    frame : from `datasets.load("car")`. A vehicle is told by fuel, body, price (divided by the log
+    of income, as the data have it) and range in miles. Raises ValueError for a fuel or body that is
+    not in the book, naming the row.
+    """
+    told = {}
+    for k in range(1, VEHICLES + 1):
+        columns = [f"{name}{k}" for name in ("fuel", "type", "price", "range")]
+        rows = frame[columns].itertuples(index=True, name=None)
+        told[f"vehicle{k}"] = [_vehicle(*row) for row in rows]
+    return pd.DataFrame(told, index=frame.index)
+
+
+def _vehicle(row: object, fuel: str, body: str, price: float, miles: float) -> str:
+    if fuel not in _FUEL or body not in _BODY:
+        raise ValueError(
+            f"row {row!r} holds {fuel!r} and {body!r}; legal are {list(_FUEL)} and {list(_BODY)}"
+        )
+    return f"{_FUEL[fuel]} {_BODY[body]}, price {price:.1f}, range {miles:.0f}"
+
+
+def car_choice(layout: str = "numbers") -> Question:
+    """Which of the six vehicles; the design's columns vehicle1 … vehicle6 fill the options."""
+    options = [f"{{vehicle{k}}}" for k in range(1, VEHICLES + 1)]
+    return Question("Which vehicle will the household buy?", options, layout=layout)

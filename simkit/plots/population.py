@@ -1,0 +1,195 @@
+"""Figures of the study on targeted populations: who comes how near to the respondents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, ScalarFormatter
+
+from simkit.plots.look import PALETTE, SPARE, axes_or_new, band, legend, need, words
+
+__all__ = ["answer_shares", "fit_dots", "learning", "penalty_map", "shifts", "temperatures"]
+
+GREY, DARK = "#8C8C8C", "#5C5C5C"
+# One colour per method of this study, in every figure of it.
+METHODS = {
+    "base": "#B4531A",
+    "LoRA": SPARE[0],
+    "QLoRA": SPARE[2],
+    "LoRA + numeric loss": SPARE[3],
+    "respondents": PALETTE["human"],
+    "truth": PALETTE["truth causal"],
+}
+MARKS = {"base": "s", "LoRA": "o", "QLoRA": "D", "LoRA + numeric loss": "^", "respondents": "o"}
+
+
+def _colours(methods: Iterable[Any]) -> dict[Any, str]:
+    """Each method's colour in order of appearance; what is no language model is grey."""
+    return {name: METHODS.get(str(name), GREY) for name in dict.fromkeys(methods)}
+
+
+def answer_shares(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "points") -> Axes:
+    """Shares of the answers on a scale: respondents as bars, every other method as a line.
+
+    Columns: method, value, share (0 to 1). "truth" is dotted.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "method", "value", "share")
+    values = np.sort(frame["value"].unique())
+    width = 0.8 * (np.diff(values).min() if len(values) > 1 else 1.0)
+    for method, colour in _colours(frame["method"]).items():
+        part = frame[frame["method"] == method].sort_values("value")
+        if method == "respondents":
+            ax.bar(
+                part["value"], part["share"], width, color="#D8D8D8", edgecolor="#000000",
+                linewidth=0.6, label=words(method), zorder=1,
+            )  # fmt: skip
+            continue
+        truth = method == "truth"
+        look: dict[str, Any] = {"linestyle": ":" if truth else "-", "zorder": 4 if truth else 3}
+        look["marker"] = "" if truth else MARKS.get(str(method), "o")
+        ax.plot(part["value"], part["share"], color=colour, label=words(method), **look)
+    ax.set(xlabel=f"Answer ({unit})", ylabel="Share of answers (0 to 1)", ylim=(0, None))
+    ax.grid(axis="x", visible=False)
+    legend(ax)
+    return ax
+
+
+def fit_dots(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "Distance") -> Axes:
+    """One row per method: its distance or error with the interval, best at the left.
+
+    Columns: method, estimate; low and high where known; floor and ceiling (the same in all rows),
+    drawn as dotted lines, where they are numbers. Methods that are no language model are grey.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "method", "estimate").reset_index(drop=True)
+    y = np.arange(len(frame))
+    colours = [_colours(frame["method"])[m] for m in frame["method"]]
+    if {"low", "high"} <= set(frame):
+        ax.hlines(y, frame["low"], frame["high"], color=colours, linewidth=2.4)
+    for at, (method, value) in enumerate(zip(frame["method"], frame["estimate"], strict=True)):
+        ax.plot([value], [at], MARKS.get(method, "o"), color=colours[at], markersize=8)
+    for name, colour in (("floor", METHODS["truth"]), ("ceiling", DARK)):
+        line = frame[name].iloc[0] if name in frame and len(frame) else np.nan
+        if np.isfinite(line):
+            ax.axvline(line, color=colour, linestyle=":", linewidth=1.6, zorder=1)
+            ax.annotate(
+                words(name), (line, -0.55), color=colour, fontsize=9, ha="center", va="bottom",
+                annotation_clip=False,
+            )  # fmt: skip
+    ax.set_yticks(y, [words(name) for name in frame["method"]])
+    ax.set_ylim(len(frame) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel=xlabel)
+    return ax
+
+
+def temperatures(
+    frame: pd.DataFrame, ax: Axes | None = None, *, ylabel: str = "Distance", names: bool = True
+) -> Axes:
+    """A distance or error against the temperature, one line per method with its interval.
+
+    Columns: method, temperature, estimate; low and high where known; sampled, drawn as crosses,
+    where answers were drawn too. The lowest point of each line is ringed.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "method", "temperature", "estimate")
+    for method, colour in _colours(frame["method"]).items():
+        part = frame[frame["method"] == method].sort_values("temperature")
+        band(part, "temperature", colour, ax)
+        ax.plot(part["temperature"], part["estimate"], color=colour, label=words(method), zorder=3)
+        best = part.loc[part["estimate"].idxmin()]
+        ax.plot(
+            [best["temperature"]], [best["estimate"]], "o", color=colour, markerfacecolor="white",
+            markersize=9, markeredgewidth=2, zorder=4,
+        )  # fmt: skip
+        if "sampled" in part and part["sampled"].notna().any():
+            ax.plot(part["temperature"], part["sampled"], "x", color=colour, zorder=5)
+    ax.axvline(1, color="#BBBBBB", linewidth=1, zorder=1)
+    ax.set(xlabel="Temperature of the answers", ylabel=ylabel, ylim=(0, None))
+    if names:
+        legend(ax)
+    return ax
+
+
+def learning(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    levels: dict[str, float] | None = None,
+    ylabel: str = "Distance",
+) -> Axes:
+    """A distance or error against the number of respondents learnt from; 0 is the base model.
+
+    Columns: respondents, estimate; low and high where known. levels : name -> value of what does
+    not learn so (a baseline), drawn as grey lines.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "respondents", "estimate").sort_values("respondents")
+    places = np.arange(len(frame))
+    if {"low", "high"} <= set(frame):
+        ax.vlines(places, frame["low"], frame["high"], color=METHODS["LoRA"], linewidth=2.4)
+    ax.plot(places, frame["estimate"], "o-", color=METHODS["LoRA"], label="LoRA", zorder=3)
+    for number, (name, value) in enumerate((levels or {}).items()):
+        style = ("--", ":", "-.")[number % 3]
+        ax.axhline(value, color=DARK, linestyle=style, linewidth=1.4, label=words(name))
+    ax.xaxis.set_major_locator(FixedLocator(places.tolist()))
+    ax.set_xticklabels([f"{int(n):,}" if n else "none\n(base)" for n in frame["respondents"]])
+    ax.set(xlabel="Respondents learnt from (number)", ylabel=ylabel, ylim=(0, None))
+    legend(ax)
+    return ax
+
+
+def penalty_map(frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "RMSE") -> Axes:
+    """A quantity over the numeric loss's slope and width, as a heat map with its numbers.
+
+    Columns: slope, width, estimate (NaN where there is no such adapter). Darker is larger.
+    """
+    ax = axes_or_new(ax)
+    grid = need(frame, "slope", "width", "estimate").pivot(
+        index="slope", columns="width", values="estimate"
+    )
+    cells = grid.to_numpy(dtype=float)
+    image = ax.imshow(cells, cmap="Blues", origin="lower", aspect="auto")
+    middle = np.nanmean([np.nanmin(cells), np.nanmax(cells)])
+    for (row, column), value in np.ndenumerate(cells):
+        told = f"{value:.3g}" if np.isfinite(value) else "–"
+        colour = "white" if value > middle else "#222222"
+        ax.text(column, row, told, ha="center", va="center", color=colour, fontsize=10)
+    ax.set_xticks(range(len(grid.columns)), [f"{w:g}" for w in grid.columns])
+    ax.set_yticks(range(len(grid.index)), [f"{s:g}" for s in grid.index])
+    ax.grid(visible=False)
+    ax.set(xlabel="Width (share of the scale)", ylabel="λ × slope (nats per scale)", title=label)
+    ax.figure.colorbar(image, ax=ax, shrink=0.85)
+    return ax
+
+
+def shifts(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "points") -> Axes:
+    """Mean shift of an answer after each kind of information, methods side by side.
+
+    Columns: information, method, estimate; low and high where known. Respondents are black, the
+    truth a hollow diamond.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "information", "method", "estimate")
+    kinds, colours = list(dict.fromkeys(frame["information"])), _colours(frame["method"])
+    for k, (method, colour) in enumerate(colours.items()):
+        part = frame[frame["method"] == method]
+        y = part["information"].map(kinds.index) + 0.14 * (k - (len(colours) - 1) / 2)
+        if {"low", "high"} <= set(part):
+            ax.hlines(y, part["low"], part["high"], color=colour, linewidth=2.2)
+        face = "white" if method == "truth" else colour
+        mark = "d" if method == "truth" else MARKS.get(str(method), "o")
+        ax.plot(part["estimate"], y, mark, color=colour, markerfacecolor=face, label=words(method))
+    ax.axvline(0, color="#BBBBBB", linewidth=1, zorder=1)
+    ax.set_yticks(range(len(kinds)), [words(kind) for kind in kinds])
+    ax.set_ylim(len(kinds) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.set(xlabel=f"Mean shift of the preference ({unit})")
+    legend(ax)
+    return ax
