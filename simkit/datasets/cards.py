@@ -262,6 +262,24 @@ CARDS: dict[str, Card] = {
             ),
         ),
         Card(
+            "ces24",
+            "Cooperative Election Study 2024 by cell, and a language model's beliefs",
+            "the Python package popfidelity 0.1.2: examples.path('ces')",
+            "CC0 (survey), Apache-2.0 (package)",
+            "Cooperative Election Study 2024; da Silva et al. (2026), arXiv 2609.36253",
+            4_608,
+            11,
+            {
+                "population": "survey; ntp or fa: qwen3-vl-2b by next-token beliefs or by 25 "
+                "free answers",
+                "question": "ideo5, relig_church or economy_retro",
+                "cell": "one of 96: gender, age, race and education together",
+                "option, option_id": "the answer and its place on the scale",
+                "share, n": "of the cell; respondents (weighted) or runs in it",
+            },
+            remark="Read from the installed package, nothing is fetched.",
+        ),
+        Card(
             "wvs7_items",
             "World Values Survey wave 7: texts, answer codes and topics of 240 items",
             f"github.com/{_WVS[0]}: data_files/variables/variables.csv",

@@ -104,7 +104,34 @@ def read_wvs7(path: Path) -> pd.DataFrame:
     return frame.assign(**numbers.where(numbers >= 0))
 
 
+def _ces24() -> pd.DataFrame:
+    try:
+        folder = import_module("popfidelity.examples").path("ces")
+    except ImportError as error:
+        raise DataError(
+            "ces24: the cells come with the package popfidelity, which is not installed; "
+            "`pip install popfidelity==0.1.2` brings them"
+        ) from error
+    survey, model = (pd.read_csv(folder / f"{of}_cells.csv") for of in ("survey", "model"))
+    frame = pd.concat([survey.assign(mode="survey"), model], ignore_index=True)
+    names = ["gender", "age", "race", "education"]
+    people = frame["cell_id"].str.split("|", expand=True).set_axis(names, axis=1)
+    order = frame.groupby("question")["option"].transform(lambda o: pd.factorize(o)[0])
+    kept = {
+        "population": frame["mode"],
+        "question": frame["question"],
+        "cell": frame["cell_id"],
+        **people,
+        "option": frame["option"],
+        "option_id": order.astype(int),
+        "share": frame["share"],
+        "n": frame["n"],
+    }
+    return pd.DataFrame(kept)
+
+
 READERS: dict[str, Callable[..., pd.DataFrame]] = {
+    "ces24": _ces24,
     "anes96": _statsmodels("anes96"),
     "modechoice": _statsmodels("modechoice"),
     "car": _table,

@@ -10,7 +10,7 @@ from scipy import stats
 from simkit.estimators.distances import normalised_emd
 from simkit.estimators.respondents import percentiles
 from simkit.result import Result
-from simkit.types import FloatArray, SeedLike, counted, generator
+from simkit.types import FloatArray, IntArray, SeedLike, counted, generator
 
 __all__ = ["population_fidelity"]
 
@@ -51,11 +51,12 @@ def population_fidelity(
         raise ValueError(f"{len(p)} cells; legal are 3 or more")
     scale = np.arange(1.0, p.shape[1] + 1) if values is None else np.asarray(values, dtype=float)
     error = normalised_emd(p, q, scale)
-    apart = [normalised_emd(m[:, None], m[None], scale) for m in (p, q)]
-    at = _parts(error, *apart, np.arange(len(p)))
+    # Rounded, so that distances that are equal but for rounding dust are ties of the ranks.
+    one, two = (normalised_emd(m[:, None], m[None], scale).round(12) for m in (p, q))
+    at = _parts(error, one, two, np.arange(len(p)))
     stream = generator(rng)
     drawn = (stream.integers(0, len(p), len(p)) for _ in range(n_boot))
-    found = np.array([_parts(error, *apart, rows) for rows in drawn])
+    found = np.array([_parts(error, one, two, rows) for rows in drawn])
     rows = [(v, *percentiles(found[:, k], alpha)) for k, v in enumerate(at)]
     columns = ["estimate", "std_error", "low", "high"]
     frame = pd.DataFrame(rows, columns=columns, index=pd.Index(NAMES)).astype(float)
@@ -64,7 +65,7 @@ def population_fidelity(
 
 
 def _parts(
-    error: FloatArray, human: FloatArray, simulated: FloatArray, rows: FloatArray
+    error: FloatArray, human: FloatArray, simulated: FloatArray, rows: IntArray
 ) -> list[float]:
     i, j = np.triu_indices(len(rows), 1)
     other = rows[i] != rows[j]

@@ -35,13 +35,18 @@ FLAT = 1e-12  # a variance below this share of the squared scale is rounding dus
 class Answers:
     """The answers of n respondents to k items, made ready for many weighted correlation matrices.
 
-    frame : (n, k) numbers, NaN where not answered. `weight` (n,) of the respondents.
+    frame : (n, k) numbers, NaN where not answered. `weight` (n,) of the respondents. `least` rows
+    must have both items of a pair, else it is undefined.
     """
 
-    def __init__(self, x: FloatArray, weight: FloatArray, items: Sequence[str]) -> None:
+    def __init__(
+        self, x: FloatArray, weight: FloatArray, items: Sequence[str], least: int = 3
+    ) -> None:
         self.items, self.weight, self.n = list(items), weight, len(x)
         self.mask = ~np.isnan(x)
         self.whole = bool(self.mask.all())
+        both = self.mask[weight > 0].astype(float)
+        self.thin = both.T @ both < least  # pairs that too few have answered
         # Centred columns: the sums of squares below would lose digits otherwise.
         with np.errstate(invalid="ignore"):
             middle = np.array(
@@ -83,8 +88,12 @@ def correlation_matrix(
     )
 
 
-def answer_matrix(frame: pd.DataFrame, weights: npt.ArrayLike | None, name: str) -> Answers:
-    """The frame checked, as `Answers`."""
+def answer_matrix(
+    frame: pd.DataFrame, weights: npt.ArrayLike | None, name: str, least: int = 3
+) -> Answers:
+    """The frame checked, as `Answers`; least : see there."""
+    if least < 3:
+        raise ValueError(f"least is {least}; legal are whole numbers from 3")
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"{name} is a {type(frame).__name__}; legal is a DataFrame of items")
     if not frame.columns.is_unique or frame.shape[1] < 2 or not len(frame):
@@ -96,19 +105,21 @@ def answer_matrix(frame: pd.DataFrame, weights: npt.ArrayLike | None, name: str)
     weight = np.ones(len(frame))
     if weights is not None:
         weight = column(weights, "weights", low=0, rows=len(frame))
-    return Answers(np.column_stack(parts), weight, [str(c) for c in frame])
+    return Answers(np.column_stack(parts), weight, [str(c) for c in frame], least)
 
 
 def matrix_of(answers: Answers, method: str, weight: FloatArray | None = None) -> FloatArray:
     """The matrix (k, k) of `correlation_matrix`, with other weights (n,) if given: resamples."""
     w = answers.weight if weight is None else weight
     if method == "pearson":
-        return _pearson(answers.x, answers.mask, w, answers.whole)
-    if method == "spearman":
-        return _spearman(answers, w)
-    if method == "polychoric":
-        return _polychoric(answers, w)
-    raise ValueError(f"method is {method!r}; legal are {', '.join(METHODS)}")
+        found = _pearson(answers.x, answers.mask, w, answers.whole)
+    elif method == "spearman":
+        found = _spearman(answers, w)
+    elif method == "polychoric":
+        found = _polychoric(answers, w)
+    else:
+        raise ValueError(f"method is {method!r}; legal are {', '.join(METHODS)}")
+    return np.asarray(np.where(answers.thin & ~np.eye(len(found), dtype=bool), np.nan, found))
 
 
 def _pearson(x: FloatArray, mask: npt.NDArray[np.bool_], w: FloatArray, whole: bool) -> FloatArray:

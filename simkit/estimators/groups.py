@@ -132,7 +132,7 @@ def subgroup_structure(
         if topics is None:
             return np.asarray(scaled)
         named = pd.DataFrame(scaled, index=list(scales))
-        return topic_means(named, topics, digits=digits).to_numpy()
+        return np.asarray(topic_means(named, topics, digits=digits), dtype=np.float64)
 
     def compared(first: FloatArray, second: FloatArray) -> FloatArray:
         return _measures(first, second, 3 if as_published else None)

@@ -33,7 +33,7 @@ __all__ = ["WILLIAMS", "compare_structure"]
 WILLIAMS = "Williams, Weeber, Padó & Akbik, arXiv 2601.15755"
 SOURCE = f"{WILLIAMS} (RMSE and ρ of item correlations); individual level, floor, intervals: ours"
 LOST = 0.1  # share of undefined resamples above which an interval is undefined
-CLEAR = 0.5  # share of the variance between pairs that must not be noise
+CLEAR = 0.75  # share of the variance between pairs that must not be noise
 
 
 def compare_structure(
@@ -44,6 +44,8 @@ def compare_structure(
     weights: npt.ArrayLike | None = None,
     simulated_weights: npt.ArrayLike | None = None,
     paired: bool = False,
+    least: int = 3,
+    constant: str = "zero",
     n_boot: int = 400,
     splits: int = 100,
     permutations: int = 999,
@@ -58,6 +60,10 @@ def compare_structure(
     weights, simulated_weights : (n,), (m,) survey weights, None for 1.
     paired : row i of both is one respondent and the simulation of that respondent; both are
         resampled together. False: two independent samples.
+    constant : what the correlations of a simulated item are that does not vary: "zero" (everybody
+        answers alike, so it goes with nothing: a failure that counts) or "skip" (undefined, left
+        out: collapse is then rewarded). A human item that does not vary is always left out.
+    least : rows that must have both items of a pair on each side; pairs with fewer are undefined.
     n_boot : resamples of respondents. splits : random halves of the humans. permutations : of the
         Mantel test.
 
@@ -67,11 +73,13 @@ def compare_structure(
     - corrected : without the samples' noise. rmsd: root of rmsd^2 - mean variance of the
       differences (0 if below). The correlation: divided by the root of both reliabilities;
       structure_kept: by the humans' share that is no noise. NaN for sign_agreement, and where
-      half or more of what varies between the pairs of one side (for structure_kept: of the
+      a quarter or more of what varies between the pairs of one side (for structure_kept: of the
       humans) is noise.
-    - low, high : 1 - alpha interval of the populations' value (basic bootstrap of the corrected
-      value, for rmsd squared, for the correlation on Fisher's scale; percentiles for
-      sign_agreement).
+    - low, high : 1 - alpha interval of the populations' value, from the moves of the corrected
+      value over resamples (rmsd squared; the correlation on Fisher's scale); percentiles for
+      sign_agreement. Found by simulation (15 pairs, n = 200 and 300): 95 % intervals of rmsd
+      covered in 0.90 to 1.00 of 100 cases, of the correlation in 0.94 to 0.98, of structure_kept
+      in 0.93 to 0.98.
     - floor, floor_low, floor_high : mean and 1 - alpha range of what a perfect simulation would
       score, n humans against m more of them. For the two others it is the attenuation that comes
       from n and m alone (best possible value): true correlations are drawn around the shrunken
@@ -87,7 +95,17 @@ def compare_structure(
     Source: Williams et al., arXiv 2601.15755, for RMSE and ρ; the rest is our formulation.
     """
     draws = sampled(
-        humans, simulated, method, weights, simulated_weights, paired, n_boot, splits, rng
+        humans,
+        simulated,
+        method,
+        weights,
+        simulated_weights,
+        paired,
+        n_boot,
+        splits,
+        rng,
+        least,
+        constant,
     )
     stream = generator(rng) if isinstance(rng, np.random.Generator) else generator(rng, "mantel")
     made = (_rmsd_row, _correlation_row, _sign_row, _kept_row)
@@ -107,17 +125,21 @@ def _rmsd_row(draws: Sampled, alpha: float) -> dict[str, float]:
     h, s, other, halves = draws.pairs
     squares = rmsd(h, s) ** 2
     noise = float(mean_of(variance_of(h[1:] - s[1:])))
-    _, low, high = percentiles(squares[1:] - noise - squares[0], alpha)
     corrected = squares[0] - noise  # an unbiased estimate of the populations' squared distance
-    ends = [np.sqrt(max(corrected - q, 0.0)) for q in (high, low)]
+    # Moves around where the resamples' corrected values lie, in either direction: reflected
+    # (basic bootstrap) or not; the wider end counts, since squares are skewed near 0.
+    _, down, up = percentiles(squares[1:] - noise - squares[0], alpha)
+    _, below, above = percentiles(squares[1:] - _average(squares[1:]), alpha)
+    square = (corrected + min(-up, below), corrected + max(-down, above))
+    ends = [np.sqrt(max(v, 0.0)) for v in square]
     return {
         "estimate": float(np.sqrt(squares[0])),
-        "std_error": float(np.nanstd(np.sqrt(squares[1:]))),
+        "std_error": _deviation(np.sqrt(squares[1:])),
         "low": float(ends[0]),
         "high": float(ends[1]),
         "corrected": float(np.sqrt(max(corrected, 0.0))),
         **_floor(rmsd(h[1:], other), alpha),
-        "split_half": float(np.nanmean(rmsd(halves[:, 0], halves[:, 1]))),
+        "split_half": _average(rmsd(halves[:, 0], halves[:, 1])),
     }
 
 
@@ -128,20 +150,20 @@ def _correlation_row(draws: Sampled, alpha: float) -> dict[str, float]:
     clean = [np.sqrt(_reliability(v, e)) for v, e in zip((h, s), noise, strict=True)]
     if not all(c[0] ** 2 > CLEAR for c in clean):  # a division by next to nothing
         clean[0][0] = np.nan
-    shared = _shared_noise(draws) / np.sqrt(np.nanvar(h, axis=1) * np.nanvar(s, axis=1))
+    both = np.sqrt(_spread(h) * _spread(s))
+    shared = _shared_noise(draws) / np.where(both > 0, both, np.nan)
     corrected = np.clip((plain - shared) / clean[0] / clean[1], -1, 1)
-    # In the world of the resamples the plain estimate is the truth, and `corrected` estimates it.
     there = ~np.isnan(corrected[1:])
     low = high = np.nan
     if not np.isnan(corrected[0]) and there.mean() > 1 - LOST:
         z = np.arctanh(np.clip(corrected, -0.9999, 0.9999))
-        centre = np.arctanh(np.clip(plain[0], -0.9999, 0.9999))
-        _, down, up = percentiles(z[1:][there] - centre, alpha)
-        low, high = float(np.tanh(z[0] - up)), float(np.tanh(z[0] - down))
+        moves = z[1:][there] - z[1:][there].mean()
+        _, down, up = percentiles(moves, alpha)
+        low, high = float(np.tanh(z[0] + down)), float(np.tanh(z[0] + up))
         high = 1.0 if high > 0.9998 else high  # Fisher's scale has no end
     return {
         "estimate": float(plain[0]),
-        "std_error": float(np.nanstd(plain[1:])) if not np.isnan(plain[1:]).all() else np.nan,
+        "std_error": _deviation(plain[1:]),
         "low": low,
         "high": high,
         "corrected": float(corrected[0]),
@@ -169,9 +191,9 @@ def _kept_row(draws: Sampled, alpha: float) -> dict[str, float]:
     h, s, _, halves = draws.pairs
     plain, noise = structure_kept(h, s), float(mean_of(variance_of(h[1:])))
     size = mean_of(h * h)
-    left = np.where(size > noise, 1 - noise / size, np.nan)  # share of the squares not noise
+    left = 1 - noise / np.where(size > noise, size, np.nan)  # share of the squares not noise
     left[0] = left[0] if left[0] > CLEAR else np.nan
-    corrected = (plain - _shared_noise(draws) / size) / left
+    corrected = (plain - _shared_noise(draws) / np.where(size > 0, size, np.nan)) / left
     there = ~np.isnan(corrected[1:])
     low = high = np.nan
     if not np.isnan(corrected[0]) and there.mean() > 1 - LOST:
@@ -179,7 +201,7 @@ def _kept_row(draws: Sampled, alpha: float) -> dict[str, float]:
         low, high = float(corrected[0] - up), float(corrected[0] - down)
     return {
         "estimate": float(plain[0]),
-        "std_error": float(np.nanstd(plain[1:])),
+        "std_error": _deviation(plain[1:]),
         "low": low,
         "high": high,
         "corrected": float(corrected[0]),
@@ -199,7 +221,7 @@ def _shared_noise(draws: Sampled) -> float:
 
 def _reliability(values: FloatArray, noise: float) -> FloatArray:
     """Share (1 + B,) of the variance between pairs that is not noise; NaN if there is none."""
-    spread = np.nanvar(values, axis=-1)
+    spread = _spread(values)
     share = 1 - noise / np.where(spread > 0, spread, np.nan)
     return np.asarray(np.where(share > 0, share, np.nan))
 
@@ -212,7 +234,8 @@ def _perfect(
     at, variance = h[0], variance_of(h[1:])
     noise = float(mean_of(variance))
     share = float(np.nan_to_num(_reliability(at[None], noise)[0]))
-    centre = np.nanmean(at) + share * (at - np.nanmean(at))
+    middle = _average(at)
+    centre = middle + share * (at - middle)
     spread = np.sqrt(share * noise)
     stream = generator(0, "true correlations")  # of its own: the estimates stay as they are
     true = centre + spread * stream.standard_normal(other.shape)
@@ -228,7 +251,7 @@ def _lost(frame: pd.DataFrame) -> tuple[str, ...]:
     row = frame.loc["correlation_of_correlations"]
     if np.isnan(row["low"]) and not np.isnan(row["estimate"]):
         return (
-            "correlation_of_correlations: half or more of the structure of one side "
+            "correlation_of_correlations: a quarter or more of the structure of one side "
             "is noise, so the populations' value and its interval are undefined",
         )
     return ()
@@ -236,3 +259,12 @@ def _lost(frame: pd.DataFrame) -> tuple[str, ...]:
 
 def _average(values: FloatArray) -> float:
     return float(mean_of(np.asarray(values)))
+
+
+def _deviation(values: FloatArray) -> float:
+    return float(np.sqrt(variance_of(values[:, None])[0]))
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """Variance over the pairs (..., pairs) -> (...)."""
+    return mean_of((values - mean_of(values)[..., None]) ** 2)

@@ -48,19 +48,23 @@ def sampled(
     n_boot: int,
     splits: int,
     rng: SeedLike,
+    least: int = 3,
+    constant: str = "zero",
 ) -> Sampled:
     """All matrices that a comparison needs."""
     if n_boot < 2 or splits < 2:
         raise ValueError(f"n_boot is {n_boot}, splits {splits}; legal are 2 or more")
-    h = answer_matrix(humans, weights, "humans")
+    if constant not in ("zero", "skip"):
+        raise ValueError(f"constant is {constant!r}; legal are zero, skip")
+    h = answer_matrix(humans, weights, "humans", least)
     if set(humans.columns) != set(simulated.columns):
         odd = sorted(map(str, set(humans.columns) ^ set(simulated.columns)))
         raise ValueError(f"item {odd[0]!r} is on one side only; legal are the same items on both")
-    s = answer_matrix(simulated[list(humans.columns)], simulated_weights, "simulated")
+    s = answer_matrix(simulated[list(humans.columns)], simulated_weights, "simulated", least)
     if paired and h.n != s.n:
         raise ValueError(f"paired: {h.n} humans, {s.n} simulated; legal is the same number")
     stream = generator(rng)
-    first = [matrix_of(a, method) for a in (h, s)]
+    first = (matrix_of(h, method), matrix_of(s, method))
     human, other_side = [first[0]], [first[1]]
     for _ in range(n_boot):
         count = _counts(h.n, h.n, stream)
@@ -73,8 +77,22 @@ def sampled(
         draws = (_counts(h.n, s.n, stream) for _ in range(n_boot))
         other = np.stack([matrix_of(h, method, h.weight * c) for c in draws])
     halves = [_halves(h, method, stream) for _ in range(splits)]
-    stacks = [np.stack(m) for m in (human, other_side)]
-    return Sampled(h.items, *stacks, other, np.stack(halves), paired, h.n, _notes(h, s, *first))
+    ours, theirs = np.stack(human), np.stack(other_side)
+    notes = _notes(h, s, *first)
+    if constant == "zero":
+        _uncorrelated(theirs)
+        if s.constant:
+            notes += ("simulated items that do not vary count as correlated with nothing",)
+    return Sampled(h.items, ours, theirs, other, np.stack(halves), paired, h.n, notes)
+
+
+def _uncorrelated(matrices: FloatArray) -> None:
+    """Correlations of 0 for the items of (1 + B, k, k) that do not vary at all, in place."""
+    flat = np.isnan(np.diagonal(matrices, axis1=1, axis2=2))
+    lost = (flat[:, :, None] | flat[:, None, :]) & np.isnan(matrices)
+    matrices[lost] = 0.0
+    k = matrices.shape[1]
+    matrices[:, np.arange(k), np.arange(k)] = 1.0
 
 
 def _counts(n: int, size: int, stream: np.random.Generator) -> FloatArray:

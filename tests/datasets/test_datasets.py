@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import sys
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,7 +73,7 @@ def test_statsmodels_sets_are_always_there(cache):
 
 
 @has_data
-@pytest.mark.parametrize("name", [n for n in CARDS if n != "wvs7"])
+@pytest.mark.parametrize("name", [n for n in CARDS if n not in ("wvs7", "ces24")])
 def test_every_set_has_the_shape_on_its_card(name, cache, monkeypatch):
     monkeypatch.setenv("SIMKIT_DATA", DATA)
     frame = datasets.load(name, fetch=False)
@@ -218,3 +219,20 @@ def test_cards_are_whole():
             assert len(file.sha256) == 64
             assert file.url is None or card.revision in file.url
             assert file.url or card.remark
+
+
+def test_ces24_comes_with_its_package():
+    pytest.importorskip("popfidelity")
+    frame = datasets.load("ces24")
+    card = datasets.card("ces24")
+    assert frame.shape == (card.rows, card.columns)
+    sums = frame.groupby(["population", "question", "cell"])["share"].sum()
+    assert len(sums) == 3 * 3 * 96 and sums.to_numpy() == pytest.approx(1, abs=1e-6)
+    ideology = frame[frame.question == "ideo5"].drop_duplicates("option").sort_values("option_id")
+    assert ideology.option.tolist()[::4] == ["Very liberal", "Very conservative"]
+
+
+def test_ces24_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "popfidelity.examples", None)
+    with pytest.raises(datasets.DataError, match="pip install popfidelity"):
+        datasets.load("ces24")

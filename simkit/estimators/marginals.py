@@ -1,0 +1,141 @@
+"""Marginal error over many items at once: the other axis of representativeness."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.estimators.correlations import Answers, answer_matrix
+from simkit.estimators.fit import normalised
+from simkit.estimators.metrics import chosen_metrics, noise_floor, spread
+from simkit.result import Result
+from simkit.types import FloatArray, SeedLike, counted, generator
+
+__all__ = ["compare_marginals"]
+
+SOURCE = "Williams et al., arXiv 2601.15755 (TV, Wasserstein-1, variance); floor, intervals: ours"
+
+
+def compare_marginals(
+    humans: pd.DataFrame,
+    simulated: pd.DataFrame,
+    *,
+    scales: Mapping[str, tuple[float, float]] | None = None,
+    metrics: Sequence[str] = ("tv", "nemd", "js", "variance_ratio"),
+    smoothing: float | None = None,
+    per_item: bool = False,
+    weights: npt.ArrayLike | None = None,
+    simulated_weights: npt.ArrayLike | None = None,
+    paired: bool = False,
+    n_boot: int = 200,
+    alpha: float = 0.05,
+    rng: SeedLike = 0,
+) -> Result:
+    """Distances between the answer distributions of items, averaged over the items.
+
+    humans : (n, k) numbers, one column per item, NaN where not answered. simulated : (m, k).
+    scales : item -> ends of its scale, which "nemd" (Wasserstein-1 over the range) divides by;
+        None takes the ends that occur on either side. The categories are the values that occur.
+    metrics, smoothing : as in `marginal_fit`. per_item : a row per item and metric as well.
+    weights, simulated_weights, paired : as in `compare_structure`; respondents are resampled with
+        all their answers.
+
+    Rows: the metrics (means over the items). Columns as in `marginal_fit`: estimate, std_error,
+    low, high, corrected, and floor (mean over resamples of the humans as large as both samples;
+    NaN for the variance ratio, whose best value is 1). Items that nobody answered on one side are
+    left out and counted. Raises ValueError for different items, an answer outside its scale, and
+    what `marginal_fit` raises for metrics.
+    Source: Williams et al., arXiv 2601.15755.
+    """
+    h = answer_matrix(humans, weights, "humans")
+    if set(humans.columns) != set(simulated.columns):
+        odd = sorted(map(str, set(humans.columns) ^ set(simulated.columns)))
+        raise ValueError(f"item {odd[0]!r} is on one side only; legal are the same items on both")
+    s = answer_matrix(simulated[list(humans.columns)], simulated_weights, "simulated")
+    if paired and h.n != s.n:
+        raise ValueError(f"paired: {h.n} humans, {s.n} simulated; legal is the same number")
+    stream = generator(rng)
+    first = _draws(h, n_boot, stream)
+    second = first if paired else _draws(s, n_boot, stream)
+    third = _draws(h, n_boot, stream, s.n)[1:]
+    used, rows, floors = [], [], []
+    for j, item in enumerate(h.items):
+        if not len(h.levels[j]) or not len(s.levels[j]):
+            continue
+        values, low, high = _scale(item, h.levels[j], s.levels[j], scales)
+        chosen = chosen_metrics(metrics, (values - low) / (high - low), smoothing)
+        p, q, again = (
+            normalised(_shares(a, j, values, d)) for a, d in ((h, first), (s, second), (h, third))
+        )
+        used.append(item)
+        rows.append([_named(m, high - low).draws(p, q) for m in chosen])
+        floors.append([noise_floor(_named(m, high - low), p, again) for m in chosen])
+    if not used:
+        raise ValueError("no item was answered on both sides")
+    draws, floor = np.array(rows), np.array(floors)
+    frame = _frame(chosen, draws, floor, used if per_item else [], alpha)
+    lost = len(h.items) - len(used)
+    notes = counted(lost, len(h.items), "items left out: nobody answered on one side")
+    method = f"Margins of {len(used)} items, {n_boot} resamples"
+    return Result(method, frame, h.n, alpha, SOURCE, notes)
+
+
+def _named(metric: Any, width: float) -> Any:
+    """The metric on the scale 0 to 1: nemd is then Wasserstein over the range of the scale."""
+    if metric.name == "nemd":
+        return type(metric)("wasserstein", metric.scale, metric.smoothing)
+    if metric.name in ("wasserstein", "mean_difference"):
+        return type(metric)(metric.name, metric.scale * width, metric.smoothing)
+    return metric
+
+
+def _draws(
+    a: Answers, n_boot: int, stream: np.random.Generator, size: int | None = None
+) -> FloatArray:
+    """Weights (1 + n_boot, n) of the respondents: as they are, then resampled."""
+    if n_boot < 2:
+        raise ValueError(f"n_boot is {n_boot}; legal are 2 or more")
+    drawn = stream.integers(0, a.n, (n_boot, size or a.n)) + a.n * np.arange(n_boot)[:, None]
+    count = np.bincount(drawn.ravel(), minlength=n_boot * a.n).reshape(n_boot, a.n)
+    return np.concatenate([a.weight[None], a.weight * count])
+
+
+def _scale(
+    item: str, first: FloatArray, second: FloatArray, scales: Any
+) -> tuple[FloatArray, float, float]:
+    """The values that occur, and the ends of the scale."""
+    values = np.union1d(first, second)
+    low, high = values[0], values[-1]
+    if scales is not None and item in scales:
+        low, high = scales[item]
+        if values[0] < low or values[-1] > high:
+            bad = values[0] if values[0] < low else values[-1]
+            raise ValueError(f"{item}: an answer is {bad:g}; legal are {low:g} to {high:g}")
+    return values, float(low), float(high) if high > low else float(low) + 1
+
+
+def _shares(a: Answers, j: int, values: FloatArray, draws: FloatArray) -> FloatArray:
+    """Weight (draws, K) of each value of an item."""
+    rows = np.flatnonzero(a.mask[:, j])
+    hits = np.zeros((len(rows), len(values)))
+    place = np.searchsorted(values, a.levels[j])
+    hits[np.arange(len(rows)), place[a.codes[rows, j]]] = 1.0
+    return np.asarray(draws[:, rows] @ hits)
+
+
+def _frame(
+    chosen: Any, draws: FloatArray, floor: FloatArray, items: list[str], alpha: float
+) -> pd.DataFrame:
+    rows, index = [], []
+    for m, metric in enumerate(chosen):
+        parts = [(metric.name, draws[:, m].mean(axis=0), float(floor[:, m].mean()))]
+        for i, item in enumerate(items):
+            parts.append((f"{item}, {metric.name}", draws[i, m], float(floor[i, m])))
+        for name, d, f in parts:
+            rows.append({**spread(metric, d, alpha), "floor": f})
+            index.append(name)
+    return pd.DataFrame(rows, index=pd.Index(index)).astype(float)

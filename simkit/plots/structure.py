@@ -1,0 +1,154 @@
+"""Figures of the representativeness study: margins against structure, correlations, subgroups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from simkit.plots.look import PALETTE, axes_or_new, band, colours_of, legend, need, words
+
+__all__ = ["correlogram_pair", "quadrant", "structure_bars", "subgroup_lines"]
+
+TECHNIQUES = {
+    "independent margins": "#8C8C8C",
+    "personas": "#D55E00",
+    "mixture": "#E6A100",
+    "joint interview": "#0072B2",
+    "adapter": "#CC79A7",
+    "adapter, joint": "#7F6BB3",
+    "adapter, personas": "#CC79A7",
+    "adapter, joint interview": "#7F6BB3",
+    "twins": "#0B6E78",
+}
+
+
+def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Marginal error (across) against structural error (up), one mark per technique.
+
+    Columns: technique, marginal, structural; marginal_low, marginal_high, structural_low,
+    structural_high if there are intervals; marginal_floor, structural_floor (of each row; the
+    largest is drawn), the corner within which a second sample of humans would lie.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "technique", "marginal", "structural").reset_index(drop=True)
+    colours = {**colours_of(frame["technique"]), **TECHNIQUES}
+    for side, line, other in (
+        ("marginal", ax.axvline, "structural"), ("structural", ax.axhline, "marginal"),
+    ):  # fmt: skip
+        if f"{side}_floor" in frame and f"{other}_floor" in frame:
+            line(frame[f"{side}_floor"].max(), color="#777777", linestyle="--", linewidth=1)
+    if {"marginal_floor", "structural_floor"} <= set(frame):
+        x, y = frame["marginal_floor"].max(), frame["structural_floor"].max()
+        ax.add_patch(Rectangle((0, 0), x, y, color="#E9F2EC", zorder=0))
+        ax.annotate("noise floor", (x, y), (-4, -4), textcoords="offset points", ha="right",
+                    va="top", color="#3B6B4B", fontsize=9)  # fmt: skip
+    for row in frame.to_dict("records"):
+        colour = colours[row["technique"]]
+        _cross(ax, row, colour)
+        ax.plot(row["marginal"], row["structural"], "o", color=colour, markersize=9, zorder=4)
+        ax.annotate(words(row["technique"]), (row["marginal"], row["structural"]), (9, 7),
+                    textcoords="offset points", color=colour, fontsize=10)  # fmt: skip
+    ax.set(xlabel="Marginal error (total variation, mean over items)",
+           ylabel="Structural error (RMSD of item correlations)")  # fmt: skip
+    ax.set_xlim(0, 1.35 * _highest(frame, "marginal"))
+    ax.set_ylim(0, 1.15 * _highest(frame, "structural"))
+    return ax
+
+
+def _cross(ax: Axes, row: dict[Any, Any], colour: str) -> None:
+    look: dict[str, Any] = {"color": colour, "linewidth": 2, "alpha": 0.6, "zorder": 3}
+    if "marginal_low" in row:
+        ax.hlines(row["structural"], row["marginal_low"], row["marginal_high"], **look)
+    if "structural_low" in row:
+        ax.vlines(row["marginal"], row["structural_low"], row["structural_high"], **look)
+
+
+def _highest(frame: pd.DataFrame, side: str) -> float:
+    columns = [c for c in (side, f"{side}_high", f"{side}_floor") if c in frame]
+    return float(np.nanmax(frame[columns].to_numpy(dtype=float)))
+
+
+def correlogram_pair(
+    humans: pd.DataFrame, simulated: pd.DataFrame, ax: Axes | None = None, *, numbers: bool = True
+) -> Axes:
+    """Two correlation matrices in one: humans below the diagonal, simulated above.
+
+    humans, simulated : (k, k) with the same items in the same order, as `correlation_matrix`
+    gives them. numbers : whether each cell says its value. Undefined cells are grey. Raises
+    ValueError for different items.
+    """
+    ax = axes_or_new(ax)
+    if list(humans.columns) != list(simulated.columns):
+        raise ValueError(
+            f"humans have the items {list(humans)}, simulated {list(simulated)}; legal is the same"
+        )
+    k = len(humans)
+    both = np.where(np.tri(k, k, -1, dtype=bool), humans.to_numpy(), simulated.to_numpy())
+    both = both.astype(float)
+    np.fill_diagonal(both, np.nan)
+    colours = plt.get_cmap("RdBu_r").copy()
+    colours.set_bad("#EEEEEE")
+    image = ax.imshow(np.ma.masked_invalid(both), cmap=colours, vmin=-1, vmax=1)
+    if numbers:
+        for i, j in np.argwhere(~np.isnan(both)):
+            ink = "white" if abs(both[i, j]) > 0.6 else "#333333"
+            text = f"{both[i, j]:.2f}".replace("0.", ".")
+            ax.text(j, i, text, ha="center", va="center", fontsize=8, color=ink)
+    names = [words(name) for name in humans.columns]
+    ax.set_xticks(range(k), names, rotation=40, ha="right")
+    ax.set_yticks(range(k), names)
+    ax.plot([-0.5, k - 0.5], [-0.5, k - 0.5], color="#333333", linewidth=1.2)
+    ax.grid(visible=False)
+    ax.set(xlabel="Humans below the diagonal, simulated above")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="Correlation")
+    return ax
+
+
+def structure_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Structural error of each study or population, with its interval and its noise floor.
+
+    Columns: name, estimate, low, high, floor. The floor is a short black line.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "name", "estimate", "low", "high", "floor").reset_index(drop=True)
+    y = np.arange(len(frame))
+    ax.hlines(y, frame["low"], frame["high"], color=TECHNIQUES["twins"], linewidth=2.4, alpha=0.6)
+    ax.plot(frame["estimate"], y, "o", color=TECHNIQUES["twins"], label="Simulated", zorder=3)
+    ax.plot(frame["floor"], y, "|", color=PALETTE["human"], markersize=14, markeredgewidth=2,
+            label="Noise floor of the humans", zorder=4)  # fmt: skip
+    ax.set_yticks(y, frame["name"])
+    ax.set_ylim(len(frame) - 0.4, -0.6)
+    ax.set_xlim(left=0)
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel="Structural error (RMSD of item correlations)")
+    legend(ax)
+    return ax
+
+
+def subgroup_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What group means can tell: a measure against the number of groups, one line per population.
+
+    Columns: population, groups (number), estimate; low, high if there are ranges over samples.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "population", "groups", "estimate")
+    for name, colour in colours_of(frame["population"]).items():
+        part = frame[frame["population"] == name].sort_values("groups")
+        colour = TECHNIQUES.get(name, colour)
+        band(part, "groups", colour, ax)
+        ax.plot(part["groups"], part["estimate"], "-o", color=colour, label=words(name))
+    counts = sorted(set(frame["groups"]))
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [f"{c:g}" for c in counts])
+    ax.minorticks_off()
+    ax.axvline(10, color="#777777", linestyle="--", linewidth=1)
+    ax.set(xlabel="Groups (number, log scale; dashed: the source's ten)",
+           ylabel="RMSD of the correlations of group means")  # fmt: skip
+    ax.set_ylim(bottom=0)
+    legend(ax)
+    return ax

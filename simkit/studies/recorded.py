@@ -1,0 +1,298 @@
+"""Results on human data that is not always at hand: computed here, shown from a small table.
+
+    python -m simkit.studies.recorded
+
+with the data in reach (see `simkit.datasets`) writes data/results/representativeness_*.csv. The
+tables hold statistics of this project only, no answer of anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from simkit import __version__, datasets
+from simkit.estimators.cells import population_fidelity
+from simkit.estimators.distances import normalised_emd, total_variation
+from simkit.estimators.groups import by_groups, subgroup_structure
+from simkit.estimators.marginals import compare_marginals
+from simkit.estimators.structure import compare_structure
+from simkit.resources import root
+from simkit.result import Result
+
+__all__ = [
+    "TABLES",
+    "ces24_results",
+    "results",
+    "twin2k_results",
+    "write",
+    "wvs7_groups",
+    "wvs7_results",
+]
+
+LEAST_PAIR = 100  # people who answered both items of a pair, over all studies
+OVERALL = "all studies"
+LATIN_AMERICA = ("ARG", "BOL", "BRA", "CHL", "COL", "ECU", "GTM", "MEX", "NIC", "PER", "PRI",
+                 "URY", "VEN")  # fmt: skip
+MIDDLE_EAST = ("CYP", "EGY", "IRN", "IRQ", "JOR", "LBN", "LBY", "MAR", "TUN", "TUR")
+_ENDS = ("estimate", "low", "high", "floor")
+
+
+def twin2k_results(*, n_boot: int = 100, seed: int = 1) -> pd.DataFrame:
+    """People and their language-model twins (Twin-2K-500): both errors per study, and overall.
+
+    One row per study with three outcomes or more and per measure: study, measure, items, people,
+    estimate, low, high, floor (nothing but sampling error of as many people), split_half. Measures:
+    marginal (mean normalised Wasserstein-1 on the outcomes' scales), structural (RMSD of
+    their correlations), kept (share of the people's structure), pattern (correlation of
+    correlations) and own (mean over outcomes of the correlation between a person and that
+    person's twin). Persons are resampled together with their twins. Overall: all 163 outcomes,
+    pairs that fewer than 100 people answered left out. Raises `DataError` without the data.
+    """
+    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
+    sides = [
+        part.set_index("person").drop(columns="population")
+        for part in (both[both["population"] == who] for who in ("human", "twin"))
+    ]
+    people, twins = sides
+    rows: list[dict[str, object]] = []
+    for study, about in scales.groupby("study"):
+        items = [name for name in about["outcome"] if name in people]
+        asked = people[items].notna().any(axis=1)
+        if len(items) >= 3:
+            ends = _ends(about)
+            rows += _both_errors(
+                str(study), people.loc[asked, items], twins.loc[asked, items], ends, n_boot, seed
+            )
+    some = max(n_boot // 4, 10)  # a matrix of 163 items takes its time
+    rows += _both_errors(OVERALL, people, twins, _ends(scales), some, seed, LEAST_PAIR)
+    return pd.DataFrame(rows)
+
+
+def _ends(about: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    known = about.dropna(subset=["low", "high"])
+    return {o: (lo, hi) for o, lo, hi in zip(known.outcome, known.low, known.high, strict=True)}
+
+
+def _both_errors(
+    study: str,
+    people: pd.DataFrame,
+    twins: pd.DataFrame,
+    scales: dict[str, tuple[float, float]],
+    n_boot: int,
+    seed: int,
+    least: int = 3,
+) -> list[dict[str, object]]:
+    own = [_correlation(people[c], twins[c]) for c in people]
+    inside = {  # an outcome outside its stated scale takes the scale that occurs
+        c: ends for c, ends in scales.items()
+        if c in people and min(people[c].min(), twins[c].min()) >= ends[0]
+        and max(people[c].max(), twins[c].max()) <= ends[1]
+    }  # fmt: skip
+    margin = compare_marginals(
+        people, twins, scales=inside, metrics=["nemd"], paired=True, n_boot=n_boot, rng=seed
+    )["nemd"]
+    structure = compare_structure(
+        people, twins, paired=True, n_boot=n_boot, splits=max(n_boot // 5, 2), permutations=199,
+        rng=seed, least=least,
+    )  # fmt: skip
+    head = {"study": study, "items": people.shape[1], "people": len(people)}
+    found = [{**head, "measure": "marginal", **{e: margin[e] for e in _ENDS}}]
+    names = {
+        "structural": "rmsd",
+        "kept": "structure_kept",
+        "pattern": "correlation_of_correlations",
+    }
+    for name, row in names.items():
+        part = structure[row]
+        at = part["estimate"] if name == "structural" else part["corrected"]
+        ends = {e: part[e] for e in _ENDS[1:]}
+        found.append(
+            {**head, "measure": name, "estimate": at, **ends, "split_half": part["split_half"]}
+        )
+    low, high = _mean_ends(people, twins, n_boot, seed)
+    mean = float(np.nanmean(own))
+    return [*found, {**head, "measure": "own", "estimate": mean, "low": low, "high": high}]
+
+
+def _correlation(x: pd.Series, y: pd.Series) -> float:
+    there = (x.notna() & y.notna()).to_numpy()
+    a, b = x.to_numpy()[there], y.to_numpy()[there]
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _mean_ends(
+    people: pd.DataFrame, twins: pd.DataFrame, n_boot: int, seed: int
+) -> tuple[float, float]:
+    """95 % interval of the mean person-twin correlation, persons resampled with their twins."""
+    rng = np.random.default_rng(seed)
+    x, y = people.to_numpy(dtype=float), twins.to_numpy(dtype=float)
+    there = ~np.isnan(x + y)
+    x, y = (np.where(there, m, 0.0) for m in (x, y))
+    found = []
+    for _ in range(n_boot):
+        w = np.bincount(rng.integers(0, len(x), len(x)), minlength=len(x)).astype(float)
+        n, sx, sy, sxx, syy, sxy = (w @ m for m in (there, x, y, x * x, y * y, x * y))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            r = (sxy - sx * sy / n) / np.sqrt((sxx - sx**2 / n) * (syy - sy**2 / n))
+        found.append(float(np.nanmean(np.where(np.isfinite(r), r, np.nan))))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def ces24_results(*, n_boot: int = 200, seed: int = 1) -> pd.DataFrame:
+    """Cells of the Cooperative Election Study 2024 against a language model's beliefs and answers.
+
+    One row per question, way (ntp: next-token beliefs; fa: 25 free answers) and measure: the parts
+    of the Population Fidelity Score with intervals over cells, tv and nemd (means over cells
+    weighted by respondents). Raises `DataError` without the package popfidelity.
+    """
+    frame = datasets.load("ces24")
+    rows = []
+    for question, part in frame.groupby("question", sort=False):
+        tables = {
+            who: of.pivot(index="cell", columns="option_id", values="share")
+            for who, of in part.groupby("population", sort=False)
+        }
+        size = part[part["population"] == "survey"].groupby("cell")["n"].first()
+        human = tables.pop("survey")
+        for way, model in tables.items():
+            p, q = human.to_numpy(), model.loc[human.index].to_numpy()
+            head = {"question": question, "way": way, "cells": len(p)}
+            score = population_fidelity(p, q, n_boot=n_boot, rng=seed).frame
+            for name, row in score.iterrows():
+                ends = {e: row[e] for e in ("estimate", "low", "high")}
+                rows.append({**head, "measure": name, **ends})
+            each = {
+                "tv": total_variation(p, q),
+                "nemd": normalised_emd(p, q, np.arange(p.shape[1])),
+            }
+            for name, values in each.items():
+                mean = float(np.average(values, weights=size.loc[human.index]))
+                rows.append({**head, "measure": name, "estimate": mean})
+    return pd.DataFrame(rows)
+
+
+def wvs7_groups(frame: pd.DataFrame) -> pd.DataFrame:
+    """The ten subgroups of Williams et al. in World Values Survey wave 7, as bools; they overlap.
+
+    liberal (Q240, own place from left to right, 1 to 4), conservative (7 to 10), german, american,
+    latin_america, middle_east (by B_COUNTRY_ALPHA), men, women (Q260), people_over_30 (Q262
+    over 30), old_people (60 or more). The source names the groups; the cuts and lists of countries
+    here are ours, for its public code does not hold them. Somebody without an answer is in neither.
+    """
+    place, country, age = frame["Q240"], frame["B_COUNTRY_ALPHA"], frame["Q262"]
+    return pd.DataFrame({
+        "liberal": place.between(1, 4),
+        "conservative": place.between(7, 10),
+        "german": country == "DEU",
+        "american": country == "USA",
+        "latin_america": country.isin(LATIN_AMERICA),
+        "middle_east": country.isin(MIDDLE_EAST),
+        "men": frame["Q260"] == 1,
+        "women": frame["Q260"] == 2,
+        "people_over_30": age > 30,
+        "old_people": age >= 60,
+    })  # fmt: skip
+
+
+def wvs7_results(
+    humans: pd.DataFrame,
+    simulated: pd.DataFrame,
+    items: pd.DataFrame,
+    *,
+    by_topic: bool = False,
+    as_published: bool = False,
+    n_boot: int = 200,
+    seed: int = 1,
+) -> Result:
+    """The source's measure on World Values Survey answers: see `subgroup_structure`.
+
+    humans, simulated : as `load("wvs7")` gives them (a simulation needs the columns that define
+    the groups too). items : as `load("wvs7_items")`; those that both sides have, with an ordered
+    scale of 3 codes or more, are compared, or (by_topic) their groups. Raises ValueError for fewer
+    than two items, and what `wvs7_groups` and `subgroup_structure` raise.
+    """
+    about = items.set_index("item")
+    codes = about["answers"].map(lambda a: sorted(code for code in a if code >= 0))
+    shared = [
+        i for i in about.index
+        if i in humans and i in simulated and len(codes[i]) > 2 and i not in ("Q260", "Q262")
+    ]  # fmt: skip
+    if len(shared) < 2:
+        raise ValueError(f"the two sides share the items {shared}; legal are two or more")
+    scales = {i: (float(codes[i][0]), float(codes[i][-1])) for i in shared}
+    topics = about.loc[shared, "group"].to_dict() if by_topic else None
+    sides = []
+    for frame in (humans, simulated):
+        frame = frame.reset_index(drop=True)
+        sides.append(by_groups(frame, wvs7_groups(frame), shared))
+    return subgroup_structure(
+        *sides, scales, topics=topics, as_published=as_published, n_boot=n_boot, splits=n_boot,
+        rng=seed,
+    )  # fmt: skip
+
+
+TABLES: dict[str, tuple[str, Callable[[], pd.DataFrame]]] = {
+    "twin2k": ("twin2k", twin2k_results),
+    "ces24": ("ces24", ces24_results),
+}
+
+
+def results(name: str) -> tuple[pd.DataFrame, str]:
+    """A table of `TABLES`, and a sentence that says where it is from: computed now, or recorded.
+
+    Where the data are in reach they are used; else the table that ships, made from the same data.
+    """
+    data, make = TABLES[name]
+    if all(datasets_here(data)):
+        return make(), f"Computed now from {data}."
+    table = pd.read_csv(_place(name), comment="#")
+    made = " ".join(_place(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ").split())
+    return (
+        table,
+        f"The data are not here (`simkit data fetch {data}`), so this is the recorded table: "
+        f"{made}",
+    )
+
+
+def datasets_here(name: str) -> list[bool]:
+    """Whether each file of a data set is here, without fetching; for ces24 whether it loads."""
+    if not datasets.card(name).files:
+        try:
+            datasets.load(name)
+        except datasets.DataError:
+            return [False]
+        return [True]
+    states = datasets.check()
+    return (states.loc[states["name"] == name, "state"] == "here").tolist()
+
+
+def write(folder: Path | str | None = None) -> list[Path]:
+    """Compute the tables and write them, with their provenance in the first line."""
+    made = []
+    for name, (data, make) in TABLES.items():
+        about = datasets.card(data)
+        sums = ", ".join(f"{f.path} SHA-256 {f.sha256[:16]}" for f in about.files)
+        origin = f"{about.source}" + (f" @ {about.revision[:12]}" if about.revision else "")
+        head = f"# {about.title}; {origin}{'; ' + sums if sums else ''}; simkit {__version__}\n"
+        place = _place(name) if folder is None else Path(folder) / _place(name).name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = make().round(4).to_csv(index=False, lineterminator="\n")
+        place.write_text(head + text, encoding="utf-8")
+        made.append(place)
+    return made
+
+
+def _place(name: str) -> Path:
+    return root("data") / "results" / f"representativeness_{name}.csv"
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path.name)

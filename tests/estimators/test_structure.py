@@ -1,0 +1,292 @@
+"""Structure compared: known values, the floor, intervals with coverage, popfidelity as oracle."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simkit.estimators.factors import (
+    compare_factors,
+    compare_networks,
+    loadings,
+    partial_correlations,
+    spectrum,
+    tucker_congruence,
+)
+from simkit.estimators.structure import compare_structure
+from simkit.estimators.structure_measures import (
+    compare_matrices,
+    correlation_of_correlations,
+    mantel_test,
+    rmsd,
+    sign_agreement,
+    structure_kept,
+)
+
+ITEMS = list("abcdef")
+
+
+def one_factor(weights):
+    m = np.outer(weights, weights)
+    np.fill_diagonal(m, 1)
+    return m
+
+
+HUMAN = one_factor(np.array([0.8, 0.7, 0.6, -0.5, 0.4, 0.3]))
+OTHER = one_factor(np.array([0.3, 0.5, 0.6, 0.5, -0.2, 0.4]))
+
+
+def draw(matrix, n, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.multivariate_normal(np.zeros(len(matrix)), matrix, n)
+    return pd.DataFrame(rows, columns=ITEMS[: len(matrix)])
+
+
+@pytest.fixture(scope="module")
+def humans():
+    return draw(HUMAN, 600, 1)
+
+
+@pytest.fixture(scope="module")
+def control(humans):
+    rng = np.random.default_rng(2)
+    return humans.apply(lambda c: rng.permutation(c.to_numpy()))
+
+
+def compare(humans, simulated, **more):
+    return compare_structure(
+        humans, simulated, **{"n_boot": 60, "splits": 20, "permutations": 99, **more}
+    )
+
+
+def test_measures_known_values():
+    a, b = np.array([0.5, -0.1, 0.3]), np.array([0.3, 0.1, np.nan])
+    # Differences 0.2 and -0.2, the third is missing: root of 0.04.
+    assert rmsd(a, b) == pytest.approx(0.2)
+    assert sign_agreement(a, b) == pytest.approx(0.5)
+    assert sign_agreement([0.2, 0.3], [0.0, 0.1]) == pytest.approx(0.75)  # zero counts half
+    # (0.5 * 0.3 - 0.1 * 0.1) / (0.25 + 0.01) = 0.14 / 0.26
+    assert structure_kept(a, b) == pytest.approx(0.14 / 0.26)
+    assert np.isnan(correlation_of_correlations(a, b))  # two pairs are no correlation
+    assert correlation_of_correlations(a, 0.3 * a) == pytest.approx(1)
+    assert np.isnan(rmsd([np.nan], [0.1]))
+
+
+def test_compare_matrices_of_a_weaker_copy():
+    # Every correlation halved: pattern and signs are perfect, half of the structure is kept.
+    found = compare_matrices(HUMAN, HUMAN / 2)
+    off = HUMAN[np.triu_indices(6, 1)]
+    assert found["rmsd"] == pytest.approx(np.sqrt((off**2).mean()) / 2)
+    assert found["correlation_of_correlations"] == pytest.approx(1)
+    assert found["sign_agreement"] == 1 and found["structure_kept"] == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="legal is the same shape"):
+        compare_matrices(HUMAN, np.eye(3))
+
+
+def test_mantel():
+    # Of four items, 24 orders; with many permutations p is near the exact share.
+    r, p = mantel_test(HUMAN, OTHER, permutations=400, rng=1)
+    assert r == pytest.approx(compare_matrices(HUMAN, OTHER)["correlation_of_correlations"])
+    assert p > 0.1
+    assert mantel_test(HUMAN, HUMAN, permutations=200)[1] <= 2 / 201 + 0.01
+    assert all(np.isnan(mantel_test(HUMAN, np.eye(6))))
+    with pytest.raises(ValueError, match="permutations is 0"):
+        mantel_test(HUMAN, OTHER, permutations=0)
+
+
+def test_mantel_keeps_its_level():
+    rng, hits = np.random.default_rng(0), 0
+    for i in range(60):
+        a, b = (np.corrcoef(rng.standard_normal((12, 7)), rowvar=False) for _ in range(2))
+        hits += mantel_test(a, b, permutations=59, rng=i)[1] <= 0.1
+    assert hits <= 13  # binomial(60, 0.1): 6 expected, 13 or more with probability 0.007
+
+
+def test_a_second_sample_is_at_the_floor_and_the_control_is_not(humans, control):
+    same = compare(humans, draw(HUMAN, 450, 5))
+    row = same["rmsd"]
+    assert row["floor_low"] < row["estimate"] < row["floor_high"]
+    assert row["low"] == 0
+    assert 0.6 < row["ratio"] < 1.6
+    assert same["correlation_of_correlations"]["p"] < 0.05
+    none = compare(humans, control)
+    truth = compare_matrices(HUMAN, np.eye(6))
+    assert none.interval("rmsd")[0] < truth["rmsd"] < none.interval("rmsd")[1]
+    assert none["rmsd"]["estimate"] > 3 * none["rmsd"]["floor_high"]
+    assert none.interval("structure_kept")[1] < 0.3
+    # Nothing but noise on one side: no correlation of the populations can be told.
+    assert np.isnan(none["correlation_of_correlations"]["corrected"])
+    assert "is noise" in none.notes[0]
+
+
+def test_floor_is_what_theory_says(humans):
+    # Fisher: the variance of r is about (1 - r^2)^2 / (n - 1), so two samples of n differ by
+    # root(2 mean (1 - r^2)^2 / n); halves, of n / 2 each, by root 2 times that.
+    row = compare(humans, draw(HUMAN, 600, 9), n_boot=200, splits=100)["rmsd"]
+    off = HUMAN[np.triu_indices(6, 1)]
+    expected = np.sqrt(2 * ((1 - off**2) ** 2).mean() / 600)
+    assert row["floor"] == pytest.approx(expected, rel=0.15)
+    assert row["split_half"] == pytest.approx(np.sqrt(2) * expected, rel=0.15)
+
+
+def test_attenuation_is_what_theory_says():
+    # Weak structure, few people: two samples of 60 correlate by T / (T + V), T the variance of
+    # the true correlations, V the noise.
+    weak = one_factor(np.array([0.6, 0.5, 0.4, -0.3, 0.2, 0.1]))
+    off = weak[np.triu_indices(6, 1)]
+    noise = ((1 - off**2) ** 2).mean() / 60
+    rows = [
+        compare(draw(weak, 60, s), draw(weak, 60, 99 + s), splits=2)["correlation_of_correlations"]
+        for s in range(8)
+    ]
+    floor = np.mean([row["floor"] for row in rows])
+    assert floor == pytest.approx(off.var() / (off.var() + noise), abs=0.12)
+
+
+def test_paired_simulations_share_their_noise(humans):
+    near = humans + 0.3 * draw(np.eye(6), 600, 3)
+    apart, together = (compare(humans, near, paired=p, n_boot=100) for p in (False, True))
+    assert together["rmsd"]["std_error"] < 0.6 * apart["rmsd"]["std_error"]
+    assert together["rmsd"]["corrected"] > apart["rmsd"]["corrected"]
+    with pytest.raises(ValueError, match="paired: 600 humans, 5 simulated"):
+        compare(humans, near.head(5), paired=True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"method": "spearman"},
+        {"weights": np.linspace(0, 1, 600)},
+        {"simulated_weights": np.linspace(0, 1, 600)},
+        {"n_boot": 61},
+        {"splits": 21},
+        {"permutations": 50},
+        {"alpha": 0.2},
+        {"rng": 3},
+        {"paired": True},
+    ],
+    ids=lambda m: next(iter(m)),
+)
+def test_every_keyword_changes_the_output(humans, more):
+    simulated = draw(OTHER, 600, 4)
+    plain, other = compare(humans, simulated), compare(humans, simulated, **more)
+    assert not plain.frame.equals(other.frame)
+
+
+def test_columns_in_another_order_and_the_same_seed(humans):
+    simulated = draw(OTHER, 500, 4)
+    first = compare(humans, simulated).frame
+    pd.testing.assert_frame_equal(first, compare(humans, simulated[ITEMS[::-1]]).frame)
+
+
+def test_constant_items_missing_answers_and_bad_matrices_are_counted(humans):
+    holes = humans.head(40).mask(np.random.default_rng(1).random((40, 6)) < 0.75)
+    found = compare(holes.assign(f=1.0), draw(OTHER, 90, 4))
+    text = "\n".join(found.notes)
+    assert "1 of 6 items do not vary among the humans (f)" in text
+    assert "of 15 pairs of items are undefined among the humans" in text
+    assert "humans: not positive semi-definite" in text
+    assert np.isfinite(found["rmsd"]["estimate"])
+
+
+def test_least_leaves_pairs_out_that_few_have_answered(humans):
+    holes = humans.copy()
+    holes.loc[50:, "a"] = np.nan
+    plain, strict = (compare(holes, draw(OTHER, 90, 4), least=n) for n in (3, 60))
+    assert not any("undefined among" in note for note in plain.notes)
+    assert "5 of 15 pairs of items are undefined among the humans" in strict.notes[0]
+    assert plain["rmsd"]["floor"] > strict["rmsd"]["floor"]  # the thin pairs were the noisy ones
+    with pytest.raises(ValueError, match="least is 2"):
+        compare(holes, humans, least=2)
+
+
+def test_a_simulated_item_that_collapsed_counts_as_a_failure(humans):
+    twin = draw(HUMAN, 500, 8).assign(a=1.0, b=0.0)
+    zero, skip = (compare(humans, twin, constant=c) for c in ("zero", "skip"))
+    assert skip["rmsd"]["estimate"] < 0.1 < zero["rmsd"]["estimate"]
+    # The pairs of the two strongest items are gone: what is kept is their complement.
+    off = HUMAN[np.triu_indices(6, 1)] ** 2
+    left = (HUMAN[2:, 2:][np.triu_indices(4, 1)] ** 2).sum() / off.sum()
+    assert zero["structure_kept"]["corrected"] == pytest.approx(left, abs=0.08)
+    assert "2 of 6 items do not vary among the simulated (a, b)" in zero.notes[0]
+    with pytest.raises(ValueError, match="legal are zero, skip"):
+        compare(humans, twin, constant="drop")
+
+
+def test_bad_input(humans):
+    with pytest.raises(ValueError, match="item 'f' is on one side only"):
+        compare(humans, humans.drop(columns="f"))
+    with pytest.raises(ValueError, match="n_boot is 1"):
+        compare(humans, humans, n_boot=1)
+
+
+@pytest.mark.parametrize("other", [HUMAN, OTHER, np.eye(6)], ids=["same", "other", "none"])
+def test_intervals_of_the_populations_distance_cover_it(other):
+    truth, hits, n = compare_matrices(HUMAN, other), [], 40
+    for i in range(n):
+        sides = draw(HUMAN, 200, 2 * i), draw(other, 300, 2 * i + 1)
+        found = compare(*sides, n_boot=80, splits=2, permutations=1, rng=i)
+        hits.append([found.interval(m)[0] <= truth[m] <= found.interval(m)[1] for m in truth])
+    covered = dict(zip(truth, np.mean(hits, axis=0), strict=True))
+    # 40 repetitions at 0.95: 33 or fewer with probability 0.003; 80 resamples cost a little.
+    assert covered["rmsd"] >= 0.825 and covered["structure_kept"] >= 0.825
+    if not np.array_equal(other, np.eye(6)):
+        assert covered["correlation_of_correlations"] >= 0.825
+
+
+def test_spectrum_and_loadings():
+    # All correlations r: eigenvalues 1 + (k - 1) r once and 1 - r for the rest.
+    m = np.full((4, 4), 0.4)
+    np.fill_diagonal(m, 1)
+    assert spectrum(m) == pytest.approx([2.2, 0.6, 0.6, 0.6])
+    # The first component loads root(2.2 / 4) on each item.
+    assert np.abs(loadings(m, 1)[:, 0]) == pytest.approx(np.sqrt(2.2 / 4))
+    with pytest.raises(ValueError, match="factors is 5"):
+        loadings(m, 5)
+
+
+def test_tucker_ignores_how_factors_are_turned():
+    two = loadings(HUMAN, 2)
+    angle = 0.7
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    assert tucker_congruence(two, 0.4 * two @ turn) == pytest.approx([1, 1])
+    # One factor: phi of (1, 0) and (1, 1) is 1 / root 2.
+    assert tucker_congruence([[1.0], [0]], [[1.0], [1]]) == pytest.approx([np.sqrt(0.5)])
+    with pytest.raises(ValueError, match="loadings are"):
+        tucker_congruence(two, two[:, :1])
+
+
+def test_partial_correlations():
+    # A chain a -> b -> c with r = 0.5: r_ac = 0.25 is all by way of b.
+    chain = np.array([[1, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 1]])
+    part = partial_correlations(chain, shrink=0)
+    assert part[0, 2] == pytest.approx(0, abs=1e-12)
+    # (0.5 - 0.25 * 0.5) / root((1 - 0.0625)(1 - 0.25)) = 0.4472
+    assert part[0, 1] == pytest.approx(0.4472, abs=1e-4)
+    assert abs(partial_correlations(chain, shrink=0.5)[0, 1]) < part[0, 1]
+    with pytest.raises(ValueError, match="singular"):
+        partial_correlations(np.ones((3, 3)), shrink=0)
+    with pytest.raises(ValueError, match="shrink is 2"):
+        partial_correlations(chain, shrink=2)
+
+
+def test_compare_factors_and_networks(humans, control):
+    twin = draw(HUMAN, 500, 8)
+    near, far = (compare_factors(humans, s, n_boot=20) for s in (twin, control))
+    assert near["tucker_phi"]["estimate"] > 0.95 > far["tucker_phi"]["estimate"]
+    assert near["spectrum_rmsd"]["estimate"] < 0.2 < far["spectrum_rmsd"]["estimate"]
+    assert compare_factors(humans, twin, n_boot=5, factors=3)["tucker_phi[3]"] is not None
+    kept, lost = (compare_networks(humans, s, n_boot=20) for s in (twin, control))
+    assert kept["edges_kept"]["estimate"] > 0.7 > lost["edges_kept"]["estimate"]
+    assert kept["partial_rmsd"]["estimate"] < lost["partial_rmsd"]["estimate"]
+    coarse = compare_networks(humans, twin, n_boot=5, edge=0.4)
+    assert coarse["edges_kept"]["estimate"] != kept["edges_kept"]["estimate"]
+    with pytest.raises(ValueError, match="edge is 0"):
+        compare_networks(humans, twin, edge=0)
+
+
+def test_popfidelity_agrees():
+    oracle = pytest.importorskip("popfidelity")
+    a, b = (m[np.triu_indices(6, 1)] for m in (HUMAN, OTHER))
+    theirs = oracle.structure.mantel(a, b, method="pearson", permutations=999)
+    ours = mantel_test(HUMAN, OTHER, permutations=999)
+    assert ours[0] == pytest.approx(next(iter(theirs.values())), abs=1e-12)
