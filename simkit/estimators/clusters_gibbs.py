@@ -1,0 +1,150 @@
+"""Collapsed Gibbs sampling of a Chinese-restaurant-process mixture, many restaurants at once.
+
+A restaurant is one chain over one population: its people sit at tables (clusters). A table's score
+for a person, given his answers x_q and the table's (ones, zeros) without him, is
+
+    sum over his answers q of x_q log(ones_q + a) + (1 - x_q) log(zeros_q + a)
+                              - log(ones_q + zeros_q + 2 a).
+
+Gibbs goes through the people one after another, and mostly nobody moves. So a sweep leaps: with
+the tables as they stand, everybody's next seat is drawn at once; those before the first who moves
+are done, since nothing changed for them; he is moved, the two tables are scored anew, and the rest
+is drawn again with the same uniforms. The result is that of going person by person, in as many
+steps as people moved.
+
+`score` (R, P, K) holds every table's score for every person, `without` the same with one answer
+less in each count: for the people at that table, their own taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from simkit.types import FloatArray, IntArray
+
+__all__ = ["START", "sweeps_of"]
+
+START = ("in turn", "alone", "together")
+SPARE = 4  # empty tables that a restaurant has when it is laid out
+
+
+class _Room:
+    """R restaurants of K tables: seat (R, P), -1 for nobody; people (R, K); count (R, K, 3 Q)."""
+
+    def __init__(
+        self, seat: IntArray, answers: FloatArray, alpha: float, concentration: float
+    ) -> None:
+        there = (~np.isnan(answers)).astype(float)
+        x = np.nan_to_num(answers)
+        self.seat, self.new = seat, np.log(concentration)
+        self.count_of = np.concatenate([x, there - x, there], axis=2)
+        self.told = np.concatenate([x, there - x, -there], axis=2)
+        self.prior = np.repeat([alpha, alpha, 2 * alpha], answers.shape[2])
+        self.all = np.arange(len(seat))
+        with np.errstate(divide="ignore"):
+            self.log_n = np.log(np.arange(seat.shape[1] + 1))
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Number the occupied tables 0, 1, ... in each restaurant and score them all."""
+        at, who = np.nonzero(self.seat >= 0)
+        used = np.zeros((len(self.seat), max(int(self.seat.max()), 0) + 1), dtype=bool)
+        used[at, self.seat[at, who]] = True
+        self.seat[at, who] = (used.cumsum(1) - 1)[at, self.seat[at, who]]
+        k = int(used.sum(1).max()) + SPARE
+        self.people = np.zeros((len(self.seat), k), dtype=np.int64)
+        self.count = np.zeros((len(self.seat), k, len(self.prior)))
+        np.add.at(self.people, (at, self.seat[at, who]), 1)
+        np.add.at(self.count, (at, self.seat[at, who]), self.count_of[at, who])
+        self.score, self.without = (
+            self.told @ logs.transpose(0, 2, 1) for logs in self._logs(self.count)
+        )
+
+    def _logs(self, count: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return np.log(count + self.prior), np.log(np.maximum(count - 1, 0) + self.prior)
+
+    def draw(self, rows: IntArray, uniform: FloatArray) -> IntArray:
+        """Everybody's next table (A, P), given where all the others sit now."""
+        seat, people = self.seat[rows], self.people[rows]
+        one, who = np.arange(len(rows))[:, None], np.arange(seat.shape[1])[None, :]
+        weight = self.score[rows] + self.log_n[people][:, None, :]
+        empty = (people == 0).argmax(1)[:, None]
+        weight[one, who, empty] = self.score[rows[:, None], who, empty] + self.new
+        at, sits = np.nonzero(seat >= 0)
+        own = seat[at, sits]
+        left = people[at, own] - 1
+        lone = left == 0  # his own table is the new one, so the spare is not offered as well
+        weight[at[lone], sits[lone], empty[at[lone], 0]] = -np.inf
+        weight[at, sits, own] = self.without[rows[at], sits, own] + np.where(
+            lone, self.new, self.log_n[left]
+        )
+        below = np.exp(weight - weight.max(2, keepdims=True)).cumsum(2)
+        drawn: IntArray = (below <= (uniform * below[..., -1])[..., None]).sum(2)
+        return drawn
+
+    def move(self, rows: IntArray, person: IntArray, table: IntArray) -> None:
+        """Seat one person in each of the restaurants at another table, and score both anew."""
+        old = self.seat[rows, person]
+        self.seat[rows, person] = table
+        tables = np.stack([np.where(old < 0, table, old), table], axis=1)
+        self.people[rows, table] += 1
+        self.count[rows, table] += self.count_of[rows, person]
+        had = old >= 0
+        self.people[rows[had], old[had]] -= 1
+        self.count[rows[had], old[had]] -= self.count_of[rows[had], person[had]]
+        logs = np.concatenate(self._logs(self.count[rows[:, None], tables]), axis=1)
+        new = self.told[rows] @ logs.transpose(0, 2, 1)  # (A, P, 4): two tables, with and without
+        who = np.arange(self.seat.shape[1])[None, :, None]
+        place = rows[:, None, None], who, tables[:, None, :]
+        self.score[place], self.without[place] = new[..., :2], new[..., 2:]
+        if not (self.people == 0).any(1).all():
+            self.lay_out()
+
+    def sweep(self, uniform: FloatArray, real: npt.NDArray[np.bool_]) -> None:
+        """Once through the people of all restaurants; uniform and real are (R, P)."""
+        waiting, rows = real.copy(), self.all
+        while len(rows):
+            table = self.draw(rows, uniform[rows])
+            moves = waiting[rows] & (table != self.seat[rows])
+            some = moves.any(1)
+            rows, first = rows[some], moves[some].argmax(1)
+            waiting[rows] &= np.arange(waiting.shape[1]) > first[:, None]
+            if len(rows):
+                self.move(rows, first, table[some, first])
+        if self.people.shape[1] > (self.people > 0).sum(1).max() + 4 * SPARE:
+            self.lay_out()
+
+
+def sweeps_of(
+    answers: FloatArray,
+    real: npt.NDArray[np.bool_],
+    *,
+    chains: int,
+    sweeps: int,
+    alpha: float,
+    concentration: float,
+    start: str,
+    stream: np.random.Generator,
+) -> Iterator[IntArray]:
+    """After each sweep the tables' sizes (G, C, K) of G populations in C chains.
+
+    answers : (G, P, Q) of 0, 1 and NaN; real : (G, P), False where a population has fewer people.
+    start : the people come "in turn", each seated given those before him, in an order that is
+        drawn; or everybody is "alone" at first, or all "together".
+    """
+    g, p = real.shape
+    which = np.repeat(np.arange(g), chains)
+    first = {"in turn": np.full(p, -1), "alone": np.arange(p), "together": np.zeros(p, dtype=int)}
+    seat = np.where(real[which], first[start], -1).astype(np.int64)
+    room = _Room(seat, answers[which], alpha, concentration)
+    if start == "in turn":
+        for person in stream.permutation(p):
+            rows = np.flatnonzero(real[which, person])
+            table = room.draw(rows, stream.random((g * chains, p))[rows])[:, person]
+            room.move(rows, np.full(len(rows), person), table)
+    for _ in range(sweeps):
+        room.sweep(stream.random((g * chains, p)), real[which])
+        yield room.people.reshape(g, chains, -1)

@@ -1,0 +1,237 @@
+"""Diversity of colour associations: is a population more than noise?
+
+People answer the same words twice. If an answer differs from the same person's other answer by as
+much as from another person's, the population is one person with noise; if it differs less, there
+are individuals. On the plane of mean distance within (internal) and between (population), the
+first lies on the line of unity, and the distance from that line measures how much of the diversity
+is between individuals (Murthy, Ullman & Hu, NAACL 2025, arXiv 2411.04427).
+
+The source reports the absolute distance, and from the pairs i < j only. An absolute value is above
+zero in an exchangeable population too, so here the signed distance leads, a permutation null says
+what exchangeable answers would give, and all pairs i != j count unless the source's are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.estimators.belief import mean_choice
+from simkit.estimators.diversity_colour import delta_e
+from simkit.estimators.diversity_items import ByItem
+from simkit.estimators.respondents import percentiles
+from simkit.result import Result, t_frame
+from simkit.types import FloatArray, SeedLike, counted, generator
+
+__all__ = ["MURTHY", "line_of_unity", "means_over_items"]
+
+MURTHY = "Murthy, Ullman & Hu, arXiv 2411.04427"
+PAIRS = ("all", "source")
+
+
+def line_of_unity(
+    lab_1: npt.ArrayLike,
+    lab_2: npt.ArrayLike,
+    *,
+    words: Sequence[str] | None = None,
+    pairs: str = "all",
+    permutations: int = 200,
+    n_boot: int = 200,
+    alpha: float = 0.05,
+    rng: SeedLike = 0,
+) -> ByItem:
+    """Distance of each word, and of their mean, to the line where people are no individuals.
+
+    With L1_i and L2_i the colours that person i gives to a word in two blocks: internal = mean_i
+    |L1_i - L2_i|, population = mean over pairs of |L1_i - L2_j|, signed = (population - internal)
+    / sqrt(2), positive where people agree with themselves more than with others; absolute = its
+    absolute value. All in ΔE.
+
+    Parameters
+    ----------
+    lab_1, lab_2 : (people, words, 3) CIELAB, NaN where a person did not see a word. Who saw a word
+        in one block only is left out there, and counted.
+    words : W names; numbers by default.
+    pairs : "all" takes i != j; "source" takes i < j, as the source does, which depends on the
+        order of the people.
+    permutations : shuffles of block 2 across the people of a word, after which nobody is an
+        individual: the null.
+    n_boot : resamples of people.
+
+    Returns
+    -------
+    `ByItem`. Its frame has a row per word: internal, population, signed (also as estimate, with a
+    percentile interval over people), absolute, null (mean absolute distance when shuffled), p
+    (share of shuffles with a signed distance at least as large, one-sided), people. `overall` has
+    the means over words: absolute, signed, null_absolute, internal, population, correlation (of
+    internal and population over words), share_negative (words on the wrong side of the line). Its
+    low and high are over words as a sample of words (t; Fisher's z for the correlation, Wilson's
+    for the share), low_people and high_people over people (percentile; NaN for the null, whose
+    low and high are the quantiles of the shuffles).
+
+    Undefined: a word that fewer than 2 people saw twice is NaN. Raises ValueError for other
+    shapes, fewer than 2 words with numbers, an unknown `pairs`, infinite values, and fewer than 2
+    permutations or resamples. Source: arXiv 2411.04427; null and intervals: our formulation.
+    """
+    one, two = _blocks(lab_1, lab_2)
+    names = list(range(one.shape[1])) if words is None else list(words)
+    if len(names) != one.shape[1]:
+        raise ValueError(f"{len(names)} words for {one.shape[1]} columns; legal is one each")
+    if pairs not in PAIRS:
+        raise ValueError(f"no pairs {pairs!r}; legal are {', '.join(PAIRS)}")
+    for name, value in {"permutations": permutations, "n_boot": n_boot}.items():
+        if value < 2:
+            raise ValueError(f"{name} is {value}; legal are 2 or more")
+    stream = generator(rng)
+    people = len(one)
+    counts = _resamples(people, n_boot, stream)
+    cells = [
+        _word(one[:, w], two[:, w], counts, pairs, permutations, stream) for w in range(len(names))
+    ]
+    frame = pd.DataFrame([_row(cell, alpha) for cell in cells], index=pd.Index(names))
+    half = int((np.isnan(one).any(-1) ^ np.isnan(two).any(-1)).sum())
+    notes = counted(half, people * len(names), "answers left out: the other block has none")
+    undefined = int(frame["estimate"].isna().sum())
+    notes += counted(undefined, len(names), "words undefined: fewer than 2 people answered twice")
+    if len(names) - undefined < 2:
+        raise ValueError("fewer than 2 words were answered twice by 2 people or more")
+    method = f"Line of unity, pairs {'i < j' if pairs == 'source' else 'i != j'}"
+    table = means_over_items(frame, np.stack([cell.boot for cell in cells]),
+                     np.stack([cell.null for cell in cells]), alpha)  # fmt: skip
+    overall = Result(f"{method}: means over words", table, people, alpha, MURTHY, notes)
+    return ByItem(method, frame, people, alpha, MURTHY, notes, overall)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One word: boot (1 + B, 2) internal and population, the data first; null (P,) signed."""
+
+    people: int
+    boot: FloatArray
+    null: FloatArray
+
+
+def _blocks(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    one, two = (np.asarray(x, dtype=np.float64) for x in (lab_1, lab_2))
+    if one.ndim != 3 or one.shape[-1] != 3 or one.shape != two.shape:
+        raise ValueError(f"blocks have shapes {one.shape} and {two.shape}; "
+                         "legal is (people, words, 3) for both")  # fmt: skip
+    for name, block in (("lab_1", one), ("lab_2", two)):
+        bad = np.argwhere(np.isinf(block))
+        if len(bad):
+            at = bad[0].tolist()
+            raise ValueError(f"{name}: person {at[0]}, word {at[1]} is infinite; legal are finite "
+                             "numbers (NaN where not seen)")  # fmt: skip
+    return one, two
+
+
+def _resamples(people: int, n_boot: int, stream: np.random.Generator) -> FloatArray:
+    """How often each person counts (1 + B, people): once each, then resampled."""
+    drawn = stream.integers(0, people, (n_boot, people)) + people * np.arange(n_boot)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n_boot * people).reshape(n_boot, people)
+    return np.concatenate([np.ones((1, people)), counts])
+
+
+def _word(
+    one: FloatArray, two: FloatArray, counts: FloatArray, pairs: str, permutations: int,
+    stream: np.random.Generator,
+) -> _Cell:  # fmt: skip
+    seen = ~np.isnan(one + two).any(-1)
+    n = int(seen.sum())
+    if n < 2:
+        return _Cell(n, np.full((len(counts), 2), np.nan), np.full(permutations, np.nan))
+    d = delta_e(one[seen][:, None], two[seen][None])
+    others = np.triu(np.ones((n, n)), 1) if pairs == "source" else 1 - np.eye(n)
+    c = counts[:, seen]
+    with np.errstate(invalid="ignore", divide="ignore"):  # nobody of this word drawn: NaN
+        internal = (c @ d.diagonal()) / c.sum(1)
+        population = ((c @ (d * others)) * c).sum(1) / ((c @ others) * c).sum(1)
+    mixed = stream.permuted(np.tile(np.arange(n), (permutations, 1)), axis=1)
+    own = d[np.arange(n), mixed]
+    if pairs == "source":
+        rest = np.einsum("ipj,ij->p", d[:, mixed], others) / others.sum()
+    else:
+        rest = (d.sum() - own.sum(1)) / others.sum()
+    null = (rest - own.mean(1)) / np.sqrt(2)
+    return _Cell(n, np.stack([internal, population], axis=1), null)
+
+
+def _row(cell: _Cell, alpha: float) -> dict[str, Any]:
+    signed = (cell.boot[:, 1] - cell.boot[:, 0]) / np.sqrt(2)
+    error, low, high = percentiles(signed[1:], alpha)
+    undefined = np.isnan(signed[0])
+    beyond = (1 + (cell.null >= signed[0] - 1e-9).sum()) / (1 + len(cell.null))
+    return {
+        "estimate": signed[0], "std_error": error, "low": low, "high": high,
+        "internal": cell.boot[0, 0], "population": cell.boot[0, 1], "signed": signed[0],
+        "absolute": abs(signed[0]), "null": np.abs(cell.null).mean(),
+        "p": np.nan if undefined else beyond, "people": cell.people,
+    }  # fmt: skip
+
+
+def means_over_items(
+    frame: pd.DataFrame, boot: FloatArray, null: FloatArray, alpha: float
+) -> pd.DataFrame:
+    """The means over words, from the words' frame, boot (words, 1 + B, 2) and null (words, P)."""
+    there = frame["estimate"].notna().to_numpy()
+    words = frame[there]
+    w = len(words)
+    means = [words[name].to_numpy() for name in ("absolute", "signed", "internal", "population")]
+    table = t_frame(
+        ["absolute", "signed", "internal", "population"],
+        [m.mean() for m in means], [m.std(ddof=1) / np.sqrt(w) for m in means], w - 1, alpha,
+    )[["estimate", "std_error", "low", "high"]]  # fmt: skip
+    shuffled = np.abs(null[there]).mean(0)
+    error, low, high = percentiles(shuffled, alpha)
+    table.loc["null_absolute"] = [shuffled.mean(), error, low, high]
+    table.loc["correlation"] = _correlation(words["internal"], words["population"], alpha)
+    table.loc["share_negative"] = _share(words["signed"].to_numpy() < 0, alpha)
+    table["low_people"], table["high_people"] = np.nan, np.nan
+    for name, values in _resampled_means(boot[there]).items():
+        table.loc[name, ["low_people", "high_people"]] = percentiles(values[1:], alpha)[1:]
+    return table
+
+
+def _resampled_means(boot: FloatArray) -> dict[str, FloatArray]:
+    internal, population = boot[..., 0], boot[..., 1]
+    signed = (population - internal) / np.sqrt(2)
+    within, between = internal - _mean(internal), population - _mean(population)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = _mean(within * between) / np.sqrt(_mean(within**2) * _mean(between**2))
+    return {
+        "absolute": _mean(np.abs(signed)),
+        "signed": _mean(signed),
+        "internal": _mean(internal),
+        "population": _mean(population),
+        "correlation": r,
+        "share_negative": _mean(np.where(np.isnan(signed), np.nan, signed < 0)),
+    }
+
+
+def _mean(x: FloatArray) -> FloatArray:
+    """Means over the words (axis 0) that are there; NaN without any."""
+    there = ~np.isnan(x)
+    n = there.sum(0)
+    total = np.where(there, x, 0.0).sum(0)
+    return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+
+
+def _correlation(x: pd.Series, y: pd.Series, alpha: float) -> list[float]:
+    """Pearson's r with Fisher's (1915) interval; NaN where one does not vary."""
+    n = len(x)
+    if n < 4 or x.std() == 0 or y.std() == 0:
+        return [np.nan] * 4
+    r = float(np.corrcoef(x, y)[0, 1])
+    z, error = np.arctanh(min(max(r, -1 + 1e-15), 1 - 1e-15)), 1 / np.sqrt(n - 3)
+    half = t_frame(["z"], z, error, np.inf, alpha)[["low", "high"]].to_numpy()[0]
+    return [r, (1 - r**2) * error, *np.tanh(half)]
+
+
+def _share(hits: npt.NDArray[np.bool_], alpha: float) -> list[float]:
+    row = mean_choice(hits.astype(float), alpha=alpha).frame.iloc[0]
+    return [float(row[name]) for name in ("estimate", "std_error", "low", "high")]

@@ -1,0 +1,85 @@
+"""Spread of simulated over real people: by hand, coverage, every keyword, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simkit.estimators.diversity_spread import spread_ratio
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def test_by_hand():
+    # sd of 1 2 3 is 1, of 2 2 5 (mean 3: 1 1 4, over 2 = 3) sqrt(3); of 0 6 is sqrt(18)
+    human = pd.DataFrame({"a": [1.0, 2, 3], "b": [0, 6, np.nan], "c": [4.0, 4, 4]})
+    twin = pd.DataFrame({"a": [2.0, 2, 5], "b": [1.0, 2, 3], "c": [1.0, 2, 3]})
+    found = spread_ratio(human, twin, by=["x", "x", "y"])
+    frame = found.to_frame()
+    assert frame["estimate"].tolist()[:2] == pytest.approx([np.sqrt(3), 1 / np.sqrt(18)])
+    assert np.isnan(frame.loc["c", "estimate"]) and "1 of 3 outcomes undefined (NaN)" in found.notes
+    assert frame["study"].tolist() == ["x", "x", "y"]
+    overall = found.overall.to_frame()["estimate"]
+    assert overall["mean"] == pytest.approx((3 / 18) ** 0.25)
+    assert overall["share_below"] == pytest.approx(0.5)
+    variance = spread_ratio(human, twin, kind="variance").to_frame()["estimate"]
+    assert variance["a"] == pytest.approx(3)
+    # entropy: 1 2 3 ln 3; 2 2 5: 2/3 ln(3/2) + 1/3 ln 3 = 0.636514
+    entropy = spread_ratio(human, twin, kind="entropy").to_frame()["estimate"]
+    assert entropy["a"] == pytest.approx(0.636514 / np.log(3), abs=1e-6)
+
+
+def test_studies_count_once_in_their_mean():
+    # ratios 1/2, 1/2, 1/2 in one study and 2 in the other: geometric 2^(-3 + 1)/4 = 2^-0.5; 2^0
+    rng = np.random.default_rng(0)
+    human = rng.normal(size=(50, 4))
+    found = spread_ratio(human, human * [0.5, 0.5, 0.5, 2.0], by=[*"aaab"]).overall
+    assert found["mean"]["estimate"] == pytest.approx(2**-0.5)
+    assert found["mean_of_studies"]["estimate"] == pytest.approx(1)
+    assert found["share_clearly_below"]["estimate"] == 0.75
+    alone = spread_ratio(human, human * [0.5, 0.5, 0.5, 2.0]).overall
+    assert alone["mean"]["std_error"] < found["mean"]["std_error"]
+
+
+def test_intervals_over_people_cover():
+    hits: list[bool] = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        human = rng.normal(size=(90, 40))
+        twin = 0.7 * (0.6 * human + 0.8 * rng.normal(size=human.shape))
+        frame = spread_ratio(human, twin, rng=seed).to_frame()
+        hits += ((frame["low"] <= 0.7) & (frame["high"] >= 0.7)).tolist()
+    assert 0.90 <= np.mean(hits) <= 0.99
+
+
+def test_every_keyword_changes_the_result():
+    rng = np.random.default_rng(1)
+    human, twin = rng.integers(1, 8, (30, 5)).astype(float), rng.integers(2, 6, (30, 5))
+
+    def of(**kwargs):
+        found = spread_ratio(human, twin, **({"n_boot": 20} | kwargs))
+        return pd.concat([found.to_frame().round(9), found.overall.to_frame().round(9)])
+
+    first = of()
+    for change in ({"kind": "variance"}, {"kind": "entropy"}, {"by": [*"aabbb"]},
+                   {"paired": False}, {"n_boot": 21}, {"alpha": 0.5}, {"rng": 1}):  # fmt: skip
+        assert not of(**change).equals(first), change
+    assert of().equals(first)
+
+
+def test_bad_input_is_refused():
+    x = np.zeros((4, 3))
+    with pytest.raises(ValueError, match="with the same outcomes"):
+        spread_ratio(x, x[:, :2])
+    with pytest.raises(ValueError, match="4 and 3 people cannot be paired"):
+        spread_ratio(x, x[:3])
+    with pytest.raises(ValueError, match="no kind 'range'"):
+        spread_ratio(x, x, kind="range")
+    with pytest.raises(ValueError, match="n_boot is 1"):
+        spread_ratio(x, x, n_boot=1)
+    with pytest.raises(ValueError, match="row 0, outcome 1 is infinite"):
+        spread_ratio(x, np.array([[0, np.inf, 0]] * 4))
+    one, two = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"b": [1.0], "a": [2.0]})
+    with pytest.raises(ValueError, match="outcome 'a' is not at the same place"):
+        spread_ratio(one, two)
