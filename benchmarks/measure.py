@@ -18,6 +18,7 @@ import torch
 from benchmarks.methods import METHODS, applies, quiet
 from benchmarks.workloads import MODELS, Workload, build, unique_nodes, workloads
 from simkit.scoring.engine import kernels
+from simkit.scoring.engine.choice import choose
 
 REPEATS, SHORT = 3, 3.0  # a run of under SHORT seconds is repeated; the best counts
 
@@ -102,7 +103,7 @@ def limits(network: Any, run: Callable[[Workload], Any], part: Workload) -> dict
         spent[kind] += event.self_cpu_time_total / 1e6
     shares = {kind: seconds / whole for kind, seconds in spent.items()}
     shares["Python and NumPy"] = max(0.0, 1 - sum(shares.values()))
-    return {**shares, "flop_per_node": 2.0 * body_weights(network), "peak_gflops": peak(network)}
+    return {**shares, "flop_per_node": flop_per_node(network), "peak_gflops": peak(network)}
 
 
 def body_weights(network: Any) -> int:
@@ -110,6 +111,22 @@ def body_weights(network: Any) -> int:
     tables = [m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding)]
     apart = {id(table) for table in [*tables, network.get_output_embeddings().weight]}
     return sum(p.numel() for p in network.parameters() if p.ndim == 2 and id(p) not in apart)
+
+
+def flop_per_node(network: Any) -> float:
+    """Of the products that run at every node; what runs at the heads only is left out.
+
+    That is the last layer's MLP, and where `simkit.scoring.engine.lean` applies also its queries
+    and output, and all that the first layer takes from the token alone.
+    """
+    weights = body_weights(network)
+    mlp = kernels._last_mlp(network)
+    spared = [] if mlp is None else [p for p in mlp.parameters() if p.ndim == 2]
+    if choose(network, "tree").lean:
+        first, last = (network.model.layers[i].self_attn for i in (0, -1))
+        parts = first.q_proj, first.k_proj, first.v_proj, last.q_proj, last.o_proj
+        spared += [part.weight for part in parts]
+    return 2.0 * (weights - sum(p.numel() for p in spared))
 
 
 @torch.inference_mode()

@@ -131,7 +131,7 @@ def _limits(row: Row) -> str:
     rate = told["flop_per_node"] * row["nodes"] / row["seconds"] / 1e9
     return (
         f"simkit: {row['nodes'] / row['prompts']:.1f} nodes per prompt of "
-        f"{told['flop_per_node'] / 1e6:.1f} MFLOP each in the body; {rate:.0f} GFLOP/s over all, "
+        f"{told['flop_per_node'] / 1e6:.1f} MFLOP each in products; {rate:.0f} GFLOP/s over all, "
         f"where a matrix product of this width by itself reaches {told['peak_gflops']:.0f}. "
         f"Time by profile: {shares}."
     )

@@ -38,7 +38,7 @@ class LocalModel:
 
     asked : "auto", "tree" or "padded"; `path` is what came of it.
     budget : tokens per forward pass on the tree path, None to choose by device and free memory.
-    store : where scores are looked up and kept, None for nowhere.
+    store : where scores and runs are looked up and kept, None for nowhere.
     """
 
     name: str
@@ -162,7 +162,9 @@ class LocalModel:
         self._check_lengths(rows, contexts, answers)
         self.tally.count(contexts, answers)
         if self.path == "tree":
-            logprob = score_tree(self.network, contexts, answers, self._limits, self.tally.work)
+            logprob = score_tree(
+                self.network, contexts, answers, self._limits, self.tally.work, self.choice.lean
+            )
         else:
             logprob = score_padded(self.network, contexts, answers)
         nested = {a: _nested(a) for a in dict.fromkeys(answers)}
@@ -221,9 +223,9 @@ def load(
         way, for any architecture; "auto" tries both on a few tokens when first used and takes the
         tree where they agree. What came of it is `model.path`.
     budget : tokens per forward pass on the tree path; None chooses by device and free memory.
-    cache : a file (SQLite, made if it is not there) where scores are kept as they are computed and
-        looked up before they are; None for no such file. It may hold many models, whose rows
-        never mix, and be shared by processes.
+    cache : a file (SQLite, made if it is not there) where scores, and the runs of `sample_runs`,
+        are kept as they are computed and looked up before they are; None for no such file. It may
+        hold many models, whose rows never mix, and be shared by processes.
 
     Only safetensors weights are read. Raises ValueError naming the legal choices for an unknown
     bundled name or path, and OSError from transformers where a hub model cannot be fetched.

@@ -98,10 +98,13 @@ def test_an_operator_that_is_gone_or_wrong_is_not_used(monkeypatch: pytest.Monke
     def gone(*args: Any) -> torch.Tensor:
         raise AttributeError("no such operator")
 
-    def wrong(x: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:
+    def wrong(x: torch.Tensor, weight: torch.Tensor, bias: Any, then: str = "") -> torch.Tensor:
         return nn.functional.linear(x, weight, bias) * 1.001
 
-    for broken in (gone, wrong):
+    def deaf(x: torch.Tensor, weight: torch.Tensor, bias: Any, then: str = "") -> torch.Tensor:
+        return nn.functional.linear(x, weight, bias)
+
+    for broken in (gone, wrong, deaf):
         monkeypatch.setattr(kernels, "_product", broken)
         assert not kernels._works.__wrapped__()
 

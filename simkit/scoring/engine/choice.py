@@ -9,13 +9,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from simkit.scoring.engine.lean import fits
 from simkit.scoring.engine.padded import parameters_of, score_padded
 from simkit.scoring.engine.tokens import Ids, pack
 from simkit.scoring.engine.tree import Limits, score_tree
+from simkit.types import FloatArray
 
 __all__ = ["PATHS", "Choice", "choose"]
 
 PATHS = ("auto", "tree", "padded")
+# Largest difference with which the lean forward is taken, and more of it where a log-probability is
+# far from 0, for its rounding is: by so much of it.
+LEAN, ROUNDING = 1e-5, 16 * float(np.finfo(np.float32).eps)
 _NEEDED = {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"}
 # Settings by which a network stops looking at all that came before.
 _WINDOWS = ("sliding_window", "window_size", "attention_chunk_size", "attention_types")
@@ -28,12 +33,14 @@ class Choice:
     """The path a model takes, and why.
 
     difference : root mean square of (tree - padded) over the self-check's log-probabilities; NaN
-    if the tree path was not tried.
+    if the tree path was not tried. lean : on the tree path, whether the network's weights go
+    through the forward of `simkit.scoring.engine.lean` instead of its own.
     """
 
     path: Literal["tree", "padded"]
     difference: float
     reason: str
+    lean: bool = False
 
 
 def choose(network: Any, asked: str, name: str = "model") -> Choice:
@@ -69,7 +76,25 @@ def _try(network: Any) -> Choice:
     spread = float((expected - expected.mean(0)).std())
     allowed = max(1e-5, min(max(1e-3, 32 * torch.finfo(network.dtype).eps), spread / 10))
     said = f"self-check difference {difference:.1e}, allowed {allowed:.1e}"
-    return Choice("tree" if difference <= allowed else "padded", difference, said)
+    if not difference <= allowed:
+        return Choice("padded", difference, said)
+    lean = fits(network) and _agrees(network, contexts, answers, expected)
+    return Choice("tree", difference, said + (", in few passes" if lean else ""), lean)
+
+
+def _agrees(
+    network: Any, contexts: list[Ids], answers: list[tuple[Ids, ...]], expected: FloatArray
+) -> bool:
+    """Whether the lean forward gives what the network itself gives, to rounding of float32."""
+    try:
+        found = score_tree(network, contexts, answers, Limits(budget=24, width=8), lean=True)
+    except Exception as error:  # whatever it is, the network's own forward stands
+        _log.info("the lean forward fails with %s: %s", type(error).__name__, error)
+        return False
+    agrees = np.allclose(found, expected, rtol=ROUNDING, atol=LEAN)
+    if not agrees:
+        _log.info("the lean forward differs by %.1e", np.abs(found - expected).max())
+    return agrees
 
 
 def _forgets(config: Any) -> bool:

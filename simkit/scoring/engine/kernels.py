@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-__all__ = ["HeadsOnly", "fast_products", "keep_freed_memory"]
+__all__ = ["HeadsOnly", "affine", "fast_products", "filled", "keep_freed_memory"]
 
 # Rows and multiplications from which preparing oneDNN for a product's shape pays.
 ROWS, LEAST = 64, 2**22
@@ -49,8 +49,10 @@ def _amd() -> bool:
     return "AuthenticAMD" in text
 
 
-def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """x @ weight.T + bias by oneDNN.
+def _product(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, then: str = "none"
+) -> torch.Tensor:
+    """x @ weight.T + bias by oneDNN, `then` through a function: "none" or "swish".
 
     For every new shape oneDNN writes itself a program, and keeps it: half a megabyte and a
     millisecond. So rows are filled up to one of a few sizes.
@@ -60,7 +62,7 @@ def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -
     if _filled(rows) > rows:
         flat = x.new_zeros(_filled(rows), x.shape[-1])
         flat[:rows] = x.reshape(rows, -1)
-    out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, "none", [], "")
+    out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(flat, weight, bias, then, [], "")
     return out[:rows].view(*x.shape[:-1], -1)
 
 
@@ -79,10 +81,11 @@ def _works() -> bool:
     try:
         with torch.inference_mode():
             found = [_product(x, weight, bias), _product(x, weight.T.contiguous().T, None)]
+            found.append(_product(x, weight, None, "swish"))
     except (AttributeError, RuntimeError):  # a private operator may go or change
         return False
     plain = nn.functional.linear(x, weight)
-    known = plain + bias, plain
+    known = plain + bias, plain, nn.functional.silu(plain)
     return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, known, strict=True))
 
 
@@ -95,6 +98,21 @@ def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
         and rows >= ROWS
         and rows * weight.numel() >= LEAST
     )
+
+
+def filled(rows: int) -> int:
+    """Rows to which a product of so many is filled up: the same number where nothing is gained."""
+    return _filled(rows) if rows >= ROWS and _amd() and _works() else rows
+
+
+def affine(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, swish: bool = False
+) -> torch.Tensor:
+    """x @ weight.T + bias for x (n, in), on the faster of the two; then swish, if asked for."""
+    if _amd() and _works() and _fits(x, weight):
+        return _product(x, weight, bias, "swish" if swish else "none")
+    out = nn.functional.linear(x, weight, bias)
+    return nn.functional.silu(out, inplace=True) if swish else out
 
 
 class _Linear(nn.Linear):

@@ -26,6 +26,7 @@ import torch
 from transformers import DynamicCache, modeling_utils
 
 from simkit.scoring.engine.kernels import HeadsOnly, fast_products, keep_freed_memory
+from simkit.scoring.engine.lean import Lean, fits
 from simkit.scoring.engine.targets import Targets, lay_out
 from simkit.scoring.engine.tokens import WIDTH, Ids
 from simkit.scoring.engine.trie import IntArray, Plan, Rows, Trie, ranges
@@ -91,11 +92,13 @@ def score_tree(
     answers: Sequence[tuple[Ids, ...]],
     limits: Limits | None = None,
     work: Work | None = None,
+    lean: bool = False,
 ) -> FloatArray:
     """Summed log-probability of each answer after its context, shape (n, options).
 
     Similar contexts should stand together: what would exceed `limits` is halved, and halves share
-    nothing. `work`, if given, is added to.
+    nothing. `work`, if given, is added to. lean : take the forward in few passes over memory for
+    a network that it fits.
     """
     limits = limits or Limits()
     halve = len(contexts) > 1 and _cells(contexts, answers) > limits.cells
@@ -106,7 +109,7 @@ def score_tree(
     if halve:
         middle = len(contexts) // 2
         parts = [
-            score_tree(network, contexts[part], answers[part], limits, work)
+            score_tree(network, contexts[part], answers[part], limits, work, lean)
             for part in (slice(middle), slice(middle, None))
         ]
         return np.concatenate(parts)
@@ -115,7 +118,7 @@ def score_tree(
         work.positions += plan.positions
         work.heads += len(np.unique(targets.node))
         work.passes += len(plan.batches)
-    logprob = _run(network, trie, targets, plan)
+    logprob = _run(network, trie, targets, plan, lean and fits(network))
     shape = len(contexts), len(answers[0])
     total = np.bincount(targets.cell, logprob, shape[0] * shape[1])
     return np.asarray(total.reshape(shape), dtype=np.float64)
@@ -215,16 +218,17 @@ class _Paths(DynamicCache):
 
 
 @torch.inference_mode()
-def _run(network: Any, trie: Trie, targets: Targets, plan: Plan) -> FloatArray:
+def _run(network: Any, trie: Trie, targets: Targets, plan: Plan, lean: bool) -> FloatArray:
     """Log-probability of each target."""
     keep_freed_memory()
     slot = np.full(len(trie), -1)
     slot[plan.kept] = np.arange(len(plan.kept))
     cache = _Paths(len(plan.kept))
     done, values = [], []
+    quick = Lean(network, trie, len(plan.kept)) if lean else None
     with fast_products(network), HeadsOnly(network) as last:
         for rows in plan.batches:
-            logits, at = _forward(network, trie, targets, rows, slot, cache, last)
+            logits, at = _forward(network, trie, targets, rows, slot, quick or cache, last)
             which = ranges(targets.first[at], targets.count[at])
             place = np.repeat(np.arange(len(at)), targets.count[at])
             token = _tensor(targets.token[which], logits.device)
@@ -236,7 +240,7 @@ def _run(network: Any, trie: Trie, targets: Targets, plan: Plan) -> FloatArray:
 
 
 def _forward(
-    network: Any, trie: Trie, targets: Targets, rows: Rows, slot: IntArray, cache: _Paths,
+    network: Any, trie: Trie, targets: Targets, rows: Rows, slot: IntArray, cache: _Paths | Lean,
     last: HeadsOnly,
 ) -> tuple[torch.Tensor, IntArray]:  # fmt: skip
     """Logits after the nodes of a batch that have targets, and these nodes."""
@@ -246,16 +250,21 @@ def _forward(
     heads = real & (targets.count[nodes] > 0)
     cells = real & (slot[nodes] >= 0)
     alike = bool((path == path[:1]).all())
-    cache.turn(
+    turn = (
         _tensor(np.maximum(slot[path[:1] if alike else path], 0), device),
         _tensor(np.array(np.nonzero(cells)), device),
         _tensor(slot[nodes[cells]], device),
     )
-    last.cells = _tensor(np.array(np.nonzero(heads)), device)
+    mask = _mask(trie, rows, path, known, device, network.dtype)
+    at = _tensor(np.array(np.nonzero(heads)), device)
+    if isinstance(cache, Lean):
+        return cache.logits(nodes, mask, *turn, at), nodes[heads]
+    cache.turn(*turn)
+    last.cells = at
     logits = network(
         input_ids=_tensor(trie.token[nodes], device),
         position_ids=_tensor(trie.depth[nodes], device),
-        attention_mask=_mask(trie, rows, path, known, device, network.dtype),
+        attention_mask=mask,
         past_key_values=cache,
         use_cache=True,
         logits_to_keep=_tensor(heads if _KEEPS_BY_ROW else np.flatnonzero(heads), device),

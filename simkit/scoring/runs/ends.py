@@ -103,7 +103,8 @@ def score_ends(
     contexts, answers = [contexts[j] for j in order], [answers[j] for j in order]
     if model.path == "tree":
         limits = Limits.of(model.network, model.budget)
-        by_form = score_tree(model.network, contexts, answers, limits, work)
+        lean = model.choice.lean
+        by_form = score_tree(model.network, contexts, answers, limits, work, lean)
     else:
         by_form = score_padded(model.network, contexts, answers)
     at = [at[j] for j in order]
