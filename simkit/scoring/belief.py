@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question, check_options
-from simkit.scoring.chat import Chat, lay_out
+from simkit.scoring.chat import Chat, lay_out, talk
 from simkit.scoring.forms import Spelled, sum_forms
 from simkit.scoring.orders import average_orders, design_rows, orders_for
 from simkit.scoring.types import Model, Scores
@@ -52,6 +52,8 @@ def _scores(
 ) -> Scores:
     if isinstance(prompts, str):
         raise ValueError("prompts must be a list of strings, not one string")
+    if not isinstance(options, str):
+        options = cast("Sequence[str] | Sequence[Sequence[str]]", list(options))  # a column, too
     if not len(prompts):
         width = len(options) if options and isinstance(options[0], str) else 0
         return Scores(np.empty((0, width)), np.empty((0, width), dtype=bool))
@@ -135,7 +137,7 @@ def believe(
     with design_rows(len(asked or [0])) as repeat:
         if chat:
             told = design.iloc[np.repeat(np.arange(len(design)), repeat)]
-            prompts, separator = lay_out(model, prompts, _talk(chat), told, separator=separator)
+            prompts, separator = lay_out(model, prompts, talk(chat), told, separator=separator)
         logprob, mass = _beliefs(model, prompts, answers, separator)
     table = _frame(question, design, asked)
     k = logprob.shape[1]
@@ -159,12 +161,6 @@ def _asked(
         [prompts[i] for i in rows for prompts, _ in by_order],
         [answers[i] for i in rows for _, answers in by_order],
     )
-
-
-def _talk(chat: Chat | bool) -> Chat:
-    if not isinstance(chat, Chat | bool):
-        raise ValueError(f"chat is {chat!r}; legal are True, False, None and a Chat")
-    return Chat() if isinstance(chat, bool) else chat
 
 
 def _beliefs(

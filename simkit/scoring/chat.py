@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from jinja2 import TemplateError
 from simkit.questions import fill
 from simkit.scoring.types import Model
 
-__all__ = ["Chat", "chat_prompts", "lay_out"]
+__all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "talk"]
 
 _OURS = {"add_generation_prompt", "continue_final_message", "conversation", "messages", "tokenize"}
 _NO_SYSTEM = (
@@ -33,7 +33,8 @@ class Chat:
         None gives no system turn; what a template then adds by itself (a default system text, a
         date) stays, and `chat_prompts` shows it.
     prefix : how the model's turn begins, before the option. If the prompt ends with it, it is
-        taken off there. "" for an answer that opens the turn.
+        taken off there. "" for an answer that opens the turn. (In `sample_runs` the reasoning
+        opens the turn, and the prefix the answer after it.)
     separator : what stands before the option. None: the question's own after a prefix; with none,
         the blanks that the template itself sets before an answer (Mistral's has one, most none).
     fold_system : put the system text at the head of the user's turn (and an empty line between),
@@ -57,6 +58,13 @@ class Chat:
             raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
         if self.fold_system and self.system is None:
             raise ValueError("fold_system is set, but there is no system text to fold")
+
+
+def talk(chat: Chat | bool) -> Chat:
+    """The chat that is meant: True is one as it comes. Raises ValueError for anything else."""
+    if not isinstance(chat, Chat | bool):
+        raise ValueError(f"chat is {chat!r}; legal are True, False, None and a Chat")
+    return Chat() if isinstance(chat, bool) else chat
 
 
 def chat_prompts(
@@ -106,6 +114,15 @@ def lay_out(
     bare = [text.rstrip(" ") for text in opened]
     blanks = opened[0][len(bare[0]) :]
     return bare, blanks if chat.separator is None else chat.separator
+
+
+def open_turns(
+    model: Model, prompts: Sequence[str], chat: Chat, design: pd.DataFrame | None = None
+) -> list[str]:
+    """The laid-out prompts up to where the model's turn begins, its prefix left out."""
+    users = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
+    bare = replace(chat, prefix="", separator=None)
+    return lay_out(model, users, bare, design, separator="")[0]
 
 
 def _with_template(model: Model, chat: Chat) -> Any:

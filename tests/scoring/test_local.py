@@ -62,10 +62,30 @@ def test_options_may_differ_by_prompt(model: local.LocalModel) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
 
 
+def test_columns_of_a_frame_are_prompts_and_options(model: local.LocalModel) -> None:
+    lists = [[" yes", " no"], [" hot", " yes"]]
+    frame = pd.DataFrame({"text": PROMPTS[:2], "options": lists}, index=[7, 3])
+    expected = sk.score(model, PROMPTS[:2], lists)
+    np.testing.assert_array_equal(sk.score(model, frame["text"], frame["options"]), expected)
+    same = pd.Series([" yes", " no"], index=[1, 2])
+    expected = sk.score(model, PROMPTS[:2], [" yes", " no"])
+    np.testing.assert_array_equal(sk.score(model, frame["text"], same), expected)
+    assert sk.score(model, frame["text"][:0], same).shape == (0, 2)
+
+
 def test_merge_at_the_boundary_is_refused(model: local.LocalModel) -> None:
     # "price" is one token of this tokenizer, "pri" + "ce" is not how it reads the text.
     with pytest.raises(sk.BoundaryError, match=r"row 1: .*'…?.*pri'.*'ce'"):
         sk.score(model, ["The", "The pri"], ["ce", "x"])
+
+
+def test_options_are_scored_as_they_stand(model: local.LocalModel) -> None:
+    # Nothing is stripped, folded or completed: each of these is another text.
+    options = ["yes", " yes", " yes ", "  yes", " YES", " yes.", "\nyes"]
+    found = sk.score(model, PROMPTS[:1], options)[0]
+    expected = [by_hand(model, PROMPTS[0], option) for option in options]
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+    assert len(set(found.round(3))) == len(options)
 
 
 def test_prompt_over_the_context_length_names_the_row(model: local.LocalModel) -> None:

@@ -125,3 +125,17 @@ def test_forgetting_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     for start in range(0, 60, 20):
         texts = [f"The price is ${i}.{i} yes" for i in range(start, start + 20)]
         assert reader.encode(texts) == [pack(ids) for ids in reader._tokenize_whole(texts)]
+
+
+def test_an_option_without_tokens_is_refused() -> None:
+    cleaned = make_tokenizer(bos=True)
+    cleaned.backend_tokenizer.normalizer = normalizers.Replace("~", "")
+    # What is not in this vocabulary falls away without a word, blanks too.
+    letters = Tokenizer(models.BPE({c: i for i, c in enumerate("Iehiosty.")}, []))
+    letters.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    few = PreTrainedTokenizerFast(tokenizer_object=letters)
+    for tokenizer, nothing in ((cleaned, "~"), (few, " zz")):
+        reader = Reader(tokenizer)
+        assert reader.by_pieces == (tokenizer is few)
+        with pytest.raises(BoundaryError, match=f"row 4: option '{nothing}' has no tokens"):
+            reader.read(["It is hot."], [(" yes", nothing)], [4])

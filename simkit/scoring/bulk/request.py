@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from string import Formatter
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from simkit.questions import check_options
+from simkit.questions import Question, check_options
+from simkit.scoring.chat import Chat
+from simkit.scoring.forms import Spelled
+from simkit.scoring.orders import orders_for
 
-__all__ = ["RESULT", "Request", "texts"]
+__all__ = ["Asked", "Request", "ask"]
 
 RESULT = pa.schema(
     [
@@ -24,26 +30,58 @@ RESULT = pa.schema(
         ("model", pa.string()),
     ]
 )
+LISTED = pa.schema([("orders", pa.int64()), ("order_range", pa.float64())])
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of each row."""
+    """What is asked of each row. The names are those of `score_stream`."""
 
     options: tuple[str, ...] | str
-    template: str | None
-    prompt: str
-    separator: str
-    bare: bool
+    template: str | None = None
+    prompt: str = "prompt"
+    separator: str = " "
+    bare: bool = False
+    chat: Chat | None = None
+    layout: str = "text"
+    forms: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    orders: str | Sequence[Sequence[int]] | None = "auto"
+
+    @cached_property
+    def question(self) -> Question | None:
+        """The options as a question; None where each row brings its own."""
+        if isinstance(self.options, str):
+            if self.layout != "text" or self.forms or self.orders not in ("auto", None):
+                raise ValueError(
+                    f"layout, forms and orders need the same options for every row; with those of "
+                    f"column {self.options!r} legal are layout 'text', no forms and orders 'auto'"
+                )
+            return None
+        template = self.template or ""  # prompts of a column list nothing
+        return Question("", self.options, None, template, self.separator, self.forms, self.layout)
+
+    @cached_property
+    def listed(self) -> list[tuple[int, ...]] | None:
+        """The orders in which the prompts list the options; None if they do not list them."""
+        return None if self.question is None else orders_for(self.question, self.orders)
 
     def columns(self, schema: pa.Schema) -> list[str]:
         """The columns that prompts and options are made of, all there and of the right type."""
         text = [self.prompt] if self.template is None else sorted(_fields(self.template))
-        listed = [self.options] if isinstance(self.options, str) else []
-        if not listed:
-            check_options(self.options)
-        needed = [*text, *(f for o in self.options if not listed for f in sorted(_fields(o)))]
-        for name in (*needed, *listed):
+        text += sorted(_fields(self.chat.system)) if self.chat and self.chat.system else []
+        lists = [self.options] if isinstance(self.options, str) else []
+        written: list[str] = []
+        if self.question is not None:
+            written = [*self.options, *(form for some in self.forms.values() for form in some)]
+        if self.listed is not None:
+            if "options" in schema.names:
+                raise ValueError(
+                    "the design has a column 'options', which is what {options} stands for; "
+                    "rename it"
+                )
+            text = [name for name in text if name != "options"]
+        needed = [*text, *(f for some in written for f in sorted(_fields(some)))]
+        for name in (*needed, *lists):
             if schema.names.count(name) != 1:
                 raise ValueError(
                     f"the design has no column {name!r}, or several; "
@@ -52,50 +90,135 @@ class Request:
         if self.template is None and not _is_text(schema.field(self.prompt).type):
             kind = schema.field(self.prompt).type
             raise ValueError(f"column {self.prompt!r} holds {kind}; prompts must be text")
-        for name in listed:
+        for name in lists:
             kind = schema.field(name).type
             if not (_is_list(kind) and _is_text(kind.value_type)):
                 raise ValueError(f"column {name!r} holds {kind}; options must be lists of text")
-        return list(dict.fromkeys([*needed, *listed]))
+        return list(dict.fromkeys([*needed, *lists]))
 
     def schema(self, source: pa.Schema) -> pa.Schema:
         """Of the output: the design's columns, then those of the result."""
+        result = RESULT if self.listed is None else pa.schema([*RESULT, *LISTED])
         if self.bare:
-            return RESULT
-        taken = [name for name in RESULT.names if name in source.names]
+            return result
+        taken = [name for name in result.names if name in source.names]
         if taken:
             raise ValueError(
                 f"the design already has a column {taken[0]!r}; rename it first, "
                 "or write the results bare"
             )
         # pandas' own notes are left out: they tell of an index with the design's length.
-        return pa.schema([*source, *RESULT])
+        return pa.schema([*source, *result])
+
+    def provenance(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "bare"}
+        told["forms"] = {key: list(some) for key, some in self.forms.items()}
+        told["chat"] = None if self.chat is None else {**vars(self.chat)}
+        if self.chat is not None:
+            told["chat"]["template_args"] = {k: str(v) for k, v in self.chat.template_args.items()}
+        return told
 
 
-def texts(
-    request: Request, design: pa.RecordBatch, start: int
-) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Prompts and lists of options of a batch, checked; `start` is the number of its first row."""
+@dataclass(frozen=True)
+class Asked:
+    """What a batch of n rows asks, under each of its orders (one, if the options are not listed).
+
+    prompts, spelled : n × orders, those of a row side by side; the options' spellings without
+    separator. options : of each row, as they are written. columns : what was filled in.
+    """
+
+    prompts: list[str]
+    spelled: list[Spelled]
+    options: list[tuple[str, ...]]
+    columns: dict[str, list[Any]]
+
+
+def ask(request: Request, design: pa.RecordBatch, start: int) -> Asked:
+    """Prompts and options of a batch, checked; `start` is the number of its first row."""
     columns = {name: design.column(name).to_pylist() for name in request.columns(design.schema)}
     n = len(design)
+    if request.question is None:
+        options = [tuple(some or ()) for some in columns[str(request.options)]]
+        checked = _check(options, start)
+        spelled = {some: tuple((option,) for option in some) for some in checked}
+        prompts = _prompts(request, columns, start, n)
+        return Asked(prompts, [spelled[some] for some in options], options, columns)
+    filled = [_fill(option, columns, start, n) for option in request.options]
+    options = list(zip(*filled, strict=True))
+    _check(options, start)
+    listed: list[tuple[int, ...] | None] = [*request.listed] if request.listed else [None]
+    by_order = [
+        (
+            _prompts(request, columns, start, n, options, order),
+            _spelled(request, columns, start, n, options, order),
+        )
+        for order in listed
+    ]
+    return Asked(
+        [prompts[i] for i in range(n) for prompts, _ in by_order],
+        [spelled[i] for i in range(n) for _, spelled in by_order],
+        options,
+        columns,
+    )
+
+
+def _prompts(
+    request: Request, columns: dict[str, list[Any]], start: int, n: int,
+    options: Sequence[tuple[str, ...]] = (), order: Sequence[int] | None = None,
+) -> list[str]:  # fmt: skip
     if request.template is None:
         prompts = columns[request.prompt]
-    else:
+    elif order is None:
         prompts = _fill(request.template, columns, start, n)
+    else:
+        labels = request.question.labels if request.question else None
+        marks = [f"{label}. " for label in labels] if labels else [""] * len(order)
+        lists = [
+            "\n".join(mark + some[k] for mark, k in zip(marks, order, strict=True))
+            for some in options
+        ]
+        prompts = _fill(request.template, {**columns, "options": lists}, start, n)
     for i, text in enumerate(prompts):
         if not text:
             raise ValueError(f"row {start + i}: prompt {text!r} is empty or not text")
-    if isinstance(request.options, str):
-        options = [tuple(some or ()) for some in columns[request.options]]
-    else:
-        filled = [_fill(option, columns, start, n) for option in request.options]
-        options = list(zip(*filled, strict=True))
-    checked = set()
+    return prompts
+
+
+def _spelled(
+    request: Request, columns: dict[str, list[Any]], start: int, n: int,
+    options: Sequence[tuple[str, ...]], order: Sequence[int] | None,
+) -> list[Spelled]:  # fmt: skip
+    """What is scored in each row: the spellings of its K options."""
+    question = request.question
+    assert question is not None
+    if question.labels is not None:  # the same in every row
+        return question.answers_for(pd.DataFrame(index=range(n)), order)
+    if not question.forms:
+        known = {some: tuple((option,) for option in some) for some in dict.fromkeys(options)}
+        return [known[some] for some in options]
+    forms = [
+        [_fill(form, columns, start, n) for form in question.forms.get(option, ())]
+        for option in question.options
+    ]
+    every = [
+        tuple(
+            (option, *(form[i] for form in some)) for option, some in zip(row, forms, strict=True)
+        )
+        for i, row in enumerate(options)
+    ]
+    _check([tuple(form for some in row for form in some) for row in every], start)
+    return every
+
+
+def _check(options: Sequence[tuple[str, ...]], start: int) -> set[tuple[str, ...]]:
+    """The distinct lists of options, all of them fit to be asked."""
+    checked: set[tuple[str, ...]] = set()
     for i, some in enumerate(options):
         if some not in checked:
             check_options(some, f"row {start + i}: ")
             checked.add(some)
-    return prompts, options
+    return checked
 
 
 def _fill(template: str, columns: dict[str, list[Any]], start: int, n: int) -> list[str]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simkit import __version__
-from simkit.scoring.belief import softmax
-from simkit.scoring.bulk.request import Request, texts
-from simkit.scoring.types import BoundaryError, Model, Scores
+from simkit.scoring.bulk.batch import score_batch
+from simkit.scoring.bulk.request import Request
+from simkit.scoring.chat import Chat, talk
+from simkit.scoring.types import Model
 from simkit.types import FloatArray
 
 __all__ = ["Streamed", "check_parquet", "score_parquet", "score_stream"]
@@ -62,6 +61,10 @@ def score_stream(
     prompt: str = "prompt",
     separator: str = " ",
     bare: bool = False,
+    chat: Chat | bool | None = False,
+    layout: str = "text",
+    forms: Mapping[str, Sequence[str]] | None = None,
+    orders: str | Sequence[Sequence[int]] | None = "auto",
 ) -> Iterator[pa.Table]:
     """Scores of one batch of design rows after another, one table for each; nothing is kept.
 
@@ -76,21 +79,28 @@ def score_stream(
     prompt : that column.
     separator : put between prompt and option.
     bare : only the columns of the result, without the design's own.
+    chat : as in `believe`: a `Chat`, or True for one as it comes, to lay the prompts out by the
+        model's chat template; its system text is filled from the design.
+    layout, forms : as in `Question`: labels to score instead of the options' words ("letters",
+        "numbers"; the template lists the options where it has {options}), and further spellings.
+    orders : as in `believe`: in which orders options are listed. Beliefs are averaged over them.
 
     Yields
     ------
     One row per design row × option: the design's columns, `prompt_id`, `option` and `option_id`,
-    `logprob` (natural, summed over the option's tokens), `belief` (sums to 1 over the prompt's
-    options; NaN if they all have probability zero), `valid_mass` (0 to 1) and `model`.
+    `logprob` (natural, summed over the option's tokens, all its spellings together), `belief`
+    (sums to 1 over the prompt's options; NaN if they all have probability zero), `valid_mass` (0
+    to 1) and `model`. Where the options are listed, also `orders` and `order_range`; see
+    `average_orders`.
 
     Raises ValueError for a missing column or one of the wrong type, an empty prompt, option or
     field, repeated options, and a prompt too long; `BoundaryError` where prompt and option are
     not tokenized apart. All of these name the row.
     """
-    request = _request(options, template, prompt, separator, bare)
+    request = _request(options, template, prompt, separator, bare, chat, layout, forms, orders)
     start = 0
     for design in designs:
-        yield _score_batch(model, request, design, start)
+        yield score_batch(model, request, design, start)
         start += len(design)
 
 
@@ -104,6 +114,10 @@ def score_parquet(
     prompt: str = "prompt",
     separator: str = " ",
     bare: bool = False,
+    chat: Chat | bool | None = False,
+    layout: str = "text",
+    forms: Mapping[str, Sequence[str]] | None = None,
+    orders: str | Sequence[Sequence[int]] | None = "auto",
     rows: int = ROWS,
     progress: Callable[[Streamed], None] | None = None,
 ) -> Streamed:
@@ -116,7 +130,7 @@ def score_parquet(
         moved into place at the end, over a file that may be there: so it is whole or not there.
     rows : prompts per batch. They share what they can within it.
     progress : is called after each batch with how far it came.
-    options, template, prompt, separator, bare : as in `score_stream`.
+    options, template, prompt, separator, bare, chat, layout, forms, orders : as in `score_stream`.
 
     A run that was stopped starts again from the first row; with a model that has a store
     (`load(..., cache=...)`) what it had scored is looked up, not computed.
@@ -124,7 +138,7 @@ def score_parquet(
     Raises what `score_stream` does, and ValueError for a source that is no parquet file or has no
     rows, an `out` that is the source, and fewer than one row per batch.
     """
-    request = _request(options, template, prompt, separator, bare)
+    request = _request(options, template, prompt, separator, bare, chat, layout, forms, orders)
     of = _checked(request, source, out, rows)
     began, count = time.monotonic(), _Counter(model)
     done = Streamed(of)
@@ -136,7 +150,7 @@ def score_parquet(
         batches = file.iter_batches(batch_size=rows, columns=needed, use_threads=False)
         with pq.ParquetWriter(part, schema) as writer:
             for batch in batches:
-                table = _score_batch(model, request, batch, done.prompts)
+                table = score_batch(model, request, batch, done.prompts)
                 writer.write_table(table)
                 done = replace(
                     done,
@@ -159,17 +173,25 @@ def check_parquet(
     prompt: str = "prompt",
     separator: str = " ",
     bare: bool = False,
+    chat: Chat | bool | None = False,
+    layout: str = "text",
+    forms: Mapping[str, Sequence[str]] | None = None,
+    orders: str | Sequence[Sequence[int]] | None = "auto",
     rows: int = ROWS,
 ) -> int:
     """The number of prompts in `source`; raises what `score_parquet` raises before it scores."""
-    return _checked(_request(options, template, prompt, separator, bare), source, out, rows)
+    request = _request(options, template, prompt, separator, bare, chat, layout, forms, orders)
+    return _checked(request, source, out, rows)
 
 
 def _request(
-    options: Sequence[str] | str, template: str | None, prompt: str, separator: str, bare: bool
-) -> Request:
+    options: Sequence[str] | str, template: str | None, prompt: str, separator: str, bare: bool,
+    chat: Chat | bool | None, layout: str, forms: Mapping[str, Sequence[str]] | None,
+    orders: str | Sequence[Sequence[int]] | None,
+) -> Request:  # fmt: skip
     kept = options if isinstance(options, str) else tuple(options)
-    return Request(kept, template, prompt, separator, bare)
+    told = talk(chat) if chat else None
+    return Request(kept, template, prompt, separator, bare, told, layout, forms or {}, orders)
 
 
 def _checked(request: Request, source: str | Path, out: str | Path, rows: int) -> int:
@@ -208,53 +230,6 @@ def _whole(out: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _score_batch(model: Model, request: Request, design: pa.RecordBatch, start: int) -> pa.Table:
-    """The table of one batch whose first row has the number `start`."""
-    schema = request.schema(design.schema)
-    prompts, options = texts(request, design, start)
-    count = np.array([len(some) for some in options], dtype=np.int64)
-    first = count.cumsum() - count
-    logprob, belief, mass = (np.empty(count.sum()) for _ in range(3))
-    for width in np.unique(count):  # a model scores lists of one length at a time
-        rows = np.flatnonzero(count == width)
-        scores = _score_rows(model, request.separator, prompts, options, rows, start)
-        at = first[rows][:, None] + np.arange(width)
-        logprob[at], belief[at] = scores.logprob, softmax(scores.logprob)
-        mass[at] = scores.valid_mass[:, None]
-    row = np.repeat(np.arange(len(design)), count)
-    result = [
-        pa.array(row + start),
-        pa.array([option for some in options for option in some], pa.string()),
-        pa.array(np.arange(len(row)) - first[row]),
-        *map(pa.array, (logprob, belief, mass)),
-        pa.array([model.name], pa.string()).take(pa.array(np.zeros_like(row))),
-    ]
-    own = [] if request.bare else design.take(pa.array(row)).columns
-    return pa.Table.from_arrays([*own, *result], schema=schema)
-
-
-def _score_rows(
-    model: Model,
-    separator: str,
-    prompts: list[str],
-    options: list[tuple[str, ...]],
-    rows: npt.NDArray[np.int64],
-    start: int,
-) -> Scores:
-    """Scores of some rows of a batch; the model's errors get the rows' numbers in the file."""
-    some = [prompts[i] for i in rows]
-    try:
-        return model.scores(some, [[separator + o for o in options[i]] for i in rows])
-    except ValueError as error:
-        # Every error about a row begins so, in this package: "row 3: ...".
-        found = re.match(r"row (\d+): ", str(error))
-        if not found or int(found[1]) >= len(rows):
-            raise
-        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
-        text = f"row {start + rows[int(found[1])]}: {str(error)[found.end() :]}"
-        raise kind(text) from error
-
-
 class _Counter:
     """What a model counted since this was made; nothing for one that does not count."""
 
@@ -286,8 +261,5 @@ def _provenance(model: Model, request: Request, source: Path) -> dict[str, Any]:
         "path": getattr(choice, "path", ""),
         "reason": getattr(choice, "reason", ""),
         "source": source.name,
-        "options": request.options,
-        "template": request.template,
-        "prompt": request.prompt,
-        "separator": request.separator,
+        **request.provenance(),
     }

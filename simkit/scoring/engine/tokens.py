@@ -170,7 +170,8 @@ class Reader:
         for row in dict.fromkeys(options):
             fit = all(o.startswith(" ") for o in row)
             # An option opens no text here: its pieces all follow a blank.
-            known[row] = tuple(self._continuations(row)) if fit else None
+            ids = tuple(self._continuations(row)) if fit else ()
+            known[row] = ids if ids and all(ids) else None  # without tokens: refused in place
         return [
             None if prompt[-1:].isspace() else known[row]
             for prompt, row in zip(prompts, options, strict=True)
@@ -185,7 +186,12 @@ class Reader:
         self, row: int, prompt: str, options: tuple[str, ...], context: Ids, full: list[Ids]
     ) -> tuple[Ids, ...]:
         for option, ids in zip(options, full, strict=True):
-            if not ids.startswith(context) or len(ids) == len(context):
+            if ids == context:
+                raise BoundaryError(
+                    f"row {row}: option {option!r} has no tokens after prompt …{prompt[-20:]!r}: "
+                    "this tokenizer leaves it out, so there is nothing to score"
+                )
+            if not ids.startswith(context):
                 raise BoundaryError(self._merged(row, prompt, option, context, ids))
         return tuple(ids[len(context) :] for ids in full)
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from simkit.questions import Question
+from simkit.scoring.chat import Chat, open_turns, talk
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.local import LocalModel, _evaluating
 from simkit.scoring.runs.ends import Ask, End, ends_of, flat, score_ends
 from simkit.scoring.runs.generate import Sampling, Written, grow
-from simkit.scoring.temperature import _tempered
+from simkit.scoring.runs.kept import Kept
+from simkit.scoring.runs.table import columns, frame
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, IntArray, generator
 
@@ -34,6 +34,7 @@ COLUMNS = (
     "choice", "reasoning", "reached", "tokens", "belief_temperature", "seed", "model",
 )  # fmt: skip
 BLOCK = 2**23  # uniforms held at a time
+KEPT = 2_048  # runs that a killed process may lose, with a store
 
 _log = logging.getLogger(__name__)
 
@@ -47,28 +48,36 @@ def sample_runs(
     seed: int = 0,
     temperature: float = 1.0,
     max_tokens: int = 64,
-    marker: str = MARKER,
+    marker: str | None = None,
     forced: bool = False,
     top_k: int | None = None,
     top_p: float | None = None,
+    chat: Chat | bool | None = False,
 ) -> pd.DataFrame:
     """Runs of reasoning, each with the belief at its answer and the choice drawn from it.
 
     Parameters
     ----------
-    model : from `simkit.load`.
-    question : its prompts (from its template, or made by a chat template) end where the reasoning
-        begins; its options stand, behind its separator, after the marker.
+    model : from `simkit.load`. If it has a store (`load(..., cache=...)`), each finished run is
+        kept there and looked up before it is written again, so that a call that was stopped, or
+        that asks for more runs, goes on; a killed process loses at most 2,048 runs.
+    question : its prompts end where the reasoning begins; its options stand, behind its
+        separator, after the marker.
     design : one row per prompt.
     runs : independent runs per design row.
     seed : each run draws from a stream of its own, (seed, prompt text, run). Further rows with
         the very same prompt count as its second, third, … occurrence and draw anew.
     temperature : of the reasoning, of the belief and so of the choice; 0 takes the likeliest.
     max_tokens : a run that has not written the marker after so many tokens ends without one.
-    marker : the text that ends the reasoning, wherever token borders fall.
+    marker : the text that ends the reasoning, wherever token borders fall. None: "\\nAnswer:",
+        or in a chat a new line and the chat's prefix.
     forced : a run that ended without the marker is given it, so that every run has a belief: how
         the model would answer if made to. Its `reached` stays False.
     top_k, top_p : cut the distribution of the reasoning's tokens, not of the answer.
+    chat : False or None for plain text; True or a `Chat` to make each prompt the user's turn, laid
+        out by the model's chat template (once for all runs), and the reasoning and answer the
+        model's turn. The chat's `prefix` is how the answer begins, so it stands after the
+        reasoning; if the prompt ends with it, it is taken off there.
 
     Returns
     -------
@@ -96,7 +105,7 @@ def sample_runs(
 
     Raises TypeError for a model that cannot write; ValueError for numbers out of range, an empty
     design, one that has one of these columns, or no room in the model's context for a prompt,
-    `max_tokens` and an option; and what `simkit.score` raises.
+    `max_tokens` and an option; and what `simkit.score` raises, and `believe` with a chat.
     """
     if not isinstance(model, LocalModel):
         raise TypeError(
@@ -104,28 +113,53 @@ def sample_runs(
             f"runs need a model from simkit.load"
         )
     sampling = Sampling(temperature, top_k, top_p)
+    said = talk(chat) if chat else None
+    marker = _marker(said) if marker is None else marker
     _check(design, runs, max_tokens, marker)
     reader, work = Reader(model.tokenizer), Work()
-    asked = _ask(model, reader, question, design, max_tokens, marker, forced)
+    asked = _ask(model, reader, question, design, said, max_tokens, marker, forced)
     first = np.empty((len(asked), runs))  # the uniform that draws the choice
-    of = np.empty((len(asked), runs), dtype=np.int64)  # the end that each run came to
+    of = np.full((len(asked), runs), -1)  # the end that each run came to
     ends: list[End] = []
     scores = []
+    kept = None
+    if model.store is not None:
+        kept = Kept.of(model, asked, runs, seed, marker, forced, sampling, max_tokens)
+        of, ends, found = kept.find()
+        scores.append(found)
+        row, run = np.nonzero(of >= 0)
+        first[row, run] = _uniforms([asked[i] for i in row], run, seed, 0)[:, 0]
+        model.tally.stored += len(row)
+        _log.info("%d of %d runs came out of the store", len(row), of.size)
+    most = max(1, BLOCK // max_tokens)
     with _evaluating(model.network):
-        for row, run in _blocks(asked, runs, max(1, BLOCK // max_tokens)):
+        for row, run in _blocks(asked, of, most if kept is None else min(KEPT, most)):
             here = [asked[i] for i in row]
             uniforms = _uniforms(here, run, seed, max_tokens)
             first[row, run] = uniforms[:, 0]
             written = _write(model, here, uniforms[:, 1:], marker, sampling, work)
-            number, found = ends_of(written, here, marker, forced)
+            number, new = ends_of(written, here, marker, forced)
             of[row, run] = len(ends) + number
-            ends += found
-            scores.append(score_ends(model, reader, found, work))
+            ends += new
+            scores.append(score_ends(model, reader, new, work))
+            if kept is not None:
+                kept.keep(row, run, number, new, *scores[-1])
     _report(ends, of, work, f"{marker!r} within {max_tokens} tokens")
     logprob, mass = (np.concatenate(parts) for parts in zip(*scores, strict=True))
-    table = _frame(question, design, runs)
-    table = table.assign(**_columns(ends, of, first, logprob, mass, temperature))
+    table = frame(question, design, runs)
+    table = table.assign(**columns(ends, of, first, logprob, mass, temperature))
     return table.assign(belief_temperature=float(temperature), seed=seed, model=model.name)
+
+
+def _marker(chat: Chat | None) -> str:
+    if chat is None:
+        return MARKER
+    if not chat.prefix:
+        raise ValueError(
+            "the chat's prefix is empty, so nothing says where the reasoning ends; legal are a "
+            "prefix that opens the answer, and a marker"
+        )
+    return "\n" + chat.prefix
 
 
 def _check(design: pd.DataFrame, runs: int, max_tokens: int, marker: str) -> None:
@@ -143,7 +177,7 @@ def _check(design: pd.DataFrame, runs: int, max_tokens: int, marker: str) -> Non
 
 def _ask(
     model: LocalModel, reader: Reader, question: Question, design: pd.DataFrame,
-    max_tokens: int, marker: str, forced: bool,
+    chat: Chat | None, max_tokens: int, marker: str, forced: bool,
 ) -> list[Ask]:  # fmt: skip
     """What each row asks; whatever would fail at the answer fails here, before it is paid for."""
     texts = question.prompts(design)
@@ -151,6 +185,9 @@ def _ask(
         if not text:
             raise ValueError(f"row {row}: prompt {text!r} is empty")
     before = question.separator
+    if chat is not None:
+        texts = open_turns(model, texts, chat, design)
+        before = before if chat.separator is None else chat.separator
     spelled = [
         tuple(tuple(before + form for form in forms) for forms in row)
         for row in question.answers_for(design)
@@ -174,12 +211,16 @@ def _ask(
     return asked
 
 
-def _blocks(asked: list[Ask], runs: int, most: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Row and run of up to `most` runs at a time: by prompt, whatever order the rows are in."""
+def _blocks(asked: list[Ask], of: IntArray, most: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Row and run of up to `most` open runs at a time: by prompt, whatever order the rows are in.
+
+    of : (rows, runs), below 0 for a run that is open.
+    """
     order = np.array(sorted(range(len(asked)), key=lambda i: (asked[i].text, asked[i].again)))
-    for start in range(0, len(asked) * runs, most):
-        place = np.arange(start, min(start + most, len(asked) * runs))
-        yield order[place // runs], place % runs
+    place, run = np.nonzero(of[order] < 0)
+    for start in range(0, len(place), most):
+        part = slice(start, start + most)
+        yield order[place[part]], run[part]
 
 
 def _uniforms(here: list[Ask], run: IntArray, seed: int, steps: int) -> FloatArray:
@@ -210,57 +251,6 @@ def _write(
         limits=Limits.of(model.network, model.budget),
         work=work,
     )
-
-
-def _columns(
-    ends: list[End], of: IntArray, first: FloatArray, logprob: FloatArray, mass: FloatArray,
-    temperature: float,
-) -> dict[str, npt.NDArray[Any]]:  # fmt: skip
-    """The numbers of the table: of each end, then for each run's options."""
-    k = logprob.shape[1]
-    answered = np.array([end.before is not None for end in ends])
-    belief = np.full_like(logprob, np.nan)
-    whose = np.repeat(np.arange(answered.sum()), k)
-    t = np.full(len(whose), temperature)
-    belief[answered] = _tempered(logprob[answered].ravel(), whose, t).reshape(-1, k)
-    every = of.ravel()
-    per_run = {
-        "valid_mass": mass,
-        "reasoning": np.array([end.reasoning for end in ends], dtype=object),
-        "reached": answered & ~np.array([end.forced for end in ends]),
-        "tokens": np.array([end.tokens for end in ends]),
-    }
-    spread = {name: np.repeat(values[every], k) for name, values in per_run.items()}
-    return {
-        "logprob": logprob[every].ravel(),
-        "belief": belief[every].ravel(),
-        "valid_mass": spread.pop("valid_mass"),
-        "choice": _choose(belief[every], first.ravel()).ravel(),
-        **spread,
-    }
-
-
-def _choose(belief: FloatArray, u: FloatArray) -> FloatArray:
-    """1 for the option that a uniform draws from each row of beliefs, else 0; NaN for no belief."""
-    below = belief.cumsum(1)
-    drawn = (below <= u[:, None] * below[:, -1:]).sum(1)
-    chosen = np.arange(belief.shape[1]) == drawn[:, None]
-    return np.where(np.isnan(belief), np.nan, chosen)
-
-
-def _frame(question: Question, design: pd.DataFrame, runs: int) -> pd.DataFrame:
-    """The table's rows without the numbers: design row × run × option."""
-    n, k = len(design), len(question.options)
-    rows = np.repeat(np.arange(n), runs * k)
-    table = design.iloc[rows].reset_index(drop=True)
-    table["prompt_id"] = rows
-    table["run"] = np.tile(np.repeat(np.arange(runs), k), n)
-    options = np.array(question.options_for(design), dtype=object)
-    table["option"] = np.repeat(options, runs, axis=0).ravel()
-    table["option_id"] = np.tile(np.arange(k), n * runs)
-    if question.values is not None:
-        table["value"] = np.tile(question.values, n * runs)
-    return table
 
 
 def _report(ends: list[End], of: IntArray, work: Work, what: str) -> None:
