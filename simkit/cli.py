@@ -145,6 +145,36 @@ def score(
         str, typer.Option(metavar="COLUMN", help="Where the prompts are if no template is given.")
     ] = "prompt",
     separator: Annotated[str, typer.Option(help="Put between prompt and option.")] = " ",
+    form: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OPTION=TEXT", help="A further spelling of an option; repeatable."),
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="text, letters or numbers: what is scored; labels need {options} in the template."
+        ),
+    ] = "text",
+    orders: Annotated[
+        str,
+        typer.Option(
+            help="Orders in which {options} are listed: given, cyclic (averaged), or auto, which "
+            "is cyclic for letters and numbers."
+        ),
+    ] = "auto",
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Lay the prompts out by the model's chat template.")
+    ] = False,
+    system: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="System text of a chat; {column} fields are filled."),
+    ] = None,
+    fold_system: Annotated[
+        bool, typer.Option("--fold-system", help="Put the system text into the user's turn.")
+    ] = False,
+    answer_prefix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="How a chat's answer begins: Answer:")
+    ] = None,
     bare: Annotated[bool, typer.Option(help="Leave the design's own columns out.")] = False,
     cache: Annotated[
         Path | None,
@@ -171,6 +201,10 @@ def score(
             "template": None if template is None else template.replace("\\n", "\n"),
             "prompt": prompt_column,
             "separator": separator.replace("\\n", "\n"),
+            "forms": _forms(form or []),
+            "layout": layout,
+            "orders": None if orders == "given" else orders,
+            "chat": _chat(chat, system, fold_system, answer_prefix),
             "bare": bare,
             "rows": batch,
         }
@@ -262,6 +296,26 @@ def train_world(
     except ValueError as error:
         _complain(error)
         raise typer.Exit(2) from None
+
+
+def _forms(given: list[str]) -> dict[str, list[str]]:
+    """Spellings by option, from words such as yes=YES."""
+    forms: dict[str, list[str]] = {}
+    for text in given:
+        option, equals, form = text.partition("=")
+        if not equals or not option or not form:
+            raise ValueError(f"--form takes OPTION=TEXT, got {text!r}")
+        forms.setdefault(option, []).append(form)
+    return forms
+
+
+def _chat(chat: bool, system: str | None, fold: bool, prefix: str | None) -> Any:
+    """A chat if anything of one was asked for, else False."""
+    from simkit.scoring import Chat
+
+    if not chat and system is None and not fold and prefix is None:
+        return False
+    return Chat(system, "Answer:" if prefix is None else prefix, fold_system=fold)
 
 
 def _pair(text: str) -> tuple[str, str]:
