@@ -1,4 +1,4 @@
-"""The command line: `simkit run`, `list`, `score`, `data` and `train-world`."""
+"""The command line: `simkit run`, `list`, `score`, `data`, `train-world` and `train-adapters`."""
 
 from __future__ import annotations
 
@@ -316,6 +316,44 @@ def _chat(chat: bool, system: str | None, fold: bool, prefix: str | None) -> Any
     if not chat and system is None and not fold and prefix is None:
         return False
     return Chat(system, "Answer:" if prefix is None else prefix, fold_system=fold)
+
+
+class AdapterStudy(StrEnum):
+    """Studies whose adapters ship: each is a module of `simkit.finetune` with `train_adapters`."""
+
+    population = "population"
+    alignment = "alignment"
+
+
+@app.command("train-adapters")
+def train_adapters(
+    study: Annotated[AdapterStudy, typer.Argument(help="Whose adapters.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; if not given, where those that ship lie.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A bundled model, a folder, or a hub id.")
+    ] = "glassbox",
+    seed: Annotated[int, typer.Option(help="Seed of samples, splits and training.")] = 1,
+    profile: Annotated[Profile, typer.Option(help="full: all that ship.")] = Profile.full,
+) -> None:
+    """Train the adapters that a study's notebook loads; a stopped training is taken up again.
+
+    Run it after the glass box was trained anew: an adapter fits the weights that it was made on
+    and no others. Prints the folders.
+    """
+    from importlib import import_module
+
+    from simkit import resources
+
+    try:
+        module = import_module(f"simkit.finetune.{study.value}")
+        folder = resources.adapters(study.value) if out is None else out
+        for path in module.train_adapters(folder, model=model, seed=seed, profile=profile.value):
+            typer.echo(path)
+    except (ValueError, OSError, ImportError) as error:
+        _complain(error)
+        raise typer.Exit(2) from None
 
 
 def _pair(text: str) -> tuple[str, str]:

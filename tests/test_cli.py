@@ -104,6 +104,33 @@ def test_train_world_hands_its_options_to_the_trainer(folder, monkeypatch):
     assert refused.exit_code == 2 and "legal are small" in refused.stderr
 
 
+@pytest.mark.parametrize("study", ["population", "alignment"])
+def test_train_adapters_hands_its_options_to_the_study(study, monkeypatch):
+    asked = []
+
+    def train(out, **options):
+        if options["seed"] < 0:
+            raise ValueError("seed is -1")
+        asked.append((out, options))
+        return [out / "one", out / "two"]
+
+    monkeypatch.setitem(
+        sys.modules, f"simkit.finetune.{study}", types.SimpleNamespace(train_adapters=train)
+    )
+    words = ["--out", "mine", "--seed", "4", "--profile", "fast", "--model", "gpt2"]
+    result = call("train-adapters", study, *words)
+    assert result.exit_code == 0, result.output
+    options = {"model": "gpt2", "seed": 4, "profile": "fast"}
+    assert asked == [(Path("mine"), options)]
+    assert result.stdout.split() == [str(Path("mine") / "one"), str(Path("mine") / "two")]
+    call("train-adapters", study)
+    assert asked[1][0].parts[-3:] == ("data", "adapters", study)
+    assert asked[1][1] == {"model": "glassbox", "seed": 1, "profile": "full"}
+    refused = call("train-adapters", study, "--seed", "-1")
+    assert refused.exit_code == 2 and "seed is -1" in refused.stderr
+    assert call("train-adapters", "poetry").exit_code == 2
+
+
 @pytest.fixture
 def design(tmp_path, monkeypatch):
     """A working folder with a design of three rows."""

@@ -127,10 +127,9 @@ def logit_belief(
     if len(seen) < 2:
         raise ValueError(f"all answers are {options[int(seen[0])]!r}; legal are two or more kinds")
     place = np.searchsorted(seen, code)
-    alone = x.shape[1] == 0
-    if alone:  # nothing to regress on: the training shares
-        shares = np.bincount(place) / len(place)
-        found, said = np.tile(shares, (len(new), 1)), ()
+    said: tuple[str, ...] = ()
+    if x.shape[1] == 0:  # nothing to regress on: the training shares
+        found = np.tile(np.bincount(place) / len(place), (len(new), 1))
     else:
         found, said = _fitted(place, x, z, ordered)
     rows = np.zeros((len(new), len(options)))

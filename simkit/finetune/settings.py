@@ -16,7 +16,15 @@ from simkit.finetune.adapters import STORED
 from simkit.finetune.data import COLUMNS
 from simkit.finetune.loss import NumericLoss
 
-__all__ = ["METHODS", "SCHEDULES", "Settings", "check_same", "check_stored", "digest"]
+__all__ = [
+    "METHODS",
+    "SCHEDULES",
+    "OtherCallError",
+    "Settings",
+    "check_same",
+    "check_stored",
+    "digest",
+]
 
 METHODS = ("lora", "qlora")
 SCHEDULES = ("cosine", "constant")
@@ -104,11 +112,15 @@ def digest(frame: pd.DataFrame | None) -> str:
     return total.hexdigest()
 
 
+class OtherCallError(ValueError):
+    """A folder holds what another call made, or was making."""
+
+
 def check_same(call: Mapping[str, Any], other: Mapping[str, Any], out: Path) -> None:
-    """Raise ValueError, saying what differs, unless two calls ask for the same weights."""
+    """Raise `OtherCallError`, saying what differs, unless two calls ask for the same weights."""
     apart = _differences(call, other)
     if apart:
-        raise ValueError(
+        raise OtherCallError(
             f"{out.name} holds the training of another call ({'; '.join(apart)}); name another "
             "folder, or delete that one"
         )

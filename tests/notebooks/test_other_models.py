@@ -48,3 +48,18 @@ def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) 
     assert "<strong>Three truths" not in page
     # Random weights never write the marker: every run was made to answer, and that is said.
     assert "0.0% of the runs came to their answer by themselves" in page
+
+
+def test_population_finetuning_on_a_random_model(tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    pytest.importorskip("bitsandbytes")
+    folder = random_model("llama", tmp_path / "random-llama")
+    small = {"n_boot": 10, "temperature_step": 1.0}
+    made = reports.run(
+        "population_finetuning", small, model=str(folder), out=tmp_path, progress=False
+    )
+    record = json.loads((tmp_path / "population_finetuning.json").read_text())
+    assert record["provenance"]["model"] == folder.name
+    names = {number["name"] for number in record["numbers"]}
+    assert {"KL, LoRA", "Log loss, LoRA − logit, vote"} <= names
+    assert "trained in this run, a few steps each" in made.read_text(encoding="utf-8")

@@ -1,0 +1,222 @@
+"""The adapters of the study on targeted populations: trained by one call, shipped, found again.
+
+Every adapter is a recipe: which survey, how many of its respondents, which settings. The shipped
+ones lie in data/adapters/population, made by `simkit train-adapters population`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from simkit.finetune.adapters import RECORD, load_adapter, read_record
+from simkit.finetune.base import fingerprint
+from simkit.finetune.loss import NumericLoss
+from simkit.finetune.settings import OtherCallError
+from simkit.finetune.surveys import Survey, anes_survey, car_survey, ev_survey
+from simkit.finetune.train import finetune
+from simkit.resources import adapters
+from simkit.scoring import LocalModel, bundled, load
+
+__all__ = [
+    "METHODS",
+    "PENALTY",
+    "SIZES",
+    "SLOPES",
+    "WIDTHS",
+    "Recipe",
+    "larger",
+    "recipes",
+    "survey_of",
+    "train_adapters",
+    "tuned",
+]
+
+METHODS = {"lora": "LoRA", "qlora": "QLoRA", "numeric": "LoRA + numeric loss"}
+# The numeric loss with distances as shares of the scale: its headline, and the grid around it.
+PENALTY = NumericLoss(1.0, slope=2.0, width=0.1, relative=True)
+SLOPES, WIDTHS = (1.0, 2.0, 4.0), (0.0, 0.1, 0.2)
+SIZES = (50, 200)  # respondents in the learning curve, beside none and all
+LARGE = "glassbox-large"
+BIG = 20e6  # parameters above which the small models' learning rate is too fast
+PROFILES = ("fast", "full")
+_SURVEYS: dict[str, Callable[..., Survey]] = {
+    "ev": ev_survey,
+    "anes96": anes_survey,
+    "car": car_survey,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One adapter: its folder's name, the survey, the settings of `finetune` and how many learn.
+
+    base : a bundled model to train on instead of the one asked for ("" for that one).
+    """
+
+    name: str
+    survey: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    respondents: int | None = None
+    base: str = ""
+
+
+def recipes(profile: str = "full") -> tuple[Recipe, ...]:
+    """The adapters of a profile: "full" all that ship, "fast" few steps of the main six.
+
+    Raises ValueError for another profile.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"no profile {profile!r}; legal are {', '.join(PROFILES)}")
+    kinds: dict[str, dict[str, Any]] = {
+        "lora": {},
+        "qlora": {"method": "qlora"},
+        "numeric": {"numeric": PENALTY},
+    }
+    main = [Recipe(f"{s}-{k}", s, how) for s in ("ev", "anes96") for k, how in kinds.items()]
+    if profile == "fast":
+        return tuple(Recipe(r.name, r.survey, {**r.settings, "steps": 20}) for r in main)
+    curve = [Recipe(f"ev-lora-n{n}", "ev", respondents=n) for n in SIZES]
+    grid = [
+        Recipe(cell(slope, width), "ev", {"numeric": replace(PENALTY, slope=slope, width=width)})
+        for slope in SLOPES
+        for width in WIDTHS
+        if (slope, width) != (PENALTY.slope, PENALTY.width)
+    ]
+    large = [Recipe("ev-lora-large", "ev", base=name) for name in larger()]
+    return (*main, *curve, *grid, *large)
+
+
+def cell(slope: float, width: float) -> str:
+    """Name of the adapter of a cell of the numeric loss's grid."""
+    if (slope, width) == (PENALTY.slope, PENALTY.width):
+        return "ev-numeric"
+    return f"ev-slope{slope:g}-width{width:g}"
+
+
+def larger() -> list[str]:
+    """The larger glass box, where it ships."""
+    return [name for name in bundled() if name == LARGE]
+
+
+def survey_of(name: str, *, seed: int = 1) -> Survey:
+    """One of the study's surveys: ev, anes96 or car."""
+    if name not in _SURVEYS:
+        raise ValueError(f"no survey {name!r}; legal are {', '.join(_SURVEYS)}")
+    return _SURVEYS[name](seed=seed)
+
+
+def train_adapters(
+    out: Path | str,
+    *,
+    model: str | LocalModel = "glassbox",
+    seed: int = 1,
+    profile: str = "full",
+    progress: bool = True,
+    only: Sequence[str] | None = None,
+) -> list[Path]:
+    """Train the study's adapters into folders below `out`; returns the folders.
+
+    Parameters
+    ----------
+    out : one folder per adapter is made in it. A finished one is kept if it is of this very call,
+        an unfinished one taken up, and one of another call (other weights of the base, say)
+        trained anew.
+    model : bundled name, folder, hub id, or a loaded model.
+    seed : of samples, splits and training.
+    profile : "full" for all adapters that ship, "fast" for few steps of the main six.
+    progress : whether to say on stderr which adapter is being trained, and how far it is.
+    only : names of the adapters wanted; None for all of the profile.
+
+    Raises ValueError for an unknown profile or name, and what `finetune` raises.
+    """
+    wanted = recipes(profile)
+    unknown = sorted(set(only or ()) - {r.name for r in wanted})
+    if unknown:
+        legal = ", ".join(r.name for r in wanted)
+        raise ValueError(f"no adapter {unknown[0]!r} in profile {profile!r}; legal are {legal}")
+    lm = load(model) if isinstance(model, str) else model
+    if lm.name not in bundled():
+        wanted = tuple(r for r in wanted if not r.base)
+    surveys = {name: survey_of(name, seed=seed) for name in dict.fromkeys(r.survey for r in wanted)}
+    made = []
+    for recipe in wanted:
+        if only is not None and recipe.name not in only:
+            continue
+        if progress:
+            print(f"{recipe.name} …", file=sys.stderr, flush=True)
+        base = load(recipe.base) if recipe.base else lm
+        made.append(_train(base, surveys[recipe.survey], recipe, Path(out), seed, progress))
+    return made
+
+
+def _train(
+    base: LocalModel, survey: Survey, recipe: Recipe, out: Path, seed: int, progress: bool
+) -> Path:
+    folder = out / recipe.name
+    rate = 5e-3 if base.network.num_parameters() < BIG else 2e-4
+    settings: dict[str, Any] = {
+        "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
+        "patience": None, "keep_every": 30, **recipe.settings,
+    }  # fmt: skip
+    told = survey.examples("train", recipe.respondents, seed)
+    people = told["respondent"].nunique()
+    words = f"{people} respondents of the survey {survey.name!r} of the population study"
+    for attempt in (1, 2):
+        try:
+            finetune(
+                base, told, folder, validation=survey.examples("validation"), seed=seed,
+                data=words, progress=progress, **settings,
+            )  # fmt: skip
+        except OtherCallError:
+            if attempt == 2:
+                raise
+            shutil.rmtree(folder)
+        else:
+            break
+    return folder
+
+
+def tuned(
+    model: LocalModel,
+    folder: Path | str = "",
+    *,
+    profile: str = "fast",
+    seed: int = 1,
+) -> tuple[dict[str, LocalModel], str]:
+    """The study's fine-tuned models by name, and a sentence that says where they come from.
+
+    Profile "full" trains all of them (into `folder`, else a temporary one). "fast" takes those in
+    `folder` (else the shipped ones) if they were trained on these weights and with this seed, which
+    also decides who is held out; where there are none it trains the main six for a few steps, so
+    that the study runs on any model.
+    """
+    if profile == "fast":
+        found = _loaded(model, Path(folder) if folder else adapters("population"), seed)
+        if found:
+            return found, f"{len(found)} adapters, trained before on this model"
+    place = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="simkit-adapters-"))
+    train_adapters(place, model=model, seed=seed, profile=profile, progress=False)
+    found = _loaded(model, place, seed)
+    short = "" if profile == "full" else ", a few steps each"
+    return found, f"{len(found)} adapters, trained in this run{short}"
+
+
+def _loaded(model: LocalModel, place: Path, seed: int) -> dict[str, LocalModel]:
+    """The adapters in a folder of this seed and model (or of the larger glass box, if it ships)."""
+    own, found = fingerprint(model.network), {}
+    for folder in sorted(p.parent for p in place.glob(f"*/{RECORD}")):
+        record = read_record(folder) or {}
+        if record["settings"]["seed"] != seed:
+            continue
+        base = model
+        if record["base"] == LARGE and LARGE in bundled():
+            base = load(LARGE)
+        if record["fingerprint"] in (own, fingerprint(base.network)):
+            found[folder.name] = load_adapter(base, folder)
+    return found
