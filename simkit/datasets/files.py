@@ -9,10 +9,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import warnings
 import zlib
 from pathlib import Path
 
-import pooch
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    # In a notebook its progress bars complain on stderr where ipywidgets is missing; none is shown.
+    warnings.simplefilter("ignore", TqdmWarning)
+    import pooch
 
 from simkit.datasets.cards import Card, File
 

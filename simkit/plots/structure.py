@@ -50,13 +50,14 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for row in frame.to_dict("records"):
         colour = colours[row["technique"]]
         _cross(ax, row, colour)
-        ax.plot(row["marginal"], row["structural"], "o", color=colour, markersize=9, zorder=4)
-        ax.annotate(words(row["technique"]), (row["marginal"], row["structural"]), (9, 7),
-                    textcoords="offset points", color=colour, fontsize=10)  # fmt: skip
+        name = words(row["technique"])
+        ax.plot(row["marginal"], row["structural"], "o", color=colour, markersize=9, label=name,
+                zorder=4)  # fmt: skip
     ax.set(xlabel="Marginal error (total variation, mean over items)",
            ylabel="Structural error (RMSD of item correlations)")  # fmt: skip
-    ax.set_xlim(0, 1.35 * _highest(frame, "marginal"))
-    ax.set_ylim(0, 1.15 * _highest(frame, "structural"))
+    ax.set_xlim(0, 1.1 * _highest(frame, "marginal"))
+    ax.set_ylim(0, 1.1 * _highest(frame, "structural"))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))  # marks may lie anywhere inside
     return ax
 
 

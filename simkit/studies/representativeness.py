@@ -172,8 +172,9 @@ def errors(
     """Both errors of each technique, one row each (for `plots.quadrant`), and the details.
 
     marginal : mean total variation over the items; structural : RMSD of the item correlations,
-    each with interval and floor; kept : share of the structure; pattern : the correlation of
-    correlations.
+    each with interval and floor (the structural interval is the populations', sqrt(end^2 +
+    floor^2), so that it can be seen beside an estimate and a floor that both hold noise);
+    kept : share of the structure; pattern : the correlation of correlations, noise taken out.
     """
     rows, details = [], {}
     for name, answers in found.items():
@@ -185,12 +186,11 @@ def errors(
         )
         row: dict[str, Any] = {"technique": name}
         for side, part in (("marginal", margin), ("structural", structure["rmsd"])):
-            row |= {
-                side: part["estimate"],
-                f"{side}_low": part["low"],
-                f"{side}_high": part["high"],
-            }
-            row[f"{side}_floor"] = part["floor"]
+            row |= {side: part["estimate"], f"{side}_floor": part["floor"]}
+            row |= {f"{side}_low": part["low"], f"{side}_high": part["high"]}
+        # The populations' interval, with the noise of samples of this size put back: as it shows.
+        floor = row["structural_floor"]
+        row |= {e: np.hypot(row[e], floor) for e in ("structural_low", "structural_high")}
         kept = structure["structure_kept"]
         row |= {"kept": kept["corrected"], "kept_low": kept["low"], "kept_high": kept["high"]}
         row["pattern"] = structure["correlation_of_correlations"]["corrected"]

@@ -1,0 +1,140 @@
+"""Techniques: on the survey world's own beliefs, where what must come out is known exactly."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simkit.estimators.structure_measures import compare_matrices
+from simkit.personas import Margin
+from simkit.scoring.techniques import (
+    answer_numbers,
+    chained_correlation,
+    group_answers,
+    independent_answers,
+    joint_answers,
+    mixture,
+    persona_answers,
+)
+from simkit.studies.representativeness import exact_beliefs, survey_battery, world_people
+from simkit.worlds import survey
+
+BATTERY = survey_battery()
+PEOPLE = world_people(1_500, 3)
+TRUTH = survey.item_correlation()
+FLOOR = 0.035  # RMSD of 1,500 people's correlations from the exact ones: about 1 / root(1500)
+
+
+@pytest.fixture(scope="module")
+def joint():
+    return joint_answers(exact_beliefs, BATTERY, PEOPLE, seed=1)
+
+
+@pytest.fixture(scope="module")
+def personas():
+    return persona_answers(exact_beliefs, BATTERY, PEOPLE, seed=1)
+
+
+def test_joint_interviews_of_a_perfect_model_are_the_population(joint):
+    assert compare_matrices(TRUTH, joint.corr())["rmsd"] < 1.6 * FLOOR
+    for name in BATTERY.names:
+        share = joint[name].value_counts(normalize=True).reindex(range(1, 6), fill_value=0)
+        assert np.abs(share - survey.marginal(name)).max() < 0.05
+
+
+def test_personas_of_a_perfect_model_carry_the_demographic_part(personas):
+    expected = survey.item_correlation(level="demographic")
+    assert compare_matrices(expected, personas.corr())["rmsd"] < 1.6 * FLOOR
+    assert compare_matrices(TRUTH, personas.corr())["structure_kept"] < 0.5
+
+
+def test_answers_do_not_depend_on_who_else_is_asked(joint):
+    few = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=1)
+    pd.testing.assert_frame_equal(few, joint.tail(20))
+    other = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=2)
+    assert not other.equals(few)
+    turned = [BATTERY.names[::-1]] * 20
+    last = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=1, orders=turned)
+    assert not last.equals(few)
+
+
+def test_independent_answers_have_margins_and_no_structure(joint):
+    made = independent_answers(joint, 4_000, seed=1)
+    assert np.abs(made.mean() - joint.mean()).max() < 0.1
+    assert compare_matrices(TRUTH, made.corr())["structure_kept"] == pytest.approx(0, abs=0.1)
+    assert not independent_answers(joint, 9, seed=2).equals(independent_answers(joint, 9, seed=1))
+    weight = (joint["climate"] == 1).to_numpy(dtype=float)
+    assert (independent_answers(joint, 50, weights=weight)["climate"] == 1).all()
+    with pytest.raises(ValueError, match="n is 0"):
+        independent_answers(joint, 0)
+    with pytest.raises(ValueError, match="nobody answered 'climate'"):
+        independent_answers(joint.assign(climate=np.nan), 5)
+
+
+def certain(option):
+    def believe(question, design):
+        n, k = len(design), len(question.options)
+        return pd.DataFrame({
+            "prompt_id": np.repeat(np.arange(n), k), "option": list(question.options) * n,
+            "option_id": np.tile(np.arange(k), n), "value": np.tile(question.values, n),
+            "belief": np.tile(np.arange(k) == option, n).astype(float), "valid_mass": 1.0,
+        })  # fmt: skip
+
+    return believe
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_each_group_is_answered_by_its_own_model(joint):
+    people = PEOPLE.head(12)
+    models = {"man": certain(0), "woman": certain(4)}
+    found = group_answers(models, BATTERY, people, "gender", joint=joint, seed=1)
+    assert found.index.equals(people.index)
+    for name in BATTERY.names:
+        assert found[name].tolist() == [1.0 if g == "man" else 5.0 for g in people["gender"]]
+    with pytest.raises(ValueError, match=r"gender: row .* holds 'woman'; legal are"):
+        group_answers({"man": certain(0)}, BATTERY, people, "gender")
+
+
+def test_a_mixture_meets_its_margins_and_knows_no_more():
+    margins = [
+        Margin("age", {"young": 0.3, "old": 0.7}, source="made up"),
+        Margin("place", {"city": 0.8, "country": 0.2}, source="made up"),
+    ]
+    drawn = mixture(margins, 1_000, seed=1)
+    assert (drawn["age"] == "old").mean() == pytest.approx(0.7, abs=0.005)
+    both = ((drawn["age"] == "old") & (drawn["place"] == "country")).mean()
+    assert both == pytest.approx(0.7 * 0.2, abs=0.01)  # independent beyond the margins
+    table = pd.DataFrame({"age": ["young", "old", "old"], "place": ["city", "city", "country"],
+                          "weight": [1.0, 1, 1]})  # fmt: skip
+    tied = mixture(margins, 1_000, table=table, seed=1)
+    assert not ((tied["age"] == "young") & (tied["place"] == "country")).any()
+    free = mixture(margins, 1_000, table=table.drop(columns="weight"), weight=None, seed=1)
+    assert len(free) == 1_000
+    assert not mixture(margins, 50, seed=2).equals(mixture(margins, 50, seed=1))
+
+
+def test_chained_correlations_of_a_perfect_model_are_exact():
+    # Told nothing of the person, P(a) P(b | a) is the population's own joint distribution.
+    ask = reader_of_lines()
+    person = pd.DataFrame({"context": ["A survey of adults."], "person": [0], "weight": [2.0]})
+    found = chained_correlation(ask, BATTERY, person)
+    assert found.to_numpy() == pytest.approx(TRUTH.to_numpy(), abs=1e-9)
+
+
+def reader_of_lines():
+    """The world's beliefs, the earlier answers read from the prompt's last line."""
+    names = {text: name for name, (text, *_) in survey.ITEMS.items()}
+
+    def believe(question, design):
+        rows = []
+        for context in design["context"]:
+            last = context.splitlines()[-1].rsplit(": ", 1)
+            rows.append({names[last[0]]: last[1]} if last[0] in names else {})
+        return exact_beliefs(question, pd.DataFrame(rows, index=range(len(rows))))
+
+    return believe
+
+
+def test_answer_numbers():
+    words = pd.DataFrame({n: ["agree", None, "strongly disagree"] for n in BATTERY.names})
+    found = answer_numbers(words, BATTERY)
+    assert found["climate"].tolist()[::2] == [4.0, 1.0] and np.isnan(found["climate"][1])
