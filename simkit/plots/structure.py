@@ -92,8 +92,7 @@ def correlogram_pair(
     both = np.where(np.tri(k, k, -1, dtype=bool), humans.to_numpy(), simulated.to_numpy())
     both = both.astype(float)
     np.fill_diagonal(both, np.nan)
-    colours = plt.get_cmap("RdBu_r").copy()
-    colours.set_bad("#EEEEEE")
+    colours = plt.get_cmap("RdBu_r").with_extremes(bad="#EEEEEE")
     image = ax.imshow(np.ma.masked_invalid(both), cmap=colours, vmin=-1, vmax=1)
     if numbers:
         for i, j in np.argwhere(~np.isnan(both)):
