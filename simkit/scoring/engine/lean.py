@@ -203,7 +203,7 @@ class Lean:
 
     def _normal(self, x: torch.Tensor) -> torch.Tensor:
         """Rows (n, hidden) over the root of their mean square."""
-        size = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        size: torch.Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         return x * size.square_().mul_(1 / x.shape[-1]).add_(self.eps).rsqrt_()
 
 
