@@ -25,6 +25,7 @@ FLOORS = {
     "finetune": 5,
     "audit": 5,
     "reports": 6,
+    "studies": 6,  # what single notebooks need of all rooms below
     "cli": 7,
 }
 # `simkit` itself hands out names of every floor, lazily; nothing inside may lean on it for them.

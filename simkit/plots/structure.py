@@ -45,8 +45,8 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     if {"marginal_floor", "structural_floor"} <= set(frame):
         x, y = frame["marginal_floor"].max(), frame["structural_floor"].max()
         ax.add_patch(Rectangle((0, 0), x, y, color="#E9F2EC", zorder=0))
-        ax.annotate("noise floor", (x, y), (-4, -4), textcoords="offset points", ha="right",
-                    va="top", color="#3B6B4B", fontsize=9)  # fmt: skip
+        ax.annotate("Noise floor", (1, y), (-4, 3), ("axes fraction", "data"), ha="right",
+                    textcoords="offset points", color="#3B6B4B", fontsize=9)  # fmt: skip
     for row in frame.to_dict("records"):
         colour = colours[row["technique"]]
         _cross(ax, row, colour)

@@ -74,7 +74,7 @@ def subgroup_simulation(
 
     Returns two frames. The first has a row per population and number of groups: estimate (mean
     RMSD of the correlations of group means over repetitions), low and high (their 2.5 and 97.5 %
-    quantiles). The second has the RMSD of the individual correlations: population, estimate, low,
+    quantiles); more groups than have 10 members are left out. The second has the RMSD of the individual correlations: population, estimate, low,
     high.
     """
     battery, rows, single = survey_battery(), [], []
@@ -90,7 +90,7 @@ def subgroup_simulation(
         names = sorted(set(pools[0]) & set(pools[1]))
         means = [_means(answers[0], pools[0][names])]
         means += [_means(other, pools[1][names]) for other in made.values()]
-        for g in groups:
+        for g in (g for g in groups if g <= len(names)):  # few people fill few groups
             drawn = stream.choice(len(names), g, replace=False)
             true = _correlations(means[0][:, drawn])
             for name, m in zip(made, means[1:], strict=True):
