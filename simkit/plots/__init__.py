@@ -15,6 +15,7 @@ from simkit.plots.demand import (
     elicited_covariates,
     scaling,
 )
+from simkit.plots.diversity import dose_curve, model_pairs, trade_off, unity
 from simkit.plots.look import PALETTE, style
 from simkit.plots.people import margins
 from simkit.plots.population import (
@@ -25,6 +26,7 @@ from simkit.plots.population import (
     shifts,
     temperatures,
 )
+from simkit.plots.structure import correlogram_pair, quadrant, structure_bars, subgroup_lines
 
 __all__ = [
     "PALETTE",
@@ -32,7 +34,9 @@ __all__ = [
     "answer_shares",
     "balance_plot",
     "calibration",
+    "correlogram_pair",
     "demand_curves",
+    "dose_curve",
     "elicited_covariates",
     "error_curves",
     "factors",
@@ -40,9 +44,15 @@ __all__ = [
     "interval_dots",
     "learning",
     "margins",
+    "model_pairs",
     "penalty_map",
+    "quadrant",
     "scaling",
     "shifts",
+    "structure_bars",
     "style",
+    "subgroup_lines",
     "temperatures",
+    "trade_off",
+    "unity",
 ]

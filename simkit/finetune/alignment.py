@@ -1,0 +1,265 @@
+"""The controlled experiment on alignment: base, supervised control, DPO at growing strength.
+
+The glass box knows a population whose diversity is known exactly (`simkit.worlds.associations`).
+Here it is aligned as large models are: first on demonstrations (answers of the population, the
+control), then by direct preference optimisation on pairs of answers of which the commoner one is
+preferred, as a panel of raters would. Only text that people of the world said is used, never a
+probability: a preference says which of two drawn answers more of a sample of people gave. The
+dose is the number of DPO steps; all doses are states of one run.
+
+Murthy, Ullman & Hu, arXiv 2411.04427, compare finished models; the experiment is ours. DPO:
+Rafailov et al., arXiv 2305.18290, by trl.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simkit.finetune.adapters import load_adapter, read_record
+from simkit.finetune.alignment_dpo import train_dpo
+from simkit.finetune.data import examples
+from simkit.finetune.train import finetune
+from simkit.resources import adapters
+from simkit.scoring import LocalModel, load
+from simkit.types import IntArray, generator
+from simkit.worlds import concepts
+from simkit.worlds.kinds import wordings
+
+__all__ = ["PROFILES", "Profile", "demonstrations", "ladder", "preferences", "train_adapters"]
+
+ASKS = ("colour", "animal")
+CONTROL = "sft"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Size of the experiment.
+
+    doses : DPO steps at which an adapter is kept. batch : pairs, or demonstrations, per step.
+    sft_steps : of the control. panel : people whose answers decide what the majority says.
+    """
+
+    doses: tuple[int, ...] = (2, 5, 10, 20, 40, 80)
+    batch: int = 16
+    sft_steps: int = 80
+    panel: int = 400
+    rank: int = 2
+    beta: float = 0.1
+    sft_rate: float = 5e-4
+    dpo_rate: float = 5e-4
+
+    @property
+    def pairs(self) -> int:
+        return self.doses[-1] * self.batch
+
+
+PROFILES = {
+    "fast": Profile(),
+    "full": Profile(doses=(2, 5, 10, 20, 40, 80, 160, 320), sft_steps=320, panel=2_000),
+}
+
+
+def demonstrations(n: int, seed: int) -> pd.DataFrame:
+    """n answers that people of the world gave, half of them about colours, half about animals.
+
+    A row per answer, as `examples` gives them for `finetune`; every person answers one question,
+    asked in the phrasings of the training text.
+    """
+    parts = [_told(ask, n // 2 + (n % 2) * (ask == "colour"), seed, "sft") for ask in ASKS]
+    frames = []
+    for ask, told in zip(ASKS, parts, strict=True):
+        design = told.assign(**{ask: told["answer"]})
+        frames.append(examples(design, {ask: concepts.question(ask)}, respondent="person"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def preferences(n: int, seed: int, *, panel: int = 400) -> pd.DataFrame:
+    """n pairs of answers to one prompt, of which the panel's majority gave `chosen` more often.
+
+    Both answers of a pair were given by people of the world: one by the person whom the prompt
+    describes, one by another person, until the two differ. A panel of `panel` other people answers
+    everything once; whichever of the two answers more of the panel gave is preferred, whoever is
+    asked. Pairs that the panel is even on are drawn anew.
+
+    Columns `ask`, `prompt`, `chosen`, `rejected` (with the separator in front).
+    """
+    parts = []
+    for ask in ASKS:
+        wanted = n // 2 + (n % 2) * (ask == "colour")
+        votes = _votes(ask, panel, seed)
+        found: list[pd.DataFrame] = []
+        for attempt in range(100):
+            told = _told(ask, 2 * wanted + 50, seed, "dpo", attempt)
+            found.append(_pairs(ask, told, votes, seed, attempt))
+            if sum(map(len, found)) >= wanted:
+                break
+        parts.append(pd.concat(found, ignore_index=True).iloc[:wanted])
+    mixed = generator(seed, "alignment", "order").permutation(n)
+    return pd.concat(parts, ignore_index=True).iloc[mixed].reset_index(drop=True)
+
+
+def _told(ask: str, n: int, seed: int, *names: str | int) -> pd.DataFrame:
+    """n people, each asked one thing: what the prompt says, `answer`, and `other`.
+
+    `other` is what another person, drawn from the population, says to the same.
+    """
+    rng = generator(seed, "alignment", ask, *names)
+    draws = rng.integers(2**31, size=2)
+    people, others = concepts.individuals(n, rng), concepts.individuals(n, rng)
+    about = concepts.WORDS if ask == "colour" else concepts.ANIMALS
+    item, pair, turned = rng.integers(len(about), size=n), rng.integers(36, size=n), rng.random(n)
+    frame = people.assign(wording=wordings(n, rng, False), turned=turned < 0.5)
+    parts = []
+    for i, name in enumerate(about):  # everybody answers about one item only
+        at = np.flatnonzero(item == i)
+        part = frame.iloc[at].copy()
+        for column, who, draw in (("answer", people, draws[0]), ("other", others, draws[1])):
+            rows = who.iloc[at].assign(person=np.arange(len(at)))
+            said = concepts.answers(rows, ask, int(draw) + i, blocks=1, about=[name])
+            part = _asked(part, said, ask, column, pair[at])
+        parts.append(part)
+    told = pd.concat(parts).drop(columns=["colour_type", "way", "turned"])
+    return concepts.with_context(told.reset_index(drop=True), ask)
+
+
+def _asked(
+    part: pd.DataFrame, said: pd.DataFrame, ask: str, column: str, pair: IntArray
+) -> pd.DataFrame:
+    """The people with what they were asked (the same in each call) and what they said."""
+    if ask == "colour":
+        return part.assign(word=said["word"].to_numpy(), **{column: said["colour"].to_numpy()})
+    rows = said.iloc[np.arange(len(part)) * 36 + pair]
+    one, two = rows["first"].to_numpy(), rows["second"].to_numpy()
+    turned = part["turned"].to_numpy()
+    return part.assign(
+        target=rows["target"].to_numpy(), first=np.where(turned, two, one),
+        second=np.where(turned, one, two),
+        **{column: np.where(rows["answer"].to_numpy() == 0, one, two)},
+    )  # fmt: skip
+
+
+def _votes(ask: str, panel: int, seed: int) -> Counter[tuple[str, ...]]:
+    """How many of the panel gave each answer, {(word, colour) or (target, a, b, chosen): n}."""
+    rng = generator(seed, "alignment", ask, "panel")
+    people = concepts.individuals(panel, rng)
+    said = concepts.answers(people, ask, int(rng.integers(2**31)), blocks=1)
+    keys: list[tuple[str, ...]]
+    if ask == "colour":
+        keys = list(zip(said["word"], said["colour"], strict=True))
+    else:
+        chosen = np.where(said["answer"] == 0, said["first"], said["second"])
+        keys = list(zip(said["target"], said["first"], said["second"], chosen, strict=True))
+    return Counter(keys)
+
+
+def _pairs(
+    ask: str, told: pd.DataFrame, votes: Mapping[tuple[str, ...], int], seed: int, attempt: int
+) -> pd.DataFrame:
+    question = concepts.question(ask)
+    prompts = question.prompts(told)
+    rows = []
+    for prompt, row in zip(prompts, told.to_dict("records"), strict=True):
+        if ask == "colour":
+            keys = [(row["word"], row[who]) for who in ("answer", "other")]
+        else:
+            two = sorted((row["first"], row["second"]), key=concepts.ANIMALS.index)
+            keys = [(row["target"], *two, row[who]) for who in ("answer", "other")]
+        a, b = (votes.get(key, 0) for key in keys)
+        if a == b or keys[0] == keys[1]:
+            continue
+        better, worse = ("answer", "other") if a > b else ("other", "answer")
+        chosen, rejected = (question.separator + row[who] for who in (better, worse))
+        rows.append((ask, prompt, chosen, rejected))
+    return pd.DataFrame(rows, columns=["ask", "prompt", "chosen", "rejected"])
+
+
+def train_adapters(
+    out: Path | str,
+    *,
+    model: str | LocalModel = "glassbox",
+    seed: int = 1,
+    profile: str | Profile = "fast",
+    progress: bool = True,
+) -> list[Path]:
+    """Train the control and the DPO ladder on a glass box; returns their folders.
+
+    Parameters
+    ----------
+    out : folder; the adapters are `out/sft` and `out/dpo-<steps>`, with the weights in half
+        precision, a card each, and `out/ladder.json`, which says what belongs together. What is
+        there is replaced.
+    model : glass box whose text has the concepts world.
+    seed : of people, pairs, adapter weights and order.
+    profile : "fast", "full" or a `Profile`.
+    progress : show progress bars.
+
+    Raises ValueError for a model without the concepts world and an unknown profile, ImportError
+    (saying what to install) without peft or trl. No global random state is touched.
+    """
+    base = load(model) if isinstance(model, str) else model
+    if "concepts" not in base.card.get("worlds", ()):
+        raise ValueError(f"{base.name} was not trained on the concepts world; legal is a glass box")
+    if isinstance(profile, str) and profile not in PROFILES:
+        raise ValueError(f"no profile {profile!r}; legal are {', '.join(PROFILES)}")
+    size = PROFILES[profile] if isinstance(profile, str) else profile
+    out = Path(out)
+    control = out / CONTROL
+    _clear(out)
+    finetune(
+        base, demonstrations(size.sft_steps * size.batch, seed), control,
+        rank=size.rank, alpha=4.0 * size.rank, learning_rate=size.sft_rate, schedule="constant",
+        steps=size.sft_steps, batch=size.batch, seed=seed, progress=progress,
+        data="Answers that people of the concepts world gave (colours, likenesses of animals), "
+        "each to a prompt that describes them: the supervised control.",
+    )  # fmt: skip
+    pairs = preferences(size.pairs, seed, panel=size.panel)
+    kept = train_dpo(
+        base, control, pairs, {dose: out / f"dpo-{dose:04d}" for dose in size.doses},
+        batch=size.batch, beta=size.beta, rate=size.dpo_rate, seed=seed, progress=progress,
+        told={"panel": size.panel},
+    )  # fmt: skip
+    steps = [{"name": CONTROL, "dose": 0}]
+    steps += [{"name": path.name, "dose": dose} for dose, path in kept.items()]
+    said = {"base": base.name, "seed": seed, "batch": size.batch, "beta": size.beta}
+    (out / "ladder.json").write_text(json.dumps({**said, "steps": steps}, indent=1) + "\n")
+    return [control, *kept.values()]
+
+
+def _clear(out: Path) -> None:
+    """Take away the adapters of an earlier run, and nothing else."""
+    for folder in [out / CONTROL, *out.glob("dpo-*")]:
+        if read_record(folder) is not None or (folder / "training.pt").exists():
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+
+
+def ladder(
+    base: LocalModel, folder: Path | str | None = None, *, names: Sequence[str] | None = None
+) -> dict[str, tuple[int, LocalModel]]:
+    """The adapters of `train_adapters` on their base: name -> (dose in DPO steps, model).
+
+    folder : None for those that travel with simkit. names : only these. The control has dose 0.
+    Raises FileNotFoundError where there are none, saying how they are trained, and ValueError if
+    they were trained on another base.
+    """
+    place = adapters("alignment") if folder is None else Path(folder)
+    listed = place / "ladder.json"
+    if not listed.exists():
+        raise FileNotFoundError(
+            "there are no alignment adapters; train them with: simkit train-adapters alignment"
+        )
+    steps: list[dict[str, Any]] = json.loads(listed.read_text())["steps"]
+    return {
+        step["name"]: (step["dose"], load_adapter(base, place / step["name"]))
+        for step in steps
+        if names is None or step["name"] in names
+    }

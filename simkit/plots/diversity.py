@@ -1,0 +1,116 @@
+"""Figures of the diversity study: line of unity, dose and response, pairs of models, remedies."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from simkit.plots.look import PALETTE, axes_or_new, band, colours_of, highest, legend, need, words
+
+__all__ = ["dose_curve", "model_pairs", "trade_off", "unity"]
+
+
+def unity(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "ΔE") -> Axes:
+    """Distance between people against distance within a person; one point per word.
+
+    Columns: internal, population, and optionally source (model, human, truth ...). On the line of
+    unity people are noise; the further above it, the more of the diversity is between them.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "internal", "population")
+    frame = frame if "source" in frame else frame.assign(source="belief")
+    top = 1.06 * max(frame["internal"].max(), frame["population"].max())
+    ax.plot([0, top], [0, top], color="#555555", linewidth=1, zorder=1)
+    ax.annotate("line of unity: no individuals", (0.60 * top, 0.57 * top), rotation=45,
+                rotation_mode="anchor", fontsize=9, color="#555555")  # fmt: skip
+    for source, colour in colours_of(frame["source"]).items():
+        part = frame[frame["source"] == source]
+        hollow = str(source).startswith("truth")
+        ax.plot(
+            part["internal"], part["population"], "o", markersize=9 if hollow else 5.5,
+            color=colour, markerfacecolor="none" if hollow else colour, label=words(source),
+        )  # fmt: skip
+    ax.set(
+        xlabel=f"Within one person: internal ({unit})",
+        ylabel=f"Between people: population ({unit})",
+        xlim=(0, top), ylim=(0, top), aspect="equal",
+    )  # fmt: skip
+    legend(ax)
+    return ax
+
+
+def dose_curve(
+    frame: pd.DataFrame, ax: Axes | None = None, *, ylabel: str, half: float | None = None
+) -> Axes:
+    """A quantity against the dose, one line per source with its interval as a band.
+
+    Columns: dose, estimate, and optionally source, low, high. The dose is on a log axis that has
+    a place for 0. `half` marks the dose at which half is gone.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "dose", "estimate")
+    frame = frame if "source" in frame else frame.assign(source="belief")
+    for source, colour in colours_of(frame["source"]).items():
+        part = frame[frame["source"] == source].sort_values("dose")
+        band(part, "dose", colour, ax)
+        ax.plot(part["dose"], part["estimate"], "o-", color=colour, label=words(source), zorder=3)
+    ax.set_xscale("symlog", linthresh=1)
+    doses = sorted(set(frame["dose"]))
+    ax.set_xticks(doses, [f"{d:g}" for d in doses])
+    ax.minorticks_off()
+    if half is not None and half == half:
+        ax.axvline(half, color="#555555", linewidth=1, linestyle="--", zorder=1)
+    ax.set(xlabel="Dose (steps of DPO; 0: supervised control)", ylabel=ylabel)
+    ax.set_ylim(min(0.0, float(frame["estimate"].min())), 1.08 * highest(frame))
+    legend(ax)
+    return ax
+
+
+def model_pairs(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str) -> Axes:
+    """Difference after minus before alignment, one row per pair of models, the ways side by side.
+
+    Columns: pair, way, estimate, low, high. Left of the line at zero alignment took diversity.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "pair", "way", "estimate", "low", "high")
+    names = list(dict.fromkeys(frame["pair"]))
+    colours = {**colours_of(frame["way"])}
+    ax.axvline(0, color="#555555", linewidth=1, zorder=1)
+    for k, (way, colour) in enumerate(colours.items()):
+        part = frame[frame["way"] == way]
+        y = part["pair"].map(names.index) + 0.24 * (k - (len(colours) - 1) / 2)
+        ax.hlines(y, part["low"], part["high"], color=colour, linewidth=2.4)
+        ax.plot(part["estimate"], y, "o", color=colour, markersize=7, label=words(way))
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel=xlabel)
+    legend(ax)
+    return ax
+
+
+def trade_off(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What a remedy gives back in diversity and what it costs in consensus, a path per remedy.
+
+    Columns: remedy, signed (ΔE), consensus (probability), and optionally label beside the points.
+    Remedies called "base" and "aligned" are single black marks: where it came from, where it is.
+    """
+    ax = axes_or_new(ax)
+    frame = need(frame, "remedy", "signed", "consensus")
+    for remedy, colour in colours_of(frame["remedy"]).items():
+        part = frame[frame["remedy"] == remedy]
+        single = remedy in ("base", "aligned")
+        look = "o-" if not single else "s" if remedy == "base" else "X"
+        ax.plot(part["signed"], part["consensus"], look, label=words(remedy), zorder=4 - single,
+                color=PALETTE["human"] if single else colour,
+                markersize=10 if single else 5.5)  # fmt: skip
+        for _, row in part.iterrows() if "label" in part else ():
+            if isinstance(row["label"], str) and row["label"]:
+                ax.annotate(row["label"], (row["signed"], row["consensus"]), fontsize=9,
+                            xytext=(6, 5), textcoords="offset points", color=colour)  # fmt: skip
+    ax.set(
+        xlabel="Diversity between people (signed ΔE from the line of unity)",
+        ylabel="Belief in the majority's answer (probability)",
+    )
+    legend(ax)
+    return ax

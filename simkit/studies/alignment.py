@@ -1,0 +1,137 @@
+"""Alignment and diversity (study 04): the two tasks on any model, and what the notebook measures.
+
+Colours: each simulated person names the colour of each word, out of the world's palette. Animals:
+each says which of two animals is more like a third, asked in both orders and coded by content.
+The prompts are the concepts world's own; any causal model can be asked them.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from simkit.estimators import expected_delta_e, srgb_to_lab
+from simkit.scoring import at_temperature, believe
+from simkit.scoring.types import Model
+from simkit.types import FloatArray, generator
+from simkit.worlds import concepts
+
+__all__ = [
+    "CONTEXTS",
+    "LAB",
+    "animal_answers",
+    "animal_design",
+    "colour_answers",
+    "colour_design",
+    "cube",
+    "exact_cube",
+    "measures",
+    "mixed",
+    "personas",
+]
+
+LAB: FloatArray = srgb_to_lab(list(concepts.PALETTE.values()))
+CONTEXTS = ("persona", "none", "unrelated")
+_UNRELATED = (
+    "It rained in the morning.", "The shop opens at nine.", "A train leaves from the north.",
+    "The door was painted last year.", "There are seven chairs in the room.",
+    "The letter came on a Tuesday.",
+)  # fmt: skip
+
+
+def personas(n: int, seed: int) -> pd.DataFrame:
+    """n people drawn by their shares in the world's population: person, home, work, hobby."""
+    drawn = concepts.individuals(n, generator(seed, "study 4"))
+    return drawn[["person", *concepts.ATTRIBUTES]]
+
+
+def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataFrame:
+    """One row per person × word with its prompt's text.
+
+    context : "persona" says who the person is, "none" says nothing (all people are asked the same),
+        "unrelated" says a sentence that has nothing to do with it, another one in turn.
+    Raises ValueError for another context.
+    """
+    return _placed(concepts.design("colour", people), people, context)
+
+
+def _placed(design: pd.DataFrame, people: pd.DataFrame, context: str) -> pd.DataFrame:
+    if context not in CONTEXTS:
+        raise ValueError(f"no context {context!r}; legal are {', '.join(CONTEXTS)}")
+    if context == "persona":
+        return design
+    opening = design["context"].str.extract(r"^(.*?\.)", expand=False).iloc[0]
+    if context == "none":
+        return design.assign(context=opening)
+    place = {person: i for i, person in enumerate(people["person"])}
+    said = [_UNRELATED[place[p] % len(_UNRELATED)] for p in design["person"]]
+    return design.assign(context=[f"{opening} {text}" for text in said])
+
+
+def animal_design(people: pd.DataFrame, target: str) -> pd.DataFrame:
+    """One row per person × pair of the nine other animals × order (72 per person)."""
+    return concepts.design("animal", people, about=[target])
+
+
+def cube(table: pd.DataFrame, temperature: float = 1.0, *, column: str = "belief") -> FloatArray:
+    """The table of `believe` on a colour design as (people, words, options), at a temperature."""
+    table = table if temperature == 1 else at_temperature(table, temperature)
+    people = table["person"].nunique()
+    return table[column].to_numpy(dtype=float).reshape(people, -1, len(concepts.PALETTE))
+
+
+def exact_cube(design: pd.DataFrame) -> FloatArray:
+    """What the world says to a colour design, (people, words, options)."""
+    people = design["person"].nunique()
+    return concepts.exact(design, "colour").reshape(people, -1, len(concepts.PALETTE))
+
+
+def measures(
+    belief: FloatArray, exact: FloatArray | None = None, mass: FloatArray | None = None
+) -> pd.DataFrame:
+    """Per word: internal, population and signed ΔE, expected from the beliefs; and their quality.
+
+    belief : (people, words, options). `consensus` is the belief in the answer that most of the
+    world's population gives, and `share` how many do. `error` is the mean absolute distance from
+    exact, NaN without; `valid_mass` from mass (people, words, options), NaN without.
+    """
+    found = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
+    frame = found[["internal", "population", "signed"]].copy()
+    top = [concepts.consensus(word) for word in concepts.WORDS]
+    place = [list(concepts.PALETTE).index(colour) for colour, _ in top]
+    frame["consensus"] = belief.mean(0)[np.arange(len(place)), place]
+    frame["share"] = [share for _, share in top]
+    frame["error"] = np.nan if exact is None else np.abs(belief - exact).mean((0, 2))
+    frame["valid_mass"] = np.nan if mass is None else mass.mean((0, 2))
+    return frame.rename_axis("word")
+
+
+def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Two blocks of answers drawn from the beliefs, as CIELAB (people, words, 3) each."""
+    u = generator(seed, "colour answers").random((2, *belief.shape[:2], 1))
+    drawn = np.minimum((u >= belief.cumsum(-1)).sum(-1), belief.shape[-1] - 1)
+    return LAB[drawn[0]], LAB[drawn[1]]
+
+
+def animal_answers(model: Model, design: pd.DataFrame, seed: int) -> tuple[FloatArray, float]:
+    """One answer per person and pair, (people, 36) of 0 and 1, drawn from beliefs in content.
+
+    The belief that the animal earlier in the world's list is chosen is averaged over the two
+    orders in which the pair is named; 1 is the later animal. Also returns the mean belief in
+    whatever is named second: 0.5 without a lean to a position.
+    """
+    table = believe(model, concepts.question("animal"), design)
+    second = table.loc[table["option_id"] == 1, "belief"].to_numpy(dtype=float)
+    both = second.reshape(-1, len(list(combinations(range(9), 2))), 2)
+    later = (both[..., 0] + 1 - both[..., 1]) / 2
+    drawn = generator(seed, "animal answers").random(later.shape) < later
+    return drawn.astype(float), float(second.mean())
+
+
+def mixed(one: FloatArray, other: FloatArray, share: float) -> FloatArray:
+    """Beliefs when `share` (0 to 1, else ValueError) of the answers come from `other`."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share!r}; legal are numbers from 0 to 1")
+    return (1 - share) * one + share * other

@@ -1,0 +1,301 @@
+"""Diversity of people, of recorded models and of language-model twins, as small tables.
+
+    python -m simkit.studies.alignment_recorded
+
+with the data in reach (see `simkit.datasets`) writes data/results/alignment_humans.csv and
+alignment_models.csv. They hold statistics of this project only, no answer of anybody, so that a
+reader without the data still sees what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit import __version__, datasets
+from simkit.estimators import (
+    crp_clusters,
+    line_of_unity,
+    pairwise_agreement,
+    split_rhat,
+    spread_ratio,
+    srgb_to_lab,
+)
+from simkit.resources import root
+from simkit.result import t_frame
+from simkit.types import FloatArray, generator
+
+__all__ = [
+    "PAIRS",
+    "TABLES",
+    "colour_blocks",
+    "human_results",
+    "model_results",
+    "pair_table",
+    "position_logit",
+    "results",
+    "write",
+]
+
+PAIRS = {
+    "openchat": "starling",
+    "mistral-instruct": "zephyr-mistral",
+    "gemma-instruct": "zephyr-gemma",
+    "tulu": "tulu-dpo",
+    "llama2": "llama2-chat",
+}
+SAME_N = 75  # people per concept in the better way: every model has as many
+CAP = 100  # people per concept in the source's way: the first with all 36 answers
+QUESTIONS = [f"q{i:02d}" for i in range(1, 37)]
+
+
+def colour_blocks() -> tuple[FloatArray, FloatArray, list[str]]:
+    """The human colour associations: two (people, words, 3) CIELAB blocks, and the words.
+
+    People in the order of their numbers, which the source's pairs i < j depend on. Raises
+    `DataError` without the data.
+    """
+    frame = datasets.load("onefish_colors")
+    lab = srgb_to_lab(frame[["red", "green", "blue"]].to_numpy(dtype=float))
+    person, people = pd.factorize(frame["person"], sort=True)
+    word, words = pd.factorize(frame["word"])
+    blocks = np.full((2, len(people), len(words), 3), np.nan)
+    blocks[frame["block"] - 1, person, word] = lab
+    return blocks[0], blocks[1], [str(w) for w in words]
+
+
+def human_results(*, n_boot: int = 200, permutations: int = 200, seed: int = 1) -> pd.DataFrame:
+    """People's diversity: colours, concepts, and twins. Columns section, quantity, estimate, low,
+    high, low_people, high_people, n.
+
+    Sections "colour, i < j" and "colour, i != j": the means over words of `line_of_unity`.
+    "concepts": P(multiple concepts) of each concept from the source's own chains (all kept sweeps
+    of 3 chains; low and high are quantiles of the posterior; n people), with its R-hat as
+    another quantity, and the means over animals, politicians and all. "twins, sd", "twins,
+    entropy": `spread_ratio` of the language-model twins of Twin-2K-500 over studies, and "twins,
+    sd, study: ..." its geometric mean within each study.
+    """
+    one, two, words = colour_blocks()
+    parts = []
+    for pairs, label in (("source", "colour, i < j"), ("all", "colour, i != j")):
+        found = line_of_unity(
+            one, two, words=words, pairs=pairs, permutations=permutations, n_boot=n_boot, rng=seed
+        )
+        parts.append(_rows(found.overall, label, len(words)))
+    parts += [_human_concepts(), _twins(n_boot, seed)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _rows(result: object, section: str, n: int) -> pd.DataFrame:
+    frame = result.to_frame()  # type: ignore[attr-defined]
+    columns = ["estimate", "low", "high", "low_people", "high_people"]
+    kept = frame.reindex(columns=columns).rename_axis("quantity").reset_index()
+    return kept.assign(section=section, n=n)[["section", "quantity", *columns, "n"]]
+
+
+def _human_concepts() -> pd.DataFrame:
+    chains = datasets.load("onefish_chains")
+    rows, means = [], {}
+    for concept, part in chains.groupby("Concept"):
+        multiple = 1 - part["ProbabilityOfSameTable"]
+        draws = [c.to_numpy() for _, c in multiple.groupby(part["Chain"])]
+        low, high = np.quantile(multiple, [0.025, 0.975])
+        n = int(part["NumberOfPeople"].iloc[0])
+        means[str(concept)] = float(multiple.mean())
+        rows.append([f"p_multiple, {concept}", means[str(concept)], low, high, n])
+        least = min(map(len, draws))
+        rhat = split_rhat(np.stack([d[:least] for d in draws]))
+        rows.append([f"rhat, {concept}", rhat, np.nan, np.nan, n])
+    animals = [v for k, v in means.items() if k[0].islower()]
+    politicians = [v for k, v in means.items() if k[0].isupper()]
+    for name, values in (("animals", animals), ("politicians", politicians),
+                         ("all", animals + politicians)):  # fmt: skip
+        row = _mean_of(values)
+        rows.append([f"p_multiple, mean of {name}", *row, len(values)])
+    frame = pd.DataFrame(rows, columns=["quantity", "estimate", "low", "high", "n"])
+    return frame.assign(section="concepts")
+
+
+def _mean_of(values: list[float]) -> list[float]:
+    x = np.array(values)
+    error = x.std(ddof=1) / np.sqrt(len(x))
+    row = t_frame(["mean"], x.mean(), error, len(x) - 1, 0.05).iloc[0]
+    return [float(row[c]) for c in ("estimate", "low", "high")]
+
+
+def _twins(n_boot: int, seed: int) -> pd.DataFrame:
+    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
+    study = dict(zip(scales["outcome"], scales["study"], strict=True))
+    people, twins = (
+        both[both["population"] == who].set_index("person").drop(columns="population")
+        for who in ("human", "twin")
+    )
+    by = [study.get(name, "unnamed") for name in people]
+    parts = []
+    for kind in ("sd", "entropy"):
+        found = spread_ratio(people, twins, kind=kind, by=by, n_boot=n_boot, rng=seed)
+        parts.append(_rows(found.overall, f"twins, {kind}", people.shape[1]))
+        if kind == "sd":
+            within = np.log(found.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
+            parts.append(pd.DataFrame({
+                "section": "twins, sd, study", "quantity": within.index,
+                "estimate": np.exp(within["mean"]).to_numpy(), "n": within["size"].to_numpy(),
+            }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def model_results(
+    models: list[str] | None = None, *, sweeps: int = 200, seed: int = 1
+) -> pd.DataFrame:
+    """P(multiple concepts) of the ten recorded models, in the source's way and in a better one.
+
+    One row per model, concept and way (prompt "none", the default temperature). "source": people
+    with all 36 answers, the first 100 of them, one chain from everybody alone, the last of 500
+    sweeps. "better": 75 people of each concept, drawn anew, missing answers and all; 4 chains
+    from different seatings, all sweeps after the first fifth, R-hat. Columns model, way, concept,
+    people, estimate (p_multiple), low, high (posterior; NaN for one sweep), rhat, agreement,
+    second (share of answers for the option named second), position (see `position_logit`),
+    missing.
+
+    What no way can undo: of the two orders in which every pair was asked, the record keeps the
+    first only, so content and position are one in it, and a model that takes what is named first
+    looks like a model of one mind. `second` and `position` say where that is so.
+    """
+    data = datasets.load("onefish_concepts")
+    data = data[(data["prompt"] == "none") & (data["temperature"] == "default")]
+    names = sorted(data["model"].unique()) if models is None else models
+    return pd.concat([_model(data, name, sweeps, seed) for name in names], ignore_index=True)
+
+
+def _model(data: pd.DataFrame, model: str, sweeps: int, seed: int) -> pd.DataFrame:
+    own = data[data["model"] == model].sort_values("subject", kind="stable")
+    whole = own[own[QUESTIONS].notna().all(axis=1)].groupby("concept", sort=False).head(CAP)
+    rng = generator(seed, "people", model)
+    picked = [
+        part.iloc[np.sort(rng.permutation(len(part))[:SAME_N])]
+        for _, part in own.groupby("concept")
+    ]
+    same = pd.concat(picked)
+    parts = []
+    for way, people in (("source", whole), ("better", same)):
+        if people.empty:
+            continue
+        how = {"chains": 1, "sweeps": 500, "burn_in": 498, "start": "alone"}
+        x, by = people[QUESTIONS].to_numpy(dtype=float), people["concept"].to_numpy()
+        found = crp_clusters(
+            x, by=by, rng=seed, **(how if way == "source" else {"chains": 4, "sweeps": sweeps})
+        ).frame
+        rows = found[(found["quantity"] == "p_multiple") & (found["group"] != "mean of groups")]
+        agreement = pairwise_agreement(x, by=by).frame["estimate"].to_numpy()
+        second = [float(np.nanmean(x[by == c])) for c in rows["group"]]
+        lean = [position_logit(x[by == c]) for c in rows["group"]]
+        columns = ["people", "estimate", "low", "high", "rhat", "missing"]
+        part = rows[columns].reset_index(drop=True)
+        if way == "source":  # one sweep: nothing to take an interval from
+            part[["low", "high", "rhat"]] = np.nan
+        part.insert(0, "concept", rows["group"].to_numpy())
+        parts.append(part.assign(model=model, way=way, agreement=agreement, second=second,
+                                 position=lean))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def position_logit(answers: npt.ArrayLike) -> float:
+    """How much being named second counts, in logits, beside what the two options are.
+
+    answers : (people, 36), 1 for the second-named of the pairs of nine options in order. Bradley &
+    Terry's model with a constant: logit P(second) = u_second - u_first + c. One order per pair
+    does not separate c from the utilities by itself; that every option is named first in some
+    pairs and second in others does, if the model holds. Ridge 0.1 keeps unanimous answers
+    finite. NaN without answers. Source: Bradley & Terry 1952; use: our formulation.
+    """
+    x = np.asarray(answers, dtype=np.float64)
+    pairs = np.array(list(combinations(range(9), 2)))
+    design = np.zeros((36, 10))
+    design[np.arange(36), pairs[:, 1]], design[np.arange(36), pairs[:, 0]] = 1, -1
+    design[:, 9] = 1
+    told, ones = (~np.isnan(x)).sum(0), np.nansum(x, axis=0)
+    if not told.sum():
+        return float("nan")
+    beta = np.zeros(10)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-design @ beta))
+        slope = design.T @ (ones - told * p) - 0.1 * beta
+        curve = (design * (told * p * (1 - p))[:, None]).T @ design + 0.1 * np.eye(10)
+        beta += np.clip(np.linalg.solve(curve, slope), -2, 2)
+    return float(beta[9])
+
+
+def pair_table(models: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
+    """Aligned minus unaligned P(multiple concepts) of each pair, paired by concept, per way.
+
+    Columns pair, way, before, after, estimate, low, high (t over concepts), concepts, and the
+    share of answers for the second-named option before and after.
+    """
+    rows = []
+    for before, after in PAIRS.items():
+        for way, part in models.groupby("way", sort=False):
+            wide = part[part["model"].isin([before, after])].pivot(
+                index="concept", columns="model", values=["estimate", "second"]
+            )
+            if not {("estimate", before), ("estimate", after)} <= set(wide):
+                continue
+            wide = wide.dropna()
+            apart = (wide["estimate"][after] - wide["estimate"][before]).to_numpy()
+            n = len(apart)
+            error = apart.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, alpha).iloc[0]
+            means = wide.mean()
+            rows.append({
+                "pair": f"{before} → {after}", "way": way, "before": means["estimate", before],
+                "after": means["estimate", after], "estimate": row["estimate"], "low": row["low"],
+                "high": row["high"], "concepts": n, "second_before": means["second", before],
+                "second_after": means["second", after],
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# table -> (data sets it is made of, how). `model_results` takes minutes.
+TABLES: dict[str, tuple[tuple[str, ...], Callable[[], pd.DataFrame]]] = {
+    "humans": (("onefish_colors", "onefish_chains", "twin2k"), human_results),
+    "models": (("onefish_concepts",), model_results),
+}
+
+
+def results(name: str) -> pd.DataFrame:
+    """A committed table: "humans" or "models". Its first line says what it was made of."""
+    if name not in TABLES:
+        raise ValueError(f"no table {name!r}; there are: {', '.join(TABLES)}")
+    return pd.read_csv(_place(name), comment="#")
+
+
+def write(
+    folder: Path | str | None = None, *, names: tuple[str, ...] = tuple(TABLES)
+) -> list[Path]:
+    """Compute the tables and write them, with their provenance in the first line."""
+    made = []
+    for name in names:
+        sources, make = TABLES[name]
+        about = [datasets.card(data) for data in sources]
+        files = [f"{f.path} SHA-256 {f.sha256[:16]}" for card in about for f in card.files]
+        origin = "; ".join(f"{card.source} @ {card.revision[:12]}" for card in about)
+        head = f"# {origin}; {', '.join(files)}; simkit {__version__}\n"
+        place = _place(name) if folder is None else Path(folder) / _place(name).name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = make().round(4).to_csv(index=False, lineterminator="\n")
+        place.write_text(head + text, encoding="utf-8")
+        made.append(place)
+    return made
+
+
+def _place(name: str) -> Path:
+    return root("data") / "results" / f"alignment_{name}.csv"
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path.name)
