@@ -228,13 +228,13 @@ def wvs7_results(
         raise ValueError(f"the two sides share the items {shared}; legal are two or more")
     scales = {i: (float(codes[i][0]), float(codes[i][-1])) for i in shared}
     topics = about.loc[shared, "group"].to_dict() if by_topic else None
-    sides = []
-    for frame in (humans, simulated):
-        frame = frame.reset_index(drop=True)
-        sides.append(by_groups(frame, wvs7_groups(frame), shared))
+    ours, theirs = (
+        by_groups(frame, wvs7_groups(frame), shared)
+        for frame in (side.reset_index(drop=True) for side in (humans, simulated))
+    )
     return subgroup_structure(
-        *sides, scales, topics=topics, as_published=as_published, n_boot=n_boot, splits=n_boot,
-        rng=seed,
+        ours, theirs, scales, topics=topics, as_published=as_published, n_boot=n_boot,
+        splits=n_boot, rng=seed,
     )  # fmt: skip
 
 
@@ -270,7 +270,7 @@ def datasets_here(name: str) -> list[bool]:
             return [False]
         return [True]
     states = datasets.check()
-    return (states.loc[states["name"] == name, "state"] == "here").tolist()
+    return [state == "here" for state in states.loc[states["name"] == name, "state"]]
 
 
 def write(folder: Path | str | None = None) -> list[Path]:

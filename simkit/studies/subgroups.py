@@ -74,8 +74,8 @@ def subgroup_simulation(
 
     Returns two frames. The first has a row per population and number of groups: estimate (mean
     RMSD of the correlations of group means over repetitions), low and high (their 2.5 and 97.5 %
-    quantiles); more groups than have 10 members are left out. The second has the RMSD of the individual correlations: population, estimate, low,
-    high.
+    quantiles); where fewer groups have 10 members, the row is missing. The second has the RMSD of
+    the individual correlations: population, estimate, low, high.
     """
     battery, rows, single = survey_battery(), [], []
     for r in range(repetitions):
@@ -104,7 +104,8 @@ def subgroup_simulation(
 
 def _means(answers: pd.DataFrame, groups: pd.DataFrame) -> FloatArray:
     frames = by_groups(answers, groups, list(answers))
-    return group_means(frames, dict.fromkeys(answers, (1.0, 5.0))).to_numpy(dtype=np.float64)
+    means = group_means(frames, dict.fromkeys(answers, (1.0, 5.0)))
+    return np.asarray(means, dtype=np.float64)
 
 
 def _correlations(means: FloatArray) -> FloatArray:
