@@ -30,6 +30,7 @@ __all__ = [
     "SLOPES",
     "WIDTHS",
     "Recipe",
+    "cell",
     "larger",
     "recipes",
     "survey_of",

@@ -125,10 +125,10 @@ def test_recipes_are_named_once_and_make_the_grid() -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One adapter of two steps on a small survey."""
-    one = population.Recipe("ev-lora", "ev", {"steps": 2, "every": 1}, respondents=20)
+    """One adapter of one step on a small survey."""
+    one = population.Recipe("ev-lora", "ev", {"steps": 1, "every": 1}, respondents=8)
     monkeypatch.setattr(population, "recipes", lambda profile="full": (one,))
-    monkeypatch.setitem(population._SURVEYS, "ev", lambda seed: surveys.ev_survey(n=120, seed=seed))
+    monkeypatch.setitem(population._SURVEYS, "ev", lambda seed: surveys.ev_survey(n=40, seed=seed))
 
 
 @pytest.mark.usefixtures("short")
@@ -137,7 +137,7 @@ def test_adapters_are_trained_found_and_made_anew(tmp_path: Path, model: LocalMo
     made = population.train_adapters(tmp_path, model=long, progress=False)
     assert made == [tmp_path / "ev-lora"]
     record = read_record(made[0])
-    assert record is not None and record["counts"]["respondents"] == 20
+    assert record is not None and record["counts"]["respondents"] == 8
     weights = (made[0] / "adapter_model.safetensors").read_bytes()
     stamp = (made[0] / RECORD).stat().st_mtime_ns
     population.train_adapters(tmp_path, model=long, progress=False)
