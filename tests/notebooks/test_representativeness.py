@@ -13,7 +13,7 @@ from tests.notebooks.test_other_models import random_model
 SMALL = {"humans": 150, "simulated": 20, "voters": 25, "n_boot": 8, "repetitions": 2}
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+@pytest.mark.parametrize("architecture", ["gpt2", pytest.param("llama", marks=pytest.mark.slow)])
 def test_representativeness_on_a_random_model(architecture: str, tmp_path: Path) -> None:
     folder = random_model(architecture, tmp_path / f"random-{architecture}")
     made = reports.run("representativeness", SMALL, model=str(folder), out=tmp_path, progress=False)
