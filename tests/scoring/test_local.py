@@ -122,18 +122,21 @@ def test_a_bos_in_the_prompt_is_not_doubled(tmp_path: Path) -> None:
     np.testing.assert_allclose(with_bos, plain, atol=1e-6)
 
 
-def test_pad_that_equals_eos_does_not_mask_text() -> None:
+@pytest.mark.parametrize("path", ["tree", "padded"])
+def test_pad_that_equals_eos_does_not_mask_text(path: str) -> None:
     tokenizer = make_tokenizer(bos=False, pad_is_eos=True)
-    model = local.LocalModel("m", make_network("gpt2", len(tokenizer)).eval(), tokenizer)
+    network = make_network("gpt2", len(tokenizer)).eval()
+    model = local.LocalModel("m", network, tokenizer, asked=path)
     prompts = ["It is hot.</s>The price is", "The price is $3.50. Does the customer buy it?"]
     expected = [[by_hand(model, p, o) for o in (" yes", " no")] for p in prompts]
     np.testing.assert_allclose(sk.score(model, prompts, [" yes", " no"]), expected, atol=1e-5)
 
 
-def test_softmax_is_taken_in_float32_for_bf16_weights() -> None:
+@pytest.mark.parametrize("path", ["tree", "padded"])
+def test_softmax_is_taken_in_float32_for_bf16_weights(path: str) -> None:
     tokenizer = make_tokenizer(bos=False)
     network = make_network("llama", len(tokenizer)).eval().to(torch.bfloat16)
-    model = local.LocalModel("m", network, tokenizer)
+    model = local.LocalModel("m", network, tokenizer, asked=path)
     prompts = [f"The price is ${i}." for i in range(60)]
     found = sk.score(model, prompts, [" yes", " no"])
     # In bf16 a log-probability near -6 has steps of 1/32; float32 keeps the values apart.
