@@ -41,6 +41,8 @@ def train_dpo(
     constant, so that a smaller dose is what a shorter run would have given. Returns `keep`.
     Raises ImportError, saying what to install, without trl or peft.
     """
+    from transformers import PrinterCallback
+
     trl, peft, datasets = need("trl"), need("peft"), need("datasets")
     network = _policy(base, start)
     saved: dict[int, dict[str, torch.Tensor]] = {}
@@ -63,6 +65,7 @@ def train_dpo(
             model=network, args=settings, train_dataset=data, processing_class=base.tokenizer,
             callbacks=[_watch(look)],
         )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)  # which would print a summary
         trainer.train()
     record = read_record(start) or {}
     for dose, folder in keep.items():

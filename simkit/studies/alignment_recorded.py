@@ -150,7 +150,7 @@ def _twins(n_boot: int, seed: int) -> pd.DataFrame:
 
 
 def model_results(
-    models: list[str] | None = None, *, sweeps: int = 200, seed: int = 1
+    models: list[str] | None = None, *, sweeps: int = 120, seed: int = 1
 ) -> pd.DataFrame:
     """P(multiple concepts) of the ten recorded models, in the source's way and in a better one.
 

@@ -1,0 +1,187 @@
+"""Study 04: designs, measures by hand, recorded tables against the data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simkit import resources
+from simkit.scoring import MockModel, believe
+from simkit.studies import alignment as study
+from simkit.studies import alignment_recorded as recorded
+from simkit.worlds import concepts
+
+
+@pytest.fixture
+def data(monkeypatch):
+    """The folder of data, from SIMKIT_DATA or beside the checkout; skipped without."""
+    place = os.environ.get("SIMKIT_DATA") or resources.root("data").parents[1] / "shared" / "data"
+    if not (Path(place) / "onefish").is_dir():
+        pytest.skip("no human data at hand")
+    monkeypatch.setenv("SIMKIT_DATA", str(place))
+
+
+def test_designs_say_what_the_context_is():
+    people = study.personas(5, 1)
+    persona = study.colour_design(people)
+    assert len(persona) == 5 * len(concepts.WORDS)
+    assert persona["context"].str.contains(people["work"].iloc[0]).iloc[0]
+    none = study.colour_design(people, context="none")
+    assert none["context"].nunique() == 1
+    unrelated = study.colour_design(people, context="unrelated")
+    assert unrelated["context"].nunique() == 5
+    assert unrelated.groupby("person")["context"].nunique().eq(1).all()
+    with pytest.raises(ValueError, match="no context 'mood'; legal are persona, none, unrelated"):
+        study.colour_design(people, context="mood")
+    assert not study.personas(5, 1).equals(study.personas(5, 2))
+
+
+def test_measures_of_a_model_that_knows_the_world_are_exact():
+    people = study.personas(7, 1)
+    design = study.colour_design(people)
+    exact = study.exact_cube(design)
+    assert exact.shape == (7, 12, 12)
+    rule = dict(zip(concepts.question("colour").prompts(design),
+                    exact.reshape(-1, 12), strict=True))  # fmt: skip
+    mock = MockModel(lambda prompt: dict(zip(concepts.PALETTE, 0.8 * rule[prompt], strict=True)))
+    table = believe(mock, concepts.question("colour"), design)
+    cube = study.cube(table)
+    assert cube == pytest.approx(exact)
+    found = study.measures(cube, exact, study.cube(table, column="valid_mass"))
+    assert found["error"].max() < 1e-9
+    assert found["valid_mass"].tolist() == pytest.approx([0.8] * 12)
+    assert (found["signed"] > -1e-9).all()
+    assert found.loc["banana", "share"] == pytest.approx(concepts.consensus("banana")[1])
+    everyone = exact.mean(0)[0, list(concepts.PALETTE).index(concepts.consensus("banana")[0])]
+    assert found.loc["banana", "consensus"] == pytest.approx(everyone)
+    cold = study.measures(study.cube(table, 0.25))
+    assert cold["internal"].mean() < found["internal"].mean()
+
+
+def test_equal_prompts_leave_nobody():
+    belief = np.tile(np.random.default_rng(0).dirichlet(np.ones(12), (1, 12)), (6, 1, 1))
+    assert study.measures(belief)["signed"].abs().max() < 1e-9
+
+
+def test_mixture_is_between_and_answers_are_draws():
+    one, other = np.eye(12)[None, :], np.full((1, 12, 12), 1 / 12)
+    half = study.mixed(one, other, 0.5)
+    assert half[0, 0, 0] == pytest.approx(0.5 + 1 / 24)
+    with pytest.raises(ValueError, match="share is 2"):
+        study.mixed(one, other, 2)
+    first, second = study.colour_answers(one, 1)
+    assert first == pytest.approx(study.LAB[None]) and second == pytest.approx(first)
+    many = study.colour_answers(np.full((2_000, 1, 12), 1 / 12), 1)[0][:, 0]
+    share = np.array([(np.abs(many - c).sum(1) < 1e-9).mean() for c in study.LAB])
+    assert share == pytest.approx(np.full(12, 1 / 12), abs=0.03)
+
+
+def test_animals_are_coded_by_content_over_both_orders():
+    people = study.personas(3, 1)
+    design = study.animal_design(people, "penguin")
+    assert len(design) == 3 * 72
+
+    def earlier(prompt):
+        names = [a for a in concepts.ANIMALS if f"the {a} or" in prompt or f"or the {a}?" in prompt]
+        return {names[0]: 1.0, names[1]: 0.0}
+
+    content, lean = study.animal_answers(MockModel(earlier), design, 1)
+    assert content.shape == (3, 36) and (content == 0).all()
+    assert lean == pytest.approx(0.5)
+
+    def always_first(prompt):
+        names = prompt.split("penguin, the ")[1].split("?")[0].split(" or the ")
+        return {names[0]: 1.0, names[1]: 0.0}
+
+    position, lean = study.animal_answers(MockModel(always_first), design, 1)
+    assert lean == 0 and 0.3 < position.mean() < 0.7  # no content at all: coins
+
+
+# --- recorded ---------------------------------------------------------------------------------
+
+
+def test_position_logit_parts_position_from_content():
+    rng = np.random.default_rng(0)
+    pairs = np.array([(i, j) for i in range(9) for j in range(i + 1, 9)])
+    u = rng.normal(size=9)
+    p = 1 / (1 + np.exp(-(u[pairs[:, 1]] - u[pairs[:, 0]] - 0.8)))
+    x = (rng.random((400, 36)) < p).astype(float)
+    assert recorded.position_logit(x) == pytest.approx(-0.8, abs=0.1)
+    x[rng.random(x.shape) < 0.3] = np.nan
+    assert recorded.position_logit(x) == pytest.approx(-0.8, abs=0.12)
+    assert recorded.position_logit(np.zeros((50, 36))) < -3
+    assert np.isnan(recorded.position_logit(np.full((2, 36), np.nan)))
+
+
+def test_pair_table_is_paired_by_concept():
+    rows = [("openchat", "a", 0.4), ("openchat", "b", 0.2)]
+    rows += [("starling", "a", 0.3), ("starling", "b", 0.0)]
+    frame = pd.DataFrame(rows, columns=["model", "concept", "estimate"])
+    found = recorded.pair_table(frame.assign(way="better", second=0.5))
+    # -0.1 and -0.2: mean -0.15, standard error 0.05, t(1) 12.706
+    row = found.iloc[0]
+    assert (row["pair"], row["concepts"]) == ("openchat → starling", 2)
+    assert row["estimate"] == pytest.approx(-0.15)
+    assert row["low"] == pytest.approx(-0.15 - 12.706 * 0.05, abs=1e-3)
+    assert len(found) == 1
+
+
+def test_unknown_table():
+    with pytest.raises(ValueError, match="no table 'dogs'; there are: humans, models"):
+        recorded.results("dogs")
+
+
+def test_committed_tables_say_where_they_are_from():
+    for name in recorded.TABLES:
+        place = resources.root("data") / "results" / f"alignment_{name}.csv"
+        head = place.read_text(encoding="utf-8").splitlines()[0]
+        assert head.startswith("# github.com/") and "SHA-256" in head and "simkit" in head
+    assert set(recorded.results("models")["model"]) == {
+        m for p in recorded.PAIRS.items() for m in p
+    }
+    assert len(recorded.pair_table(recorded.results("models"))) == 10
+
+
+def test_human_colours_are_the_published_ones(data):
+    """STUDIES: 15.88 (i < j), 15.93 (i != j), 15.18 to 16.58, internal 29.24, r 0.81, null 1.40."""
+    found = recorded.human_results(n_boot=20, permutations=100)
+    kept = recorded.results("humans")
+    exact = ["absolute", "signed", "internal", "population", "correlation", "share_negative"]
+    for section, target in (("colour, i < j", 15.88), ("colour, i != j", 15.93)):
+        new = found[found["section"] == section].set_index("quantity")
+        old = kept[kept["section"] == section].set_index("quantity")
+        assert new.loc["absolute", "estimate"] == pytest.approx(target, abs=0.005)
+        columns = ["estimate", "low", "high"]
+        assert new.loc[exact, columns].to_numpy() == pytest.approx(
+            old.loc[exact, columns].to_numpy(), abs=1e-4
+        )
+        null = new.loc["null_absolute", "estimate"]
+        assert null == pytest.approx(old.loc["null_absolute", "estimate"], abs=0.03)
+    source = found[found["section"] == "colour, i < j"].set_index("quantity")
+    assert source.loc["absolute", "low"] <= 15.18 + 0.05
+    assert source.loc["absolute", "high"] >= 16.58 - 0.05
+    assert source.loc["internal", "estimate"] == pytest.approx(29.24, abs=0.005)
+    assert source.loc["correlation", "estimate"] == pytest.approx(0.81, abs=0.005)
+    assert source.loc["null_absolute", "estimate"] == pytest.approx(1.40, abs=0.05)
+    assert source.loc["share_negative", "estimate"] == 0
+    for section in ("concepts", "twins, sd", "twins, entropy"):
+        new, old = (
+            f[f["section"] == section].set_index("quantity")["estimate"] for f in (found, kept)
+        )
+        same = [q for q in old.index if q != "share_clearly_below"]  # that one is of resamples
+        assert new[same].to_numpy() == pytest.approx(old[same].to_numpy(), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_recorded_models_come_out_again(data):
+    found = recorded.model_results(["starling", "llama2-chat"])
+    kept = recorded.results("models")
+    kept = kept[kept["model"].isin(["starling", "llama2-chat"]) & (kept["way"] == "better")]
+    new = found[found["way"] == "better"].groupby("model")["estimate"].mean()
+    assert new.to_numpy() == pytest.approx(
+        kept.groupby("model")["estimate"].mean().to_numpy(), abs=0.01
+    )
