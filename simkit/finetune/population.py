@@ -81,7 +81,7 @@ def recipes(profile: str = "full") -> tuple[Recipe, ...]:
     }
     main = [Recipe(f"{s}-{k}", s, how) for s in ("ev", "anes96") for k, how in kinds.items()]
     if profile == "fast":
-        return tuple(Recipe(r.name, r.survey, {**r.settings, "steps": 20}) for r in main)
+        return tuple(Recipe(r.name, r.survey, {**r.settings, "steps": 10}) for r in main)
     curve = [Recipe(f"ev-lora-n{n}", "ev", respondents=n) for n in SIZES]
     grid = [
         Recipe(cell(slope, width), "ev", {"numeric": replace(PENALTY, slope=slope, width=width)})

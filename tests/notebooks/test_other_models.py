@@ -50,6 +50,7 @@ def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) 
     assert "0.0% of the runs came to their answer by themselves" in page
 
 
+@pytest.mark.slow  # six adapters are trained on prompts of 500 tokens
 def test_population_finetuning_on_a_random_model(tmp_path: Path) -> None:
     pytest.importorskip("peft")
     pytest.importorskip("bitsandbytes")
