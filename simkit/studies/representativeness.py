@@ -111,22 +111,22 @@ def anes_setting(*, seed: int = 1, simulated: int | None = None) -> Setting:
     part = anes_survey(seed=seed).people["part"]
     frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income", "PID"), int))
     frame = frame[(part == HELD_OUT).to_numpy()].reset_index(drop=True)
-    texts = dict(ANES96["selfLR"].values)  # type: ignore[arg-type]
-    say = {name: ANES96[name].third[0].replace("{text}", "{answer}") for name in ("PID", "vote")}
+    party, place = (dict(ANES96[name].values) for name in ("PID", "selfLR"))  # type: ignore[arg-type]
+    told_vote = ANES96["vote"].third[0].replace("{text}", "{answer}")
     battery = Battery(
         [
-            Item("PID", question_of(ANES96, "PID"), tell=say["PID"]),
-            Item("selfLR", likert(ANES96["selfLR"].ask, 7, {1: texts[1], 7: texts[7]})),
-            Item("vote", question_of(ANES96, "vote"), tell=say["vote"]),
+            Item("PID", likert(ANES96["PID"].ask, 7, {1: party[0], 7: party[6]})),
+            Item("selfLR", likert(ANES96["selfLR"].ask, 7, {1: place[1], 7: place[7]})),
+            Item("vote", question_of(ANES96, "vote"), tell=told_vote),
             Item("TVnews", question_of(ANES96, "TVnews")),
         ]
     )
-    scales = {"PID": (0.0, 6.0), "selfLR": (1.0, 7.0), "vote": (0.0, 1.0), "TVnews": (0.0, 7.0)}
+    scales = {"PID": (1.0, 7.0), "selfLR": (1.0, 7.0), "vote": (0.0, 1.0), "TVnews": (0.0, 7.0)}
     people = (
         frame[list(ANES_TOLD)].assign(person=np.arange(len(frame))).head(simulated or len(frame))
     )
     people = people.assign(context=render(people, ANES96, attributes=ANES_TOLD))
-    humans = frame[list(ANES_ITEMS)].astype(float)
+    humans = frame[list(ANES_ITEMS)].astype(float).assign(PID=frame["PID"] + 1.0)  # 1 to 7
     told = frame[list(ANES_TOLD)]
     return Setting("anes96", battery, humans, people, told, scales, ANES_TOLD)
 

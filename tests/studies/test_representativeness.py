@@ -47,8 +47,10 @@ def test_anes_is_the_held_out_part_and_asks_four_items():
     assert not rep.anes_setting(seed=2).humans.equals(setting.humans)
     told = setting.contexts(setting.people[["person", *setting.told]])
     assert told["context"].tolist() == setting.people["context"].tolist()
-    line = setting.battery["PID"].line({}, answer="independent")
-    assert line == "The respondent's party identification is independent."
+    line = setting.battery["vote"].line({}, answer="Bob Dole")
+    assert line == "The respondent expects to vote for Bob Dole."
+    for item, (low, high) in setting.scales.items():
+        assert setting.humans[item].min() == low and setting.humans[item].max() == high
 
 
 def test_adapters_that_are_not_there_are_no_error():
