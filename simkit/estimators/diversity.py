@@ -218,7 +218,7 @@ def _mean(x: FloatArray) -> FloatArray:
     there = ~np.isnan(x)
     n = there.sum(0)
     total = np.where(there, x, 0.0).sum(0)
-    return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+    return np.asarray(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
 
 
 def _correlation(x: pd.Series, y: pd.Series, alpha: float) -> list[float]:

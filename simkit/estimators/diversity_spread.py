@@ -143,6 +143,8 @@ def _overall(frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float) ->
     mean, error, clusters = (np.array(x, dtype=float) for x in zip(*found, strict=True))
     table = t_frame([c[0] for c in columns], mean, error, clusters - 1, alpha)
     table = table[["estimate", "std_error", "low", "high"]]
+    shares = ["share_below", "share_clearly_below"]
+    table.loc[shares, ["low", "high"]] = table.loc[shares, ["low", "high"]].clip(0, 1)
     logs = ["mean", "mean_of_studies"]
     table.loc[logs, "std_error"] *= np.exp(table.loc[logs, "estimate"])
     table.loc[logs, ["estimate", "low", "high"]] = np.exp(

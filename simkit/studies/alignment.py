@@ -79,7 +79,8 @@ def cube(table: pd.DataFrame, temperature: float = 1.0, *, column: str = "belief
     """The table of `believe` on a colour design as (people, words, options), at a temperature."""
     table = table if temperature == 1 else at_temperature(table, temperature)
     people = table["person"].nunique()
-    return table[column].to_numpy(dtype=float).reshape(people, -1, len(concepts.PALETTE))
+    values: FloatArray = table[column].to_numpy(dtype=float)
+    return values.reshape(people, -1, len(concepts.PALETTE))
 
 
 def exact_cube(design: pd.DataFrame) -> FloatArray:
@@ -93,11 +94,12 @@ def measures(
 ) -> pd.DataFrame:
     """Per word: internal, population and signed ΔE, expected from the beliefs; and their quality.
 
-    belief : (people, words, options). `consensus` is the belief in the answer that most of the
+    belief : (people, words, options), two people or more; pairs are of different people, as with
+    sampled answers. `consensus` is the belief in the answer that most of the
     world's population gives, and `share` how many do. `error` is the mean absolute distance from
     exact, NaN without; `valid_mass` from mass (people, words, options), NaN without.
     """
-    found = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
+    found = expected_delta_e(belief, LAB, words=concepts.WORDS, distinct=True).to_frame()
     frame = found[["internal", "population", "signed"]].copy()
     top = [concepts.consensus(word) for word in concepts.WORDS]
     place = [list(concepts.PALETTE).index(colour) for colour, _ in top]
