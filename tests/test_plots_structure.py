@@ -35,6 +35,10 @@ def test_quadrant():
     corner = ax.patches[0]
     assert (corner.get_width(), corner.get_height()) == (0.03, 0.04)
     assert len(ax.collections) == 2  # one vertical interval each, no horizontal ones
+    more = frame.assign(technique=["tuned, personas", "tuned, joint"])
+    both = plots.quadrant(pd.concat([frame, more], ignore_index=True))
+    colours = [x.get_color() for x in both.get_lines() if x.get_marker() == "o"]
+    assert len(set(colours)) == 4
     plain = plots.quadrant(frame[["technique", "marginal", "structural"]])
     assert not plain.patches and not plain.collections
     with pytest.raises(ValueError, match="no column 'structural'"):

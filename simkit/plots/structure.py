@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from simkit.plots.look import PALETTE, axes_or_new, band, colours_of, legend, need, words
+from simkit.plots.look import PALETTE, SPARE, axes_or_new, band, colours_of, legend, need, words
 
 __all__ = ["correlogram_pair", "quadrant", "structure_bars", "subgroup_lines"]
 
@@ -19,10 +19,6 @@ TECHNIQUES = {
     "personas": "#D55E00",
     "mixture": "#E6A100",
     "joint interview": "#0072B2",
-    "adapter": "#CC79A7",
-    "adapter, joint": "#7F6BB3",
-    "adapter, personas": "#CC79A7",
-    "adapter, joint interview": "#7F6BB3",
     "twins": "#0B6E78",
 }
 
@@ -36,7 +32,9 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = axes_or_new(ax)
     frame = need(frame, "technique", "marginal", "structural").reset_index(drop=True)
-    colours = {**colours_of(frame["technique"]), **TECHNIQUES}
+    others = [n for n in dict.fromkeys(frame["technique"]) if n not in TECHNIQUES]
+    free = [c for c in SPARE if c not in TECHNIQUES.values()]
+    colours = TECHNIQUES | {n: free[i % len(free)] for i, n in enumerate(others)}
     for side, line, other in (
         ("marginal", ax.axvline, "structural"), ("structural", ax.axhline, "marginal"),
     ):  # fmt: skip
