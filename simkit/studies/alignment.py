@@ -101,6 +101,7 @@ def measures(
     """
     found = expected_delta_e(belief, LAB, words=concepts.WORDS, distinct=True).to_frame()
     frame = found[["internal", "population", "signed"]].copy()
+    frame["signed"] = frame["signed"].where(frame["signed"].abs() > 1e-9, 0.0)  # rounding dust
     top = [concepts.consensus(word) for word in concepts.WORDS]
     place = [list(concepts.PALETTE).index(colour) for colour, _ in top]
     frame["consensus"] = belief.mean(0)[np.arange(len(place)), place]
