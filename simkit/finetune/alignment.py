@@ -54,7 +54,7 @@ class Profile:
     rank: int = 2
     beta: float = 0.1
     sft_rate: float = 5e-4
-    dpo_rate: float = 5e-4
+    dpo_rate: float = 2e-3
 
     @property
     def pairs(self) -> int:
