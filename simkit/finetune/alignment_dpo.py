@@ -44,7 +44,8 @@ def train_dpo(
     from transformers import PrinterCallback
 
     trl, peft, datasets = need("trl"), need("peft"), need("datasets")
-    network = _policy(base, start)
+    with _own_state():  # new adapter weights are drawn before they are replaced
+        network = _policy(base, start)
     saved: dict[int, dict[str, torch.Tensor]] = {}
 
     def look(step: int) -> None:

@@ -51,7 +51,7 @@ def test_pairs_and_demonstrations_are_seeded_and_text_only():
     assert not one.equals(preferences(20, 1, panel=51))
     told = demonstrations(21, 1)
     assert told["question"].value_counts().to_dict() == {"colour": 11, "animal": 10}
-    assert all(row["option"] in row["options"] for _, row in told.iterrows())
+    assert all(row["option"] in [o.strip() for o in row["options"]] for _, row in told.iterrows())
     assert all(len(row["prompt"]) > 0 for _, row in told.iterrows())
 
 

@@ -50,6 +50,24 @@ def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) 
     assert "0.0% of the runs came to their answer by themselves" in page
 
 
+def test_alignment_diversity_on_a_random_model(tmp_path: Path) -> None:
+    folder = random_model("gpt2", tmp_path / "random-gpt2")
+    small = {"people": 4, "sweeps": 20, "compare": str(folder), "temperatures": [1.0]}
+    made = reports.run(
+        "alignment_diversity", small, model=str(folder), out=tmp_path, progress=False
+    )
+    record = json.loads((tmp_path / "alignment_diversity.json").read_text())
+    assert record["provenance"]["model"] == folder.name
+    names = {number["name"] for number in record["numbers"]}
+    assert "Model: signed distance, from beliefs" in names
+    assert "People: distance to the line of unity" in names  # recorded: no model needed
+    assert not any("exact" in name for name in names)
+    page = made.read_text(encoding="utf-8")
+    assert "the truth about this model&#39;s people is not known" in page or (
+        "the truth about this model's people is not known" in page
+    )
+
+
 @pytest.mark.slow  # six adapters are trained on prompts of 500 tokens
 def test_population_finetuning_on_a_random_model(tmp_path: Path) -> None:
     pytest.importorskip("peft")
