@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from simkit.glassbox.calibration import LIMITS, UNUSED, calibrate
-from simkit.glassbox.training import ANSWERS
+from simkit.glassbox.calibration import LIMITS, UNUSED, calibrate, joint_correlation
 from simkit.scoring import load
+from simkit.worlds import survey
 
 __all__ = ["write_card"]
 
@@ -18,7 +19,9 @@ __all__ = ["write_card"]
 def write_card(folder: Path | str) -> pd.DataFrame:
     """Calibrate the model in `folder`; write calibration.csv and README.md; return the table."""
     folder = Path(folder)
-    table = calibrate(load(folder))
+    model = load(folder)
+    table = calibrate(model)
+    gap = joint_correlation(model).to_numpy()[~np.eye(len(survey.ITEMS), dtype=bool)]
     table.round(4).to_csv(folder / "calibration.csv")
     training = json.loads((folder / "training.json").read_text())
     pages = Environment(
@@ -31,8 +34,8 @@ def write_card(folder: Path | str) -> pd.DataFrame:
         table=table,
         used=table.drop(index=list(UNUSED)),
         limits=LIMITS,
-        answers=ANSWERS,
         unused=UNUSED,
+        correlation={"rmsd": float(np.sqrt((gap**2).mean())), "largest": float(abs(gap).max())},
     )
     (folder / "README.md").write_text(card + "\n")
     return table

@@ -24,7 +24,10 @@ from simkit.worlds.corpus import Document
 __all__ = ["ROW", "Tree", "collate", "pack", "plant", "trees"]
 
 ROW = 176  # tokens per packed row; no document is longer
-PROMPT_WEIGHT = 0.03  # loss weight of a prompt token; an answer's tokens weigh 1 per document
+# Loss weight of a prompt token, in one document of PROMPT_EVERY (an answer's tokens weigh 1 per
+# document). What a prompt says is drawn once where answers are drawn many times: it is noise to the
+# answers, and most of the time of the vocabulary's head.
+PROMPT_WEIGHT, PROMPT_EVERY = 0.03, 8
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,12 @@ class Tree:
     weight: list[float]  # … with this weight in the loss
 
 
-def plant(prompt: list[int], answers: dict[tuple[int, ...], int], eos: int | None) -> Tree:
+def plant(
+    prompt: list[int],
+    answers: dict[tuple[int, ...], int],
+    eos: int | None,
+    prompt_weight: float = PROMPT_WEIGHT,
+) -> Tree:
     """The tree of a prompt and its answers (token ids -> how often drawn).
 
     For prompt [1, 7] and answers {(8, 9): 3, (5,): 1}: tokens 1 7 8 9 5, depth 0 1 2 3 2,
@@ -47,8 +55,8 @@ def plant(prompt: list[int], answers: dict[tuple[int, ...], int], eos: int | Non
     """
     n = len(prompt)
     tree = Tree(list(prompt), list(range(n)), [0] * n, [], [], [])
-    for i in range(n - 1):
-        _predict(tree, i, prompt[i + 1], PROMPT_WEIGHT)
+    for i in range(n - 1 if prompt_weight else 0):
+        _predict(tree, i, prompt[i + 1], prompt_weight)
     total = sum(answers.values())
     for number, (answer, count) in enumerate(answers.items(), start=1):
         before = n - 1
@@ -76,12 +84,10 @@ def trees(tokenizer: Any, documents: list[Document]) -> list[Tree]:
     ids = tokenizer(distinct, add_special_tokens=False)["input_ids"]
     pieces = dict(zip(distinct, map(tuple, ids), strict=True))
     out = []
-    for document, prompt in zip(documents, prompts, strict=True):
-        counts: dict[tuple[int, ...], int] = {}
-        for answer in document.answers:
-            counts[pieces[answer]] = counts.get(pieces[answer], 0) + 1
+    for number, (document, prompt) in enumerate(zip(documents, prompts, strict=True)):
+        counts = {pieces[answer]: count for answer, count in document.answers.items()}
         end = tokenizer.eos_token_id if document.ends else None
-        out.append(plant(prompt, counts, end))
+        out.append(plant(prompt, counts, end, 0 if number % PROMPT_EVERY else PROMPT_WEIGHT))
     return out
 
 
@@ -125,6 +131,7 @@ def collate(rows: list[list[Tree]], row: int = ROW) -> dict[str, torch.Tensor]:
             target += tree.target
             weight += tree.weight
             at = end
+    heads, at_head = np.unique(np.concatenate(source), return_inverse=True)
     same = document[:, :, None] == document[:, None, :]
     above = (branch[:, None, :] == 0) | (branch[:, :, None] == branch[:, None, :])
     order = np.tril(np.ones((row, row), dtype=bool))
@@ -132,7 +139,8 @@ def collate(rows: list[list[Tree]], row: int = ROW) -> dict[str, torch.Tensor]:
         "tokens": torch.from_numpy(tokens),
         "depth": torch.from_numpy(depth),
         "mask": torch.from_numpy(same & above & order)[:, None],
-        "source": torch.from_numpy(np.concatenate(source)),
+        "heads": torch.from_numpy(heads),  # positions that predict something
+        "source": torch.from_numpy(at_head),  # which of them predicts each target
         "target": torch.tensor(target),
         "weight": torch.tensor(weight),
     }

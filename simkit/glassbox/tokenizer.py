@@ -29,7 +29,7 @@ def build_tokenizer(seed: int = 1, documents: int = 20_000) -> PreTrainedTokeniz
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator((d.prompt + d.answers[0] for d in chunk), trainer)
+    tokenizer.train_from_iterator((d.prompt + next(iter(d.answers)) for d in chunk), trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )

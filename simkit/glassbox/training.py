@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from simkit.glassbox.optimiser import Muon
 from simkit.glassbox.packing import collate, pack, trees
 from simkit.glassbox.tokenizer import build_tokenizer
 from simkit.types import generator
@@ -31,17 +32,17 @@ class Size:
     heads: int
     intermediate: int
     steps: int
-    learning_rate: float
+    learning_rate: float  # of the weight matrices; embeddings and norms take half of it
     keep: tuple[float, ...] = ()  # fractions of the steps whose weights are kept
 
 
 SIZES: dict[str, Size] = {
-    "micro": Size(32, 2, 2, 64, 300, 6e-3),  # a minute: for tests
-    "small": Size(128, 4, 4, 512, 20_000, 2.5e-3, keep=(0.005, 0.02, 0.1)),
-    "large": Size(256, 5, 8, 704, 10_000, 1.2e-3),
+    "micro": Size(32, 2, 2, 64, 300, 1.2e-2),  # a minute: for tests
+    "small": Size(128, 4, 4, 512, 20_000, 6e-3, keep=(0.005, 0.02, 0.1)),
+    "large": Size(256, 5, 8, 704, 10_000, 4e-3),
 }
 ROWS = 13  # rows per step
-ANSWERS = 32  # independent answers drawn per prompt
+ANSWERS = 256  # independent answers drawn per prompt
 
 
 def batches(tokenizer: Any, seed: int, rows: int, start: int = 0) -> Iterator[tuple[int, int, Any]]:
@@ -64,7 +65,7 @@ def loss_of(model: Any, batch: dict[str, torch.Tensor], body: Any = None) -> tor
         use_cache=False,
     ).last_hidden_state  # fmt: skip
     with torch.autocast(hidden.device.type, enabled=False):  # probabilities need all their digits
-        logits = model.lm_head(hidden.flatten(0, 1).float())
+        logits = model.lm_head(hidden.flatten(0, 1)[batch["heads"]].float())
     logp = torch.log_softmax(logits, -1)[batch["source"], batch["target"]]
     return -(batch["weight"] * logp).sum() / batch["weight"].sum()
 
@@ -144,20 +145,28 @@ def train(
     else:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(init)
         model = LlamaForCausalLM.from_pretrained(init, dtype=torch.float32)
-        shape = replace(shape, learning_rate=shape.learning_rate / 2)
+        shape = replace(shape, learning_rate=shape.learning_rate / 2, keep=())
     # On CPUs the fused attention is slow to differentiate under a mask: plain is 1.4 times faster.
     model.set_attn_implementation("eager")
     model = model.to(where)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=shape.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-    )
     run = Run(
-        tokenizer, model, compiled(model.model), optimiser, size, shape, out, seed, where,
+        tokenizer, model, compiled(model.model), optimisers(model), size, shape, out, seed, where,
         history=_history(init),
     )  # fmt: skip
     run.resume()
     run.go(progress)
     return out
+
+
+def optimisers(model: Any) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices and AdamW for the rest; the rates are set before each step."""
+    body = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    inside = {id(p) for p in body}
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    return [
+        Muon(body, lr=0.0),
+        torch.optim.AdamW(rest, lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
+    ]
 
 
 @dataclass
@@ -167,7 +176,7 @@ class Run:
     tokenizer: Any
     model: Any
     body: Any
-    optimiser: torch.optim.Optimizer
+    optimisers: list[torch.optim.Optimizer]
     name: str
     size: Size
     out: Path
@@ -185,14 +194,16 @@ class Run:
         if path.exists():
             state = torch.load(path, weights_only=True, map_location=self.device)
             self.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            for optimiser, was in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(was)
             self.step, self.documents = state["step"], state["documents"]
             self.chunk = state["chunk"] + 1  # a broken chunk's rest is passed over
 
     def save_state(self) -> None:
         """Write the state so that a kill in mid-write leaves the old one whole."""
         state = {
-            "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "model": self.model.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
             "step": self.step, "documents": self.documents, "chunk": self.chunk,
         }  # fmt: skip
         partial = self.out / "training.pt.part"
@@ -223,15 +234,18 @@ class Run:
         (self.out / "training.pt").unlink(missing_ok=True)
 
     def _one(self, batch: dict[str, torch.Tensor]) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.size)
+        rate = learning_rate(self.step, self.size)
+        for optimiser, part in zip(self.optimisers, (1.0, 0.5), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * part
         batch = {k: v.to(self.device) for k, v in batch.items()}
         with torch.autocast(self.device, torch.bfloat16, enabled=has_bf16(self.device)):
             loss = loss_of(self.model, batch, self.body)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         value = float(loss.detach())
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
 
@@ -246,7 +260,8 @@ class Run:
         self.tokenizer.save_pretrained(folder)
         report = {
             "name": self.name, **asdict(self.size), "seed": self.seed, "step": self.step,
-            "documents": self.documents, "loss": round(self.loss, 4),
+            "documents": self.documents, "answers": ANSWERS, "optimiser": "Muon and AdamW",
+            "loss": round(self.loss, 4),
             "parameters": self.model.num_parameters(), "before": self.history,
         }  # fmt: skip
         (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -357,16 +357,16 @@ def _earlier_animals(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series
 
 # kind -> (share of this world's documents, how to build them).
 KINDS: Kinds = {
-    "colour, persona": (0.25, _kind("colour")),
-    "colour, interview": (0.3, _kind("colour", interview=True)),
-    "animal, persona": (0.2, _kind("animal")),
-    "animal, interview": (0.25, _kind("animal", interview=True)),
+    "colour, persona": (0.05, _kind("colour")),
+    "colour, full persona": (0.06, _kind("colour", full=True)),
+    "colour, interview": (0.13, _kind("colour", interview=True)),
+    "animal, persona": (0.12, _kind("animal")),
+    "animal, full persona": (0.30, _kind("animal", full=True)),
+    "animal, interview": (0.34, _kind("animal", interview=True)),
 }
 
-# kind -> how to build held-out prompts: the kinds above, and those that a study asks most.
+# kind -> how to build held-out prompts: the kinds above, and words that were answered before.
 HELD_OUT: dict[str, Kind] = {
     **{name: build for name, (_, build) in KINDS.items()},
-    "colour, full persona": _kind("colour", full=True),
     "colour, same word": _kind("colour", interview=True, again=1.0),
-    "animal, full persona": _kind("animal", full=True),
 }

@@ -18,7 +18,6 @@ from simkit.questions import Question
 from simkit.types import FloatArray, generator
 from simkit.worlds import concepts, market_text, survey
 from simkit.worlds.kinds import Kind, Kinds, Prompts
-from simkit.worlds.scm import draw
 
 __all__ = ["HELD_OUT", "MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
 
@@ -26,9 +25,9 @@ CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came be
 
 # World -> (share of the documents, its kinds, the kinds as they are held out).
 _WORLDS: dict[str, tuple[float, Kinds, dict[str, Kind]]] = {
-    "market": (0.50, market_text.KINDS, market_text.HELD_OUT),
-    "survey": (0.28, survey.KINDS, survey.HELD_OUT),
-    "concepts": (0.22, concepts.KINDS, concepts.HELD_OUT),
+    "market": (0.20, market_text.KINDS, market_text.HELD_OUT),
+    "survey": (0.26, survey.KINDS, survey.HELD_OUT),
+    "concepts": (0.54, concepts.KINDS, concepts.HELD_OUT),
 }
 WORLDS = tuple(_WORLDS)
 
@@ -46,14 +45,14 @@ HELD_OUT: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Document:
-    """A prompt and the answers drawn for it (each with its leading separator).
+    """A prompt and the answers drawn for it: each (with its leading separator) and how often.
 
     `ends` is False where an answer is not the end of the text: a thought, which a choice follows.
     """
 
     kind: str
     prompt: str
-    answers: tuple[str, ...]
+    answers: dict[str, int]
     ends: bool = True
 
 
@@ -88,11 +87,16 @@ def corpus(seed: int, *, answers: int = 8, start: int = 0) -> Iterator[list[Docu
 
 def _documents(kind: str, built: Prompts, answers: int, rng: np.random.Generator) -> list[Document]:
     design, question, truth = built
-    drawn = draw(np.repeat(truth, answers, axis=0), rng).reshape(len(truth), answers)
+    drawn = rng.multinomial(answers, truth)  # counts (n, K) of `answers` independent draws
     ends = kind not in market_text.UNFINISHED
     return [
-        Document(kind, prompt, tuple(question.separator + answers[i][0] for i in row), ends)
-        for prompt, answers, row in zip(
+        Document(
+            kind,
+            prompt,
+            {question.separator + o[0]: c for o, c in zip(options, counts, strict=True) if c},
+            ends,
+        )
+        for prompt, options, counts in zip(
             question.prompts(design), question.answers_for(design), drawn.tolist(), strict=True
         )
     ]

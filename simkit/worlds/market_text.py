@@ -111,15 +111,15 @@ KINDS: Kinds = {
     "purchase, some stated": (0.16, _store_kind("buys", "some")),
     "purchase, all stated": (0.13, _store_kind("buys", "all")),
     "purchase, unblinded": (0.12, _store_kind("buys", "none", "always")),
-    "purchase, unblinded and stated": (0.06, _store_kind("buys", "some", "always")),
+    "purchase, unblinded and stated": (0.08, _store_kind("buys", "some", "always")),
     "covariate, blind": (0.09, _store_kind("covariate", *_COVARIATE_KINDS["blind"])),
-    "covariate, some stated": (0.11, _store_kind("covariate", *_COVARIATE_KINDS["some stated"])),
+    "covariate, some stated": (0.07, _store_kind("covariate", *_COVARIATE_KINDS["some stated"])),
     "covariate, unblinded": (0.06, _store_kind("covariate", *_COVARIATE_KINDS["unblinded"])),
     "ten customers": (0.05, _store_kind("buyers", "none", "maybe")),
     "brand share": (0.02, _brand_kind("share")),
     "brand thought": (0.03, _brand_kind("thought")),
     "brand choice": (0.05, _brand_kind("choice")),
-    "brand letters": (0.03, _brand_kind("letters")),
+    "brand letters": (0.05, _brand_kind("letters")),
 }
 UNFINISHED = ("brand thought",)  # kinds whose answer is not the end of the text
 

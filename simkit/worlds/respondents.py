@@ -53,14 +53,14 @@ DAYS = tuple(range(8))
 
 # Statement; ease (in logits); logits per level of green and of tech; half-distance of the cuts.
 ITEMS: dict[str, tuple[str, float, float, float, float]] = {
-    "climate": ("Climate change worries me", 0.4, 2.0, 0.0, 1.1),
-    "pay_more": ("I pay more for green goods", -0.5, 1.7, 0.3, 1.2),
-    "fuel_tax": ("Fuel taxes are too high", 0.6, -1.3, -0.1, 1.1),
-    "jobs_first": ("Jobs come before nature", -0.1, -1.2, 0.7, 1.2),
-    "gadgets": ("I like to try new gadgets", 0.1, 0.0, 2.0, 1.2),
-    "old_ways": ("The old ways are best", 0.0, 0.4, -1.6, 1.1),
-    "robot_cars": ("I would trust robot cars", -0.8, 0.2, 1.2, 1.1),
-    "fewer_cars": ("Cities need fewer cars", 0.0, 1.1, -0.8, 1.2),
+    "climate": ("Climate change worries me", 0.4, 1.7, 0.0, 1.1),
+    "pay_more": ("I pay more for green goods", -0.5, 1.4, 0.3, 1.2),
+    "fuel_tax": ("Fuel taxes are too high", 0.6, -1.1, -0.1, 1.1),
+    "jobs_first": ("Jobs come before nature", -0.1, -1.0, 0.6, 1.2),
+    "gadgets": ("I like to try new gadgets", 0.1, 0.0, 1.7, 1.2),
+    "old_ways": ("The old ways are best", 0.0, 0.3, -1.4, 1.1),
+    "robot_cars": ("I would trust robot cars", -0.8, 0.2, 1.0, 1.1),
+    "fewer_cars": ("Cities need fewer cars", 0.0, 0.9, -0.7, 1.2),
 }
 
 

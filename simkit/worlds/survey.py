@@ -327,11 +327,11 @@ def _leave_out(people: pd.DataFrame, rng: np.random.Generator) -> None:
 
 # kind -> (share of the survey's documents, how to build them).
 KINDS: Kinds = {
-    "likert, demographics": (0.18, _kind(_OPINIONS)),
-    "likert, interview": (0.42, _kind(_OPINIONS, 1, 7, opinions=0.75)),
-    "ev before": (0.12, _kind(("ev_before",), 0, 4, opinions=0.75)),
-    "ev after": (0.16, _kind(("ev_after",), 0, 3, informed=True)),
-    "vehicle": (0.06, _kind(("vehicle",), 0, 4, opinions=0.75)),
+    "likert, demographics": (0.07, _kind(_OPINIONS)),
+    "likert, interview": (0.62, _kind(_OPINIONS, 1, 7, opinions=0.75)),
+    "ev before": (0.07, _kind(("ev_before",), 0, 4, opinions=0.75)),
+    "ev after": (0.08, _kind(("ev_after",), 0, 3, informed=True)),
+    "vehicle": (0.10, _kind(("vehicle",), 0, 4, opinions=0.75)),
     "news days": (0.06, _kind(("news_days",), 0, 4, opinions=0.75)),
 }
 

@@ -7,15 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.glassbox.packing import PROMPT_WEIGHT, Tree, collate, pack, plant, trees
+from simkit.glassbox.packing import PROMPT_EVERY, PROMPT_WEIGHT, Tree, collate, pack, plant, trees
 from simkit.glassbox.tokenizer import build_tokenizer
 from simkit.glassbox.training import Size, loss_of, new_model
 from simkit.worlds.corpus import Document
 
 DOCUMENTS = [
-    Document("a", "A store sells ice cream.\nAnswer:", (" yes", " no", " yes", " $3.00 now")),
-    Document("b", "The day is hot.", (" neither", " no")),
-    Document("c", "Thought:", (" It is better to wait.\nAnswer:",), ends=False),
+    Document("a", "A store sells ice cream.\nAnswer:", {" yes": 2, " no": 1, " $3.00 now": 1}),
+    Document("b", "The day is hot.", {" neither": 1, " no": 1}),
+    Document("c", "Thought:", {" It is better to wait.\nAnswer:": 3}, ends=False),
 ]
 
 
@@ -38,15 +38,16 @@ def test_packed_loss_equals_one_sequence_per_answer() -> None:
     model = new_model(Size(32, 2, 2, 64, 1, 1e-3), tokenizer, 1)
     packed = loss_of(model, collate(pack(trees(tokenizer, DOCUMENTS)))).item()
     total = weights = 0.0
-    for document in DOCUMENTS:
+    for number, document in enumerate(DOCUMENTS):
+        prompt_weight = 0.0 if number % PROMPT_EVERY else PROMPT_WEIGHT
         start = tokenizer(document.prompt)["input_ids"]
-        for answer in document.answers:
+        for answer, count in document.answers.items():
             ids = start + tokenizer(answer, add_special_tokens=False)["input_ids"]
             ids += [tokenizer.eos_token_id] * document.ends
             logp = torch.log_softmax(model(torch.tensor([ids])).logits[0], -1)
             for i in range(len(ids) - 1):
-                weight = PROMPT_WEIGHT if i < len(start) - 1 else 1.0
-                weight /= len(document.answers)
+                weight = prompt_weight if i < len(start) - 1 else 1.0
+                weight *= count / sum(document.answers.values())
                 total -= weight * logp[i, ids[i + 1]].item()
                 weights += weight
     assert packed == pytest.approx(total / weights, abs=1e-5)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import simkit as sk
 from simkit.glassbox import calibrate
-from simkit.glassbox.calibration import LIMITS, UNUSED
+from simkit.glassbox.calibration import LIMITS, UNUSED, joint_correlation
 from simkit.resources import root
 
 SHIPPED = [f.parent for f in sorted((root("data") / "models").glob("*/calibration.csv"))]
@@ -44,3 +45,11 @@ def test_the_stored_table_is_what_the_weights_give(folder) -> None:  # type: ign
         assert f"| {kind} | {row['prompts']:.0f} |" in card
     assert "says nothing about real people" in card
     assert json.loads((folder / "training.json").read_text())["step"] > 0
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda f: f.name)
+def test_joint_answers_correlate_as_the_worlds_do(folder) -> None:  # type: ignore[no-untyped-def]
+    gap = joint_correlation(sk.load(folder)).to_numpy()
+    rmsd = np.sqrt((gap[~np.eye(8, dtype=bool)] ** 2).mean())
+    assert rmsd <= 0.05  # the world's own off-diagonal correlations have a root mean square of 0.26
+    assert f"{rmsd:.3f} from the world's own" in (folder / "README.md").read_text()

@@ -130,7 +130,7 @@ def test_corpus_answers_follow_the_world() -> None:
     chunk = next(corpus(5, answers=4))
     assert {d.kind for d in chunk} == set(MIXTURE)
     yes = {d.prompt: d.answers for d in chunk if d.kind == "purchase, unblinded"}
-    share = np.mean([a == " yes" for answers in yes.values() for a in answers])
+    share = np.mean([counts.get(" yes", 0) / 4 for counts in yes.values()])
     rows = [prompts("purchase, unblinded", 4_000, seed) for seed in (1, 2)]
     truth = np.mean([truth[:, 0].mean() for _, _, truth in rows])
     assert share == pytest.approx(truth, abs=0.03)

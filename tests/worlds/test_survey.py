@@ -84,7 +84,7 @@ def test_item_correlations_are_those_of_the_people() -> None:
     off = truth.to_numpy()[np.triu_indices(8, 1)]
     assert np.linalg.eigvalsh(truth).min() > 0.2
     assert off.min() < -0.45
-    assert off.max() > 0.5
+    assert off.max() > 0.45
     assert off.std() > 0.2
 
 
@@ -99,7 +99,7 @@ def test_demographic_correlations_are_those_of_answers_given_one_by_one() -> Non
     np.testing.assert_allclose(np.corrcoef(drawn), truth, atol=0.02)
     off = np.triu_indices(8, 1)
     individual = survey.item_correlation().to_numpy()[off]
-    assert (abs(truth.to_numpy()[off]).max() < 0.2) and (abs(individual).max() > 0.5)
+    assert (abs(truth.to_numpy()[off]).max() < 0.2) and (abs(individual).max() > 0.45)
     assert np.linalg.eigvalsh(truth).min() > 0
 
 
