@@ -23,7 +23,7 @@ from simkit.worlds.corpus import Document
 
 __all__ = ["ROW", "Tree", "collate", "pack", "plant", "trees"]
 
-ROW = 176  # tokens per packed row; no document is longer
+ROW = 208  # tokens per packed row; no document is longer
 # Loss weight of a prompt token, in one document of PROMPT_EVERY (an answer's tokens weigh 1 per
 # document). What a prompt says is drawn once where answers are drawn many times: it is noise to the
 # answers, and most of the time of the vocabulary's head.

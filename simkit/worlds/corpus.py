@@ -25,9 +25,9 @@ CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came be
 
 # World -> (share of the documents, its kinds, the kinds as they are held out).
 _WORLDS: dict[str, tuple[float, Kinds, dict[str, Kind]]] = {
-    "market": (0.20, market_text.KINDS, market_text.HELD_OUT),
-    "survey": (0.26, survey.KINDS, survey.HELD_OUT),
-    "concepts": (0.54, concepts.KINDS, concepts.HELD_OUT),
+    "market": (0.34, market_text.KINDS, market_text.HELD_OUT),
+    "survey": (0.28, survey.KINDS, survey.HELD_OUT),
+    "concepts": (0.38, concepts.KINDS, concepts.HELD_OUT),
 }
 WORLDS = tuple(_WORLDS)
 
@@ -80,7 +80,8 @@ def corpus(seed: int, *, answers: int = 8, start: int = 0) -> Iterator[list[Docu
         for (kind, (_, build)), count in zip(MIXTURE.items(), counts, strict=True):
             # Small batches, because all prompts of one batch ask the same question.
             for size in np.diff(np.linspace(0, count, 6).astype(int)):
-                chunk += _documents(kind, build(int(size), rng, False), answers, rng)
+                if size:
+                    chunk += _documents(kind, build(int(size), rng, False), answers, rng)
         yield [chunk[i] for i in rng.permutation(len(chunk))]
         start += 1
 
