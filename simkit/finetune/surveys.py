@@ -36,11 +36,23 @@ from simkit.scoring.types import Model
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey as world
 
-__all__ = ["SMOOTHING", "SPLIT", "Survey", "anes_survey", "car_survey", "ev_survey"]
+__all__ = [
+    "PARTY",
+    "SMOOTHING",
+    "SPLIT",
+    "VOTE",
+    "Survey",
+    "anes_survey",
+    "car_survey",
+    "ev_survey",
+]
 
 SPLIT = {"train": 0.6, "validation": 0.1, "test": 0.3}
 SMOOTHING = 1e-3  # of KL: mass added to every answer
 ATTITUDES = ("climate", "gadgets")  # told to the EV survey beside the demographics
+# Voters of 1996: how their party is told, and how their vote is asked.
+PARTY = "Party, from 0 (strong Democrat) to 6 (strong Republican): {}."
+VOTE = f"{ANES96['vote'].ask} (1 = Bill Clinton, 2 = Bob Dole)"
 REGISTER = 10_000  # people of the town from which the EV survey is drawn
 
 
@@ -236,21 +248,22 @@ def ev_survey(*, n: int = 1_000, seed: int = 1) -> Survey:
 def anes_survey(*, seed: int = 1) -> Survey:
     """Voters of 1996 (`anes96`): politics, vote and television news from what is known of them.
 
-    The prompt tells education, party identification, income and age.
+    The prompt tells education, income, age and, as a number, party identification; the vote is a
+    number too. So what a model makes of a party does not hang on the names in its vocabulary.
     """
     frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income", "PID"), int))
     told = ("educ", "PID", "income", "age")
-    people = frame[[*told, "selfLR", "TVnews"]].assign(
-        vote=frame["vote"].map(dict(ANES96["vote"].values))  # type: ignore[arg-type]
-    )
+    people = frame[[*told, "selfLR", "TVnews"]].assign(vote=frame["vote"].map({0: "1", 1: "2"}))
     people["part"] = split_respondents(people.index, SPLIT, seed).to_numpy()
     places = dict(ANES96["selfLR"].values)  # type: ignore[arg-type]
     questions = {
         "selfLR": likert(ANES96["selfLR"].ask, 7, {1: places[1], 7: places[7]}),
         "TVnews": question_of(ANES96, "TVnews"),
-        "vote": question_of(ANES96, "vote"),
+        "vote": Question(VOTE, ("1", "2")),
     }
-    design = pd.DataFrame({"context": render(people, ANES96, attributes=told)})
+    said = render(people, ANES96, attributes=[name for name in told if name != "PID"])
+    party = people["PID"].map(PARTY.format)
+    design = pd.DataFrame({"context": said + " " + party})
     return Survey(
         "anes96",
         people,

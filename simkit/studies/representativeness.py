@@ -16,6 +16,7 @@ from simkit.estimators.structure import compare_structure
 from simkit.finetune import load_adapter
 from simkit.personas import ANES96, Battery, Item, likert, margin_of, question_of, render
 from simkit.personas.answers import Believe
+from simkit.questions import Question
 from simkit.resources import adapters
 from simkit.result import Result
 from simkit.scoring import LocalModel, believe
@@ -106,18 +107,25 @@ def anes_setting(*, seed: int = 1, simulated: int | None = None) -> Setting:
     seed decides who is held out, as in the study on targeted populations: nobody here has taught
     an adapter. simulated : how many personas, at most; None for one per person.
     """
-    from simkit.finetune.surveys import anes_survey
+    from simkit.finetune.surveys import VOTE, anes_survey
 
     part = anes_survey(seed=seed).people["part"]
     frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income", "PID"), int))
     frame = frame[(part == HELD_OUT).to_numpy()].reset_index(drop=True)
     party, place = (dict(ANES96[name].values) for name in ("PID", "selfLR"))  # type: ignore[arg-type]
-    told_vote = ANES96["vote"].third[0].replace("{text}", "{answer}")
     battery = Battery(
         [
-            Item("PID", likert(ANES96["PID"].ask, 7, {1: party[0], 7: party[6]})),
-            Item("selfLR", likert(ANES96["selfLR"].ask, 7, {1: place[1], 7: place[7]})),
-            Item("vote", question_of(ANES96, "vote"), tell=told_vote),
+            Item(
+                "PID",
+                likert(ANES96["PID"].ask, 7, {1: party[0], 7: party[6]}),
+                tell="Party (1 Democrat, 7 Republican): {answer}",
+            ),
+            Item(
+                "selfLR",
+                likert(ANES96["selfLR"].ask, 7, {1: place[1], 7: place[7]}),
+                tell="Politics (1 liberal, 7 conservative): {answer}",
+            ),
+            Item("vote", Question(VOTE, ("1", "2")), tell="Vote (1 Clinton, 2 Dole): {answer}"),
             Item("TVnews", question_of(ANES96, "TVnews")),
         ]
     )
