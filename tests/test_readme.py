@@ -24,7 +24,13 @@ def test_the_session_in_the_readme_gives_what_it_shows() -> None:
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-STUDIES = ("demand_endogeneity", "belief_efficiency")
+STUDIES = (
+    "demand_endogeneity",
+    "belief_efficiency",
+    "population_finetuning",
+    "alignment_diversity",
+    "representativeness",
+)
 
 
 def rows_of(start: str) -> list[list[str]]:

@@ -76,13 +76,17 @@ def test_voters_and_their_answers(anes: surveys.Survey) -> None:
     assert anes.exact("vote") is None
     assert not anes.ordered("vote") and anes.ordered("selfLR")
     assert "1 = extremely liberal" in anes.questions["selfLR"].text
+    assert anes.questions["vote"].text.endswith("(1 = Bill Clinton, 2 = Bob Dole)")
+    person = anes.people.iloc[0]
+    said = anes.designs["vote"]["context"].iloc[0]
+    assert said.endswith(f"Party, from 0 (strong Democrat) to 6 (strong Republican): {person.PID}.")
     margins = anes.margins("educ")
     assert margins["target"].sum() == pytest.approx(1)
     assert margins["achieved"].sum() == pytest.approx(1)
 
 
 def test_beliefs_and_baselines_are_laid_out_alike(anes: surveys.Survey) -> None:
-    mock = MockModel(lambda prompt: {"Bill Clinton": 0.75, "Bob Dole": 0.25})
+    mock = MockModel(lambda prompt: {"1": 0.75, "2": 0.25})
     belief = anes.belief(anes.believe(mock, "vote"), "vote")
     assert belief.iloc[0].tolist() == pytest.approx([0.75, 0.25])
     base = anes.baselines("vote")

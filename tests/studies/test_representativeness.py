@@ -47,8 +47,8 @@ def test_anes_is_the_held_out_part_and_asks_four_items():
     assert not rep.anes_setting(seed=2).humans.equals(setting.humans)
     told = setting.contexts(setting.people[["person", *setting.told]])
     assert told["context"].tolist() == setting.people["context"].tolist()
-    line = setting.battery["vote"].line({}, answer="Bob Dole")
-    assert line == "The respondent expects to vote for Bob Dole."
+    line = setting.battery["vote"].line({}, answer="2")
+    assert line == "Vote (1 Clinton, 2 Dole): 2"
     for item, (low, high) in setting.scales.items():
         assert setting.humans[item].min() == low and setting.humans[item].max() == high
 
