@@ -6,6 +6,7 @@ import doctest
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from simkit.resources import root
 
 HERE = Path(__file__).parent.parent
 TEXT = (HERE / "README.md").read_text(encoding="utf-8")
+FINDINGS = (HERE / "docs" / "findings.md").read_text(encoding="utf-8")
 
 
 def test_the_session_in_the_readme_gives_what_it_shows() -> None:
@@ -33,35 +35,48 @@ STUDIES = (
 )
 
 
-def rows_of(start: str) -> list[list[str]]:
+def rows_of(start: str, text: str = TEXT) -> list[list[str]]:
     """Cells of the table that follows `start`, without its head."""
-    table = TEXT[TEXT.index(start) :].split("\n\n")[1]
+    table = text[text.index(start) :].split("\n\n")[1]
     return [[c.strip() for c in re.split(r"(?<!\\)\|", x)[1:-1]] for x in table.split("\n")[2:]]
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_the_numbers_in_the_readme_are_those_of_the_record(study: str) -> None:
+def numbers_of(study: str) -> dict[str, dict[str, Any]]:
     record = json.loads((HERE / "reports" / f"{study}.json").read_text())
-    numbers = {n["name"]: n for n in record["numbers"]}
-    shown = rows_of(f"`reports/{study}.json`")
+    return {n["name"]: n for n in record["numbers"]}
+
+
+def agree(number: dict[str, Any], value: str, interval: str, claim: str, verdict: str) -> None:
+    assert value == f"{number['value']:.3f}"
+    assert verdict == number["verdict"]
+    low, high = number["low"], number["high"]
+    assert interval == ("" if low is None else f"{low:.3f} to {high:.3f}")
+    assert claim.replace(r"\|", "|") == (number["claim"] or "")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_numbers_shown_are_those_of_the_record(study: str) -> None:
+    numbers = numbers_of(study)
+    shown = rows_of(f"`reports/{study}.json`", FINDINGS)
     assert len(shown) >= 9
-    for name, value, interval, _, verdict in shown:
-        number = numbers[name]
-        assert value == f"{number['value']:.3f}"
-        assert verdict == number["verdict"]
-        if number["low"] is not None:
-            assert interval == f"{number['low']:.3f} to {number['high']:.3f}"
+    for name, *told in shown:
+        agree(numbers[name], *told)
     page = (HERE / "reports" / "index.html").read_text(encoding="utf-8")
-    headline = record["numbers"][0]
+    headline = next(iter(numbers.values()))
     assert headline["name"] in page and f"{headline['value']:.3g}" in page
 
 
-def test_the_lines_that_do_not_hold_are_shown() -> None:
-    for study in STUDIES:
-        record = json.loads((HERE / "reports" / f"{study}.json").read_text())
-        missed = [n["name"] for n in record["numbers"] if n["verdict"] == "does not hold"]
-        shown = [row[0] for row in rows_of(f"`reports/{study}.json`")]
-        assert set(missed) <= set(shown)
+def test_the_readme_picks_numbers_of_every_study() -> None:
+    shown = rows_of("[all headline numbers")
+    assert {row[0].strip("`") for row in shown} == set(STUDIES)
+    for study, name, *told in shown:
+        agree(numbers_of(study.strip("`"))[name], *told)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_claim_that_does_not_hold_is_shown(study: str) -> None:
+    missed = {n for n, number in numbers_of(study).items() if number["verdict"] == "does not hold"}
+    assert missed <= {row[0] for row in rows_of(f"`reports/{study}.json`", FINDINGS)}
 
 
 def test_the_benchmark_quoted_is_the_one_recorded() -> None:
