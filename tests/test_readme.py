@@ -35,14 +35,14 @@ STUDIES = (
 )
 
 
-def rows_of(start: str, text: str = TEXT) -> list[list[str]]:
-    """Cells of the table that follows `start`, without its head."""
-    table = text[text.index(start) :].split("\n\n")[1]
+def rows_of(start: str, text: str = TEXT, skip: int = 1) -> list[list[str]]:
+    """Cells of the table `skip` paragraphs after the one with `start`, without its head."""
+    table = text[text.index(start) :].split("\n\n")[skip]
     return [[c.strip() for c in re.split(r"(?<!\\)\|", x)[1:-1]] for x in table.split("\n")[2:]]
 
 
-def numbers_of(study: str) -> dict[str, dict[str, Any]]:
-    record = json.loads((HERE / "reports" / f"{study}.json").read_text())
+def numbers_of(study: str, folder: str = "reports") -> dict[str, dict[str, Any]]:
+    record = json.loads((HERE / folder / f"{study}.json").read_text())
     return {n["name"]: n for n in record["numbers"]}
 
 
@@ -67,7 +67,7 @@ def test_the_numbers_shown_are_those_of_the_record(study: str) -> None:
 
 
 def test_the_readme_picks_numbers_of_every_study() -> None:
-    shown = rows_of("[all headline numbers")
+    shown = rows_of("[all headline numbers, every")
     assert {row[0].strip("`") for row in shown} == set(STUDIES)
     for study, name, *told in shown:
         agree(numbers_of(study.strip("`"))[name], *told)
@@ -77,6 +77,25 @@ def test_the_readme_picks_numbers_of_every_study() -> None:
 def test_every_claim_that_does_not_hold_is_shown(study: str) -> None:
     missed = {n for n, number in numbers_of(study).items() if number["verdict"] == "does not hold"}
     assert missed <= {row[0] for row in rows_of(f"`reports/{study}.json`", FINDINGS)}
+
+
+def in_short(number: dict[str, Any]) -> str:
+    low, high = number["low"], number["high"]
+    span = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{number['value']:.3f}{span}, {number['verdict']}"
+
+
+def test_every_verdict_that_the_full_profile_changes_is_shown() -> None:
+    changed = []
+    for study in STUDIES:
+        fast, full = numbers_of(study), numbers_of(study, "reports/full")
+        assert set(fast) <= set(full)
+        changed += [
+            [f"`{study}`", name, in_short(fast[name]), in_short(number)]
+            for name, number in full.items()
+            if name in fast and fast[name]["verdict"] != number["verdict"]
+        ]
+    assert rows_of("## With the full profile", FINDINGS, 2) == changed
 
 
 def test_the_benchmark_quoted_is_the_one_recorded() -> None:
