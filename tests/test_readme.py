@@ -109,6 +109,12 @@ def test_the_benchmark_quoted_is_the_one_recorded() -> None:
         assert seconds == f"{row['seconds']:.1f}"
 
 
+def test_the_comparison_with_vllm_is_the_one_recorded() -> None:
+    rows = json.loads((HERE / "benchmarks" / "vllm" / "results.json").read_text())["rows"]
+    one, three = (r["times"] for r in rows if r["method"] == "vllm" and "canonical" in r["name"])
+    assert f"{one:.1f} × with options of one token, {three:.1f} × with three" in TEXT
+
+
 def test_the_calibration_quoted_is_the_cards() -> None:
     table = pd.read_csv(root("data") / "models" / "glassbox-small" / "calibration.csv")
     low, high = table["mean_error"].min(), table["mean_error"].max()
