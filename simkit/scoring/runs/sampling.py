@@ -99,9 +99,10 @@ def sample_runs(
 
     The same call gives the same bits on one machine, and rows in another order the same runs.
     With float32 weights so do other prompts beside them, another `runs`, and other batches: beliefs
-    then move by rounding (1e-6), and about one choice in a million with them. Half precision
-    rounds so coarsely that a token may then fall otherwise now and then (on a GPU batches follow
-    the free memory).
+    then move by rounding (1e-6), and about one choice in a million with them; on a processor with
+    other vector units a token of a run may fall otherwise too (between 256 and 512 bits 4 of 18,000
+    runs of the glass box did). Half precision rounds so coarsely that a token may then fall
+    otherwise now and then (on a GPU batches follow the free memory).
 
     Raises TypeError for a model that cannot write; ValueError for numbers out of range, an empty
     design, one that has one of these columns, or no room in the model's context for a prompt,
