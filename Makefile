@@ -44,7 +44,8 @@ test: $(READY)
 # Saved without timing data, so that an unchanged notebook stays unchanged, and with the arithmetic
 # of notebooks/conftest.py, so that a test on another processor finds the same.
 notebooks: $(READY)
-	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=3600 $(NOTEBOOKS)
 
 lab: $(READY)

@@ -175,11 +175,11 @@ def _vllm(network: Any, tokenizer: Any) -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     from vllm import LLM
 
-    folder = tempfile.mkdtemp(prefix="simkit-vllm-")
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     longest = network.config.max_position_embeddings
-    return LLM(folder, dtype="float32", enable_prefix_caching=True, max_model_len=longest)
+    with tempfile.TemporaryDirectory(prefix="simkit-vllm-") as folder:
+        network.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return LLM(folder, dtype="float32", enable_prefix_caching=True, max_model_len=longest)
 
 
 METHODS: dict[str, Method] = {

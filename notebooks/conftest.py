@@ -2,7 +2,7 @@
 
 Wider vector units sum in another order. Beliefs then differ by 1e-6, and of 18,000 sampled runs
 four fall otherwise: enough to move the third digit of a result. So the kernels, which inherit these
-variables, take the 256-bit units that nearly all x86 processors have; elsewhere nothing changes.
+variables, take the 256-bit units that nearly all x86 processors have (tried on AMD's alone).
 `make notebooks` saves the outputs in the same way.
 """
 

@@ -112,7 +112,7 @@ def test_the_benchmark_quoted_is_the_one_recorded() -> None:
 def test_the_comparison_with_vllm_is_the_one_recorded() -> None:
     rows = json.loads((HERE / "benchmarks" / "vllm" / "results.json").read_text())["rows"]
     one, three = (r["times"] for r in rows if r["method"] == "vllm" and "canonical" in r["name"])
-    assert f"{one:.1f} × with options of one token, {three:.1f} × with three" in TEXT
+    assert f"{one:.1f} × the time with options of one token, {three:.1f} × with three" in TEXT
 
 
 def test_the_calibration_quoted_is_the_cards() -> None:
