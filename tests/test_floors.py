@@ -10,6 +10,7 @@ import simkit
 ROOT = Path(simkit.__file__).parent
 
 FLOORS = {
+    "files": 0,
     "result": 0,
     "types": 0,
     "resources": 0,

@@ -1,0 +1,32 @@
+"""Files that are written whole: whoever reads one finds the old text or the new, never a part."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["write_text"]
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write `text` as UTF-8 to the file at `path`, in one step; returns the path.
+
+    It is written beside the file, under a name that begins with ".simkit-", and then takes the
+    file's place. Where that fails the file stays as it was, and nothing is left beside it.
+
+    Raises UnicodeEncodeError for text that UTF-8 cannot hold, and OSError.
+    """
+    data = text.encode("utf-8")
+    target = Path(os.path.realpath(path))  # a link goes on pointing where it did
+    part = target.with_name(f".simkit-{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return Path(path)
