@@ -116,6 +116,8 @@ def load_adapter(
         network = peft.PeftModel.from_pretrained(
             trainable(shared_copy(base.network)), folder, torch_device=str(base.device)
         )
+    if base.network.dtype is torch.float64:  # or the adapter's share would be as in float32
+        network = network.double()
     return replace(base, network=network.eval(), name=f"{base.name} + {folder.name}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -57,17 +58,33 @@ def quantise(model: LocalModel, *, double: bool = True) -> LocalModel:
 
 
 def _four_bit(bnb: Any, old: torch.nn.Linear, dtype: torch.dtype, double: bool) -> Any:
-    new = bnb.nn.Linear4bit(
-        old.in_features, old.out_features, bias=False, compute_dtype=dtype,
+    # bitsandbytes takes no float64: there the weights are read back, and the product is torch's.
+    wide = dtype is torch.float64
+    kind = _wide(bnb) if wide else bnb.nn.Linear4bit
+    new = kind(
+        old.in_features, old.out_features, bias=False,
+        compute_dtype=torch.float32 if wide else dtype,
         compress_statistics=double, quant_type="nf4", device="meta",
     )  # fmt: skip
     weight = bnb.nn.Params4bit(
-        old.weight.data, requires_grad=False, compress_statistics=double, quant_type="nf4",
-        module=new,
+        old.weight.data.float() if wide else old.weight.data,
+        requires_grad=False, compress_statistics=double, quant_type="nf4", module=new,
     )  # fmt: skip
     new.weight = weight.to(old.weight.device)  # the move is what quantises
     new.bias = old.bias
     return new.train(old.training)
+
+
+@cache
+def _wide(bnb: Any) -> type:
+    """A 4-bit layer whose product is in float64."""
+
+    class Linear4bit(bnb.nn.Linear4bit):  # type: ignore[misc]  # bitsandbytes carries no types
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weight = bnb.functional.dequantize_4bit(self.weight.data, self.weight.quant_state)
+            return torch.nn.functional.linear(x, weight.to(x.dtype), self.bias)
+
+    return Linear4bit
 
 
 def is_quantised(network: Any) -> bool:

@@ -18,11 +18,12 @@ from transformers.utils import logging as transformers_logging
 from simkit.resources import root
 from simkit.scoring.bulk.cached import blocks, scores_through
 from simkit.scoring.bulk.fingerprint import Fingerprint
-from simkit.scoring.engine.choice import PATHS, Choice, choose
-from simkit.scoring.engine.padded import score_padded
+from simkit.scoring.engine.choice import PATHS, Choice, choose, refuse_nan
+from simkit.scoring.engine.padded import virtual_tokens
+from simkit.scoring.engine.precision import SMALL
 from simkit.scoring.engine.tally import Tally
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
-from simkit.scoring.engine.tree import Limits, score_tree
+from simkit.scoring.engine.tree import Limits
 from simkit.scoring.types import Scores
 from simkit.store import Store
 
@@ -73,9 +74,19 @@ class LocalModel:
 
     @property
     def context_length(self) -> int | None:
-        """Longest sequence in tokens, None if the configuration does not say."""
+        """Longest text in tokens, None if the configuration does not say.
+
+        A learnt prompt takes its part of it; rotation that grows with the text ("dynamic") is made
+        to read texts longer than `max_position_embeddings` by its factor.
+        """
         config = self.network.config
-        return getattr(config, "max_position_embeddings", None)
+        longest = getattr(config, "max_position_embeddings", None)
+        if longest is None:
+            return None
+        settings = getattr(config, "rope_parameters", None) or {}
+        if settings.get("rope_type") == "dynamic":
+            longest = int(longest * settings.get("factor", 1))
+        return int(longest) - virtual_tokens(self.network)
 
     @cached_property
     def choice(self) -> Choice:
@@ -98,7 +109,10 @@ class LocalModel:
 
         The hash of the weights is taken when this is first asked for, and again if they changed.
         """
-        return {**self._fingerprint.fields(), "revision": self.revision, "path": self.path}
+        path = (
+            self.path if self.choice.together == "any" else f"{self.path}, {self.choice.together}"
+        )
+        return {**self._fingerprint.fields(), "revision": self.revision, "path": path}
 
     @cached_property
     def tally(self) -> Tally:
@@ -161,12 +175,8 @@ class LocalModel:
         contexts, answers = self._reader.read(prompts, options, rows)
         self._check_lengths(rows, contexts, answers)
         self.tally.count(contexts, answers)
-        if self.path == "tree":
-            logprob = score_tree(
-                self.network, contexts, answers, self._limits, self.tally.work, self.choice.lean
-            )
-        else:
-            logprob = score_padded(self.network, contexts, answers)
+        logprob = self.choice.score(self.network, contexts, answers, self._limits, self.tally.work)
+        refuse_nan(rows, logprob)
         nested = {a: _nested(a) for a in dict.fromkeys(answers)}
         return logprob, np.array([nested[a] for a in answers])
 
@@ -216,7 +226,9 @@ def load(
     name_or_path : "glassbox" (the model that ships) or another bundled name (`bundled()`), a
         folder that `save_pretrained` wrote, or a hub id.
     device : "auto" (CUDA, else Apple's MPS, else CPU), or a torch device.
-    dtype : "auto" (float32 on CPU, the weights' own elsewhere), or "float32", "bfloat16", ….
+    dtype : "auto", or "float64", "float32", "bfloat16", …. "auto" takes the weights' own on a GPU.
+        On a CPU it takes float32, and float64 for models of up to 8.4 million weights: their
+        results then have the same digits on every processor.
     revision : a hub revision.
     trust_remote_code : run code that comes with the weights; never unless asked for.
     path : how prompts are scored. "tree" reads what prompts share once; "padded" is the plain
@@ -248,6 +260,9 @@ def load(
             trust_remote_code=trust_remote_code,
             **extra,
         )
+    small = sum(p.numel() for p in network.parameters()) <= SMALL
+    if dtype == "auto" and where == "cpu" and small:
+        network = network.double()
     network = network.to(where).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
     name = _display_name(name_or_path)

@@ -41,7 +41,7 @@ ROTATIONS = ("default", "linear", "llama3")  # those that do not change with a t
 
 
 def fits(network: Any) -> bool:
-    """Whether this is a plain, small float32 network of a known kind, as its class wrote it.
+    """Whether this is a plain, small network of a known kind, in float32 or 64, as its class wrote it.
 
     Adapters, quantised layers, hooks, replaced forwards and autocast are all reasons to leave the
     work to the network itself. (Hooks on its embedding run here too.)
@@ -61,7 +61,7 @@ def fits(network: Any) -> bool:
         and network.model.rotary_emb.rope_type in ROTATIONS
         and len(linear) == 7 * len(layers) + 1  # nothing is there beside what is read below
         and all(type(m) is nn.Linear for m in linear)
-        and all(p.dtype is torch.float32 for p in network.parameters())
+        and {p.dtype for p in network.parameters()} in ({torch.float32}, {torch.float64})
         and not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
         and not any("forward" in vars(m) for m in modules)
     )

@@ -27,6 +27,7 @@ from transformers import DynamicCache, modeling_utils
 
 from simkit.scoring.engine.kernels import HeadsOnly, fast_products, keep_freed_memory
 from simkit.scoring.engine.lean import Lean, fits
+from simkit.scoring.engine.precision import widened
 from simkit.scoring.engine.targets import Targets, lay_out
 from simkit.scoring.engine.tokens import WIDTH, Ids
 from simkit.scoring.engine.trie import IntArray, Plan, Rows, Trie, ranges
@@ -301,7 +302,10 @@ def _mask(
 
 
 def _logprob(logits: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
-    """log softmax(logits)[row, token] in float32, in slices: no second copy of all logits."""
+    """log softmax(logits)[row, token], in slices: no second copy of all logits.
+
+    NaN where a logit of the row is infinite: the others would be -inf, as a masked token's is.
+    """
     step = max(1, 2**24 // logits.shape[-1])
-    total = [part.float().logsumexp(-1) for part in torch.split(logits, step)]
-    return logits[row, token].float() - torch.cat(total)[row]
+    total = torch.cat([widened(part).logsumexp(-1) for part in torch.split(logits, step)])
+    return widened(logits[row, token]) - total.masked_fill(total.isposinf(), torch.nan)[row]

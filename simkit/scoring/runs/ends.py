@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from simkit.scoring.engine.choice import refuse_nan
 from simkit.scoring.engine.padded import score_padded
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
-from simkit.scoring.engine.tree import Limits, Work, score_tree
+from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.forms import Spelled
 from simkit.scoring.local import LocalModel, _nested
 from simkit.scoring.runs.generate import Written
@@ -85,9 +87,12 @@ def _end(written: Written, ask: Ask, marker: str, forced: bool) -> End:
 
 
 def score_ends(
-    model: LocalModel, reader: Reader, ends: list[End], work: Work
+    model: LocalModel, reader: Reader, ends: list[End], work: Work, exact: Any = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Log-probability (n, K) of the options at each end and valid mass (n,); NaN without marker."""
+    """Log-probability (n, K) of the options at each end and valid mass (n,); NaN without marker.
+
+    exact : a network that is asked in the model's place, on the padded path.
+    """
     logprob = np.full((len(ends), len(ends[0].ask.spelled)), np.nan)
     mass = np.full(len(ends), np.nan)
     at = [i for i, end in enumerate(ends) if end.before is not None]
@@ -101,13 +106,13 @@ def score_ends(
     contexts = [ends[i].exact or ids for i, ids in zip(at, read, strict=True)]
     order = sorted(range(len(at)), key=contexts.__getitem__)  # alike side by side
     contexts, answers = [contexts[j] for j in order], [answers[j] for j in order]
-    if model.path == "tree":
-        limits = Limits.of(model.network, model.budget)
-        lean = model.choice.lean
-        by_form = score_tree(model.network, contexts, answers, limits, work, lean)
-    else:
-        by_form = score_padded(model.network, contexts, answers)
     at = [at[j] for j in order]
+    if exact is not None:
+        by_form = score_padded(exact, contexts, answers, model.choice.together)
+    else:
+        limits = Limits.of(model.network, model.budget)
+        by_form = model.choice.score(model.network, contexts, answers, limits, work)
+    refuse_nan([ends[i].ask.row for i in at], by_form)
     logprob[at], mass[at] = _sum(by_form, answers, [ends[i].ask.spelled for i in at])
     return logprob, mass
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import DynamicCache
 
-from simkit.scoring.engine.padded import _batches, _last_logprobs, parameters_of
+from simkit.scoring.engine.padded import Together, _batches, _last_logprobs, parameters_of
 from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
 from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask
 from simkit.scoring.engine.trie import Plan, build
@@ -175,9 +175,10 @@ class KeptReader:
             read[known] = np.concatenate(paths)
             known[:, -1], read[:, -1] = True, slots  # itself
             token = unpack(b"".join(node.ids[-WIDTH:] for node in nodes))
-            low = torch.finfo(self.network.dtype).min
-            mask = torch.from_numpy(known).to(self.network.device)[:, None, None]
-            mask = torch.where(mask, 0.0, low).to(self.network.dtype)
+            seen = torch.from_numpy(known).to(self.network.device)[:, None, None]
+            dtype = self.network.dtype
+            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+            mask.masked_fill_(~seen, torch.finfo(dtype).min)
             every = np.ones((len(nodes), 1), dtype=bool)
             logits = self._forward(token[:, None], depth[:, None], mask, read, every, slots)
             for node, path, slot in zip(nodes, paths, slots, strict=True):
@@ -225,8 +226,8 @@ class KeptReader:
 class PlainReader:
     """Reads each text in full: right for any architecture."""
 
-    def __init__(self, network: Any, work: Work | None) -> None:
-        self.network, self.work = network, work or Work()
+    def __init__(self, network: Any, work: Work | None, together: Together = "any") -> None:
+        self.network, self.work, self.together = network, work or Work(), together
         self.accepted = parameters_of(network)
 
     def admit(self, live: list[Node], waiting: list[Node]) -> list[Node]:
@@ -238,7 +239,7 @@ class PlainReader:
     def read(self, live: list[Node]) -> Iterator[tuple[list[Node], torch.Tensor]]:
         """Log-probabilities after each node, in batches."""
         at = {node.ids: node for node in live}
-        for batch in _batches(sorted(at, key=len), "position_ids" in self.accepted):
+        for batch in _batches(self.network, self.accepted, at, self.together):
             self.work.nodes += len(batch)
             self.work.heads += len(batch)
             self.work.passes += 1

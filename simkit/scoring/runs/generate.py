@@ -20,17 +20,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from simkit.scoring.engine.padded import parameters_of
+from simkit.scoring.engine.choice import NOT_NUMBERS
+from simkit.scoring.engine.padded import Together, border_of, parameters_of
+from simkit.scoring.engine.precision import SLACK, Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, pack, unpack
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.runs.frontier import KeptReader, Node, PlainReader, plain_logits
 from simkit.types import FloatArray, IntArray
 
-__all__ = ["Sampling", "Written", "end_ids", "grow"]
+__all__ = ["NotNumbers", "Sampling", "Written", "end_ids", "grow"]
 
-# A draw is read again, alone, if it falls this close to the border between two tokens: in units
-# of the rounding of the largest logit. Batches of other shapes moved borders by up to 4 such units.
-SLACK = 16
+
+class NotNumbers(ValueError):
+    """The logits of a text that goes on from a context, given by its number, are no numbers."""
+
+    def __init__(self, context: int) -> None:
+        super().__init__(f"context {context}: {NOT_NUMBERS}")
+        self.context = context
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,6 @@ class Sampling:
         if logits.device.type == "mps":  # has no float64
             logits = logits.cpu()
         logits = logits.double()
-        if logits.isnan().any():
-            raise ValueError("the model's logits are not numbers (NaN); try dtype='float32'")
         where = torch.from_numpy(row).to(logits.device)
         largest = logits.abs().nan_to_num(posinf=0.0).amax(-1)
         unit = torch.finfo(torch.float32).eps * largest[where]
@@ -129,6 +133,7 @@ def grow(
     *,
     marker: str,
     kept: bool = True,
+    together: Together = "any",
     sampling: Sampling = Sampling(),
     limits: Limits | None = None,
     work: Work | None = None,
@@ -140,12 +145,17 @@ def grow(
     depends on its context and its row alone (see `_Growth.children` on rounding). A run ends at
     the marker, at an end token or after `steps` tokens.
     kept : True to keep keys and values of what was read, for networks that take the tree path;
-    False to read texts in full, for any other. limits : what is held at once, as in scoring.
-    work : added to, if given. Returns each distinct text once, in no particular order.
+    False to read texts in full, for any other; `together` then says which share a pass.
+    limits : what is held at once, as in scoring. work : added to, if given.
+
+    Returns each distinct text once, in no particular order. Raises `NotNumbers`.
     """
     limits = limits or Limits()
     longest = max(map(len, contexts)) // WIDTH + uniforms.shape[1]
-    reader = KeptReader(network, limits, longest, work) if kept else PlainReader(network, work)
+    # What was kept of a text is of no use once it grows over a border: see `border_of`.
+    kept = kept and longest <= (border_of(network) or longest)
+    plain = PlainReader(network, work, together)
+    reader = KeptReader(network, limits, longest, work) if kept else plain
     growth = _Growth(network, tokenizer, contexts, uniforms, marker, sampling, reader.work)
     live: list[Node] = []
     # Taken from the end: what was put off last goes on first, next to what it has in common with.
@@ -173,10 +183,9 @@ class _Growth:
         self.contexts, self.uniforms, self.marker = contexts, uniforms, marker
         self.end, self.work = end_ids(network, tokenizer), work
         self.anchors = [self._anchor(unpack(context).tolist()) for context in contexts]
-        self.accepted = parameters_of(network)
+        self.accepted, self.exact = parameters_of(network), Exact(network)
         # In half precision rounding is coarser than most borders lie apart.
-        fine = torch.finfo(network.dtype).eps <= torch.finfo(torch.float32).eps
-        self.slack = SLACK if fine else 0
+        self.slack = SLACK if fine(network) else 0
 
     def step(self, nodes: list[Node], logits: torch.Tensor) -> tuple[list[Written], list[Node]]:
         """Let the runs at each node draw a token: those that end there, and where others go on."""
@@ -194,20 +203,23 @@ class _Growth:
     def children(self, nodes: list[Node], logits: torch.Tensor) -> Iterator[Node]:
         """The nodes that the runs go on to.
 
-        Rounding depends on what goes through the network together. Where a draw falls so near a
-        border between two tokens that rounding could decide, the text is read once more, alone:
-        which others were in the batch then makes no difference. (Only for weights of float32 or
-        finer, and not for the borders of top_k and top_p.)
+        Rounding depends on the processor and on what goes through the network together. Where a
+        draw falls so near a border between two tokens that rounding could decide, the text is read
+        once more, alone and in float64: neither then makes a difference. (Only for weights of
+        float32 or finer, and not for the borders of top_k and top_p.)
         """
         size = [len(node.runs) for node in nodes]
         runs = np.concatenate([node.runs for node in nodes])
         row = np.repeat(np.arange(len(nodes)), size)
         u = self.uniforms[runs, np.repeat([len(self._own(n)) // WIDTH for n in nodes], size)]
+        bad = (logits.isnan() | logits.isposinf()).any(-1)
+        if bad.any():
+            raise NotNumbers(nodes[int(bad.nonzero()[0])].context)
         token, distance = self.sampling.draw(logits, row, u)
         near = np.flatnonzero((distance < self.slack).cpu().numpy())
         for i in np.unique(row[near]):
             again = near[row[near] == i]
-            alone = plain_logits(self.network, self.accepted, [nodes[i].ids])
+            alone = plain_logits(self.exact.network, self.accepted, [nodes[i].ids])
             self.work.positions += len(nodes[i].ids) // WIDTH
             self.work.passes += 1
             token[again], _ = self.sampling.draw(alone, np.zeros_like(again), u[again])

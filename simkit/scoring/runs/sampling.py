@@ -16,13 +16,15 @@ import pandas as pd
 
 from simkit.questions import Question
 from simkit.scoring.chat import Chat, open_turns, talk
+from simkit.scoring.engine.choice import NOT_NUMBERS
+from simkit.scoring.engine.precision import Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.local import LocalModel, _evaluating
 from simkit.scoring.runs.ends import Ask, End, ends_of, flat, score_ends
-from simkit.scoring.runs.generate import Sampling, Written, grow
+from simkit.scoring.runs.generate import NotNumbers, Sampling, Written, grow
 from simkit.scoring.runs.kept import Kept
-from simkit.scoring.runs.table import columns, frame
+from simkit.scoring.runs.table import columns, frame, near_borders
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, IntArray, generator
 
@@ -97,12 +99,11 @@ def sample_runs(
     completes the marker goes on beyond it ("Answer:\\n" as one token), the surplus is dropped and
     the text up to the marker is tokenized afresh.
 
-    The same call gives the same bits on one machine, and rows in another order the same runs.
-    With float32 weights so do other prompts beside them, another `runs`, and other batches: beliefs
-    then move by rounding (1e-6), and about one choice in a million with them; on a processor with
-    other vector units a token of a run may fall otherwise too (between 256 and 512 bits 4 of 18,000
-    runs of the glass box did). Half precision rounds so coarsely that a token may then fall
-    otherwise now and then (on a GPU batches follow the free memory).
+    The same call gives the same runs on every processor, whatever else is asked beside them: other
+    prompts, rows in another order, more `runs`, other batches, more threads. Small models compute
+    in float64 (see `simkit.load`). For others in float32 beliefs move by rounding (1e-6), and a
+    token or choice that rounding could decide is drawn once more, in float64. In half precision
+    rounding is so coarse that a run now and then differs between processors or batches.
 
     Raises TypeError for a model that cannot write; ValueError for numbers out of range, an empty
     design, one that has one of these columns, or no room in the model's context for a prompt,
@@ -132,7 +133,7 @@ def sample_runs(
         first[row, run] = _uniforms([asked[i] for i in row], run, seed, 0)[:, 0]
         model.tally.stored += len(row)
         _log.info("%d of %d runs came out of the store", len(row), of.size)
-    most = max(1, BLOCK // max_tokens)
+    exact, most = Exact(model.network), max(1, BLOCK // max_tokens)
     with _evaluating(model.network):
         for row, run in _blocks(asked, of, most if kept is None else min(KEPT, most)):
             here = [asked[i] for i in row]
@@ -143,6 +144,11 @@ def sample_runs(
             of[row, run] = len(ends) + number
             ends += new
             scores.append(score_ends(model, reader, new, work))
+            near = near_borders(scores[-1][0], number, uniforms[:, 0], temperature)
+            if len(near) and exact.network is not model.network and fine(model.network):
+                again = score_ends(model, reader, [new[i] for i in near], work, exact.network)
+                for old, better in zip(scores[-1], again, strict=True):
+                    old[near] = better
             if kept is not None:
                 kept.keep(row, run, number, new, *scores[-1])
     _report(ends, of, work, f"{marker!r} within {max_tokens} tokens")
@@ -240,18 +246,23 @@ def _write(
     number: dict[Ids, int] = {}
     which = np.array([number.setdefault(ask.context, len(number)) for ask in here])
     order = np.argsort(which, kind="stable")
-    return grow(
-        model.network,
-        model.tokenizer,
-        list(number),
-        np.split(order, np.bincount(which).cumsum()[:-1]),
-        uniforms,
-        marker=marker,
-        kept=model.path == "tree",
-        sampling=sampling,
-        limits=Limits.of(model.network, model.budget),
-        work=work,
-    )
+    try:
+        return grow(
+            model.network,
+            model.tokenizer,
+            list(number),
+            np.split(order, np.bincount(which).cumsum()[:-1]),
+            uniforms,
+            marker=marker,
+            kept=model.path == "tree",
+            together=model.choice.together,
+            sampling=sampling,
+            limits=Limits.of(model.network, model.budget),
+            work=work,
+        )
+    except NotNumbers as error:
+        row = next(ask.row for ask in here if number[ask.context] == error.context)
+        raise ValueError(f"row {row}: {NOT_NUMBERS}") from error
 
 
 def _report(ends: list[End], of: IntArray, work: Work, what: str) -> None:

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.questions import Question
+from simkit.scoring.engine.precision import SLACK
 from simkit.scoring.runs.ends import End
 from simkit.scoring.temperature import _tempered
 from simkit.types import FloatArray, IntArray
 
-__all__ = ["columns", "frame"]
+__all__ = ["columns", "frame", "near_borders"]
 
 
 def columns(
@@ -50,6 +51,25 @@ def _choose(belief: FloatArray, u: FloatArray) -> FloatArray:
     drawn = (below <= u[:, None] * below[:, -1:]).sum(1)
     chosen = np.arange(belief.shape[1]) == drawn[:, None]
     return np.where(np.isnan(belief), np.nan, chosen)
+
+
+def near_borders(
+    logprob: FloatArray, number: IntArray, u: FloatArray, temperature: float
+) -> IntArray:
+    """Which ends (rows of logprob) have a run whose choice rounding in float32 could decide.
+
+    number : (runs,) the end of each run. u : (runs,) what its choice is drawn by.
+    """
+    n, k = logprob.shape
+    size = np.where(np.isfinite(logprob), np.abs(logprob), 0).max(1, initial=1)
+    error = SLACK * np.finfo(np.float32).eps * size
+    if temperature == 0:
+        top = np.sort(logprob, axis=1)
+        return np.flatnonzero(top[:, -1] - top[:, -2] < error)
+    whose, t = np.repeat(np.arange(n), k), np.full(n * k, temperature)
+    borders = _tempered(logprob.ravel(), whose, t).reshape(n, k).cumsum(1)
+    gap = np.abs(borders[number, :-1] - u[:, None]).min(1)
+    return np.unique(number[gap < error[number] / temperature])
 
 
 def frame(question: Question, design: pd.DataFrame, runs: int) -> pd.DataFrame:
