@@ -8,9 +8,11 @@ with warnings.catch_warnings():
     # transformers' progress bars complain on stderr where ipywidgets is missing; none is shown.
     warnings.simplefilter("ignore", TqdmWarning)
     from simkit.scoring.local import LocalModel, bundled, load
-from simkit.scoring.belief import believe, sample_choices, score
+from simkit.scoring.belief import believe, score
 from simkit.scoring.bulk.stream import score_parquet
 from simkit.scoring.chat import Chat, chat_prompts
+from simkit.scoring.choices import sample_choices
+from simkit.scoring.mass import LowMassWarning
 from simkit.scoring.mock import MockModel
 from simkit.scoring.orders import average_orders
 from simkit.scoring.pivot.censored import belief_recorded
@@ -28,6 +30,7 @@ __all__ = [
     "BoundaryError",
     "Chat",
     "LocalModel",
+    "LowMassWarning",
     "MockModel",
     "Model",
     "Pivot",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,16 @@ import pandas as pd
 from simkit.questions import Question, check_options
 from simkit.scoring.chat import Chat, lay_out, talk
 from simkit.scoring.forms import Spelled, sum_forms
+from simkit.scoring.mass import LEAST_MASS, Place, check_least_mass, warn_of_mass
 from simkit.scoring.orders import average_orders, design_rows, orders_for
-from simkit.scoring.types import Model, Scores
-from simkit.types import FloatArray, generator
+from simkit.scoring.types import Model, Scores, check_model
+from simkit.types import FloatArray, aligned, listed, shown
 
-__all__ = ["believe", "sample_choices", "score"]
+__all__ = ["believe", "score"]
 
 COLUMNS = ("prompt_id", "option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
 LISTED = ("order", "position", "orders", "order_range")  # of questions that list their options
+ROUNDING = 1e-3  # by which a log-probability may exceed 0
 
 
 def score(
@@ -41,8 +43,9 @@ def score(
     Raises
     ------
     ValueError for empty or repeated options, lists of unequal length, an empty prompt or one
-    that exceeds the context length (naming the row); `BoundaryError` where the prompt's last
-    token would merge with the option's first.
+    that exceeds the context length, and a model that gives NaN or a log-probability above 0
+    (naming the row); `BoundaryError` where the prompt's last token would merge with the option's
+    first. Prompts and lists of options that are both Series pair by label.
     """
     return _scores(model, prompts, options).logprob
 
@@ -50,35 +53,64 @@ def score(
 def _scores(
     model: Model, prompts: Sequence[str], options: Sequence[str] | Sequence[Sequence[str]]
 ) -> Scores:
-    if isinstance(prompts, str):
-        raise ValueError("prompts must be a list of strings, not one string")
-    if not isinstance(options, str):
-        options = cast("Sequence[str] | Sequence[Sequence[str]]", list(options))  # a column, too
-    if not len(prompts):
-        width = len(options) if options and isinstance(options[0], str) else 0
+    check_model(model)
+    texts, choices = listed(prompts, "prompts"), listed(options, "options")
+    per_row = bool(choices) and not isinstance(choices[0], str)
+    if per_row:
+        choices = listed(aligned({"prompts": prompts, "options": options})["options"], "options")
+    if not texts:
+        width = 0 if per_row else len(choices)
         return Scores(np.empty((0, width)), np.empty((0, width), dtype=bool))
-    lists = _lists(options, len(prompts))
-    for row, prompt in enumerate(prompts):
+    lists = _lists(choices, len(texts)) if per_row else [_checked(choices, "")] * len(texts)
+    for row, prompt in enumerate(texts):
         if not isinstance(prompt, str) or not prompt:
-            raise ValueError(f"row {row}: prompt {prompt!r} is empty or not text")
-    return model.scores(list(prompts), lists)
+            raise ValueError(f"row {row}: prompt {shown(prompt)} is empty or not text")
+    return _sound(model, model.scores(texts, lists), lists)
 
 
-def _lists(options: Sequence[str] | Sequence[Sequence[str]], rows: int) -> list[tuple[str, ...]]:
-    if isinstance(options, str) or not len(options) or isinstance(options[0], str):
-        check_options(cast(Sequence[str], options))
-        return [tuple(cast(Sequence[str], options))] * rows
+def _lists(options: list[Any], rows: int) -> list[tuple[str, ...]]:
     if len(options) != rows:
-        raise ValueError(f"{len(options)} lists of options for {rows} prompts")
-    lists = [tuple(o) for o in options]
-    for choices in dict.fromkeys(lists):
-        check_options(choices, f"row {lists.index(choices)}: ")
-        if len(choices) != len(lists[0]):
+        raise ValueError(
+            f"{len(options)} lists of options for {rows} prompts; give one list for each prompt, "
+            "or one list of strings for all of them"
+        )
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    lists = []
+    for row, some in enumerate(options):
+        given = tuple(listed(some, f"row {row}: options"))
+        if given not in known:
+            known[given] = _checked(list(given), f"row {row}: ")
+        lists.append(known[given])
+        if len(given) != len(lists[0]):
             raise ValueError(
-                f"row {lists.index(choices)}: {len(choices)} options where row 0 has "
-                f"{len(lists[0])}; score rows of unequal length apart"
+                f"row {row}: {len(given)} options where row 0 has {len(lists[0])}; score rows of "
+                "unequal length apart"
             )
     return lists
+
+
+def _checked(options: list[str], where: str) -> tuple[str, ...]:
+    check_options(options, where)
+    return tuple(options)
+
+
+def _sound(model: Model, scores: Scores, options: Sequence[tuple[str, ...]]) -> Scores:
+    """The scores; ValueError naming the row where they are no log-probabilities."""
+    shape = len(options), len(options[0])
+    if scores.logprob.shape != shape or scores.nested.shape != shape:
+        raise ValueError(
+            f"{model.name} gave scores of shape {scores.logprob.shape} for {shape[0]} prompts and "
+            f"{shape[1]} options; its `scores` must give one row per prompt, one column per option"
+        )
+    bad = np.argwhere(~(scores.logprob <= ROUNDING))
+    if len(bad):
+        row, k = bad[0]
+        raise ValueError(
+            f"row {row}: {model.name} gave option {options[row][k]!r} the log-probability "
+            f"{scores.logprob[row, k]}; it must be a number up to 0, or -inf. {len(bad)} of "
+            f"{scores.logprob.size} are wrong, so the model is: check its weights"
+        )
+    return scores
 
 
 def believe(
@@ -89,6 +121,7 @@ def believe(
     chat: Chat | bool | None = False,
     orders: str | Sequence[Sequence[int]] | None = "auto",
     average: bool = True,
+    least_mass: float = LEAST_MASS,
 ) -> pd.DataFrame:
     """The model's belief over the question's options for each design row.
 
@@ -108,6 +141,9 @@ def believe(
         per prompt × option, would count K orders of a prompt as K prompts. What was averaged out
         stays in sight as `order_range`; average=False returns every order, for
         `positional_effect`, and `average_orders` makes the one of the other.
+    least_mass : valid mass below which a belief is not to be trusted. One `LowMassWarning` then
+        says for how many, and for a model from `simkit.load` what it would rather write and
+        which `forms` of the question would count; 0 for none.
 
     Returns
     -------
@@ -121,10 +157,19 @@ def believe(
     average=False one row per design row × order × option, with `order` (number of the order) and
     `position` (place at which the option was listed, from 0). `option` is always the content.
 
-    Raises ValueError if the design is empty or already has one of these columns, for orders that
-    are none or change nothing, for a model without a fitting chat template (see `Chat`), and what
-    `score` raises.
+    Raises ValueError if the design is no frame, is empty or already has one of these columns, for
+    orders that are none or change nothing, a `least_mass` outside 0 to 1, a model without a fitting
+    chat template (see `Chat`), and what `score` raises.
     """
+    check_model(model)
+    if not isinstance(question, Question):
+        raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
+    if not isinstance(design, pd.DataFrame):
+        raise ValueError(
+            f"design is {shown(design)}; it must be a DataFrame with a row for each prompt: "
+            "pd.DataFrame({'context': texts}) makes one"
+        )
+    least_mass = check_least_mass(least_mass)
     asked = orders_for(question, orders)
     added = COLUMNS if asked is None else (*COLUMNS, *LISTED)
     taken = [c for c in added if c in design]
@@ -134,11 +179,21 @@ def believe(
         raise ValueError("the design has no rows")
     prompts, answers = _asked(question, design, asked)
     separator = question.separator
-    with design_rows(len(asked or [0])) as repeat:
+    repeat = len(asked or [0])
+    with design_rows(repeat):
         if chat:
             told = design.iloc[np.repeat(np.arange(len(design)), repeat)]
             prompts, separator = lay_out(model, prompts, talk(chat), told, separator=separator)
         logprob, mass = _beliefs(model, prompts, answers, separator)
+    each = mass.reshape(-1, repeat)  # design row × order
+    of_rows = each.mean(1) if average else mass
+
+    def place(i: int) -> Place:
+        at = i if not average else i * repeat + int(each[i].argmin())
+        order = "" if average else f", order {at % repeat}"
+        return f"row {at // repeat}{order}", prompts[at], separator, answers[at]
+
+    warn_of_mass(model, of_rows, least_mass, place)
     table = _frame(question, design, asked)
     k = logprob.shape[1]
     table["logprob"] = logprob.ravel()
@@ -192,39 +247,6 @@ def _frame(
     if question.values is not None:
         table["value"] = np.tile(question.values, n * o)
     return table
-
-
-def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.DataFrame:
-    """Model choices: one option per prompt and run, drawn from the belief.
-
-    Parameters
-    ----------
-    table : from `believe`.
-    runs : independent draws per prompt, and per order where the table still has them.
-    seed : each prompt's draws come from a stream of their own (seed, prompt_id), so they do not
-        depend on the other prompts or on the order of the rows.
-
-    Returns
-    -------
-    One row per prompt × run: the rows of `table` that were drawn, with a column `run`. A prompt
-    whose belief is undefined (NaN) is left out. Raises ValueError for fewer than one run.
-    """
-    if runs < 1:
-        raise ValueError(f"runs is {runs}; at least one is needed")
-    keys = [name for name in ("prompt_id", "order") if name in table]
-    picked, numbers = [], []
-    for names, rows in table.reset_index(drop=True).groupby(keys, sort=False):
-        belief = rows["belief"].to_numpy()
-        if np.isnan(belief).any():
-            continue
-        u = generator(seed, "choice", *(int(cast(int, name)) for name in names)).random(runs)
-        at = np.minimum(np.searchsorted(belief.cumsum(), u), len(belief) - 1)
-        picked.append(rows.index.to_numpy()[at])
-        numbers.append(np.arange(runs))
-    if not picked:
-        return table.iloc[:0].assign(run=np.empty(0, dtype=int))
-    chosen = table.iloc[np.concatenate(picked)].reset_index(drop=True)
-    return chosen.assign(run=np.concatenate(numbers))
 
 
 def softmax(logprob: FloatArray) -> FloatArray:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from simkit.scoring.types import Scores
+from simkit.types import column, shown
 
 __all__ = ["MockModel"]
+
+ROUNDING = 1e-6  # by which a rule's probabilities may exceed 1 in total
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class MockModel:
     array([0.9])
 
     Options are looked up without surrounding blanks; one that the rule leaves out has
-    probability 0 (log-probability -inf).
+    probability 0 (log-probability -inf). Raises ValueError, naming the row of the prompt, for a
+    rule that gives no mapping, what is no probability, or more than 1 in total.
     """
 
     rule: Callable[[str], Mapping[str, float]]
@@ -29,10 +34,24 @@ class MockModel:
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
         """See `simkit.scoring.types.Model`."""
-        rows = []
-        for prompt, choices in zip(prompts, options, strict=True):
-            p = self.rule(prompt)
-            rows.append([p.get(choice.strip(), 0.0) for choice in choices])
-        probability = np.array(rows, dtype=float)
+        probability = np.empty((len(prompts), len(options[0]) if len(options) else 0))
+        for row, (prompt, choices) in enumerate(zip(prompts, options, strict=True)):
+            p = _checked(self.rule(prompt), row)
+            probability[row] = [p.get(choice.strip(), 0.0) for choice in choices]
         with np.errstate(divide="ignore"):
             return Scores(np.log(probability), np.zeros(probability.shape, dtype=bool))
+
+
+def _checked(given: Any, row: int) -> dict[str, float]:
+    """The probabilities that a rule gave for a prompt; ValueError where they are none."""
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f"row {row}: the rule gave {shown(given)}; it must give {{option: probability}}"
+        )
+    names = [str(name) for name in given]
+    p = column(list(given.values()), f"row {row}: the rule's probabilities", low=0, high=1)
+    if p.sum() > 1 + ROUNDING:
+        raise ValueError(
+            f"row {row}: the rule's probabilities sum to {p.sum():.6g}; they must sum to 1 at most"
+        )
+    return dict(zip(names, p.tolist(), strict=True))

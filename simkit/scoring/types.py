@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from os import PathLike
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from simkit.types import FloatArray
+from simkit.types import FloatArray, shown
 
-__all__ = ["BoundaryError", "Model", "Scores"]
+__all__ = ["BoundaryError", "Model", "Scores", "check_model"]
 
 
 class BoundaryError(ValueError):
@@ -44,3 +45,14 @@ class Model(Protocol):
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
         """Scores of `options[i]` (all of one length, separators included) after `prompts[i]`."""
+
+
+def check_model(model: Any) -> None:
+    """ValueError for a name or path in a model's place, and for what scores nothing."""
+    if isinstance(model, str | PathLike):
+        raise ValueError(f"model is {str(model)!r}; load it first: simkit.load({str(model)!r})")
+    if isinstance(model, type) or not callable(getattr(model, "scores", None)):
+        raise ValueError(
+            f"model is {shown(model)}; it must be from simkit.load, or an object with `name` and "
+            "`scores`"
+        )
