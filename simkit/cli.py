@@ -85,7 +85,7 @@ def run(
         str | None, typer.Option(help="A bundled model, a folder, or a hub id.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for pages, records and notebooks.")] = Path(
-        "reports"
+        "simkit-reports"
     ),
     profile: Annotated[Profile | None, typer.Option(help="Size of the run.")] = None,
 ) -> None:
@@ -108,7 +108,11 @@ def run(
     failed = [s.path.stem for s, mine in plan if not _run_one(s, mine, out)]
     if failed:
         typer.secho(f"failed: {', '.join(failed)}", fg="red", err=True)
-    typer.echo(reports.index(out))
+    try:
+        typer.echo(reports.index(out))
+    except OSError as error:
+        _complain(error)
+        raise typer.Exit(1) from None
     raise typer.Exit(1 if failed else 0)
 
 
@@ -372,7 +376,7 @@ def _share(chosen: list[Study], values: dict[str, Any]) -> list[tuple[Study, dic
         known = dict.fromkeys(name for s in chosen for name in s.parameters)
         raise ValueError(
             f"{', '.join(s.path.stem for s in chosen)}: no parameter "
-            f"{', '.join(map(repr, nobody))}; legal are {', '.join(known) or 'none'}"
+            f"{', '.join(map(repr, nobody))}; there are {', '.join(known) or 'none'}"
         )
     mine = [{n: v for n, v in values.items() if n in s.parameters} for s in chosen]
     return [(s, legal(s, m)) for s, m in zip(chosen, mine, strict=True)]
@@ -429,4 +433,5 @@ def _complain(error: Exception) -> None:
     lines = getattr(error, "traceback", None)
     plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
     text = "\n".join(lines) if lines and not plain else str(error).strip()
-    typer.secho(text or repr(error), fg=None if lines else "red", err=True)
+    text = "\n".join([text or repr(error), *getattr(error, "__notes__", ())])
+    typer.secho(text, fg=None if lines else "red", err=True)

@@ -65,7 +65,7 @@ def test_run_all_goes_on_after_a_failure_and_exits_1(folder):
     ("words", "said"),
     [
         (["taste"], "no study 'taste'; there are 01_tea, 02_spilt"),
-        (["tea", "-p", "sede", "1"], "no parameter 'sede'; legal are model, seed, share, grid"),
+        (["tea", "-p", "sede", "1"], "no parameter 'sede'; there are model, seed, share, grid"),
         (["tea", "--profile", "full"], "no parameter 'profile'"),
         (["tea", "--profile", "huge"], "huge"),
         (["tea", "-p", "seed", "one"], "'seed' takes int, not 'one'"),

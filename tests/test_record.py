@@ -2,13 +2,17 @@
 
 import json
 import math
+import re
 import types
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import simkit as sk
 from simkit.reports import caption, record
-from simkit.reports.records import Caption, finish, rounded
+from simkit.reports.numbers import rounded
+from simkit.reports.records import Caption, finish, named, read
 
 NUMBER = {"name": "elasticity", "value": -1.23456, "low": -1.4, "high": -1.1}
 
@@ -19,7 +23,9 @@ def test_nothing_is_written_outside_a_run(tmp_path, monkeypatch):
     frame = record("demand", [NUMBER])
     assert list(tmp_path.iterdir()) == []
     assert frame.loc["elasticity", "value"] == -1.23456
-    assert list(frame.columns) == ["value", "low", "high", "unit", "claim", "verdict"]
+    assert list(frame.columns) == [
+        "value", "low", "high", "unit", "claim", "about", "verdict",
+    ]  # fmt: skip
 
 
 def test_shown_rounded_and_whole(monkeypatch):
@@ -71,14 +77,160 @@ def test_verdicts(monkeypatch, given, verdict):
         ([], "at least one"),
         ([NUMBER, NUMBER], "distinct names"),
         ([{"name": "x"}], "needs name and value"),
-        ([{**NUMBER, "hihg": 1}], "may have low, high, unit, claim, verdict"),
+        ([{**NUMBER, "hihg": 1}], "may have low, high, unit, claim, about"),
         ([{**NUMBER, "low": 0.0}], "low 0.0 is above high -1.1"),
-        ([{**NUMBER, "verdict": "maybe"}], "no verdict 'maybe'; legal are holds"),
+        ([{**NUMBER, "verdict": "maybe"}], "verdict is 'maybe'; it must be True, False"),
+        ([{**NUMBER, "verdict": math.nan}], "elasticity: verdict is nan; it must be True, False"),
+        ([{**NUMBER, "verdict": pd.NA}], "elasticity: verdict is <NA>"),
+        ([{**NUMBER, "value": "0.5"}], "elasticity: value is '0.5'; it must be a number"),
+        ([{**NUMBER, "low": [1, 2]}], r"elasticity: low is \[1, 2\]; it must be a number"),
+        ([{**NUMBER, "about": "people"}], "about is 'people'; it must be one of model, recorded"),
+        ([{**NUMBER, "claim": "cr\udcc3me"}], "claim 'cr.udcc3me' holds half a character"),
+        ([{**NUMBER, "valid_mass": 1.2}], "valid_mass holds 1.2"),
+        (NUMBER, "a number must be a mapping with name and value, got 'name'"),
     ],
 )
 def test_bad_numbers_are_refused(numbers, message):
     with pytest.raises(ValueError, match=message):
         record("demand", numbers)
+
+
+def verdicts(frame):
+    return dict(zip(frame.index, frame["verdict"], strict=True))
+
+
+def test_claims_that_rest_on_little_valid_mass_are_not_judged(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+    people = {"name": "people", "value": 1.0, "verdict": True, "about": "recorded people"}
+    numbers = [
+        people,
+        {**NUMBER, "verdict": True},
+        {**NUMBER, "name": "own beliefs", "verdict": False, "valid_mass": 0.9},
+        {"name": "no claim", "value": 2.0},
+        {"name": "nothing", "value": None, "verdict": True},
+    ]
+    frame = record("demand", numbers, valid_mass=pd.Series([0.2, 0.6, np.nan]))
+    assert verdicts(frame) == {
+        "elasticity": "not judged",  # (0.2 + 0.6) / 2 = 0.4
+        "own beliefs": "does not hold",
+        "no claim": "not judged",
+        "nothing": "undefined",
+        "Valid mass": "does not hold",
+        "Valid mass, smallest": "not judged",
+        "people": "holds",
+    }
+    assert frame.loc["Valid mass", "value"] == pytest.approx(0.4)
+    assert frame.loc["Valid mass, smallest", "value"] == 0.2
+    assert "2 rows, 1 not read" in frame.loc["Valid mass", "claim"]
+    rows = {n["name"]: n for n in json.loads((tmp_path / "demand.json").read_text())["numbers"]}
+    assert rows["elasticity"]["valid_mass"] == pytest.approx(0.4)  # which is why
+    assert rows["people"]["about"] == "recorded people" and rows["people"]["valid_mass"] is None
+    judged = record("demand", numbers, valid_mass=0.6)
+    assert verdicts(judged)["elasticity"] == verdicts(judged)["Valid mass"] == "holds"
+    assert verdicts(record("demand", numbers, valid_mass=0.6, least_mass=0.7))["elasticity"] == (
+        "not judged"
+    )
+    assert verdicts(record("demand", [{**NUMBER, "verdict": True, "valid_mass": 0.4}])) == {
+        "elasticity": "not judged"
+    }
+
+
+@pytest.mark.parametrize("mass", [1.5, -0.1, "much", np.ones((2, 2)), [0.5, 7]])
+def test_what_is_no_valid_mass_is_refused(mass):
+    with pytest.raises(ValueError, match="valid_mass"):
+        record("demand", [NUMBER], valid_mass=mass)
+
+
+def test_whom_a_number_is_about_is_shown_where_it_is_not_the_model():
+    assert "model" not in repr(record("demand", [NUMBER]))
+    people = {**NUMBER, "name": "people", "about": "recorded people"}
+    assert "recorded people" in repr(record("demand", [NUMBER, people]))
+    assert record("demand", [people, NUMBER]).index.tolist() == ["elasticity", "people"]
+
+
+def test_the_model_is_named_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+    first = sk.load("glassbox")
+    again = types.SimpleNamespace(
+        name="copy", identity={**first.identity, "path": "padded", "revision": "elsewhere"}
+    )
+    other = types.SimpleNamespace(name="other", identity={**first.identity, "weights": "0"})
+
+    def unreadable(_):
+        raise ValueError("some weights are not in memory")
+
+    offloaded = type("Offloaded", (), {"name": "big", "identity": property(unreadable)})()
+    hashes = []
+    for model in (first, again, other, offloaded, "a name"):
+        record("demand", [NUMBER], model=model)
+        provenance = json.loads((tmp_path / "demand.json").read_text())["provenance"]
+        hashes.append(provenance.get("model_hash"))
+    assert len(hashes[0]) == 12 and int(hashes[0], 16) >= 0
+    assert hashes[1] == hashes[0] != hashes[2]  # by what it computes, not where it lies
+    assert hashes[3] is hashes[4] is None
+    with pytest.raises(ValueError, match="model is 7; it must be a name, or a model with a name"):
+        record("demand", [NUMBER], model=7)
+
+
+def test_a_folder_is_shown_by_its_last_part(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for given in (tmp_path / "mine", "mine", "./mine", "/nowhere/mine", "/nowhere/mine/"):
+        assert named(str(given)) == "mine"
+    monkeypatch.chdir(tmp_path / "mine")
+    assert named(".") == "mine"
+    assert [named(v) for v in ("Qwen/Qwen2.5-0.5B", "glassbox", "", 7, None)] == [
+        "Qwen/Qwen2.5-0.5B", "glassbox", "", 7, None,
+    ]  # fmt: skip
+
+
+def test_settings_of_numpy_stay_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+    record("demand", [NUMBER], parameters={"runs": np.int64(5), "grid": np.array([0.5, 1])})
+    kept = json.loads((tmp_path / "demand.json").read_text())["provenance"]["parameters"]
+    assert kept == {"runs": 5, "grid": [0.5, 1.0]}
+
+
+def finished(folder):
+    """A whole record, as a mapping."""
+    finish(
+        folder, "demand", parameters={}, title="Demand", page="01.html", status="complete",
+        error="", seconds=1.0, finished=None,
+    )  # fmt: skip
+    return json.loads((folder / "demand.json").read_text())
+
+
+def test_records_are_read_back_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+    record("demand", [NUMBER])
+    whole = finished(tmp_path)
+    assert read(tmp_path / "demand.json") == whole
+    before = {k: v for k, v in whole["numbers"][0].items() if k not in ("about", "valid_mass")}
+    (tmp_path / "demand.json").write_text(json.dumps({**whole, "numbers": [before]}))
+    assert read(tmp_path / "demand.json") == whole  # as records were written before
+    (tmp_path / "foreign.json").write_text('{"name": "of something else"}')
+    assert read(tmp_path / "foreign.json") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"numbers": None}, "its numbers is 'None'"),
+        ({"numbers": ["x"]}, "a number must be a mapping"),
+        ({"numbers": [{"name": "a", "value": "1"}]}, "a: value is '1'; it must be a number"),
+        ({"numbers": [{"name": "a", "value": 1, "verdict": "good"}]}, "verdict is 'good'"),
+        ({"title": 7}, "its title is '7'"),
+        ({"seconds": "12"}, "its seconds is '12'"),
+        ({"provenance": {"parameters": {}}}, "its provenance has no versions"),
+        ({"page": "../01.html"}, "its page is '../01.html', which is no name of a file"),
+        ({"page": ...}, "it has no page: the run did not end"),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_said(tmp_path, change, message):
+    whole = {k: v for k, v in {**finished(tmp_path), **change}.items() if v is not ...}
+    (tmp_path / "demand.json").write_text(json.dumps(whole))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read(tmp_path / "demand.json")
 
 
 def test_a_notebook_records_under_its_own_name(monkeypatch):

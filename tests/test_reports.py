@@ -1,14 +1,21 @@
 """A notebook goes in; a page, a record and a card come out, whole and harmless."""
 
 import json
+import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from simkit import reports
 from simkit.reports.pages import duration, shown
+from simkit.reports.records import finish
+from simkit.store import key
 from tests import small_notebooks as small
 
 
@@ -161,6 +168,8 @@ def test_the_record_has_numbers_and_provenance(good):
         "high": 0.6,
         "unit": "cups",
         "claim": "People <i>like</i> tea.",
+        "about": "model",
+        "valid_mass": None,
         "verdict": "holds",
     }
     assert (record["numbers"][1]["value"], record["numbers"][1]["verdict"]) == (None, "undefined")
@@ -213,11 +222,17 @@ def test_a_dying_kernel_is_a_failed_run_too(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sede": 1}, "no parameter 'sede'; legal are model, seed, share, grid"),
+        ({"sede": 1}, "no parameter 'sede'; there are model, seed, share, grid"),
         ({"seed": "one"}, "'seed' takes int, not 'one'"),
         ({"seed": True}, "'seed' takes int, not True"),
         ({"seed": 1.5}, "'seed' takes int, not 1.5"),
         ({"model": 7}, "'model' takes str, not 7"),
+        ({"grid": "0.5"}, "'grid' takes list[float] | None, not '0.5'"),
+        ({"grid": ["a"]}, "'grid' takes list[float] | None, not ['a']"),
+        ({"share": math.inf}, "'share' is inf; it must be what JSON can hold"),
+        ({"grid": {1.0}}, "'grid' is {1.0}; it must be what JSON can hold"),
+        ({"model": "cr\udcc3\udca8me"}, r"'model' is 'cr\udcc3\udca8me', which holds half a char"),
+        ({"grid": ["\ud800"]}, "'grid' is ['\\ud800'], which holds half a character"),
     ],
 )
 def test_bad_parameters_are_named_before_anything_runs(tmp_path, values, message):
@@ -236,6 +251,189 @@ def test_parameters_are_read_from_text_as_python_would(tmp_path):
     assert reports.legal(study, {"grid": "null"}) == {"grid": None}
     assert study.parameters["model"].help == "a name = a model"
     assert study.parameters["grid"].type == "list[float] | None"
+
+
+def test_parameters_of_numpy_and_tuples_reach_the_notebook_as_they_are(tmp_path):
+    study = reports.find(small.write(tmp_path / "07_tea.ipynb", *small.GOOD))
+    given = {"seed": np.int64(3), "share": np.float32(0.5), "grid": (1, 2.5)}
+    taken = reports.legal(study, given)
+    assert taken == {"seed": 3, "share": 0.5, "grid": [1, 2.5]}
+    assert [type(v) for v in taken.values()] == [int, float, list]
+    assert reports.legal(study, {"grid": np.array([1.0])}) == {"grid": [1.0]}
+
+
+def test_a_profile_is_one_that_there_is(tmp_path):
+    cell = small.code('profile: str = "fast"  # size', "parameters")
+    study = reports.find(small.write(tmp_path / "a.ipynb", cell))
+    assert reports.legal(study, {"profile": "full"}) == {"profile": "full"}
+    with pytest.raises(ValueError, match="'profile' is 'huge'; it must be one of 'fast', 'full'"):
+        reports.legal(study, {"profile": "huge"})
+
+
+ALLOWED = {
+    "n": range(1, 41),
+    "share": pd.Interval(0, 1, closed="right"),
+    "names": ["cat", "dog"],
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"n": 0}, "n is 0; it must be a whole number from 1 to 40"),
+        ({"n": 41}, "n is 41; it must be"),
+        ({"n": 8.0}, "n is 8.0; it must be"),  # which a range would let pass, and a slice would not
+        ({"n": True}, "n is True; it must be"),
+        ({"n": [3, 0]}, "n is [3, 0]; it must be a whole number from 1 to 40"),
+        ({"share": 0}, "share is 0; it must be a number above 0 to 1"),
+        ({"names": ["cat", "cow"]}, "names is ['cat', 'cow']; it must be one of 'cat', 'dog'"),
+        ({"profile": "huge"}, "profile is 'huge'; it must be one of 'fast', 'full'"),
+        ({"sweeps": "many"}, "sweeps is 'many'; it must be int"),
+        ({"targets": ["a", 1]}, "targets is ['a', 1]; it must be list[str]"),
+        ({"n": ...}, "check was told of 'n', which is no parameter here"),
+    ],
+)
+def test_what_no_later_cell_can_work_with_is_refused(values, message):
+    good = {"n": 40, "share": 1.0, "names": ["dog"], "profile": "full", "sweeps": 3, "targets": []}
+    good["__annotations__"] = {"sweeps": int, "targets": list[str], "later": str}
+    reports.check(good, **ALLOWED)
+    bad = {k: v for k, v in {**good, **values}.items() if v is not ...}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        reports.check(bad, **ALLOWED)
+
+
+def test_a_notebook_checks_what_papermill_gave_it(tmp_path):
+    cells = (
+        small.code("import numpy as np\nfrom simkit import reports"),
+        small.code("n: int = 3  # how many\ngrid: list[float] = [1.0]  # of prices", "parameters"),
+        small.code("reports.check(globals(), n=range(1, 9))"),
+    )
+    notebook = small.write(tmp_path / "07_tea.ipynb", *cells)
+    reports.run(notebook, {"n": 8}, out=tmp_path / "out", progress=False)
+    with pytest.raises(PapermillExecutionError, match="n is 9; it must be a whole number"):
+        reports.run(notebook, {"n": 9}, out=tmp_path / "out", progress=False)
+    with pytest.raises(PapermillExecutionError, match=r"grid is 2; it must be list\[float\]"):
+        papermill.execute_notebook(
+            str(notebook), None, {"grid": 2}, kernel_name="python3", progress_bar=False
+        )
+
+
+def test_what_papermill_dies_of_is_seen_and_leaves_no_broken_notebook(tmp_path, monkeypatch):
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *small.GOOD)
+    out = tmp_path / "out"
+
+    def die(source, target, **_):
+        Path(target).write_text("")  # papermill opens it before it has anything to write
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", die)
+    with pytest.raises(OSError, match="No space left on device"):
+        reports.run(notebook, out=out, progress=False)
+    assert [p.name for p in out.iterdir()] == ["tea.json"]
+    record = json.loads((out / "tea.json").read_text())
+    assert record["status"] == "failed" and "No space left" in record["error"]
+    text = reports.index(out).read_text()
+    assert "This run failed" in text and "No space left" in text and "not timed" in text
+    monkeypatch.setattr(
+        "simkit.reports.execute.finish", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Worse"))
+    )
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        reports.run(notebook, out=out, progress=False)
+    assert "was not written: OSError: [Errno 5] Worse" in raised.value.__notes__[0]
+
+
+def test_a_page_that_cannot_be_made_is_a_failed_run(tmp_path, monkeypatch):
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", small.code("1 + 1"))
+
+    def broken(*_, **__):
+        raise ValueError("no page today")
+
+    monkeypatch.setattr("simkit.reports.execute.export_html", broken)
+    with pytest.raises(ValueError, match="no page today"):
+        reports.run(notebook, out=tmp_path / "out", progress=False)
+    record = json.loads((tmp_path / "out" / "tea.json").read_text())
+    assert (record["status"], record["error"]) == ("failed", "ValueError: no page today")
+
+
+def test_half_characters_of_a_model_do_not_cost_the_page(tmp_path):
+    cell = small.code("x")
+    cell.outputs = [small.nbformat.v4.new_output("stream", text="so cr\ud800me")]
+    page = reports.export_html(small.nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.html")
+    assert r"so cr\ud800me" in page.read_text(encoding="utf-8")
+
+
+def test_model_and_hash_are_on_page_and_card_and_no_path(tmp_path):
+    cells = (
+        *small.GOOD[:3],
+        small.code(
+            "import types\nlm = types.SimpleNamespace(name='mine', identity={'weights': 'abc'})\n"
+            "reports.record('tea', [{'name': 'a', 'value': 1}], model=lm, valid_mass=[0.25, 0.5])"
+        ),
+    )
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *cells)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    page = reports.run(notebook, model=folder, out=tmp_path / "out", progress=False)
+    record = json.loads((page.parent / "tea.json").read_text())
+    expected = key(weights="abc").hex()[:12]
+    assert record["provenance"]["model_hash"] == expected
+    assert (record["provenance"]["model"], record["numbers"][1]["value"]) == ("mine", 0.375)
+    head = page.read_text().partition("<main>")[0]
+    card = Page(reports.index(page.parent).read_text())
+    for text in (Page(head).text, card.text):
+        assert expected in text and "mine" in text and str(tmp_path) not in text
+    assert "Valid mass 0.375" in card.text
+
+
+def test_the_card_shows_the_models_own_number_first_and_labels_the_recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+    people = {"name": "of people", "value": 1.0, "about": "recorded people", "verdict": True}
+    own = {"name": "of the model", "value": 2.0, "verdict": True}
+    reports.record("tea", [people, own], model="tiny", valid_mass=0.1)
+    finish(
+        tmp_path, "tea", parameters={}, title="Tea", page="07_tea.html", status="complete",
+        error="", seconds=1.0, finished=None,
+    )  # fmt: skip
+    text = Page(reports.index(tmp_path).read_text()).text
+    assert re.search(r"Tea of the model 2 not judged valid mass 0.1", text)
+    assert "of people recorded people 1" in text
+    reports.record("tea", [people], model="tiny")
+    finish(
+        tmp_path, "tea", parameters={}, title="Tea", page="07_tea.html", status="complete",
+        error="", seconds=1.0, finished=None,
+    )  # fmt: skip
+    text = Page(reports.index(tmp_path).read_text()).text
+    assert "Tea of people recorded people 1 holds" in text
+
+
+def test_one_bad_neighbour_does_not_take_the_index_down(good, tmp_path):
+    for file in good.parent.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "half.json").write_text('{"study": "x", "num')
+    (tmp_path / "poor.json").write_text('{"study": "x", "numbers": [], "page": "x.html"}')
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{")
+    (tmp_path / "folder.json").mkdir()
+    record = json.loads((tmp_path / "tea.json").read_text())
+    least = {**record, "study": "least", "numbers": [], "seconds": math.nan, "provenance": {}}
+    least["provenance"] = {"parameters": {}, "versions": {}}
+    (tmp_path / "least.json").write_text(json.dumps(least))
+    (tmp_path / "foreign.json").write_text('{"mine": "<script>"}')
+    page = Page(reports.index(tmp_path).read_text())
+    assert [a["id"] for a in page.all("article")] == ["least", "tea"]
+    for name in ("half", "poor", "deep", "bytes", "folder"):
+        assert f"Left out: {name}.json , because it" in page.text
+    assert "foreign" not in page.text and page.all("script") == []
+
+
+def test_a_neighbours_page_brings_nothing_in_from_outside(good, tmp_path):
+    for file in good.parent.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "07_tea.html").write_bytes(
+        b'\xff<figure><img src="https://example.org/a.png" alt="x"></figure>'
+    )
+    page = Page(reports.index(tmp_path).read_text())
+    assert page.all("img") == [] and loads(page) == []
 
 
 def test_studies_are_found_by_name_number_and_path(tmp_path, monkeypatch):
@@ -297,7 +495,8 @@ def test_numbers_as_shown(value, text):
 
 
 def test_durations_as_shown():
-    assert [duration(s) for s in (None, 3.21, 45.6, 119.7)] == [
+    assert [duration(s) for s in (None, math.nan, 3.21, 45.6, 119.7)] == [
+        "not timed",
         "not timed",
         "3.2 s",
         "46 s",

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simkit.reports.catalogue import Parameter, Study, find, legal, studies
+    from simkit.reports.catalogue import Parameter, Study, check, find, legal, studies
     from simkit.reports.execute import run
     from simkit.reports.export import export_html
     from simkit.reports.pages import index
@@ -20,6 +20,7 @@ __all__ = [
     "Parameter",
     "Study",
     "caption",
+    "check",
     "export_html",
     "find",
     "index",
@@ -34,6 +35,7 @@ _HOME = {
     "Parameter": "catalogue",
     "Study": "catalogue",
     "caption": "records",
+    "check": "catalogue",
     "export_html": "export",
     "find": "catalogue",
     "index": "pages",

@@ -8,20 +8,30 @@ import json
 import os
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from simkit import resources
 
-__all__ = ["Parameter", "Study", "find", "legal", "parameters_of", "studies", "title_of"]
+__all__ = [
+    "PROFILES", "Parameter", "Study", "check", "find", "legal", "parameters_of", "studies",
+    "title_of",
+]  # fmt: skip
+
+PROFILES = ("fast", "full")
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int": (int,),
     "float": (float, int),
     "str": (str,),
+    "list": (list,),
+    "dict": (dict,),
+    "None": (type(None),),
 }
 
 
@@ -80,16 +90,47 @@ def legal(study: Study, values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` as the study's parameters take them; text is read as Python (or JSON) would be.
 
     A parameter whose type is str keeps text as it is, so a model called "7" stays a name.
-    Raises ValueError for a name the notebook does not have, naming those it has, and for a value
-    of another type than the parameter's (bool, int, float, str are checked).
+    Raises ValueError for a name the notebook does not have, naming those it has; for a value of
+    another type than the parameter's (bool, int, float, str, list, dict, None, and unions and
+    lists of these are checked), a `profile` that is not one of PROFILES, and a value that a
+    notebook cannot be given: what JSON cannot hold, and text that is no Unicode.
     """
     unknown = sorted(set(values) - set(study.parameters))
     if unknown:
         raise ValueError(
             f"{study.path.stem} has no parameter {', '.join(map(repr, unknown))}; "
-            f"legal are {', '.join(study.parameters) or 'none'}"
+            f"there are {', '.join(study.parameters) or 'none'}"
         )
     return {name: _typed(study.parameters[name], value) for name, value in values.items()}
+
+
+def check(values: Mapping[str, Any], /, **allowed: Container[Any]) -> None:
+    """Refuse parameters that a later cell could not work with; call it right after they are set.
+
+    `values` is `globals()`. Of each parameter named in `allowed` the value, or each element of a
+    list, must be in what is given: `range(2, 21)` for whole numbers from 2 to 20, a list of
+    choices, `pd.Interval(0, 1, closed="right")` for numbers above 0 up to 1. All that have an
+    annotation must be of its type, and `profile` one of PROFILES.
+
+        reports.check(globals(), products=range(1, 41), wordings=range(2, 21), seed=range(2**32))
+
+    Raises ValueError naming the parameter, its value and what it must be.
+    """
+    for name, kind in values.get("__annotations__", {}).items():
+        words = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+        words = str(kind) if getattr(kind, "__args__", ()) else words
+        if name in values and not _fits(_annotation(words), values[name]):
+            raise ValueError(f"{name} is {values[name]!r}; it must be {words}")
+    if "profile" in values:
+        allowed = {"profile": PROFILES, **allowed}
+    for name, choices in allowed.items():
+        if name not in values:
+            raise ValueError(f"check was told of {name!r}, which is no parameter here")
+        value = values[name]
+        for one in value if isinstance(value, list) else [value]:
+            whole = not isinstance(choices, range) or isinstance(one, int | np.integer)
+            if isinstance(one, bool) or not whole or one not in choices:
+                raise ValueError(f"{name} is {value!r}; it must be {_told(choices)}")
 
 
 def title_of(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -149,12 +190,56 @@ def _literal(text: str) -> Any:
 
 
 def _typed(parameter: Parameter, given: Any) -> Any:
-    value: Any = os.fspath(given) if isinstance(given, os.PathLike) else given
-    if isinstance(value, str) and parameter.type != "str":
+    name, value = parameter.name, given
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    elif isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    kind = _annotation(parameter.type)
+    if isinstance(value, str) and parameter.type != "str" and _fits(kind, _literal(value)):
         value = _literal(value)
-    wanted = _TYPES.get(parameter.type)
-    if wanted is None:
-        return value
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise ValueError(f"parameter {parameter.name!r} takes {parameter.type}, not {value!r}")
-    return wanted[0](value)
+    try:
+        value = json.loads(text := json.dumps(value, ensure_ascii=False, allow_nan=False))
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"parameter {name!r} is {given!r}, which holds half a character (a lone surrogate); "
+            "give it as UTF-8 text (in a shell: check LANG)"
+        ) from None
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(
+            f"parameter {name!r} is {given!r}; it must be what JSON can hold: text, finite "
+            "numbers, True, False, None, and lists and dictionaries of these"
+        ) from None
+    if not _fits(kind, value):
+        raise ValueError(f"parameter {name!r} takes {parameter.type}, not {value!r}")
+    if name == "profile" and value not in PROFILES:
+        raise ValueError(f"parameter 'profile' is {value!r}; it must be {_told(PROFILES)}")
+    return float(value) if parameter.type == "float" else value
+
+
+def _annotation(text: str) -> ast.expr:
+    return ast.parse(text or "Any", mode="eval").body
+
+
+def _fits(kind: ast.expr, value: Any) -> bool:
+    """Whether `value` is of the type annotated; annotations of other kinds say nothing of it."""
+    if isinstance(kind, ast.BinOp) and isinstance(kind.op, ast.BitOr):
+        return _fits(kind.left, value) or _fits(kind.right, value)
+    if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "list":
+        return isinstance(value, list) and all(_fits(kind.slice, v) for v in value)
+    if isinstance(kind, ast.Subscript):
+        return _fits(kind.value, value)
+    wanted = _TYPES.get(ast.unparse(kind), (object,))
+    return isinstance(value, wanted) and (
+        not isinstance(value, bool) or wanted[0] in (bool, object)
+    )
+
+
+def _told(choices: Any) -> str:
+    if isinstance(choices, range):
+        return f"a whole number from {choices[0]:,} to {choices[-1]:,}"
+    if hasattr(choices, "closed_left"):  # an interval of pandas
+        low, high = (("from", "above")[choices.open_left], ("to", "below")[choices.open_right])
+        return f"a number {low} {choices.left:g} {high} {choices.right:g}"
+    return f"one of {', '.join(map(repr, choices))}"

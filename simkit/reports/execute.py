@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from simkit.reports.catalogue import Study, find, legal
 from simkit.reports.export import export_html
+from simkit.reports.pages import encodable
 from simkit.reports.records import finish
 
 __all__ = ["run"]
@@ -28,7 +29,7 @@ def run(
     parameters: Mapping[str, Any] | None = None,
     *,
     model: str | PathLike[str] | None = None,
-    out: str | PathLike[str] = "reports",
+    out: str | PathLike[str] = "simkit-reports",
     progress: bool = True,
 ) -> Path:
     """Execute a study's notebook and write its page, its record and its notebook to `out`.
@@ -37,10 +38,11 @@ def run(
     cell; `model` is short for the parameter of that name; `progress` shows a bar on stderr.
     Relative paths in parameters hold from the current folder. Returns the path of the HTML page.
 
-    Raises ValueError for an unknown study or parameter, naming the legal ones, before anything
-    runs. Where a cell fails, page and record are written as far as the run got, marked as failed,
-    and the error (papermill's PapermillExecutionError, with `ename`, `evalue` and `traceback`) is
-    raised again.
+    Raises ValueError for an unknown study or parameter, naming those there are, and for a value
+    that the parameter cannot take, before anything runs. Where a cell fails, page and record are
+    written as far as the run got, marked as failed, and the error (papermill's
+    PapermillExecutionError, with `ename`, `evalue` and `traceback`) is raised again; where not
+    even a notebook came to be, there is a record without a page.
     """
     found = find(study)
     values = legal(found, {**(parameters or {}), **({} if model is None else {"model": model})})
@@ -49,18 +51,18 @@ def run(
     if executed == found.path.resolve():
         raise ValueError(f"out={os.fspath(out)!r} is the notebook's own folder; choose another")
     folder.mkdir(parents=True, exist_ok=True)
-    page, failure = folder / f"{found.path.stem}.html", ""
+    page = folder / f"{found.path.stem}.html"
     for stale in (folder / f"{found.name}.json", executed, page):  # not to outlive a failure
         stale.unlink(missing_ok=True)
     try:
         _execute(found, executed, values, progress)
+        _publish(found, executed, page, values)
     except BaseException as error:  # an interrupted run is a failed one too
-        failure = _in_words(error)
+        try:
+            _publish(found, executed, page, values, failure=_in_words(error))
+        except Exception as second:  # which must not hide the first
+            error.add_note(f"and the report of this failure was not written: {_in_words(second)}")
         raise
-    finally:
-        if executed.is_file():
-            export_html(executed, page, failure=failure)
-            _finish(found, executed, page, values, failure)
     return page
 
 
@@ -80,28 +82,37 @@ def _execute(study: Study, executed: Path, values: dict[str, Any], progress: boo
         )
 
 
-def _finish(
-    study: Study, executed: Path, page: Path, values: Mapping[str, Any], failure: str
+def _publish(
+    study: Study, executed: Path, page: Path, values: Mapping[str, Any], failure: str = ""
 ) -> None:
-    timing = nbformat.read(executed, as_version=4).metadata["papermill"]
-    effective = {p.name: values.get(p.name, p.default) for p in study.parameters.values()}
-    finish(
+    """Write record and page; of a failed run that left no notebook, the record alone."""
+    try:
+        notebook = nbformat.read(executed, as_version=4)
+    except Exception:
+        if not failure:
+            raise
+        notebook = None
+        executed.unlink(missing_ok=True)  # it is empty, or breaks off
+    timing = {} if notebook is None else notebook.metadata.get("papermill", {})
+    provenance = finish(
         page.parent,
         study.name,
-        parameters=effective,
+        parameters={p.name: values.get(p.name, p.default) for p in study.parameters.values()},
         title=study.title,
         page=page.name,
         status="failed" if failure else "complete",
         error=failure,
-        seconds=timing["duration"],
-        finished=timing["end_time"],
+        seconds=timing.get("duration"),
+        finished=timing.get("end_time"),
     )
+    if notebook is not None:
+        export_html(executed, page, failure=failure, provenance=provenance)
 
 
 def _in_words(error: BaseException) -> str:
     if isinstance(error, PapermillExecutionError):
-        return f"{error.ename}: {error.evalue}"
-    return f"{type(error).__name__}: {error}"
+        return encodable(f"{error.ename}: {error.evalue}")
+    return encodable(f"{type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
+from simkit.files import write_text
 from simkit.reports.catalogue import parameters_of, title_of
 from simkit.reports.markdown import Heading, clean, render
-from simkit.reports.pages import TEMPLATES, template, version
+from simkit.reports.pages import TEMPLATES, encodable, template, version
+from simkit.reports.records import named
 
 __all__ = ["export_html"]
 
@@ -33,14 +36,19 @@ PRIORITY = [
 
 
 def export_html(
-    notebook: str | PathLike[str] | NotebookNode, out: str | PathLike[str], *, failure: str = ""
+    notebook: str | PathLike[str] | NotebookNode,
+    out: str | PathLike[str],
+    *,
+    failure: str = "",
+    provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `notebook` (a path, or a notebook in memory) as the HTML page `out`; returns `out`.
 
     The page loads nothing: figures are inlined, mathematics is MathML, and HTML in outputs is
     cleaned. Code is folded away, with a button to show it. The title is the first heading; model,
     parameters and run time are those that papermill left in the notebook. A cell that ended in an
-    error, or a `failure` in words, marks the page as a failed, partial run.
+    error, or a `failure` in words, marks the page as a failed, partial run. `provenance` is that
+    of the run's record, from which the model's hash is told.
     """
     folder = Path()
     if not isinstance(notebook, NotebookNode):
@@ -61,10 +69,9 @@ def export_html(
         toc=[h for h in headings if h[0] in (2, 3)],
         failure=failed or failure,
         pygments=_code_colours(),
-        **_facts(nb),
+        **_facts(nb, provenance or {}),
     )
-    Path(out).write_text(page, encoding="utf-8")
-    return Path(out)
+    return write_text(out, encodable(page))
 
 
 def _exporter(headings: list[Heading]) -> HTMLExporter:
@@ -152,7 +159,7 @@ def _plain(markdown: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[*`$]|\\(?=[^\w\s])", "", text)).strip()
 
 
-def _facts(nb: NotebookNode) -> dict[str, Any]:
+def _facts(nb: NotebookNode, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Model, parameters, run time and date, from what papermill left in the notebook."""
     run = nb.metadata.get("papermill", {})
     given = run.get("parameters", {})
@@ -160,7 +167,7 @@ def _facts(nb: NotebookNode) -> dict[str, Any]:
     rows = [
         {
             "name": p.name,
-            "value": given.get(p.name, p.default),
+            "value": named(given.get(p.name, p.default)),
             "help": p.help,
             "given": p.name in given,
         }
@@ -169,7 +176,9 @@ def _facts(nb: NotebookNode) -> dict[str, Any]:
     ended = run.get("end_time")
     return {
         "parameters": rows,
-        "model": next((row["value"] for row in rows if row["name"] == "model"), None),
+        "model": provenance.get("model")
+        or next((row["value"] for row in rows if row["name"] == "model"), None),
+        "hash": provenance.get("model_hash"),
         "seconds": run.get("duration"),
         "finished": datetime.datetime.fromisoformat(ended) if ended else None,
         "version": version(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 import re
 from functools import cache
@@ -14,9 +13,11 @@ from typing import Any
 import jinja2
 
 import simkit
-from simkit.reports.records import rounded
+from simkit.files import write_text
+from simkit.reports.numbers import rounded
+from simkit.reports.records import named, read
 
-__all__ = ["TEMPLATES", "index", "template", "version"]
+__all__ = ["TEMPLATES", "encodable", "index", "template", "version"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,16 +25,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 def index(out: str | PathLike[str]) -> Path:
     """Write `out`/index.html: a card for every `<study>.json` that `run` left in the folder.
 
-    Returns the path of the page. Files that are no record of a study are passed over.
+    Returns the path of the page. JSON files of other kinds are passed over; a record that cannot
+    be read, or lacks something, has no card, and the page says which file it is and why.
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    cards = [card for path in sorted(folder.glob("*.json")) if (card := _card(path)) is not None]
+    cards, left_out = [], []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            if (content := read(path)) is not None:
+                cards.append(_card(folder, content))
+        except ValueError as error:
+            left_out.append({"file": path.name, "why": str(error)})
     cards.sort(key=lambda card: card["page"])
-    page = template("index.html.j2").render(title="simkit reports", cards=cards, version=version())
-    target = folder / "index.html"
-    target.write_text(page, encoding="utf-8")
-    return target
+    page = template("index.html.j2").render(
+        title="simkit reports", cards=cards, left_out=left_out, version=version()
+    )
+    return write_text(folder / "index.html", encodable(page))
 
 
 def template(name: str) -> jinja2.Template:
@@ -54,6 +62,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["named"] = named
     environment.filters["shown"] = shown
     environment.filters["duration"] = duration
     return environment
@@ -67,7 +76,7 @@ def shown(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "not timed"
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
@@ -75,19 +84,24 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s"
 
 
-def _card(path: Path) -> dict[str, Any] | None:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not {"study", "numbers", "page"} <= set(content):
-        return None
-    page = path.parent / content["page"]
-    thumbnail = _first_figure(page.read_text(encoding="utf-8")) if page.is_file() else None
-    headline = content["numbers"][0] if content["numbers"] else None
-    return {**content, "headline": headline, "thumbnail": thumbnail, "linked": page.is_file()}
+def encodable(text: str) -> str:
+    """`text` with halves of characters (surrogates), which no file can hold, as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _card(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    try:
+        figure = _first_figure((folder / record["page"]).read_text("utf-8", errors="replace"))
+        linked = True
+    except OSError:
+        figure, linked = None, False
+    return {**record, "thumbnail": figure, "linked": linked}
 
 
 def _first_figure(page: str) -> dict[str, str] | None:
     tag = re.search(r"<figure\b[^>]*>\s*(<img\b[^>]*>)", page)
     if tag is None:
         return None
-    pairs = re.findall(r"""\b(src|alt)=(["'])(.*?)\2""", tag[1])
-    return {"src": "", "alt": "", **{name: html.unescape(value) for name, _, value in pairs}}
+    found = re.findall(r"""\b(src|alt)=(["'])(.*?)\2""", tag[1])
+    pairs = {"src": "", "alt": "", **{name: html.unescape(value) for name, _, value in found}}
+    return pairs if pairs["src"].startswith("data:image/") else None

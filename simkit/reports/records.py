@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import subprocess
@@ -13,14 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 
+from simkit.files import write_text
+from simkit.reports.numbers import Numbers, judged, row
 from simkit.resources import checkout
+from simkit.store import key
 
-__all__ = ["VERDICTS", "Caption", "Numbers", "caption", "finish", "record", "rounded"]
+__all__ = ["Caption", "caption", "finish", "named", "read", "record"]
 
-VERDICTS = ("holds", "does not hold", "not judged", "undefined")
-FIELDS = ("name", "value", "low", "high", "unit", "claim", "verdict")
 PACKAGES = ("simkit", "numpy", "pandas", "scipy", "statsmodels", "torch", "transformers")
 
 
@@ -30,6 +31,8 @@ def record(
     *,
     model: Any = None,
     parameters: Mapping[str, Any] | None = None,
+    valid_mass: npt.ArrayLike | None = None,
+    least_mass: float = 0.5,
 ) -> Numbers:
     """Record the headline numbers of a study, the most important one first.
 
@@ -37,50 +40,37 @@ def record(
     95 % interval), `unit`, `claim` (what the source says, in words) and `verdict`: True, False,
     None, or one of "holds", "does not hold", "not judged". A value that is None or not finite is
     null in the file and its verdict is "undefined"; so is a missing end of an interval.
-    `model` is a name, or an object with `name` (and `revision`); `parameters` are settings of the
-    run beyond those of the parameters cell (which `simkit run` adds itself).
+
+    `about` says whom a number is about: "model" if not given, "recorded people" or
+    "recorded models" (answers that somebody else collected). Those do not rest on the model: they
+    are labelled, come last, and stay judged whatever the model does.
+
+    `valid_mass` is that of the beliefs that the study rests on: a column of what `believe` returns
+    (numbers in 0–1; NaN where there was none to read), or one number. Its mean and its smallest
+    value become headline numbers of their own, and where the mean is below `least_mass` every
+    verdict about the model becomes "not judged". A number that rests on some of the beliefs only
+    may have a `valid_mass` of its own, their mean.
+
+    `model` is a name, or an object with `name` (and `revision`, and `identity`, of which the first
+    12 digits of the hash are written); `parameters` are settings of the run beyond those of the
+    parameters cell (which `simkit run` adds itself), or those that the notebook has changed.
 
     Under `simkit run` (SIMKIT_REPORTS names the output folder) `<study>.json` is written there;
     anywhere else nothing is written. Returns the numbers, one row each, indexed by name; shown,
     they are rounded to three significant digits.
 
-    Raises ValueError for a missing, unknown or repeated name, for low > high, an unknown verdict,
-    and for another study than the one that is being run.
+    Raises ValueError for a missing, unknown or repeated name, for a value that is no number, for
+    low > high, an unknown verdict or `about`, a valid mass outside 0–1, and for another study than
+    the one that is being run.
     """
-    rows = [_row(number) for number in numbers]
-    names = [row["name"] for row in rows]
-    if not rows or len(set(names)) < len(names):
-        raise ValueError(f"numbers need at least one row and distinct names, got {names}")
+    rows = judged([row(number) for number in numbers], valid_mass, least_mass)
     running = os.environ.get("SIMKIT_STUDY", study)
     if study != running:
         raise ValueError(f"record({study!r}) in the notebook of {running!r}: use its own name")
     if folder := os.environ.get("SIMKIT_REPORTS"):
         provenance = {**_model(model), "parameters": dict(parameters or {}), **_origin()}
         _write(Path(folder), study, {"numbers": rows, "provenance": provenance})
-    frame = Numbers(rows, columns=list(FIELDS)).set_index("name")
-    return Numbers(frame.astype({"value": float, "low": float, "high": float}))
-
-
-class Numbers(pd.DataFrame):  # type: ignore[misc]  # pandas carries no types
-    """The frame that `record` returns: shown with each number rounded and the claims whole."""
-
-    def __repr__(self) -> str:
-        return str(self.to_string(float_format=_short, na_rep="-", index_names=False))
-
-    def _repr_html_(self) -> str:
-        with pd.option_context("display.max_colwidth", None):
-            return str(self.to_html(float_format=_short, na_rep="-", index_names=False))
-
-
-def _short(value: float) -> str:
-    return f"{rounded(value):.12g}"
-
-
-def rounded(value: float) -> float:
-    """`value` to three significant digits, but never coarser than a whole number."""
-    if not math.isfinite(value) or value == 0:
-        return value
-    return round(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return Numbers.of(rows)
 
 
 class Caption:
@@ -107,58 +97,100 @@ def caption(text: str) -> Caption:
     return Caption(text)
 
 
-def finish(folder: Path, study: str, *, parameters: Mapping[str, Any], **run: Any) -> None:
+def read(path: Path) -> dict[str, Any] | None:
+    """The record in a file, whole and of the right types; None for JSON that is none of a study.
+
+    Raises ValueError, in words, for a file that cannot be read as JSON and for a record that lacks
+    something or holds what no record does.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"it cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict) or "study" not in content:
+        return None
+    for name, kinds in _KINDS.items():
+        if name not in content:
+            raise ValueError(f"it has no {name}: the run did not end, or it is no record of simkit")
+        if not isinstance(content[name], kinds):
+            raise ValueError(f"its {name} is {str(content[name])[:40]!r}")
+    provenance = content["provenance"]
+    for name in ("parameters", "versions"):
+        if not isinstance(provenance.get(name), dict):
+            raise ValueError(f"its provenance has no {name}")
+    if Path(content["page"]).name != content["page"]:
+        raise ValueError(f"its page is {content['page']!r}, which is no name of a file")
+    told = {**_model(None), "revision": None, **provenance}
+    numbers = [row(number) for number in content["numbers"]]
+    return {**content, "numbers": numbers, "provenance": told}
+
+
+# What `finish` leaves in a record, beside what `_row` looks at.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "study": (str,),
+    "title": (str,),
+    "page": (str,),
+    "status": (str,),
+    "error": (str,),
+    "seconds": (int, float, type(None)),
+    "finished": (str, type(None)),
+    "numbers": (list,),
+    "provenance": (dict,),
+}
+
+
+def finish(
+    folder: Path, study: str, *, parameters: Mapping[str, Any], **run: Any
+) -> dict[str, Any]:
     """Add to `<study>.json` what only the runner knows; without a record, write it with no numbers.
 
     `parameters` are the effective values of the parameters cell; `run` holds title, page, status,
-    seconds and the like. Values the notebook recorded itself win.
+    seconds and the like. Values the notebook recorded itself win. Returns the provenance.
     """
     path = folder / f"{study}.json"
-    empty: dict[str, Any] = {"numbers": [], "provenance": {"parameters": {}, **_origin()}}
+    empty: dict[str, Any] = {
+        "numbers": [],
+        "provenance": {**_model(None), "parameters": {}, **_origin()},
+    }
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
-    provenance = content["provenance"]
+    provenance: dict[str, Any] = content["provenance"]
     provenance["parameters"] = {**parameters, **provenance["parameters"]}
-    provenance["model"] = provenance.get("model") or parameters.get("model")
+    provenance["model"] = provenance.get("model") or named(parameters.get("model"))
     provenance["seed"] = provenance["parameters"].get("seed")
-    _write(folder, study, {**run, **content})
+    _write(folder, study, {**run, **content, **run})
+    return provenance
 
 
-def _row(number: Mapping[str, Any]) -> dict[str, Any]:
-    extra = sorted(set(number) - set(FIELDS))
-    if extra or "name" not in number or "value" not in number:
-        raise ValueError(
-            f"a number needs name and value, and may have {', '.join(FIELDS[2:])}; "
-            f"got {', '.join(map(repr, number))}"
-        )
-    value, low, high = (_finite(number.get(key)) for key in ("value", "low", "high"))
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"{number['name']}: low {low} is above high {high}")
-    words = {"unit": str(number.get("unit", "")), "claim": str(number.get("claim", ""))}
-    verdict = "undefined" if value is None else _verdict(number.get("verdict"))
-    name = str(number["name"])
-    return {"name": name, "value": value, "low": low, "high": high, **words, "verdict": verdict}
-
-
-def _finite(value: Any) -> float | None:
-    if value is None or not math.isfinite(float(value)):
-        return None
-    return float(value)
-
-
-def _verdict(verdict: Any) -> str:
-    if verdict is None:
-        return "not judged"
-    if isinstance(verdict, str):
-        if verdict not in VERDICTS:
-            raise ValueError(f"no verdict {verdict!r}; legal are {', '.join(VERDICTS)}, or a bool")
-        return verdict
-    return "holds" if bool(verdict) else "does not hold"
+def named(value: Any) -> Any:
+    """`value` as pages show it: a folder by its last part, which is the same on every machine."""
+    if isinstance(value, str) and value.strip():
+        path = Path(value).expanduser()
+        if path.is_absolute() or value.startswith(".") or path.is_dir():
+            return path.resolve().name or value
+    return value
 
 
 def _model(model: Any) -> dict[str, Any]:
     if model is None or isinstance(model, str):
-        return {"model": model}
-    return {"model": str(model.name), "model_revision": getattr(model, "revision", None)}
+        return {"model": named(model), "model_revision": None, "model_hash": None}
+    if not hasattr(model, "name"):
+        raise ValueError(f"model is {model!r}; it must be a name, or a model with a name")
+    return {
+        "model": str(model.name),
+        "model_revision": getattr(model, "revision", None),
+        "model_hash": _hash(model),
+    }
+
+
+def _hash(model: Any) -> str | None:
+    """Of what the scores depend on: weights, adapters, configuration and tokenizer."""
+    try:
+        identity = dict(getattr(model, "identity", None) or {})
+    except ValueError:  # weights that are not in memory
+        return None
+    for name in ("path", "revision"):  # how it was scored, and what its folder was called
+        identity.pop(name, None)
+    return key(**identity).hex()[:12] if identity else None
 
 
 def _origin() -> dict[str, Any]:
@@ -192,5 +224,10 @@ def _revision() -> str | None:
 
 def _write(folder: Path, study: str, content: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"study": study, **content}, indent=1, ensure_ascii=False, default=str)
-    (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
+    text = json.dumps({"study": study, **content}, indent=1, ensure_ascii=False, default=_plain)
+    write_text(folder / f"{study}.json", text + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of numpy as JSON has them; anything else in words."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

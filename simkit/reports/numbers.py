@@ -1,0 +1,164 @@
+"""Headline numbers: what one may be, which verdicts stand, and how they are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simkit.types import FloatArray
+
+__all__ = ["ABOUT", "VERDICTS", "Numbers", "judged", "rounded", "row"]
+
+VERDICTS = ("holds", "does not hold", "not judged", "undefined")
+ABOUT = ("model", "recorded people", "recorded models")
+FIELDS = ("name", "value", "low", "high", "unit", "claim", "about", "valid_mass", "verdict")
+
+
+def row(number: Any) -> dict[str, Any]:
+    if not isinstance(number, Mapping):
+        raise ValueError(f"a number must be a mapping with name and value, got {number!r}")
+    extra = sorted(set(number) - set(FIELDS))
+    if extra or "name" not in number or "value" not in number:
+        raise ValueError(
+            f"a number needs name and value, and may have {', '.join(FIELDS[2:])}; "
+            f"got {', '.join(map(repr, number))}"
+        )
+    name = _words(number, "name")
+    value, low, high = (_finite(name, key, number.get(key)) for key in ("value", "low", "high"))
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{name}: low {low} is above high {high}")
+    about = _words(number, "about") or ABOUT[0]
+    if about not in ABOUT:
+        raise ValueError(f"{name}: about is {about!r}; it must be one of {', '.join(ABOUT)}")
+    mass = _finite(name, "valid_mass", number.get("valid_mass"))
+    if mass is not None:
+        _checked(mass)
+    return {
+        "name": name,
+        "value": value,
+        "low": low,
+        "high": high,
+        "unit": _words(number, "unit"),
+        "claim": _words(number, "claim"),
+        "about": about,
+        "valid_mass": mass,
+        "verdict": "undefined" if value is None else _verdict(name, number.get("verdict")),
+    }
+
+
+def judged(
+    rows: Sequence[dict[str, Any]], valid_mass: npt.ArrayLike | None, least: float
+) -> list[dict[str, Any]]:
+    """The model's numbers first, then valid mass, then what is recorded; names once each.
+
+    Where the valid mass that a number rests on (its own, else the mean) is below `least`, its
+    verdict is "not judged". Raises ValueError for no rows and for a name that is there twice.
+    """
+    masses = [] if valid_mass is None else _masses(_checked(valid_mass), least)
+    mean = masses[0]["value"] if masses else None
+    own = [row for row in rows if row["about"] == ABOUT[0]]
+    for number in own:
+        rests = mean if number["valid_mass"] is None else number["valid_mass"]
+        if rests is not None and rests < least and number["verdict"] in ("holds", "does not hold"):
+            number |= {"valid_mass": rests, "verdict": "not judged"}
+    ordered = own + masses + [row for row in rows if row["about"] != ABOUT[0]]
+    names = [row["name"] for row in ordered]
+    if not rows or len(set(names)) < len(names):
+        raise ValueError(f"numbers need at least one row and distinct names, got {names}")
+    return ordered
+
+
+def _masses(mass: FloatArray, least: float) -> list[dict[str, Any]]:
+    """Mean and smallest valid mass, as headline numbers."""
+    read = mass[~np.isnan(mass)]
+    lost = len(mass) - len(read)
+    of = f"of {len(read):,} rows" + (f", {lost:,} not read" if lost else "")
+    mean, smallest = (read.mean(), read.min()) if len(read) else (None, None)
+    claim = f"at least {least:g} of the probability is on the options, mean {of}"
+    verdict = None if mean is None else bool(mean >= least)
+    given = {"name": "Valid mass", "value": mean, "claim": claim, "verdict": verdict}
+    other = {"name": "Valid mass, smallest", "value": smallest, "claim": of}
+    return [row({**number, "unit": "probability"}) for number in (given, other)]
+
+
+def _checked(valid_mass: npt.ArrayLike) -> FloatArray:
+    """Probabilities, or NaN, in one column."""
+    try:
+        mass = np.atleast_1d(np.asarray(valid_mass, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ValueError(f"valid_mass is {valid_mass!r}; it must be numbers from 0 to 1") from None
+    bad = mass[(mass < 0) | (mass > 1 + 1e-6)]
+    if bad.size or mass.ndim > 1:
+        said = f"holds {bad[0]}" if bad.size else f"has shape {mass.shape}"
+        raise ValueError(f"valid_mass {said}; it must be one column of numbers from 0 to 1")
+    return mass
+
+
+def _words(number: Mapping[str, Any], field: str) -> str:
+    text = str(number.get(field, ""))
+    if not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError(f"{field} {text!r} holds half a character (a surrogate): not a text")
+    return text
+
+
+def _finite(name: str, field: str, value: Any) -> float | None:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError("text")
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name}: {field} is {value!r}; it must be a number, or None") from None
+    return number if math.isfinite(number) else None
+
+
+def _verdict(name: str, verdict: Any) -> str:
+    if verdict is None:
+        return "not judged"
+    if isinstance(verdict, bool | np.bool_):
+        return "holds" if verdict else "does not hold"
+    if isinstance(verdict, str) and verdict in VERDICTS:
+        return verdict
+    raise ValueError(
+        f"{name}: verdict is {verdict!r}; it must be True, False, None, or one of "
+        f"{', '.join(VERDICTS)}"
+    )
+
+
+class Numbers(pd.DataFrame):  # type: ignore[misc]  # pandas carries no types
+    """The frame that `record` returns: shown with each number rounded and the claims whole."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Numbers:
+        """From rows as `row` makes them; the valid mass stays in the record."""
+        frame = cls(rows, columns=[f for f in FIELDS if f != "valid_mass"]).set_index("name")
+        return cls(frame.astype({"value": float, "low": float, "high": float}))
+
+    def __repr__(self) -> str:
+        return str(self._told().to_string(float_format=_short, na_rep="-", index_names=False))
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return str(self._told().to_html(float_format=_short, na_rep="-", index_names=False))
+
+    def _told(self) -> pd.DataFrame:
+        """Without the column `about` where all is about the model."""
+        own = "about" in self and (self["about"] == ABOUT[0]).all()
+        return pd.DataFrame(self.drop(columns="about") if own else self)
+
+
+def _short(value: float) -> str:
+    return f"{rounded(value):.12g}"
+
+
+def rounded(value: float) -> float:
+    """`value` to three significant digits, but never coarser than a whole number."""
+    if not math.isfinite(value) or value == 0:
+        return value
+    return round(value, max(0, 2 - math.floor(math.log10(abs(value)))))
