@@ -2,8 +2,8 @@
 
 A document that announces an experiment has a price drawn at random; any other has the price that
 the manager set. Hence P(answer | do(price)) for the one and P(answer | price) for the other,
-both by enumeration (`exact`). The same sentences serve models that know nothing of this world:
-`groceries` gives the designs for them.
+both by enumeration (`exact`). `groceries` gives the designs for models that know nothing of this
+world, in sentences of their own (`simkit.worlds.phrasings`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binom
 
-from simkit.personas.render import describe
 from simkit.questions import Question
 from simkit.resources import root
 from simkit.types import FloatArray, IntArray, generator
+from simkit.worlds.phrasings import SENTENCES, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "PRICES",
     "PRODUCTS",
     "SENTENCES",
+    "announce",
     "covariate_profiles",
     "design",
     "exact",
@@ -49,17 +50,6 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     "high prices": {"days": None, "prices": slice(5, None), "told": "range"},
     "all prices": {"days": None, "prices": slice(None), "told": "range"},
     "prices listed": {"days": None, "prices": slice(None), "told": "list"},
-}
-
-SENTENCES: dict[str, tuple[str, ...]] = {
-    "product": ("A store sells {product}.", "A customer looks at {product}."),
-    "price": ("The price is ${price:.2f}.", "It costs ${price:.2f} today."),
-    "experiment": ("The price was drawn at random in an experiment{experiment}.",),
-    "season": ("It is {season}.",),
-    "temperature": ("The day is {temperature}.",),
-    "rival_price": ("A rival store charges ${rival_price:.2f}.",),
-    "regular_price": ("The regular price is ${regular_price:.2f}.",),
-    "income": ("The customer has a {income} income.",),
 }
 
 # Question text, and the options' values: numbers that put the options on a scale.
@@ -165,33 +155,47 @@ def design(
     products: Sequence[str] = PRODUCTS,
     prices: Sequence[float] = PRICES,
     *,
-    wordings: int = 1,
+    wordings: int | None = 1,
     **said: Any,
 ) -> pd.DataFrame:
     """Products × prices × wordings, with `said` the same in every row, and their text.
 
+    wordings : how many phrasings of each prompt, no two of them the same text; None for all that
+        there are. Raises ValueError for more than that, saying how many there are.
+
     >>> design(["ice cream"], [3.0]).context.item()
     'A store sells ice cream. The price is $3.00.'
     """
-    rows = list(cartesian(products, prices, range(wordings)))
+    rows = list(cartesian(products, prices, _wordings(wordings, known=True)))
     frame = pd.DataFrame(rows, columns=["product", "price", "wording"])
     return with_context(frame.assign(usual_price=USUAL_PRICE, **said))
+
+
+def _wordings(asked: int | None, known: bool) -> range:
+    there = distinct(known)
+    if asked is not None and not 1 <= asked <= there:
+        raise ValueError(
+            f"wordings={asked}: a prompt has {there} distinct phrasings here; "
+            f"wordings must be 1 to {there}, or None for all"
+        )
+    return range(there if asked is None else asked)
 
 
 def groceries(
     multiples: Sequence[float] = MULTIPLES,
     *,
     first: int = 40,
-    wordings: int = 1,
+    wordings: int | None = 1,
     **said: Any,
 ) -> pd.DataFrame:
     """The 40 groceries and the price grid of Gui & Toubia (arXiv 2312.15524, Table A.1).
 
     Prices are `multiples` of each product's regular price in dollars (0 to 2 in steps of 0.2 in
-    the source); `first` keeps the first products of the list. Columns as in `design`.
+    the source); `first` keeps the first products of the list. Columns and wordings as in `design`.
     """
     shelf = pd.read_csv(root("data") / "groceries.csv").head(first)
-    rows = list(cartesian(shelf.itertuples(index=False), multiples, range(wordings)))
+    numbers = _wordings(wordings, known=False)
+    rows = list(cartesian(shelf.itertuples(index=False), multiples, numbers))
     frame = pd.DataFrame(
         {
             "product": [item.product for item, _, _ in rows],
@@ -204,9 +208,18 @@ def groceries(
 
 
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with a column `context`: what the prompt says, in English."""
+    """The frame with a column `context`: what the prompt says, in English.
+
+    Raises ValueError for an unknown experiment, and where two numbers in the column `wording` give
+    the same text.
+    """
+    return frame.assign(context=tell(announce(frame)))
+
+
+def announce(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each experiment's name replaced by the end of the sentence that tells it."""
     if "experiment" not in frame:
-        return frame.assign(context=describe(frame, SENTENCES))
+        return frame
     told: list[str | None] = []
     usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
     for row, (kind, product, price) in enumerate(
@@ -219,8 +232,7 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
         else:
             legal = ", ".join(EXPERIMENTS)
             raise ValueError(f"row {row}: experiment={kind!r} is not one of: {legal}")
-    spoken = frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
-    return frame.assign(context=describe(spoken, SENTENCES))
+    return frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
 
 
 @cache

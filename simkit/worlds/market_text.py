@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from simkit.personas.render import describe
 from simkit.worlds import brands, market
 from simkit.worlds.kinds import Kind, Kinds, Prompts, wordings
 from simkit.worlds.store import store
@@ -23,7 +24,9 @@ def _store_kind(ask: str, covariates: str, experiment: str = "never") -> Kind:
         _leave_out(frame, covariates, rng)
         if asked in frame:
             frame[asked] = None
-        frame = market.with_context(frame)
+        # Training text draws phrasing and order for each number, so that it may repeat itself;
+        # designs (`market.with_context`) count distinct ones.
+        frame["context"] = describe(market.announce(frame), market.SENTENCES)
         return frame, market.question(asked), market.exact(frame, asked)
 
     return build

@@ -8,8 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.worlds import brands, market
+import simkit as sk
+from simkit.personas.render import describe
+from simkit.worlds import brands, market, phrasings
 from simkit.worlds.corpus import HELD_OUT, MIXTURE, corpus, prompts
+
+DRAWN = " The price was drawn at random in an experiment."
+TRAINED = [
+    f"A store sells hot soup. The price is $2.50.{DRAWN} It is winter. "
+    "The customer has a high income.",
+    f"A store sells hot soup. The customer has a high income. It is winter.{DRAWN} "
+    "It costs $2.50 today.",
+    f"A customer looks at hot soup.{DRAWN} The price is $2.50. It is winter. "
+    "The customer has a high income.",
+    f"A store sells hot soup. It is winter.{DRAWN} The customer has a high income. "
+    "The price is $2.50.",
+    "A store sells hot soup. The price is $2.50. The customer has a high income. "
+    f"It is winter.{DRAWN}",
+]
 
 
 def test_blind_is_flatter_than_causal() -> None:
@@ -67,9 +83,93 @@ def test_text_says_what_is_said_and_nothing_else() -> None:
         "experiment from $1.00 to $3.00. The customer has a high income."
     )
     assert "temperature" not in market.question("buys").prompts(design)[0]
-    orders = market.design(["hot soup"], [2.5], wordings=12, income="low", season="winter")
-    assert orders["context"].nunique() > 6
+    orders = market.design(["hot soup"], [2.5], wordings=10, income="low", season="winter")
+    assert orders["context"].nunique() == 10
     assert orders["context"].str.contains("winter").all()
+
+
+def in_every_kind(base: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Blind, with covariates stated, and with each experiment announced."""
+    announced = {e: market.with_context(base.assign(experiment=e)) for e in market.EXPERIMENTS}
+    named = {"rival only": market.stated(base, ["rival_price"], profiles=2)}
+    return {"blind": base, "stated": market.stated(base, profiles=2), **named, **announced}
+
+
+@pytest.mark.parametrize(("known", "there"), [(True, 10), (False, 20)])
+def test_k_wordings_are_k_texts_in_every_kind_of_prompt(known: bool, there: int) -> None:
+    for asked in (1, 8, None):
+        if known:
+            base = market.design(prices=(1.0, 4.0), wordings=asked)
+        else:
+            base = market.groceries((0.4, 1.2), first=2, wordings=asked)
+        assert len(base) == 2 * base["product"].nunique() * (asked or there)
+        for kind, frame in in_every_kind(base).items():
+            # No two wordings share a text, so wordings can be clusters.
+            worded = frame.groupby("context")["wording"].nunique()
+            assert worded.max() == 1, (kind, asked)
+            texts = frame.groupby(["product", "price"])["context"].nunique()
+            assert (texts >= (asked or there)).all(), (kind, asked)
+
+
+@pytest.mark.parametrize("asked", [0, 11, 21])
+def test_more_wordings_than_there_are_is_an_error_that_counts_them(asked: int) -> None:
+    with pytest.raises(ValueError, match=rf"wordings={asked}: a prompt has 10 distinct"):
+        market.design(wordings=asked)
+    if asked != 11:
+        with pytest.raises(ValueError, match=rf"wordings={asked}: a prompt has 20 distinct"):
+            market.groceries(wordings=asked)
+
+
+def test_copies_of_a_prompt_are_no_wordings() -> None:
+    base = market.design(["hot soup"], [2.0, 3.0])
+    twice = pd.concat([base.assign(wording=w) for w in (4, 14)])
+    with pytest.raises(ValueError, match=r"row 0: wordings 4 and 14 are one text, 'A store sells"):
+        market.with_context(twice)
+    with pytest.raises(ValueError, match="wording=-1; wordings are counted from 0"):
+        market.with_context(base.assign(wording=-1))
+    same = pd.concat([base, base])  # two rows of one wording are a weight, and say so
+    assert market.with_context(same)["context"].tolist() == base["context"].tolist() * 2
+
+
+def test_all_wordings_use_each_sentence_equally_often() -> None:
+    for known, columns in ((True, ("product", "price")), (False, tuple(phrasings.OTHER))):
+        table = phrasings.KNOWN if known else phrasings.OTHER
+        for column in columns:
+            first = [s.split("{")[0] for s in table[column]]
+            assert len(set(table[column])) == len(first)
+            assert phrasings.distinct(known) % len(first) == 0  # so round and round comes out even
+            assert all(s.count("{") == 1 and f"{{{column}" in s for s in table[column])
+
+
+def test_prices_of_real_products_follow_what_they_are_of() -> None:
+    rows = market.stated(market.groceries([1.0], first=1, wordings=None), profiles=1)
+    price = rows["price"].map("${:.2f}".format)
+    for text, paid, item in zip(rows["context"], price, rows["product"], strict=True):
+        after = text.split(item)[1]
+        assert 0 <= after.index(paid) < 60  # "it costs" refers to the product, right before
+
+
+def test_training_text_keeps_its_own_draws() -> None:
+    # The glass box has learned from these; designs count wordings in another way.
+    rows = pd.DataFrame({"wording": [0, 1, 2, 7, 400]}).assign(
+        product="hot soup", price=2.5, season="winter", income="high", experiment="all days"
+    )
+    told = describe(market.announce(rows), market.SENTENCES).tolist()
+    assert told == TRAINED
+    blind = prompts("purchase, blind", 300, 3)[0]
+    assert blind.groupby(["product", "price"])["context"].nunique().max() == 4
+    assert blind["wording"].nunique() > 100  # numbers there are draws, not phrasings
+
+
+def test_the_glass_box_is_calibrated_on_every_phrasing() -> None:
+    # Four of the ten were trained on; the bar is that of the model card.
+    model, base = sk.load("glassbox"), market.design(prices=(1.5, 3.0, 4.5), wordings=None)
+    for frame in (base, market.with_context(base.assign(experiment="all days"))):
+        for ask in ("buys", "temperature"):
+            truth = market.exact(frame, ask)
+            belief = sk.believe(model, market.question(ask), frame)["belief"].to_numpy()
+            error = np.abs(belief.reshape(truth.shape) - truth).mean(axis=1)
+            assert pd.Series(error).groupby(frame["wording"]).mean().max() < 0.02
 
 
 def test_groceries_are_the_sources_grid() -> None:
