@@ -14,7 +14,7 @@ from simkit.scoring.forms import Spelled, sum_forms
 from simkit.scoring.mass import LEAST_MASS, Place, check_least_mass, warn_of_mass
 from simkit.scoring.orders import average_orders, design_rows, orders_for
 from simkit.scoring.types import Model, Scores, check_model
-from simkit.types import FloatArray, aligned, listed, shown
+from simkit.types import FloatArray, aligned, framed, listed, shown
 
 __all__ = ["believe", "score"]
 
@@ -61,7 +61,7 @@ def _scores(
     if not texts:
         width = 0 if per_row else len(choices)
         return Scores(np.empty((0, width)), np.empty((0, width), dtype=bool))
-    lists = _lists(choices, len(texts)) if per_row else [_checked(choices, "")] * len(texts)
+    lists = _lists(choices, len(texts)) if per_row else [tuple(check_options(choices))] * len(texts)
     for row, prompt in enumerate(texts):
         if not isinstance(prompt, str) or not prompt:
             raise ValueError(f"row {row}: prompt {shown(prompt)} is empty or not text")
@@ -74,12 +74,13 @@ def _lists(options: list[Any], rows: int) -> list[tuple[str, ...]]:
             f"{len(options)} lists of options for {rows} prompts; give one list for each prompt, "
             "or one list of strings for all of them"
         )
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}  # equal lists as one object, checked once
     lists = []
     for row, some in enumerate(options):
         given = tuple(listed(some, f"row {row}: options"))
-        if given not in known:
-            known[given] = _checked(list(given), f"row {row}: ")
+        if not all(isinstance(option, str) for option in given) or given not in known:
+            check_options(given, f"row {row}: ")
+            known[given] = given
         lists.append(known[given])
         if len(given) != len(lists[0]):
             raise ValueError(
@@ -87,11 +88,6 @@ def _lists(options: list[Any], rows: int) -> list[tuple[str, ...]]:
                 "unequal length apart"
             )
     return lists
-
-
-def _checked(options: list[str], where: str) -> tuple[str, ...]:
-    check_options(options, where)
-    return tuple(options)
 
 
 def _sound(model: Model, scores: Scores, options: Sequence[tuple[str, ...]]) -> Scores:
@@ -157,19 +153,16 @@ def believe(
     average=False one row per design row × order × option, with `order` (number of the order) and
     `position` (place at which the option was listed, from 0). `option` is always the content.
 
-    Raises ValueError if the design is no frame, is empty or already has one of these columns, for
-    orders that are none or change nothing, a `least_mass` outside 0 to 1, a model without a fitting
-    chat template (see `Chat`), and what `score` raises.
+    Raises ValueError for a design that is no frame, is empty, has a column twice or already one of
+    these columns, for orders that are none or change nothing, a `least_mass` outside 0 to 1, a
+    model without a fitting chat template (see `Chat`), and what `score` raises.
     """
     check_model(model)
     if not isinstance(question, Question):
         raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
-    if not isinstance(design, pd.DataFrame):
-        raise ValueError(
-            f"design is {shown(design)}; it must be a DataFrame with a row for each prompt: "
-            "pd.DataFrame({'context': texts}) makes one"
-        )
+    framed(design, "the design")
     least_mass = check_least_mass(least_mass)
+    said = talk(chat) if chat else None
     asked = orders_for(question, orders)
     added = COLUMNS if asked is None else (*COLUMNS, *LISTED)
     taken = [c for c in added if c in design]
@@ -177,13 +170,14 @@ def believe(
         raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
     if design.empty:
         raise ValueError("the design has no rows")
+    question.warn_unsaid(design, None if said is None else said.system, stacklevel=3)
     prompts, answers = _asked(question, design, asked)
     separator = question.separator
     repeat = len(asked or [0])
     with design_rows(repeat):
-        if chat:
+        if said is not None:
             told = design.iloc[np.repeat(np.arange(len(design)), repeat)]
-            prompts, separator = lay_out(model, prompts, talk(chat), told, separator=separator)
+            prompts, separator = lay_out(model, prompts, said, told, separator=separator)
         logprob, mass = _beliefs(model, prompts, answers, separator)
     each = mass.reshape(-1, repeat)  # design row × order
     of_rows = each.mean(1) if average else mass
@@ -207,9 +201,10 @@ def _asked(
     question: Question, design: pd.DataFrame, orders: list[tuple[int, ...]] | None
 ) -> tuple[list[str], list[Spelled]]:
     """Prompts and answers of each design row, and within a row of each order."""
-    listed: list[tuple[int, ...] | None] = [None] if orders is None else [*orders]
+    ways: list[tuple[int, ...] | None] = [None] if orders is None else [*orders]
     by_order = [
-        (question.prompts(design, order), question.answers_for(design, order)) for order in listed
+        (question.prompts(design, order, warn=False), question.answers_for(design, order))
+        for order in ways
     ]
     rows = range(len(design))
     return (

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.scoring.orders import prompt_codes
-from simkit.types import FloatArray, IntArray, column, generator, shown
+from simkit.types import FloatArray, IntArray, column, generator
 
 __all__ = ["sample_choices"]
 
@@ -97,4 +97,4 @@ def _stream_name(value: Any, name: str) -> str | int:
             return int(value)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ValueError(f"{name} holds {shown(value)}; it must be a whole number or text")
+    raise ValueError(f"{name} holds {value}; it must be a whole number or text")

@@ -11,9 +11,16 @@ import pandas as pd
 
 from simkit.questions import Question
 from simkit.scoring.types import BoundaryError
-from simkit.types import IntArray
+from simkit.types import FloatArray, IntArray, framed, listed, numbers
 
-__all__ = ["average_orders", "cyclic_orders", "design_rows", "orders_for", "prompt_codes"]
+__all__ = [
+    "average_orders",
+    "column_of",
+    "cyclic_orders",
+    "design_rows",
+    "orders_for",
+    "prompt_codes",
+]
 
 # What tells one prompt from another, where a table has it.
 _KEYS = ("model", "run", "prompt_id")
@@ -48,7 +55,7 @@ def orders_for(
             raise ValueError(f"orders is {orders!r}; legal are 'auto', 'cyclic', None and a list")
         as_given = orders == "auto" and question.labels is None
         return [tuple(range(k))] if as_given else cyclic_orders(k)
-    return _checked([tuple(order) for order in orders], k)
+    return _checked([tuple(listed(o, "an order")) for o in listed(orders, "orders")], k)
 
 
 @contextmanager
@@ -70,11 +77,11 @@ def _checked(orders: list[tuple[int, ...]], k: int) -> list[tuple[int, ...]]:
     if not orders:
         raise ValueError("orders is empty; at least one is needed")
     for i, order in enumerate(orders):
-        if sorted(order) != list(range(k)):
+        if len(order) != k or any(place not in order for place in range(k)):
             raise ValueError(f"orders[{i}] is {list(order)}; legal is each of 0 to {k - 1} once")
         if order in orders[:i]:
             raise ValueError(f"orders[{i}], {list(order)}, stands there twice")
-    return orders
+    return [tuple(map(int, order)) for order in orders]
 
 
 def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
@@ -118,6 +125,7 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
     of a prompt were not all listed in the same orders.
     """
     prompt_codes(table, needed=("order", "logprob", "belief", "valid_mass"))
+    logprob, belief, mass = (column_of(table, name) for name in ("logprob", "belief", "valid_mass"))
     keys = [name for name in _KEYS if name in table]
     prompt, code = _number(table, keys), _number(table, [*keys, "option_id"])
     count = np.bincount(code)
@@ -130,13 +138,12 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
             f"prompt_id {row['prompt_id']}: option_id {row['option_id']} was scored in "
             f"{count[uneven][0]} of its {orders[prompt[first]][uneven][0]} orders; legal is in all"
         )
-    belief, mass = (table[name].to_numpy(dtype=float) for name in ("belief", "valid_mass"))
     spread = np.full((2, len(count)), -np.inf)
     with np.errstate(invalid="ignore"):  # NaN stays NaN
         np.maximum.at(spread[0], code, belief)
         np.maximum.at(spread[1], code, -belief)
     total = np.full(len(count), -np.inf)
-    np.logaddexp.at(total, code, table["logprob"].to_numpy(dtype=float))
+    np.logaddexp.at(total, code, logprob)
     out = table.iloc[first].drop(columns=["order", "position"], errors="ignore")
     return out.reset_index(drop=True).assign(
         logprob=total - np.log(count),
@@ -147,7 +154,16 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def column_of(table: pd.DataFrame, name: str) -> FloatArray:
+    """A column of numbers, which may be NaN or infinite; ValueError for anything else."""
+    values = table[name].to_numpy()
+    if not len(values):
+        return np.empty(0)
+    return numbers(values, name, "a column of numbers", dims=(1,), infinite=True)
+
+
 def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    framed(table, "the table")
     missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(
@@ -159,4 +175,10 @@ def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
 def _number(table: pd.DataFrame, columns: Sequence[str]) -> IntArray:
     """A number for each row's values in the columns, in order of appearance."""
     groups = table.reset_index(drop=True).groupby(list(columns), sort=False, dropna=False)
-    return np.asarray(groups.ngroup(), dtype=np.int64)
+    try:
+        return np.asarray(groups.ngroup(), dtype=np.int64)
+    except TypeError:  # lists, dictionaries
+        raise ValueError(
+            f"one of the columns {', '.join(columns)} holds values that cannot tell prompts apart, "
+            "such as lists; they must be numbers or text"
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from simkit.scoring.orders import prompt_codes
+from simkit.scoring.orders import column_of, prompt_codes
 from simkit.types import FloatArray, IntArray
 
 __all__ = ["at_temperature"]
@@ -33,20 +33,22 @@ def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
     prompt that has an option twice, a belief averaged over several orders (take average=False,
     set the temperature, then `average_orders`), and one that is not the softmax of `logprob`.
     """
-    if not 0 <= temperature < np.inf:
+    if not isinstance(temperature, int | float | np.number) or not 0 <= temperature < np.inf:
         raise ValueError(f"temperature is {temperature!r}; legal are finite numbers from 0")
-    if "orders" in table and (table["orders"] > 1).any():
+    code = prompt_codes(table, needed=("logprob", "belief"))
+    if "orders" in table and (column_of(table, "orders") > 1).any():
         raise ValueError(
             "the belief is averaged over orders, each of which has its own; legal is the table of "
             "believe(..., average=False): set the temperature there, then average_orders"
         )
-    code = prompt_codes(table, needed=("logprob", "belief"))
-    logprob, belief = (table[name].to_numpy(dtype=float) for name in ("logprob", "belief"))
+    logprob, belief = (column_of(table, name) for name in ("logprob", "belief"))
     bad = np.flatnonzero(np.isnan(logprob) | (logprob == np.inf))
     if len(bad):
         row = table.index[bad[0]]
         raise ValueError(f"logprob: row {row!r} holds {logprob[bad[0]]}; legal is up to 0, or -inf")
-    usual = table.get("belief_temperature", pd.Series(1.0, table.index)).to_numpy(dtype=float)
+    usual = np.ones(len(table))
+    if "belief_temperature" in table:
+        usual = column_of(table, "belief_temperature")
     apart = ~np.isclose(belief, _tempered(logprob, code, usual), atol=1e-6, rtol=0, equal_nan=True)
     if apart.any():
         raise ValueError(
