@@ -1,5 +1,6 @@
 """Headline numbers: what is written, what is returned, what is refused."""
 
+import inspect
 import json
 import math
 import re
@@ -139,6 +140,13 @@ def test_claims_that_rest_on_little_valid_mass_are_not_judged(tmp_path, monkeypa
 def test_what_is_no_valid_mass_is_refused(mass):
     with pytest.raises(ValueError, match="valid_mass"):
         record("demand", [NUMBER], valid_mass=mass)
+
+
+def test_the_threshold_is_that_of_believe():
+    least = [inspect.signature(f).parameters["least_mass"].default for f in (record, sk.believe)]
+    assert least[0] == least[1]
+    with pytest.raises(ValueError, match="least_mass is 50; it must be a number from 0 to 1"):
+        record("demand", [NUMBER], valid_mass=0.9, least_mass=50)
 
 
 def test_whom_a_number_is_about_is_shown_where_it_is_not_the_model():

@@ -57,8 +57,11 @@ def judged(
     """The model's numbers first, then valid mass, then what is recorded; names once each.
 
     Where the valid mass that a number rests on (its own, else the mean) is below `least`, its
-    verdict is "not judged". Raises ValueError for no rows and for a name that is there twice.
+    verdict is "not judged". Raises ValueError for no rows, a name that is there twice, and a
+    `least` outside 0–1.
     """
+    if not 0 <= least <= 1:
+        raise ValueError(f"least_mass is {least!r}; it must be a number from 0 to 1")
     masses = [] if valid_mass is None else _masses(_checked(valid_mass), least)
     mean = masses[0]["value"] if masses else None
     own = [row for row in rows if row["about"] == ABOUT[0]]

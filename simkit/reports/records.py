@@ -32,7 +32,7 @@ def record(
     model: Any = None,
     parameters: Mapping[str, Any] | None = None,
     valid_mass: npt.ArrayLike | None = None,
-    least_mass: float = 0.5,
+    least_mass: float = 0.5,  # as believe has it, from a module that loads torch
 ) -> Numbers:
     """Record the headline numbers of a study, the most important one first.
 
@@ -60,7 +60,7 @@ def record(
     they are rounded to three significant digits.
 
     Raises ValueError for a missing, unknown or repeated name, for a value that is no number, for
-    low > high, an unknown verdict or `about`, a valid mass outside 0–1, and for another study than
+    low > high, an unknown verdict or `about`, a mass outside 0–1, and for another study than
     the one that is being run.
     """
     rows = judged([row(number) for number in numbers], valid_mass, least_mass)
