@@ -1,10 +1,11 @@
-"""Array aliases, seeds, and the check that every estimator makes of a column it is given."""
+"""Array aliases, seeds, and the checks that every estimator makes of what it is given."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import operator
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +18,24 @@ __all__ = [
     "IntArray",
     "Rows",
     "SeedLike",
+    "aligned",
     "column",
     "counted",
+    "framed",
     "generator",
     "labels",
+    "listed",
+    "numbers",
+    "several",
+    "shown",
     "usable_rows",
 ]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 SeedLike = int | np.random.Generator
+
+LARGEST = 1e50  # beyond it squares and their sums leave float64, and an estimate is inf or NaN
 
 
 def generator(seed: SeedLike, *names: str | int) -> np.random.Generator:
@@ -40,8 +49,8 @@ def generator(seed: SeedLike, *names: str | int) -> np.random.Generator:
         if names:
             raise TypeError("names need an integer seed: a Generator has no reproducible children")
         return seed
-    if isinstance(seed, bool):
-        raise TypeError(f"seed is {seed!r}; legal are an integer or a numpy Generator")
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"seed is {shown(seed)}; it must be an integer or a numpy Generator")
     digest = hashlib.sha256(json.dumps([operator.index(seed), *names]).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype="<u4").tolist())
 
@@ -62,27 +71,152 @@ def column(
     Raises ValueError naming `name`, the first bad row (its label, if `values` is a Series), the
     value and what is legal; and for a wrong number of dimensions, or of rows if `rows` is given.
     """
-    series = values if isinstance(values, pd.Series) else _series(values, name)
+    series = _series(values, name)
     if rows is not None and len(series) != rows:
         raise ValueError(f"{name} has {len(series)} rows; legal is {rows}, as the other columns")
     numbers = pd.to_numeric(series, errors="coerce") if series.dtype.kind in "biuf" else None
     if numbers is None:  # text, objects, categories, dates: look at each value by itself
-        kept = [v if isinstance(v, int | float | np.number | np.bool_) else None for v in series]
-        numbers = pd.Series(kept, dtype=float)
+        numbers = pd.Series([_number(v) for v in series], dtype=float)
     out: FloatArray = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    absent = series.isna().to_numpy()
-    bad = ~np.isfinite(out) | (out < low) | (out > high)
+    absent = series.isna().to_numpy(dtype=bool)
+    bad = ~(np.abs(out) <= LARGEST) | (out < low) | (out > high)
     bad &= ~absent if missing else True
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         legal = "finite numbers" + (f" from {low:g} to {high:g}" if low > -np.inf else "")
+        legal += f" up to {LARGEST:g} in size" if np.abs(out[row]) > LARGEST else ""
         legal += " (None or NaN where missing)" if missing else ""
         label, value = (
             x.item() if isinstance(x, np.generic) else x
             for x in (series.index[row], series.iloc[row])
         )
-        raise ValueError(f"{name}: row {label!r} holds {value!r}; legal are {legal}")
+        raise ValueError(f"{name}: row {label!r} holds {shown(value)}; legal are {legal}")
     return out
+
+
+def numbers(
+    values: Any, name: str, shape: str, *, dims: Iterable[int] = (2,), infinite: bool = False
+) -> FloatArray:
+    """An array of numbers as floats, NaN and None where missing; `shape` says what is expected.
+
+    Raises ValueError, naming `name` and the place, for text, dates and objects, for rows of
+    unequal length, for another number of dimensions than `dims`, for no values at all, and for
+    infinite or huge numbers (unless `infinite`).
+    """
+    plain = hasattr(values, "dtype") or isinstance(values, pd.DataFrame)
+    items = values if plain else listed(values, name)
+    try:
+        raw = np.asarray(items, dtype=None if plain else object)
+    except ValueError:
+        raw = None  # rows of unequal length
+    if raw is None or raw.ndim not in tuple(dims) or raw.size == 0:
+        found = "rows of unequal length" if raw is None else f"shape {raw.shape}"
+        raise ValueError(f"{name} has {found}; legal is {shape}")
+    if raw.dtype.kind in "biuf":
+        out = raw.astype(np.float64)
+    elif raw.dtype.kind == "O":
+        out = np.array([_number(v) for v in raw.ravel()], dtype=np.float64).reshape(raw.shape)
+        wrong = np.isnan(out) & ~np.asarray(pd.isna(raw), dtype=bool)
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise ValueError(f"{name}{list(at)} is {shown(raw[at])}; legal are numbers")
+    else:
+        raise ValueError(f"{name} holds {raw.dtype} values; legal are numbers")
+    huge = np.abs(out) > LARGEST
+    if huge.any() and not infinite:
+        at = tuple(int(i) for i in np.argwhere(huge)[0])
+        raise ValueError(f"{name}{list(at)} is {out[at]:g}; legal are finite numbers, up to "
+                         f"{LARGEST:g} in size (NaN where missing)")  # fmt: skip
+    return out
+
+
+def aligned(arguments: Mapping[str, Any], *, what: str = "row") -> dict[str, Any]:
+    """The arguments of one call, those that carry an index in the order of the first of them.
+
+    arguments : name -> what was given for the same rows; Series and DataFrames carry an index,
+        lists and arrays do not, nor does None: those pair by position. Those of unequal length
+        are left to the caller, who knows which length is right.
+    what : "row", or "column" for DataFrames whose columns are to be in one order.
+
+    Two indices with the same labels in the same order pass, repeats and all. The same labels in
+    another order are put in the order of the first. Raises ValueError where the labels differ, or
+    repeat in another order, naming both arguments, the first label that differs and the remedy.
+    """
+    out, kinds = dict(arguments), (pd.DataFrame, pd.Series)[: 2 if what == "row" else 1]
+    held = {n: v for n, v in out.items() if isinstance(v, kinds)}
+    axis = 0 if what == "row" else 1
+    first = next(iter(held), "")
+    for name, value in held.items():
+        ours, theirs = held[first].axes[axis], value.axes[axis]
+        if len(ours) != len(theirs) or ours is theirs or ours.equals(theirs):
+            continue
+        if ours.is_unique and theirs.is_unique:
+            place = theirs.get_indexer(ours)
+            if (place >= 0).all():
+                out[name] = value.take(place, axis=axis)
+                continue
+            row = int(np.flatnonzero(place < 0)[0])
+            raise ValueError(
+                f"{first} has a {what} {_label(ours[row])} and {name} has none: both must have the "
+                f"same labels; pair {what}s by position with .to_numpy(), or by label with "
+                ".reindex, which leaves NaN where there is none"
+            )
+        pairs = enumerate(zip(ours, theirs, strict=True))
+        row = next((i for i, (a, b) in pairs if a is not b and a != b), 0)
+        raise ValueError(
+            f"{first} and {name} repeat labels, in different orders: {what} {row} is "
+            f"{_label(ours[row])} in one, {_label(theirs[row])} in the other; pair {what}s by "
+            "position with .to_numpy(), or make the labels unique with .reset_index(drop=True) on "
+            "the frame that both come from"
+        )
+    return out
+
+
+def listed(values: Any, name: str) -> list[Any]:
+    """The items of a list, array or Series; ValueError for text, mappings, sets, single values."""
+    single = isinstance(values, str | bytes | Mapping | Set | pd.DataFrame)
+    if single or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        raise ValueError(f"{name} is {shown(values)}; it must be a list, an array or a Series")
+    return list(values)
+
+
+def several(values: Any) -> Any:
+    """`values`, or a list of it where it is a single number."""
+    return [values] if np.isscalar(values) or getattr(values, "ndim", 1) == 0 else values
+
+
+def shown(value: Any) -> str:
+    """A value for an error message, cut to a line."""
+    if isinstance(value, pd.DataFrame | pd.Series | np.ndarray) and np.ndim(value):
+        return f"a {type(value).__name__} of shape {np.shape(value)}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**20:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = repr(value)
+    except Exception:  # somebody else's class
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def framed(value: Any, name: str) -> pd.DataFrame:
+    """The value itself, a DataFrame whose columns each have a name of their own.
+
+    Raises ValueError for anything else, for a column that stands twice (as a merge leaves it) and
+    for columns in levels (as a pivot leaves them), naming the column and the remedy.
+    """
+    if not isinstance(value, pd.DataFrame):
+        raise ValueError(f"{name} is {shown(value)}; it must be a DataFrame: pd.DataFrame(...)")
+    names = value.columns
+    if isinstance(names, pd.MultiIndex):
+        first = f", the first is {tuple(names[0])}" if len(names) else ""
+        raise ValueError(
+            f"{name}: the columns are in {names.nlevels} levels{first}; give each one name: "
+            "frame.columns = frame.columns.map(lambda c: '_'.join(map(str, c)))"
+        )
+    if not names.is_unique:
+        twice = names[names.duplicated()][0]
+        raise ValueError(f"{name}: column {twice!r} stands twice; drop or rename one of them")
+    return value
 
 
 def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
@@ -94,8 +228,11 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
     """
     if isinstance(values, pd.DataFrame):
         frame = values
+        if not frame.shape[1] or not frame.columns.is_unique:
+            raise ValueError(f"{name} has the columns {list(frame)}; legal are one or more that "
+                             "differ")  # fmt: skip
     else:
-        series = values if isinstance(values, pd.Series) else _series(values, name)
+        series = _series(values, name)
         frame = series.to_frame(name if series.name is None else series.name)
     if len(frame) != rows:
         raise ValueError(f"{name} has {len(frame)} rows; legal is {rows}, as the other columns")
@@ -103,11 +240,16 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
     if absent.any():
         row = frame.index[int(np.flatnonzero(absent)[0])]
         raise ValueError(f"{name}: row {row!r} has no label; legal is any value but None or NaN")
-    if frame.shape[1] == 1:
-        codes, _ = pd.factorize(frame.iloc[:, 0])
-    else:
-        groups = frame.reset_index(drop=True).groupby(list(frame.columns), sort=False)
-        codes = groups.ngroup().to_numpy(copy=True)
+    try:
+        if frame.shape[1] == 1:
+            codes, _ = pd.factorize(frame.iloc[:, 0])
+        else:
+            keys = [frame.iloc[:, k].reset_index(drop=True) for k in range(frame.shape[1])]
+            groups = frame.reset_index(drop=True).groupby(keys, sort=False, observed=True)
+            codes = groups.ngroup().to_numpy(copy=True)
+    except TypeError:  # lists, dictionaries
+        raise ValueError(f"{name} holds values that cannot be labels, such as lists; legal are "
+                         "numbers, text and dates") from None  # fmt: skip
     first = np.unique(codes, return_index=True)[1]
     return codes.astype(np.int64), frame.iloc[first].reset_index(drop=True)
 
@@ -146,9 +288,29 @@ def counted(k: int, n: int, what: str) -> tuple[str, ...]:
     return (f"{k} of {n} {what}",) if k else ()
 
 
-def _series(values: npt.ArrayLike, name: str) -> pd.Series:
-    items: Any = values if isinstance(values, np.ndarray) else list(values)  # type: ignore
-    if np.ndim(items) != 1:
-        raise ValueError(f"{name} has {np.ndim(items)} dimensions; legal is one (a column)")
-    plain = isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
-    return pd.Series(items) if plain else pd.Series(items, dtype=object)
+def _series(values: Any, name: str) -> pd.Series:
+    if isinstance(values, pd.Series):
+        return values
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1:
+            raise ValueError(f"{name} has {values.ndim} dimensions; legal is one (a column)")
+        plain = values.dtype.kind in "biuf"
+        return pd.Series(values) if plain else pd.Series(values, dtype=object)
+    items = listed(values, name)
+    if any(isinstance(v, list | np.ndarray | pd.Series) for v in items):
+        raise ValueError(f"{name} has 2 dimensions or more; legal is one (a column)")
+    return pd.Series(items, dtype=object)
+
+
+def _number(value: Any) -> float:
+    """A number as a float, inf where it is too large for one; NaN for all else."""
+    if not isinstance(value, int | float | np.number | np.bool_) or np.iscomplexobj(value):
+        return float("nan")
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _label(value: Any) -> str:
+    return shown(value.item() if isinstance(value, np.generic) else value)

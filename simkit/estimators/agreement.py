@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked, sizes_of
 from simkit.estimators.belief import SUN_ZHANG
 from simkit.estimators.rows import Runs, group_moments, paired_runs, run_sizes
 from simkit.result import Result, jackknife, t_frame
@@ -26,6 +27,7 @@ __all__ = ["difference_rate", "equivalence_test"]
 TOST = "two one-sided tests: Schuirmann 1987; intersection-union: Berger 1982"
 
 
+@checked("choice belief condition", columns="choice belief")
 def equivalence_test(
     choice: Any, belief: Any, *, margin: float, condition: Any = None, alpha: float = 0.05
 ) -> Result:
@@ -81,6 +83,7 @@ def equivalence_test(
     return Result(method, frame, len(runs.code), 2 * alpha, f"{SUN_ZHANG}; {TOST}", runs.notes)
 
 
+@checked("choice belief condition", columns="choice belief", sizes=sizes_of)
 def difference_rate(
     choice: Any,
     belief: Any,

@@ -23,6 +23,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked, name_of, names_in, optional, text
+from simkit.estimators.copies import merge_copies
 from simkit.result import Result, clustered_mean, jackknife, t_frame
 from simkit.types import FloatArray, IntArray, Rows, column, labels, usable_rows
 
@@ -33,6 +35,7 @@ SOURCE = "Gui & Toubia, arXiv 2312.15524; the index and its interval are our for
 DUST = 1e-9  # a standardised slope below this is rounding error of exact beliefs: zero
 
 
+@checked(name=text, value=name_of, by=names_in)
 def expected_value(
     table: pd.DataFrame | Mapping[str, pd.DataFrame],
     by: Sequence[str],
@@ -82,6 +85,9 @@ def expected_value(
     return out.assign(**{name: mean, f"{name}_sd": np.sqrt(variance)})
 
 
+@checked(
+    frames="frame", treatment=name_of, by=names_in, weights=optional(name_of), cluster=names_in
+)
 def elicited_curve(
     frame: pd.DataFrame,
     *,
@@ -100,12 +106,17 @@ def elicited_curve(
     """
     split = [*_names(by), treatment]
     _require(frame, split)
+    pairs = _pairs(frame, covariates).values()
+    mean = np.column_stack([column(frame[m], m) for m, _ in pairs])
+    sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs])
+    exact = np.asarray((sd > 0).any(axis=1))
+    group, cell = (_codes(frame, names) for names in (_names(by), split))
     used = _rows(frame, weights, cluster)
+    used = merge_copies(used, exact, mean, sd, cell, within=group)
     keys = [frame[c].reset_index(drop=True) for c in split]
     places = pd.Series(used.kept, index=used.kept)
     rows, index = [], []
-    for name, (mean, _) in _pairs(frame, covariates).items():
-        m = column(frame[mean], mean)
+    for name, m in zip(_pairs(frame, covariates), mean.T, strict=True):
         for key, part in places.groupby(keys, sort=True, dropna=False):
             i = part.to_numpy()
             rows.append((name, *key, *clustered_mean(m[i], used.weight[i], used.cluster[i])))
@@ -118,6 +129,9 @@ def elicited_curve(
     return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, used.notes)
 
 
+@checked(
+    frames="frame", treatment=name_of, strata=names_in, weights=optional(name_of), cluster=names_in
+)
 def balance_audit(
     frame: pd.DataFrame,
     *,
@@ -169,17 +183,21 @@ def balance_audit(
     mean = np.column_stack([column(frame[m], m) for m, _ in pairs.values()])
     sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs.values()])
     stratum = labels(frame[_names(strata)], "strata", len(t))[0] if strata else np.zeros(len(t))
-    rows = _rows(frame, weights, cluster)
+    given = _rows(frame, weights, cluster)
+    rows = merge_copies(given, np.asarray((sd > 0).any(axis=1)), mean, sd, t, stratum)
     k, weight, code = rows.kept, rows.weight[rows.kept], rows.cluster[rows.kept]
     stratum = np.unique(stratum[k], return_inverse=True)[1]
-    n_g = len(np.unique(code))
-    if n_g < 3:
+    n_g, counted = len(np.unique(code)), len(np.unique(given.cluster[k]))
+    if counted < 3:
         raise ValueError(
-            f"cluster: {n_g} clusters; legal are 3 or more (wordings, field orders, products)"
+            f"cluster: {counted} clusters; legal are 3 or more (wordings, field orders, products)"
         )
+    few = n_g < 3  # copies of one or two prompts: no interval, for nothing says how others move
+    code = given.cluster[k] if few else code
     every, without, own = _jackknifed(t[k], mean[k], sd[k], weight / weight.max(), stratum, code)
     names, live = list(pairs), ~np.isnan(every[1])
     error = np.sqrt([np.diag(jackknife(without[:, q], every[q])) for q in range(3)])
+    error[:] = np.nan if few else error
     whats = ("slope", "std_slope", "smd")
     index = [f"{what}[{c}]" for what in whats for c in names]
     table = t_frame(index, every.ravel(), error.ravel(), n_g - 1, alpha)
@@ -190,7 +208,7 @@ def balance_audit(
         kept = table[name].to_numpy(copy=True) if name in table else np.full(len(table), np.nan)
         kept[len(names) : 2 * len(names)] = values
         table[name] = kept
-    wald, note = _wald(every[1, live], without[:, 1, live], n_g)
+    wald, note = _wald(every[1, live], without[:, 1, live], n_g, few)
     last = pd.DataFrame([wald, worst], index=["joint_wald", "endogeneity_index"])
     table = pd.concat([table, last])
     notes = [*rows.notes, *(f"{c} never varies: left out" for c in np.array(names)[~live]), note]
@@ -282,7 +300,11 @@ def _sides(t: FloatArray, stratum: IntArray) -> IntArray:
     return side
 
 
-def _wald(b: FloatArray, without: FloatArray, n_g: int) -> tuple[dict[str, object], str]:
+def _wald(b: FloatArray, without: FloatArray, n_g: int, few: bool) -> tuple[dict[str, object], str]:
+    if few:
+        empty: dict[str, object] = dict.fromkeys(("estimate", "statistic", "df", "p"), np.nan)
+        note = f"{n_g} distinct clusters: no interval and no test; both need 3 or more"
+        return {**empty, "quantity": "joint_wald"}, note
     cov = jackknife(without, b)
     err = np.sqrt(np.diag(cov))
     free = err > DUST
@@ -316,7 +338,7 @@ def _simultaneous(
     wide = error * special.stdtrit(n_g - 1, 1 - alpha / (2 * k))
     low, high = (slope - wide).clip(-1, 1), (slope + wide).clip(-1, 1)
     t = np.divide(np.abs(slope), error, out=np.where(slope == 0, 0, np.inf), where=error > 0)
-    t[~live] = np.nan
+    t[~live | np.isnan(error)] = np.nan
     p = (2 * k * special.stdtr(n_g - 1, -t)).clip(max=1)
     ends = {"low": (slope - half).clip(-1, 1), "high": (slope + half).clip(-1, 1)}
     ends |= {"low_all": low, "high_all": high, "p_all": p}
@@ -325,14 +347,25 @@ def _simultaneous(
     if live.any():
         row |= {
             "estimate": np.nanmax(np.abs(slope)),
+            "covariate": names[int(np.nanargmax(np.abs(slope)))],
+        }
+    if (live & ~np.isnan(error)).any():
+        row |= {
             "low": max(np.nanmax(low), np.nanmax(-high), 0.0),
             "high": max(np.nanmax(-low), np.nanmax(high)),
             "statistic": np.nanmax(t),
             "df": n_g - 1,
             "p": np.nanmin(p),
-            "covariate": names[int(np.nanargmax(np.abs(slope)))],
         }
     return ends, row
+
+
+def _codes(frame: pd.DataFrame, names: Sequence[str]) -> IntArray:
+    """Numbers (n,) of the distinct labels in these columns; None and NaN are labels here."""
+    if not names:
+        return np.zeros(len(frame), dtype=np.int64)
+    groups = frame.groupby(list(names), sort=False, dropna=False, observed=True)
+    return np.asarray(groups.ngroup(), dtype=np.int64)
 
 
 def _names(columns: str | Sequence[str] | None) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked, rows_of
 from simkit.estimators.respondents import answer_codes, numeric_scale
 from simkit.types import FloatArray, IntArray, column, counted
 
@@ -25,6 +26,7 @@ __all__ = ["logit_belief", "marginal_belief", "neighbour_belief", "uniform_belie
 SEPARATED = 20.0  # a coefficient above this, on a standardised column, is separation, no estimate
 
 
+@checked(new=rows_of)
 def uniform_belief(new: int | pd.DataFrame, options: Sequence[Any]) -> pd.DataFrame:
     """Equal probabilities (n, K) for every new respondent.
 
@@ -36,6 +38,7 @@ def uniform_belief(new: int | pd.DataFrame, options: Sequence[Any]) -> pd.DataFr
     return _table(np.full((len(index), len(options)), 1 / len(options)), options, index)
 
 
+@checked("answers weights", new=rows_of)
 def marginal_belief(
     answers: Any,
     new: int | pd.DataFrame,
@@ -60,6 +63,7 @@ def marginal_belief(
     return _table(rows, options, index, notes)
 
 
+@checked("answers features weights", frames="features new")
 def neighbour_belief(
     answers: Any,
     features: pd.DataFrame,
@@ -93,6 +97,7 @@ def neighbour_belief(
     return _table(rows / rows.sum(1, keepdims=True), options, new.index, notes)
 
 
+@checked("answers features", frames="features new")
 def logit_belief(
     answers: Any,
     features: pd.DataFrame,

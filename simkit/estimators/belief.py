@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.intervals import score_interval
 from simkit.estimators.rows import optional_labels, run_matrix, texts
 from simkit.result import Result
@@ -31,6 +32,7 @@ SUN_ZHANG = "Sun & Zhang, arXiv 2512.23184"
 SHRINK = 40  # clusters at which the sample's skewness counts as much as the assumed one
 
 
+@checked("choice by weights cluster")
 def mean_choice(
     choice: Any,
     *,
@@ -68,6 +70,7 @@ def mean_choice(
     return cells.result("Mean choice, Wilson", error, low, high, alpha)
 
 
+@checked("belief by weights cluster")
 def mean_belief(
     belief: Any,
     *,

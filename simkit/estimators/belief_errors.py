@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.respondents import answer_codes, belief_rows, numeric_scale, resampled
-from simkit.types import FloatArray, IntArray, Rows, column
+from simkit.types import FloatArray, IntArray, Rows, column, numbers
 
 __all__ = ["ERRORS", "belief_at_temperature", "individual_errors", "placed", "resampled_errors"]
 
 ERRORS = ("rmse", "mae", "log_loss")
 
 
+@checked()
 def belief_at_temperature(
     belief: npt.ArrayLike, temperature: float, *, logprob: bool = False
 ) -> FloatArray:
@@ -30,7 +32,7 @@ def belief_at_temperature(
     """
     if not 0 <= temperature < np.inf:
         raise ValueError(f"temperature is {temperature!r}; legal are finite numbers from 0")
-    x = np.asarray(belief, dtype=np.float64)
+    x = numbers(belief, "belief", "(..., K)", dims=range(1, 9), infinite=True)
     bad = (x == np.inf) if logprob else (x < 0) | (x > 1 + 1e-6)
     if bad.any():
         legal = "numbers below inf" if logprob else "numbers from 0 to 1"

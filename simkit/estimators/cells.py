@@ -7,10 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.distances import normalised_emd
 from simkit.estimators.respondents import percentiles
 from simkit.result import Result
-from simkit.types import FloatArray, IntArray, SeedLike, counted, generator
+from simkit.types import FloatArray, IntArray, SeedLike, column, counted, generator, numbers
 
 __all__ = ["population_fidelity"]
 
@@ -18,6 +19,7 @@ SOURCE = "da Silva et al. 2026, arXiv 2609.36253 (formulas); interval over cells
 NAMES = ("accuracy", "adaptability", "structure", "pfs")
 
 
+@checked("human simulated", columns="human simulated")
 def population_fidelity(
     human: npt.ArrayLike,
     simulated: npt.ArrayLike,
@@ -41,7 +43,7 @@ def population_fidelity(
     ValueError for unequal shapes, fewer than 3 cells, and what `normalised_emd` raises.
     Source: da Silva et al., arXiv 2609.36253.
     """
-    p, q = np.asarray(human, dtype=float), np.asarray(simulated, dtype=float)
+    p, q = numbers(human, "human", "(cells, K)"), numbers(simulated, "simulated", "(cells, K)")
     if p.shape != q.shape or p.ndim != 2:
         raise ValueError(f"human is {p.shape}, simulated {q.shape}; legal is the same (cells, K)")
     there = ~np.isnan(p + q).any(axis=1)
@@ -49,7 +51,7 @@ def population_fidelity(
     p, q = p[there], q[there]
     if len(p) < 3:
         raise ValueError(f"{len(p)} cells; legal are 3 or more")
-    scale = np.arange(1.0, p.shape[1] + 1) if values is None else np.asarray(values, dtype=float)
+    scale = np.arange(1.0, p.shape[1] + 1) if values is None else column(values, "values")
     error = normalised_emd(p, q, scale)
     # Rounded, so that distances that are equal but for rounding dust are ties of the ranks.
     one, two = (normalised_emd(m[:, None], m[None], scale).round(12) for m in (p, q))

@@ -23,10 +23,20 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked, number
 from simkit.estimators.clusters_gibbs import START, sweeps_of
 from simkit.estimators.respondents import grouped, percentiles
 from simkit.result import Result, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, SeedLike, counted, generator
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    SeedLike,
+    counted,
+    generator,
+    labels,
+    numbers,
+    several,
+)
 
 __all__ = ["chao1", "crp_clusters", "crp_log_posterior", "pairwise_agreement", "split_rhat"]
 
@@ -35,6 +45,7 @@ QUANTITIES = ("p_multiple", "p_multiple_population", "clusters", "chao1", "ichao
 MEAN = "mean of groups"
 
 
+@checked("answers clusters", alpha=number)
 def crp_log_posterior(
     answers: npt.ArrayLike,
     clusters: npt.ArrayLike,
@@ -49,10 +60,8 @@ def crp_log_posterior(
     """
     x = _answers(answers)
     _positive(alpha=alpha, concentration=concentration)
-    labels = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    if labels.shape != (len(x),):
-        raise ValueError(f"clusters has shape {np.shape(clusters)}; legal is ({len(x)},)")
-    one_hot = np.eye(labels.max() + 1)[labels].T  # (K, people)
+    code = labels(clusters, "clusters", len(x))[0]
+    one_hot = np.eye(code.max() + 1)[code].T  # (K, people)
     size, told = one_hot.sum(1), one_hot @ ~np.isnan(x)
     ones = one_hot @ np.nan_to_num(x)
     prior = special.gammaln(size).sum() + len(size) * np.log(concentration)
@@ -61,6 +70,7 @@ def crp_log_posterior(
     return float(prior + fit.sum())
 
 
+@checked("answers by", alpha=number)
 def crp_clusters(
     answers: npt.ArrayLike,
     *,
@@ -142,9 +152,7 @@ def crp_clusters(
 
 
 def _answers(answers: npt.ArrayLike) -> FloatArray:
-    x = np.asarray(answers, dtype=np.float64)
-    if x.ndim != 2 or x.size == 0:
-        raise ValueError(f"answers has shape {x.shape}; legal is (people, questions)")
+    x = numbers(answers, "answers", "(people, questions)", infinite=True)
     bad = np.argwhere(~(np.isnan(x) | (x == 0) | (x == 1)))
     if len(bad):
         i, q = (int(v) for v in bad[0])
@@ -176,7 +184,7 @@ def _measures(
     rest = stream.standard_gamma(concentration, size=same.shape)
     total = draws.sum(-1) + rest
     alike = (draws**2).sum(-1) + rest**2 / (1 + concentration)
-    first, better = chao1(tables, size)
+    first, better = _chao1(tables, size)
     found = (tables > 0).sum(-1)
     return np.stack([1 - same, 1 - alike / total**2, found, first, better])
 
@@ -192,6 +200,7 @@ def _rows(kept: FloatArray, level: float, people: int, missing: float) -> pd.Dat
     return pd.DataFrame(rows, columns=columns).astype({"people": int})
 
 
+@checked()
 def chao1(sizes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Lower bounds of the number of kinds in a population: Chao1 and its improvement iChao1.
 
@@ -201,7 +210,21 @@ def chao1(sizes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArra
     max(f1 - (n - 3)/(2 (n - 1)) f2 f3/f4, 0), and Chao1 itself where f4 = 0. The source's
     "S_Chao1" is iChao1. Source: Chao 1984; Chiu, Wang, Walther & Chao 2014.
     """
-    x, many = np.asarray(sizes), np.asarray(n, dtype=np.float64)
+    x = numbers(sizes, "sizes", "(..., K)", dims=range(1, 9))
+    many = numbers(several(n), "n", "(...)", dims=range(1, 9))
+    for name, held, least in (("sizes", x, 0), ("n", many, 1)):
+        bad = ~(held >= least) | (held != np.floor(held))
+        if bad.any():
+            raise ValueError(f"{name} holds {held[bad][0]:g}; legal are whole numbers from {least}")
+    many = many[0] if many.size == 1 else many
+    if any(a not in (1, b) for a, b in zip(np.shape(many), x.shape[:-1], strict=False)):
+        raise ValueError(
+            f"sizes have shape {x.shape}, n {many.shape}; legal are (..., K) and (...)"
+        )
+    return _chao1(x, many)
+
+
+def _chao1(x: npt.NDArray[Any], many: Any) -> tuple[FloatArray, FloatArray]:
     f1, f2, f3, f4 = ((x == k).sum(-1).astype(float) for k in (1, 2, 3, 4))
     unseen = np.where(f2 > 0, f1**2 / (2 * np.maximum(f2, 1)), f1 * (f1 - 1) / 2)
     first = (x > 0).sum(-1) + (many - 1) / many * unseen
@@ -211,6 +234,7 @@ def chao1(sizes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArra
     return first, first + np.where((f4 > 0) & (many > 3), more, 0.0)
 
 
+@checked()
 def split_rhat(draws: npt.ArrayLike) -> float:
     """Split R-hat of draws (chains, sweeps): 1 if the halves of all chains agree.
 
@@ -218,7 +242,7 @@ def split_rhat(draws: npt.ArrayLike) -> float:
     if the chains stand still at different values; fewer than 4 sweeps NaN. Source: Gelman et al.,
     Bayesian Data Analysis, 3rd ed. 2013, section 11.4.
     """
-    x = np.asarray(draws, dtype=np.float64)
+    x = numbers(draws, "draws", "(chains, sweeps)")
     half = x.shape[1] // 2
     if half < 2:
         return float("nan")
@@ -229,6 +253,7 @@ def split_rhat(draws: npt.ArrayLike) -> float:
     return float(np.sqrt((half - 1) / half + between / within))
 
 
+@checked("answers by")
 def pairwise_agreement(answers: npt.ArrayLike, *, by: Any = None, level: float = 0.05) -> Result:
     """Probability that two people give the same answer to a question, averaged over questions.
 

@@ -37,11 +37,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief import SUN_ZHANG
 from simkit.estimators.newton import information, newton, softmax
 from simkit.estimators.rows import optional_labels, run_matrix, split_rows
 from simkit.result import Result, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, SeedLike, column, counted, generator, usable_rows
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    SeedLike,
+    column,
+    counted,
+    generator,
+    numbers,
+    usable_rows,
+)
 
 __all__ = ["LogitFit", "conditional_logit", "fit_logit", "summarise"]
 
@@ -74,6 +84,7 @@ class LogitFit:
         return self.alternatives[: self.prices.shape[1]]
 
 
+@checked("shares price weights condition cluster")
 def conditional_logit(
     shares: Any,
     price: npt.ArrayLike | pd.DataFrame,
@@ -112,7 +123,7 @@ def fit_logit(
     if interval not in ("delta", "bootstrap"):
         raise ValueError(f"interval is {interval!r}; legal are 'delta' and 'bootstrap'")
     y, alternatives = _shares(shares)
-    p = _prices(price, len(y), len(alternatives))
+    p = _prices(price, len(y), alternatives)
     used = usable_rows(y.sum(axis=1), weights, cluster)
     k, w, code = used.kept, used.weight[used.kept], used.cluster[used.kept]
     stratum = optional_labels(condition, "condition", len(y))[0][k]
@@ -182,13 +193,24 @@ def _shares(shares: Any) -> tuple[FloatArray, list[str]]:
     return y / y.sum(axis=1, keepdims=True), names
 
 
-def _prices(price: Any, rows: int, k: int) -> FloatArray:
-    table = price if isinstance(price, pd.DataFrame) else pd.DataFrame(np.asarray(price))
+def _prices(price: Any, rows: int, names: list[str]) -> FloatArray:
+    table, k = price, len(names)
+    if not isinstance(price, pd.DataFrame):
+        flat = isinstance(price, pd.Series) or np.ndim(price) == 1
+        table = numbers(price, "price", "(runs, priced alternatives)", dims=(1, 2))
+        table = pd.DataFrame(table[:, None] if flat else table)
     if table.shape[1] not in (k, k - 1):
         raise ValueError(
             f"price has {table.shape[1]} columns for {k} alternatives; legal are {k}, or {k - 1} "
             "if the last alternative has no price"
         )
+    if set(table) <= set(names) and list(table) != names[: table.shape[1]]:
+        if set(table) != set(names[: table.shape[1]]):
+            raise ValueError(
+                f"price has the columns {list(table)}; legal are the first alternatives, "
+                f"{names[: table.shape[1]]}, for the last is the one without a price"
+            )
+        table = table[names[: table.shape[1]]]
     return np.column_stack([column(table[c], f"price[{c}]", rows=rows) for c in table])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief_errors import ERRORS, individual_errors, placed
 from simkit.estimators.fit import normalised
 from simkit.estimators.metrics import DISTANCES, chosen_metrics
@@ -19,6 +20,7 @@ from simkit.types import FloatArray, SeedLike, generator, usable_rows
 __all__ = ["fit_difference"]
 
 
+@checked("human first second weights cluster")
 def fit_difference(
     human: Any,
     first: Any,

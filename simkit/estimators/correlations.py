@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.polychoric import polychoric_pairs
-from simkit.types import FloatArray, IntArray, column
+from simkit.types import FloatArray, IntArray, column, numbers
 
 __all__ = [
     "METHODS",
@@ -66,6 +67,7 @@ class Answers:
         return [i for i, level in zip(self.items, self.levels, strict=True) if len(level) < 2]
 
 
+@checked("frame weights", frames="frame")
 def correlation_matrix(
     frame: pd.DataFrame, *, method: str = "pearson", weights: npt.ArrayLike | None = None
 ) -> pd.DataFrame:
@@ -199,8 +201,8 @@ def _polychoric(a: Answers, w: FloatArray) -> FloatArray:
 
 def off_diagonal(matrix: npt.ArrayLike) -> FloatArray:
     """The k (k - 1) / 2 entries above the diagonal of a matrix (k, k), row by row."""
-    m = np.asarray(matrix, dtype=np.float64)
-    if m.ndim != 2 or m.shape[0] != m.shape[1]:
+    m = numbers(matrix, "matrix", "(k, k)")
+    if m.shape[0] != m.shape[1]:
         raise ValueError(f"matrix has shape {m.shape}; legal is (k, k)")
     return np.asarray(m[np.triu_indices(len(m), 1)])
 

@@ -9,14 +9,20 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked, sizes_of
 from simkit.estimators.belief import SUN_ZHANG
 from simkit.estimators.rows import Runs, paired_runs, run_matrix, run_sizes
 from simkit.result import Result
-from simkit.types import FloatArray, IntArray, SeedLike, column, counted, generator
+from simkit.types import FloatArray, IntArray, SeedLike, column, counted, generator, numbers
 
 __all__ = ["constant_rows", "rmse_curve", "subset_means"]
 
 
+@checked(
+    "choice belief truth truth_error condition",
+    columns="choice belief truth truth_error",
+    sizes=sizes_of,
+)
 def rmse_curve(
     choice: Any,
     belief: Any,
@@ -121,7 +127,7 @@ def _truth(
     true = constant_rows(runs, run_matrix(truth, "truth")[0][runs.kept], "truth")
     if truth_error is None:
         return true, np.zeros_like(true)
-    table = np.asarray(truth_error, dtype=object).reshape(len(truth_error), -1)
+    table = numbers(truth_error, "truth_error", "(n, K)", dims=(1, 2)).reshape(len(truth_error), -1)
     error = np.column_stack([column(x, "truth_error", low=0) for x in table.T])
     return true, constant_rows(runs, error[runs.kept], "truth_error")
 

@@ -2,9 +2,11 @@
 
 What the intervals cover. A belief is exact: asking the same prompt again gives the same number.
 What varies is the prompt, so the unit of analysis is the **cluster**: one wording, field order,
-persona or covariate profile, with all rows (prices) that share it. Intervals answer: how would
-the number move, had other prompts of the same kind been asked? They do not cover the choice of
-model, nor of prices. Profiles that enumerate a distribution exhaustively (with its probabilities
+persona or covariate profile, with all rows (prices) that share it. Clusters of beliefs that repeat
+each other row by row are copies of one prompt: they count as one cluster, and a note says how many
+are distinct. (Shares counted from draws belong in as the draws, 0 and 1.) Intervals answer: how
+would the number move, had other prompts of the same kind been asked? They do not cover the choice
+of model, nor of prices. Profiles that enumerate a distribution exhaustively (with its probabilities
 as `weights`) are no sample: give the wordings as `cluster`, not the profiles.
 
 One covariance serves throughout: the delete-one-cluster jackknife (CV3), with t quantiles on
@@ -29,6 +31,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked
+from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, clustered_mean, jackknife, t_frame
 from simkit.types import (
@@ -48,6 +52,7 @@ GUI_TOUBIA = "Gui & Toubia, arXiv 2312.15524"
 Stream = np.random.Generator
 
 
+@checked("price buys weights groups cluster")
 def demand_curve(
     price: npt.ArrayLike,
     buys: npt.ArrayLike,
@@ -76,7 +81,8 @@ def demand_curve(
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
     group, keys = optional_labels(groups, "group", len(x))
     cells, code = np.unique(np.column_stack([group, x]), axis=0, return_inverse=True)
-    rows, stream = usable_rows(y, weights, cluster), generator(rng)
+    stream, rows = generator(rng), usable_rows(y, weights, cluster)
+    rows = merge_copies(rows, believed(y), y, x, within=group)
     members = split_rows(code[rows.kept], rows.kept, len(cells))
     parts = [_cell(y[i], rows.weight[i], rows.cluster[i], alpha, n_boot, stream) for i in members]
     table = pd.DataFrame(parts, columns=["estimate", "std_error", "low", "high", "n", "clusters"])
@@ -95,6 +101,7 @@ def demand_curve(
     return Result(f"Demand curve, {how}", frame, len(rows.kept), alpha, GUI_TOUBIA, notes)
 
 
+@checked("price buys truth weights products cluster")
 def curve_error(
     price: npt.ArrayLike,
     buys: npt.ArrayLike,
@@ -111,16 +118,18 @@ def curve_error(
     mean_abs_error = mean |d_c|, mean_difference = mean d_c (positive: simulated demand too high).
     truth : (n,) the exact P(buy) at the row's price, the same in all rows of a cell.
     products : (n,) labels, so that each product has its own cells; None is one product.
-    The jackknife deletes a cluster from all cells at once. |d_c| of a noisy curve is biased
-    upwards by about the noise, which makes the upper end safe and the lower end not: to show
-    that a curve is *off*, use mean_difference or the points of demand_curve.
-    Undefined: NaN interval if any cell has fewer than 2 clusters. Shared arguments: see module.
+    The jackknife deletes a cluster from all cells at once; where the clusters are the products,
+    or groups of them, it deletes their cells, and the interval is over products. |d_c| of a noisy
+    curve is biased upwards by about the noise, which makes the upper end safe and the lower end
+    not: to show that a curve is *off*, use mean_difference or the points of demand_curve.
+    Undefined: otherwise, NaN interval if any cell has fewer than 2 clusters. Shared arguments: see
+    the module.
     """
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
     true = column(truth, "truth", low=0, high=1, rows=len(x))
     product = optional_labels(products, "product", len(x))[0]
-    rows = usable_rows(y, weights, cluster)
+    rows = merge_copies(usable_rows(y, weights, cluster), believed(y), y, x, true, product)
     k, w, g = rows.kept, rows.weight, rows.cluster
     cell, cells = labels(pd.DataFrame({"product": product[k], "price": x[k]}), "cell", len(k))
     exact = np.zeros(len(cells))
@@ -134,7 +143,10 @@ def curve_error(
     sums = np.zeros((2, n_g, len(cells)))  # per cluster and cell: sum of w, sum of w (y - truth)
     np.add.at(sums[0], (g[k], cell), w[k])
     np.add.at(sums[1], (g[k], cell), w[k] * (y - true)[k])
-    both = (sums[0] > 0).sum(axis=0).min() >= 2
+    per_cell = (sums[0] > 0).sum(axis=0)
+    by_product = pd.Series(g[k]).groupby(product[k]).nunique()  # clusters of each product
+    whole = n_g > 1 and by_product.max() == 1
+    both = whole or per_cell.min() >= 2
     replicates = sums.sum(axis=1, keepdims=True) - sums if both else sums[:, :0]
     stats = [_errors(*s) for s in (sums.sum(axis=1, keepdims=True), replicates)]
     variance = np.diag(jackknife(stats[1], stats[0][0])) if both else np.full(2, np.nan)
@@ -170,5 +182,6 @@ def _cell(
 
 
 def _errors(weight: FloatArray, excess: FloatArray) -> FloatArray:
-    d = excess / weight
-    return np.column_stack([np.abs(d).mean(axis=1), d.mean(axis=1)])
+    there = weight > 0
+    d = np.divide(excess, weight, out=np.zeros_like(excess), where=there)
+    return np.column_stack([np.abs(d).sum(axis=1), d.sum(axis=1)]) / there.sum(1, keepdims=True)

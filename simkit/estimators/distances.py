@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import special
 
-from simkit.types import FloatArray, column
+from simkit.estimators.arguments import checked
+from simkit.types import FloatArray, aligned, column, numbers
 
 __all__ = [
     "jensen_shannon",
@@ -28,6 +30,7 @@ __all__ = [
 SLACK = 1e-4  # how far a row may miss a sum of 1: single-precision softmax over many answers
 
 
+@checked("p q", columns="p q")
 def kl_divergence(p: npt.ArrayLike, q: npt.ArrayLike, *, smoothing: float) -> FloatArray:
     """Kullback-Leibler divergence of q from p, sum_k p_k ln(p_k / q_k), in nats.
 
@@ -45,6 +48,7 @@ def kl_divergence(p: npt.ArrayLike, q: npt.ArrayLike, *, smoothing: float) -> Fl
     return _sum(special.rel_entr((p + smoothing) / scale, (q + smoothing) / scale))
 
 
+@checked("p q", columns="p q")
 def jensen_shannon(p: npt.ArrayLike, q: npt.ArrayLike, *, base: float = 2.0) -> FloatArray:
     """Jensen-Shannon divergence: the mean KL of p and of q from their mean, 0 to log_base(2).
 
@@ -61,6 +65,7 @@ def jensen_shannon(p: npt.ArrayLike, q: npt.ArrayLike, *, base: float = 2.0) -> 
     return _sum(parts / (2 * np.log(base)))
 
 
+@checked("p q", columns="p q")
 def total_variation(p: npt.ArrayLike, q: npt.ArrayLike) -> FloatArray:
     """Total variation, sum_k |p_k - q_k| / 2, 0 to 1: the share of answers that would have to move.
 
@@ -69,6 +74,7 @@ def total_variation(p: npt.ArrayLike, q: npt.ArrayLike) -> FloatArray:
     return _sum(np.abs(layers("tv", p, q)))
 
 
+@checked("p q", columns="p q")
 def wasserstein(p: npt.ArrayLike, q: npt.ArrayLike, values: npt.ArrayLike) -> FloatArray:
     """Wasserstein-1 (earth mover's) distance on a line, in units of `values`.
 
@@ -77,15 +83,24 @@ def wasserstein(p: npt.ArrayLike, q: npt.ArrayLike, values: npt.ArrayLike) -> Fl
     far the answers have to move, on average. Shapes, NaN and errors: see the module; ValueError
     also for values that are no finite numbers or not K. Source: Vallender 1974.
     """
-    return _sum(np.abs(layers("wasserstein", p, q, values)))
+    return _sum(np.abs(layers("wasserstein", p, q, _on_scale(p, values))))
 
 
+@checked("p q", columns="p q")
 def normalised_emd(p: npt.ArrayLike, q: npt.ArrayLike, values: npt.ArrayLike) -> FloatArray:
     """Wasserstein-1 divided by the range of `values` (largest - smallest): 0 to 1.
 
     As `wasserstein`; ValueError also where all values are equal (the scale has no range).
     """
-    return _sum(np.abs(layers("nemd", p, q, values)))
+    return _sum(np.abs(layers("nemd", p, q, _on_scale(p, values))))
+
+
+def _on_scale(p: Any, values: Any) -> Any:
+    """The values in the order of p's categories, where both say by label which is which."""
+    if isinstance(p, pd.DataFrame) and isinstance(values, pd.Series):
+        there = values.index.is_unique and set(values.index) == set(p.columns)
+        return values.loc[list(p.columns)] if there else values
+    return aligned({"p": p, "values": values})["values"]
 
 
 def layers(
@@ -98,7 +113,7 @@ def layers(
     p, q = _pair(p, q)
     if metric == "tv":
         return np.asarray((p - q) / 2)
-    v = column(np.asarray(values), "values", rows=p.shape[-1])
+    v = column([] if values is None else values, "values", rows=p.shape[-1])
     order = np.argsort(v, kind="stable")
     width = np.diff(v[order])
     if metric == "nemd":
@@ -118,12 +133,7 @@ def _pair(p: npt.ArrayLike, q: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def _shares(values: Any, name: str) -> FloatArray:
-    raw = np.asarray(values)
-    if raw.dtype.kind not in "biufO":
-        raise ValueError(f"{name} holds {raw.dtype} values; legal are numbers")
-    x = raw.astype(np.float64)
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise ValueError(f"{name} has shape {x.shape}; legal is (..., K), K categories last")
+    x = numbers(values, name, "(..., K), K categories last", dims=range(1, 9), infinite=True)
     total = x.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         bad = ((x < 0) | np.isinf(x)).any(axis=-1) | (np.abs(total - 1) > SLACK)

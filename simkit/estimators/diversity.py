@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief import mean_choice
 from simkit.estimators.diversity_colour import delta_e
 from simkit.estimators.diversity_items import ByItem
 from simkit.estimators.respondents import percentiles
 from simkit.result import Result, t_frame
-from simkit.types import FloatArray, SeedLike, counted, generator
+from simkit.types import FloatArray, SeedLike, counted, generator, numbers
 
 __all__ = ["MURTHY", "line_of_unity", "means_over_items"]
 
@@ -34,6 +35,7 @@ MURTHY = "Murthy, Ullman & Hu, arXiv 2411.04427"
 PAIRS = ("all", "source")
 
 
+@checked("lab_1 lab_2")
 def line_of_unity(
     lab_1: npt.ArrayLike,
     lab_2: npt.ArrayLike,
@@ -117,8 +119,12 @@ class _Cell:
 
 
 def _blocks(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    one, two = (np.asarray(x, dtype=np.float64) for x in (lab_1, lab_2))
-    if one.ndim != 3 or one.shape[-1] != 3 or one.shape != two.shape:
+    shape = "(people, words, 3)"
+    one, two = (
+        numbers(x, n, shape, dims=(3,), infinite=True)
+        for n, x in (("lab_1", lab_1), ("lab_2", lab_2))
+    )
+    if one.shape[-1] != 3 or one.shape != two.shape:
         raise ValueError(f"blocks have shapes {one.shape} and {two.shape}; "
                          "legal is (people, words, 3) for both")  # fmt: skip
     for name, block in (("lab_1", one), ("lab_2", two)):

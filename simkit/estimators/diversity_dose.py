@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.result import Result, jackknife, t_frame
-from simkit.types import FloatArray, column
+from simkit.types import FloatArray, column, numbers
 
 __all__ = ["dose_response", "half_dose"]
 
 
+@checked()
 def dose_response(
     values: npt.ArrayLike,
     doses: Sequence[float],
@@ -54,6 +56,7 @@ def dose_response(
     return Result("Dose and response, means over items", frame, n, alpha, "our formulation")
 
 
+@checked()
 def half_dose(
     values: npt.ArrayLike,
     doses: Sequence[float],
@@ -91,9 +94,9 @@ def half_dose(
 
 
 def _table(values: npt.ArrayLike, doses: Sequence[float]) -> tuple[FloatArray, FloatArray]:
-    x = np.asarray(values, dtype=np.float64)
-    d = column(list(doses), "doses", low=0)
-    if x.ndim != 2 or len(x) != len(d) or x.shape[1] < 2 or len(d) < 2:
+    x = numbers(values, "values", "(doses, items)", infinite=True)
+    d = column(doses, "doses", low=0)
+    if len(x) != len(d) or x.shape[1] < 2 or len(d) < 2:
         raise ValueError(f"values have shape {x.shape} for {len(d)} doses; legal is "
                          "(doses, items), 2 or more of each")  # fmt: skip
     if not np.isfinite(x).all():

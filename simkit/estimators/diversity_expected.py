@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.diversity import MURTHY, means_over_items
 from simkit.estimators.diversity_colour import delta_e
 from simkit.estimators.diversity_items import ByItem
 from simkit.result import Result
-from simkit.types import FloatArray, column, counted
+from simkit.types import FloatArray, column, counted, numbers
 
 __all__ = ["expected_delta_e", "expected_distance"]
 
 
+@checked("belief weights")
 def expected_delta_e(
     belief: npt.ArrayLike,
     lab: npt.ArrayLike,
@@ -31,8 +33,8 @@ def expected_delta_e(
 
     lab : (K, 3) CIELAB of the options. The other arguments, result and errors as there.
     """
-    colours = np.asarray(lab, dtype=np.float64)
-    if colours.ndim != 2 or colours.shape[1] != 3 or not np.isfinite(colours).all():
+    colours = numbers(lab, "lab", "(K, 3)")
+    if colours.shape[1] != 3 or not np.isfinite(colours).all():
         raise ValueError(f"lab has shape {colours.shape}; legal is (K, 3) finite numbers")
     apart = delta_e(colours[:, None], colours[None])
     return expected_distance(
@@ -40,6 +42,7 @@ def expected_delta_e(
     )
 
 
+@checked("belief weights")
 def expected_distance(
     belief: npt.ArrayLike,
     distance: npt.ArrayLike,
@@ -74,11 +77,12 @@ def expected_distance(
     shapes, a distance that is none, and beliefs that do not sum to 1, naming individual and item.
     Source: arXiv 2411.04427; the exact form is our formulation.
     """
-    b, d = np.asarray(belief, dtype=np.float64), np.asarray(distance, dtype=np.float64)
-    k = d.shape[-1] if d.ndim else 0
+    b = numbers(belief, "belief", "(individuals, items, K)", dims=(3,), infinite=True)
+    d = numbers(distance, "distance", "(K, K)")
+    k = d.shape[-1]
     if d.shape != (k, k) or not np.allclose(d, d.T) or (d.diagonal() != 0).any():
         raise ValueError(f"distance has shape {d.shape}; legal is (K, K), symmetric, 0 to itself")
-    if b.ndim != 3 or b.shape[2] != k:
+    if b.shape[2] != k:
         raise ValueError(f"belief has shape {b.shape}; legal is (individuals, items, {k})")
     bad = np.argwhere((b < 0).any(-1) | (np.abs(b.sum(-1) - 1) > 1e-4))
     if len(bad):

@@ -8,17 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.diversity_items import ByItem
 from simkit.estimators.respondents import percentiles
 from simkit.estimators.rows import optional_labels, texts
 from simkit.result import Result, clustered_mean, t_frame
-from simkit.types import FloatArray, SeedLike, counted, generator
+from simkit.types import FloatArray, SeedLike, counted, generator, numbers
 
 __all__ = ["spread_ratio"]
 
 KINDS = ("sd", "variance", "entropy")
 
 
+@checked("human", "simulated")
 def spread_ratio(
     human: pd.DataFrame | npt.ArrayLike,
     simulated: pd.DataFrame | npt.ArrayLike,
@@ -85,8 +87,9 @@ def spread_ratio(
 
 
 def _tables(human: Any, simulated: Any, paired: bool) -> tuple[FloatArray, FloatArray, list[Any]]:
-    one, two = (np.asarray(x, dtype=np.float64) for x in (human, simulated))
-    if one.ndim != 2 or two.ndim != 2 or one.shape[1] != two.shape[1]:
+    both = (("human", human), ("simulated", simulated))
+    one, two = (numbers(x, n, "(people, outcomes)", infinite=True) for n, x in both)
+    if one.shape[1] != two.shape[1]:
         raise ValueError(f"shapes are {one.shape} and {two.shape}; "
                          "legal is (people, outcomes), with the same outcomes")  # fmt: skip
     if paired and len(one) != len(two):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief_errors import belief_at_temperature, placed
 from simkit.estimators.fit import NAMIKOSHI
 from simkit.estimators.metrics import DISTANCES, chosen_metrics
@@ -20,6 +21,7 @@ __all__ = ["drawn_fit"]
 ERRORS = ("rmse", "mae")
 
 
+@checked("human belief")
 def drawn_fit(
     human: Any,
     belief: Any,

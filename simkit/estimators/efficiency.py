@@ -22,10 +22,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief import SUN_ZHANG
 from simkit.estimators.rows import Runs, paired_runs
 from simkit.result import Result
-from simkit.types import FloatArray, SeedLike, column, generator
+from simkit.types import FloatArray, SeedLike, column, generator, several
 
 __all__ = ["efficiency_factor", "runs_needed"]
 
@@ -33,6 +34,7 @@ DUST = 1e-10  # a variance of beliefs this small against that of choices is roun
 CHUNK = 4_000_000  # numbers held at once in a bootstrap
 
 
+@checked("choice belief condition tokens extra_tokens", columns="choice belief")
 def efficiency_factor(
     choice: Any,
     belief: Any,
@@ -90,6 +92,7 @@ def efficiency_factor(
     return Result(method, frame, len(runs.code), alpha, source, notes)
 
 
+@checked("choice belief condition tokens extra_tokens", columns="choice belief")
 def runs_needed(
     choice: Any,
     belief: Any,
@@ -111,7 +114,7 @@ def runs_needed(
     Intervals, `tokens` and `extra_tokens` as in efficiency_factor. Beliefs that do not vary need
     one run (estimate 0, interval of width 0).
     """
-    aims = column(np.atleast_1d(np.asarray(target)), "target", low=0)
+    aims = column(several(target), "target", low=0)
     if not (aims > 0).all():
         raise ValueError("target: one is 0; legal are numbers above 0")
     runs = paired_runs(choice, belief, condition)

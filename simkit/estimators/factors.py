@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.correlations import off_diagonal, repaired
 from simkit.estimators.respondents import percentiles
 from simkit.estimators.structure_measures import correlation_of_correlations, rmsd
@@ -97,6 +98,7 @@ def partial_correlations(matrix: npt.ArrayLike, *, shrink: float = 0.02) -> Floa
     return out
 
 
+@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
 def compare_factors(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,
@@ -138,6 +140,7 @@ def compare_factors(
     return _result(draws, measures, names, what, alpha, SOURCE)
 
 
+@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
 def compare_networks(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,

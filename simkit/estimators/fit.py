@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.metrics import Metric, chosen_metrics, noise_floor, spread
 from simkit.estimators.respondents import answer_rows, grouped, numeric_scale, resampled
 from simkit.result import Result
@@ -48,6 +49,11 @@ class Side:
         return round(float(w.sum() ** 2 / (w**2).sum())) if len(w) else 0
 
 
+@checked(
+    "human weights cluster by",
+    "simulated simulated_weights simulated_cluster simulated_by",
+    apart="options values",
+)
 def marginal_fit(
     human: Any,
     simulated: Any,

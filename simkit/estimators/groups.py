@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.estimators.arguments import checked, groups_of
 from simkit.estimators.correlations import off_diagonal
 from simkit.estimators.respondents import percentiles
 from simkit.estimators.structure import WILLIAMS
@@ -28,6 +29,7 @@ Ends = tuple[float, float]
 AS_PUBLISHED = (0.25, 0.975)  # the quantiles that the source's code takes for a 95 % interval
 
 
+@checked("frame groups", frames="frame groups")
 def by_groups(frame: pd.DataFrame, groups: pd.DataFrame, items: Sequence[str]) -> dict[str, Any]:
     """The answers of each group's members: {group: frame of the items}, index labels kept.
 
@@ -46,6 +48,7 @@ def by_groups(frame: pd.DataFrame, groups: pd.DataFrame, items: Sequence[str]) -
     return out
 
 
+@checked(groups=groups_of)
 def group_means(
     groups: Groups, scales: Mapping[str, Ends], *, digits: int | None = None
 ) -> pd.DataFrame:
@@ -83,6 +86,7 @@ def topic_means(
     return found if digits is None else found.round(digits)
 
 
+@checked(humans=groups_of, simulated=groups_of)
 def subgroup_structure(
     humans: Groups,
     simulated: Groups,

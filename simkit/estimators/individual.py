@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief import mean_belief, mean_choice
 from simkit.estimators.belief_errors import (
     ERRORS,
@@ -33,6 +34,7 @@ NOTHING = (np.nan, np.nan, 0)
 SOURCE = f"{NAMIKOSHI}; exact expectations: our formulation"
 
 
+@checked("human belief truth weights cluster by")
 def individual_fit(
     human: Any,
     belief: Any,
@@ -104,6 +106,7 @@ def individual_fit(
     return Result(method, frame, len(i), alpha, SOURCE, notes)
 
 
+@checked("valid_mass answers by weights cluster")
 def success_rate(
     valid_mass: npt.ArrayLike | None = None,
     *,
@@ -140,6 +143,7 @@ def success_rate(
     return Result(f"Success rate ({found.method})", frame, found.n, alpha, NAMIKOSHI, found.notes)
 
 
+@checked("before after simulated_before simulated_after weights cluster by")
 def shift_fit(
     before: npt.ArrayLike,
     after: npt.ArrayLike,
@@ -196,5 +200,5 @@ def shift_fit(
 def _expected(answers: Any, values: npt.ArrayLike | None, name: str) -> FloatArray:
     if np.ndim(answers) != 2:
         return column(answers, name, missing=True)
-    scale = column(np.asarray(values), "values")
+    scale = column([] if values is None else values, "values")
     return np.asarray(belief_rows(answers, [float(v) for v in scale], name) @ scale)

@@ -19,10 +19,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked
+from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.intervals import fieller
 from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, column, usable_rows
+from simkit.types import FloatArray, IntArray, column, several, usable_rows
 
 __all__ = ["flatness_ratio", "own_price_elasticity", "price_coefficient", "step_test"]
 
@@ -30,6 +32,7 @@ GUI_TOUBIA = "Gui & Toubia, arXiv 2312.15524"
 PAPKE = "fractional logit: Papke & Wooldridge 1996; covariance CV3L: arXiv 2406.00650"
 
 
+@checked("price buys weights covariates products cluster", frames="covariates")
 def price_coefficient(
     price: npt.ArrayLike,
     buys: npt.ArrayLike,
@@ -64,6 +67,7 @@ def price_coefficient(
     return Result("Price coefficient (logit)", frame, fit.n, alpha, PAPKE, fit.notes)
 
 
+@checked("price buys weights covariates products cluster", frames="covariates")
 def own_price_elasticity(
     price: npt.ArrayLike,
     buys: npt.ArrayLike,
@@ -83,7 +87,7 @@ def own_price_elasticity(
     Otherwise as price_coefficient.
     """
     fit = _logit(price, buys, weights, covariates, products, cluster)
-    prices = np.unique(column(price, "price")) if at is None else column(np.atleast_1d(at), "at")
+    prices = np.unique(column(price, "price")) if at is None else column(several(at), "at")
     b, share = fit.beta[fit.at], fit.share
     est, gradients = np.zeros(len(prices)), np.zeros((len(prices), len(fit.beta)))
     for row, p in enumerate(prices):
@@ -100,6 +104,7 @@ def own_price_elasticity(
     return Result("Own-price elasticity (logit)", frame, fit.n, alpha, PAPKE, fit.notes)
 
 
+@checked()
 def flatness_ratio(
     blind: Result | float,
     truth: Result | float,
@@ -134,6 +139,7 @@ def flatness_ratio(
     return Result(f"Flatness ratio ({quantity})", frame, na + nb, alpha, source, notes)
 
 
+@checked("price buys at weights covariates products cluster", frames="covariates")
 def step_test(
     price: npt.ArrayLike,
     buys: npt.ArrayLike,
@@ -158,7 +164,9 @@ def step_test(
     Raises ValueError unless there are prices on both sides; otherwise as price_coefficient.
     """
     x = column(price, "price")
-    stated = column(np.broadcast_to(np.asarray(at, dtype=object), x.shape), "at", rows=len(x))
+    at = several(at)
+    at = at * len(x) if isinstance(at, list) and len(at) == 1 else at
+    stated = column(at, "at", rows=len(x))
     above = x > stated
     if above.all() or not above.any():
         raise ValueError(
@@ -242,7 +250,7 @@ def _logit(
     for name in [] if covariates is None else covariates:
         table[name] = column(covariates[name], str(name), rows=len(y))  # type: ignore[index]
     full, names = _design(table, products)
-    rows = usable_rows(y, weights, cluster)
+    rows = merge_copies(usable_rows(y, weights, cluster), believed(y), y, full)
     k, weight, code = rows.kept, rows.weight[rows.kept], rows.cluster[rows.kept]
     design, y, share = full[k], y[k], weight / weight.sum()
     scale = np.abs(design).max(axis=0).clip(1e-300)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.correlations import Answers, answer_matrix
 from simkit.estimators.fit import normalised
 from simkit.estimators.metrics import chosen_metrics, noise_floor, spread
@@ -20,6 +21,7 @@ __all__ = ["compare_marginals"]
 SOURCE = "Williams et al., arXiv 2601.15755 (TV, Wasserstein-1, variance); floor, intervals: ours"
 
 
+@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
 def compare_marginals(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,

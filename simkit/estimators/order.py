@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked, names_in
+from simkit.estimators.copies import merge_copies
 from simkit.result import Result, clustered_mean, t_frame
-from simkit.types import FloatArray, IntArray, column, counted, labels
+from simkit.types import FloatArray, IntArray, Rows, column, counted, labels
 
 __all__ = ["positional_effect"]
 
@@ -18,6 +20,7 @@ DUST = 1e-9  # an effect below this is rounding error of exact beliefs: zero
 NEEDED = ("prompt_id", "order", "position", "option_id", "option", "belief")
 
 
+@checked(frames="table", cluster=names_in)
 def positional_effect(
     table: pd.DataFrame, *, cluster: str | Sequence[str] | None = None, alpha: float = 0.05
 ) -> Result:
@@ -43,6 +46,7 @@ def positional_effect(
     - order_range[option]: mean over prompts of (largest - smallest belief in that option over the
       orders), with a pointwise interval cut at 0. Named by option_id if texts vary by prompt.
 
+    Prompts whose beliefs are the same throughout are copies and count as one cluster, with a note.
     Undefined: prompts with a belief of NaN are left out and counted; one cluster has NaN
     intervals. Raises ValueError for a missing column, a bad belief or position (naming the row),
     unbalanced orders (naming the prompt), and if no prompt is left.
@@ -70,10 +74,16 @@ def positional_effect(
     effect = at_place - 1 / at_place.shape[1]
     effect[np.abs(effect) < DUST] = 0
     spread = _ranges(prompt, option, belief)[kept]
-    rows = _places(effect, group[kept], alpha)
-    rows = pd.concat([rows, _spreads(spread, group[kept], _titles(table, option), alpha)])
+    told = _by_order(prompt, option, place, belief)
+    exact = np.asarray(((told != 0) & (told != 1)).any(axis=1))
+    rows = Rows(np.flatnonzero(kept), np.ones(len(kept)), group, ())
+    rows = merge_copies(rows, exact, told)
+    group = rows.cluster
+    frame = _places(effect, group[kept], alpha)
+    frame = pd.concat([frame, _spreads(spread, group[kept], _titles(table, option), alpha)])
     notes = counted(int((~kept).sum()), len(kept), "prompts skipped: belief undefined")
-    return Result("Positional effect", rows, int(kept.sum()), alpha, SOURCE, notes)
+    notes += rows.notes
+    return Result("Positional effect", frame, int(kept.sum()), alpha, SOURCE, notes)
 
 
 def _prompts(table: pd.DataFrame) -> tuple[IntArray, pd.DataFrame]:
@@ -131,6 +141,18 @@ def _cells(prompt: IntArray, place: IntArray, belief: FloatArray) -> FloatArray:
     shape = (int(prompt.max()) + 1, int(place.max()) + 1)
     cell = np.ravel_multi_index((prompt, place), shape)
     return np.asarray((np.bincount(cell, belief) / np.bincount(cell)).reshape(shape))
+
+
+def _by_order(
+    prompt: IntArray, option: IntArray, place: IntArray, belief: FloatArray
+) -> FloatArray:
+    """Beliefs (prompts, most) of a prompt, by option, place and size; NaN where it has fewer."""
+    order = np.lexsort((belief, place, option, prompt))
+    size = np.bincount(prompt)
+    at = np.arange(len(prompt)) - np.repeat(size.cumsum() - size, size)
+    out = np.full((len(size), int(size.max())), np.nan)
+    out[prompt[order], at] = belief[order]
+    return out
 
 
 def _ranges(prompt: IntArray, option: IntArray, belief: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked, sizes_of
 from simkit.estimators.belief import SUN_ZHANG
 from simkit.estimators.curves import constant_rows, subset_means
 from simkit.estimators.newton import newton
@@ -21,6 +22,7 @@ __all__ = ["share_prediction"]
 KINDS = ("choice", "belief")
 
 
+@checked("choice belief truth condition", columns="choice belief truth", sizes=sizes_of)
 def share_prediction(
     choice: Any,
     belief: Any,

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from simkit.types import FloatArray, IntArray, counted, labels
+from simkit.estimators.arguments import checked, names_in
+from simkit.types import FloatArray, IntArray, column, counted, labels, numbers
 
 __all__ = ["contextual_calibration", "pointwise_mutual_information"]
 
 
+@checked(frames="table null_table", by=names_in)
 def contextual_calibration(
     table: pd.DataFrame, null_table: pd.DataFrame, *, by: str | Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -47,7 +49,9 @@ def contextual_calibration(
     """
     _check(table, null_table, by, "belief", "null_belief")
     with np.errstate(divide="ignore"):
-        own, other = (np.log(np.asarray(t["belief"], dtype=float)) for t in (table, null_table))
+        own, other = (
+            np.log(column(t["belief"], "belief", low=0, missing=True)) for t in (table, null_table)
+        )
     null, notes = _null_of(table, null_table, by, other)
     code = _prompt_codes(table)
     _, belief = _beyond(own, null, code)
@@ -55,6 +59,7 @@ def contextual_calibration(
     return _noted(table, new, code, notes)
 
 
+@checked(frames="table null_table", by=names_in)
 def pointwise_mutual_information(
     table: pd.DataFrame, null_table: pd.DataFrame, *, by: str | Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -81,7 +86,10 @@ def pointwise_mutual_information(
     Source: Holtzman et al. 2021, arXiv 2104.08315.
     """
     _check(table, null_table, by, "logprob", "null_logprob")
-    own, other = (np.asarray(t["logprob"], dtype=float) for t in (table, null_table))
+    own, other = (
+        numbers(t["logprob"], "logprob", "(rows,)", dims=(1,), infinite=True)
+        for t in (table, null_table)
+    )
     null, notes = _null_of(table, null_table, by, other)
     code = _prompt_codes(table)
     pmi, belief = _beyond(own, null, code)

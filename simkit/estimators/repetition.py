@@ -10,15 +10,17 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.intervals import score_interval
 from simkit.result import Result
-from simkit.types import FloatArray, counted, generator
+from simkit.types import FloatArray, counted, generator, numbers, several
 
 __all__ = ["coverage", "interval_coverage"]
 
 Truth = float | Mapping[str, float]
 
 
+@checked()
 def coverage(
     simulate: Callable[[np.random.Generator], Any],
     estimate: Callable[[Any], Any],
@@ -61,6 +63,7 @@ def coverage(
     return Result(result.method, result.frame, repetitions, alpha, result.source, notes)
 
 
+@checked("low high estimate")
 def interval_coverage(
     low: npt.ArrayLike,
     high: npt.ArrayLike,
@@ -86,7 +89,9 @@ def interval_coverage(
     lows, highs = _table(low, "low"), _table(high, "high")
     if lows.shape != highs.shape:
         raise ValueError(f"low has shape {lows.shape}, high {highs.shape}; legal is the same")
-    true = np.asarray(truth, dtype=np.float64)
+    shape = "(Q,) or (R, Q)"
+    true = numbers(several(truth), "truth", shape, dims=(1, 2), infinite=True)
+    true = true.ravel()[0] if true.size == 1 else true
     true = true[:, None] if true.ndim == 1 and lows.shape[1] == 1 < true.size else true
     true = np.broadcast_to(true, lows.shape)
     if not np.isfinite(true).all():
@@ -132,7 +137,9 @@ def _ends(answer: Any, names: list[str] | None) -> FloatArray:
                 "mapping of some of them to numbers"
             )
         return np.asarray(answer.frame.loc[rows, ["estimate", "low", "high"]], dtype=np.float64)
-    ends = np.asarray(answer, dtype=np.float64)
+    ends = numbers(
+        answer, "estimate", "(low, high), or with the estimate first", dims=(1, 2), infinite=True
+    )
     if ends.ndim == 1:
         ends = ends[None]
     if ends.ndim != 2 or ends.shape[1] not in (2, 3):
@@ -152,7 +159,5 @@ def _bias(off: FloatArray) -> dict[str, FloatArray]:
 
 
 def _table(values: npt.ArrayLike, name: str) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim not in (1, 2) or len(array) == 0:
-        raise ValueError(f"{name} has shape {array.shape}; legal are (R,) and (R, Q)")
+    array = numbers(values, name, "(R,) or (R, Q)", dims=(1, 2), infinite=True)
     return array.reshape(len(array), -1)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.types import FloatArray, IntArray, column, counted, labels
 
 __all__ = [
@@ -51,6 +52,7 @@ class Runs:
         return split_rows(self.code, np.arange(len(self.code)), len(self.conditions))
 
 
+@checked("choice")
 def one_hot(choice: Any, options: Sequence[str]) -> pd.DataFrame:
     """Choices (n,), named, as a frame (n, K) of 0 and 1 with a column per option.
 

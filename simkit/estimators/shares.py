@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief import mean_belief, mean_choice
 from simkit.estimators.intervals import score_interval
 from simkit.estimators.repetition import interval_coverage
@@ -18,6 +19,7 @@ from simkit.types import FloatArray, IntArray, SeedLike, generator
 __all__ = ["share_coverage"]
 
 
+@checked("belief condition")
 def share_coverage(
     belief: Any,
     *,

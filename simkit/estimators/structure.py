@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.respondents import percentiles
 from simkit.estimators.structure_measures import (
     MEASURES,
@@ -36,6 +37,7 @@ LOST = 0.1  # share of undefined resamples above which an interval is undefined
 CLEAR = 0.75  # share of the variance between pairs that must not be noise
 
 
+@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
 def compare_structure(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,

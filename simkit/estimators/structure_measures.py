@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.correlations import off_diagonal
-from simkit.types import FloatArray, SeedLike, generator
+from simkit.types import FloatArray, SeedLike, generator, numbers
 
 __all__ = [
     "MEASURES",
@@ -67,6 +68,7 @@ def structure_kept(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
     return np.asarray(np.divide(top, below, out=np.full(top.shape, np.nan), where=fine))
 
 
+@checked("first second", columns="first second")
 def compare_matrices(first: npt.ArrayLike, second: npt.ArrayLike) -> dict[str, float]:
     """The four measures of `compare_structure` for two matrices (k, k), as they are.
 
@@ -78,6 +80,7 @@ def compare_matrices(first: npt.ArrayLike, second: npt.ArrayLike) -> dict[str, f
     return {name: float(v) for name, v in zip(MEASURES, found, strict=True)}
 
 
+@checked("first second", columns="first second")
 def mantel_test(
     first: npt.ArrayLike, second: npt.ArrayLike, *, permutations: int = 999, rng: SeedLike = 0
 ) -> tuple[float, float]:
@@ -94,7 +97,7 @@ def mantel_test(
     at = float(correlation_of_correlations(a, b))
     if np.isnan(at):
         return np.nan, np.nan
-    stream, m = generator(rng), np.asarray(second, dtype=float)
+    stream, m = generator(rng), numbers(second, "second", "(k, k)")
     orders = (stream.permutation(len(m)) for _ in range(permutations))
     shuffled = np.stack([off_diagonal(m[np.ix_(o, o)]) for o in orders])
     found = correlation_of_correlations(a, shuffled)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.belief_errors import (
     ERRORS,
     belief_at_temperature,
@@ -21,7 +22,16 @@ from simkit.estimators.fit import NAMIKOSHI, normalised, stated, uniform
 from simkit.estimators.metrics import MARGINAL_METRICS, Metric, chosen_metrics, noise_floor, spread
 from simkit.estimators.respondents import percentiles, resampled
 from simkit.result import REQUIRED, Result
-from simkit.types import FloatArray, IntArray, Rows, SeedLike, column, generator, usable_rows
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    Rows,
+    SeedLike,
+    column,
+    generator,
+    several,
+    usable_rows,
+)
 
 __all__ = ["temperature_curve"]
 
@@ -29,6 +39,7 @@ SOURCE = f"{NAMIKOSHI} (there by sampling); exact curves: our formulation"
 TEMPERATURES = tuple(round(0.1 * step, 1) for step in range(21))
 
 
+@checked("human belief weights cluster")
 def temperature_curve(
     human: Any,
     belief: Any,
@@ -66,7 +77,7 @@ def temperature_curve(
     interval NaN. Raises ValueError as the two functions do, and for temperatures that repeat.
     Source: Namikoshi et al., arXiv 2403.20252 (there by sampling); exact curves: our formulation.
     """
-    t = column(np.atleast_1d(np.asarray(temperatures)), "temperatures", low=0)
+    t = column(several(temperatures), "temperatures", low=0)
     if len(np.unique(t)) < len(t) or not len(t):
         raise ValueError(f"temperatures are {t.tolist()}; legal are one or more that differ")
     place, rows, scale = placed(human, _softmax(belief) if logprob else belief, values)

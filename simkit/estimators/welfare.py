@@ -15,14 +15,16 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.arguments import checked
 from simkit.estimators.conditional import LogitFit, fit_logit, summarise
 from simkit.estimators.intervals import fieller
 from simkit.result import Result
-from simkit.types import FloatArray, SeedLike, column
+from simkit.types import FloatArray, SeedLike, column, several
 
 __all__ = ["optimal_price", "price_elasticities", "willingness_to_pay"]
 
 
+@checked("shares price weights condition cluster")
 def price_elasticities(
     shares: Any,
     price: npt.ArrayLike | pd.DataFrame,
@@ -60,6 +62,7 @@ def price_elasticities(
     return summarise(fit, "Price elasticities", names, function)
 
 
+@checked("shares price weights condition cluster")
 def willingness_to_pay(
     shares: Any,
     price: npt.ArrayLike | pd.DataFrame,
@@ -107,6 +110,7 @@ def willingness_to_pay(
     return Result("Willingness to pay (Fieller)", frame, fit.n, alpha, source, notes)
 
 
+@checked("shares price weights condition cluster")
 def optimal_price(
     shares: Any,
     price: npt.ArrayLike | pd.DataFrame,
@@ -166,7 +170,7 @@ def optimal_price(
 def _at(fit: LogitFit, at: npt.ArrayLike | None) -> FloatArray:
     if at is None:
         return np.asarray(fit.share @ fit.prices)
-    return column(np.atleast_1d(np.asarray(at)), "at", rows=len(fit.priced))
+    return column(several(at), "at", rows=len(fit.priced))
 
 
 def _utilities(beta: FloatArray, price: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from simkit.questions import Question
 from simkit.scoring.chat import Chat, lay_out
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model
-from simkit.types import IntArray, column
+from simkit.types import IntArray, aligned, column, shown
 
 __all__ = ["COLUMNS", "SPLIT", "check_examples", "examples", "split_respondents", "subset"]
 
@@ -44,8 +44,9 @@ def examples(
     design : one row per respondent: `context` and whatever else the templates name.
     questions : name -> question. The prompt and the options are the question's own, so they are
         those that `believe` scores, character by character.
-    answers : on the rows of `design`, one column per question name: the option's text, or the
-        number it stands for; None or NaN where there is no answer. None: the design itself.
+    answers : on the rows of `design`, by their index labels, one column per question name: the
+        option's text, or the number it stands for; None or NaN where there is no answer. None: the
+        design itself.
     respondent : the column of `design` that tells who it is; None for its index. It may repeat
         (two interviews with one person).
     weights : the column of `design` with survey weights (positive); None for 1.
@@ -63,10 +64,12 @@ def examples(
     `attrs["unanswered"]` counts what was left out.
 
     Raises ValueError for an answer that is no option (naming respondent, question, the answer and
-    the options), a missing column, or no answer at all.
+    the options), a missing column, answers for other index labels than the design's, or no answer
+    at all.
     """
     answers = design if answers is None else answers
     _check_frames(design, questions, answers, respondent, weights)
+    answers = aligned({"design": design, "answers": answers})["answers"]
     ids = _ids(design.index if respondent is None else design[respondent])
     weight = np.ones(len(design))
     if weights is not None:
@@ -90,6 +93,18 @@ def _check_frames(
     respondent: str | None,
     weights: str | None,
 ) -> None:
+    for what, held in (("design", design), ("answers", answers)):
+        if not isinstance(held, pd.DataFrame):
+            raise ValueError(f"{what} is {shown(held)}; it must be a DataFrame")
+        if held.columns.nlevels > 1 or not held.columns.is_unique:
+            raise ValueError(
+                f"{what} has the columns {list(held)}; legal is one level of names that differ"
+            )
+    if not isinstance(questions, Mapping):
+        raise ValueError(f"questions is {shown(questions)}; it must be a mapping, name: question")
+    for name, question in questions.items():
+        if not isinstance(question, Question):
+            raise ValueError(f"questions[{name!r}] is {shown(question)}; it must be a Question")
     if design.empty or not questions:
         raise ValueError(f"{len(design)} respondents and {len(questions)} questions: none to learn")
     if len(answers) != len(design):

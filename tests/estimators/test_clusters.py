@@ -180,7 +180,7 @@ def test_bad_input_is_refused():
             crp_clusters(np.zeros((3, 2)), **value)
     with pytest.raises(ValueError, match="no start 'apart'"):
         crp_clusters(np.zeros((3, 2)), start="apart")
-    with pytest.raises(ValueError, match="clusters has shape"):
+    with pytest.raises(ValueError, match="clusters has 2 rows"):
         crp_log_posterior(np.zeros((3, 2)), [0, 1])
     with pytest.raises(ValueError, match="legal is \\(people, questions\\)"):
         pairwise_agreement(np.zeros(3))

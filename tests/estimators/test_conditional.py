@@ -205,7 +205,12 @@ def test_coverage_on_the_brand_market(kind, interval):
         y, b, code = draw(world, 20, rng)
         shares = y if kind == "choice" else b
         result = conditional_logit(
-            shares, world.prices.loc[code], condition=code, interval=interval, n_boot=120, rng=seed
+            shares,
+            world.prices.loc[code].reset_index(drop=True),
+            condition=code,
+            interval=interval,
+            n_boot=120,
+            rng=seed,
         )
         hits += (result.frame["low"] <= truth.to_numpy()) & (
             truth.to_numpy() <= result.frame["high"]

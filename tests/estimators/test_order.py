@@ -130,11 +130,15 @@ def test_cluster_and_alpha_change_the_interval():
     rng = np.random.default_rng(7)
     listed = np.repeat(simulated(rng, 6, np.array([0.5, 0, 0])), 4, axis=0)
     table = raw_table(listed, wording=np.repeat(np.arange(6), 4), who=np.tile([0, 1, 2, 3], 6))
-    plain, clustered = positional_effect(table), positional_effect(table, cluster="wording")
+    copied, clustered = positional_effect(table), positional_effect(table, cluster="wording")
     once = positional_effect(raw_table(listed[::4]))
-    # Four copies of a prompt are one prompt.
+    # Four copies of a prompt are one prompt, whether a cluster says so or not.
     for name in ("std_error", "df", "low", "high"):
         assert clustered["position[0]"][name] == pytest.approx(once["position[0]"][name])
+        assert copied["position[0]"][name] == pytest.approx(once["position[0]"][name])
+    assert any("24 clusters, 6 of them distinct" in note for note in copied.notes)
+    table["belief"] += np.where(table["option_id"] == 0, 1, -0.5) * 1e-10 * table["prompt_id"]
+    plain = positional_effect(table)
     assert plain["position[0]"]["df"] == 23
     both = positional_effect(table, cluster=["wording", "who"])
     assert both["position[0]"]["std_error"] == pytest.approx(plain["position[0]"]["std_error"])

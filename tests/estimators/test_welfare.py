@@ -235,7 +235,9 @@ def test_coverage_on_the_brand_market(kind):
         y, b, code = draw(world, 20, rng)
         for at, (function, extra) in enumerate(functions):
             shares = y if kind == "choice" else b
-            frame = function(shares, world.prices.loc[code], condition=code, **extra).frame
+            frame = function(
+                shares, world.prices.loc[code].reset_index(drop=True), condition=code, **extra
+            ).frame
             inside = (frame["low"] <= truths[at]) & (truths[at] <= frame["high"])
             hits[at] += inside.to_numpy()
     share = np.concatenate(hits) / repetitions
@@ -256,7 +258,9 @@ def test_coverage_in_the_main_design(kind):
         y, b, code = draw(world, 20, rng)
         for at, (function, extra) in enumerate(functions):
             shares = y if kind == "choice" else b
-            frame = function(shares, world.prices.loc[code], condition=code, **extra).frame
+            frame = function(
+                shares, world.prices.loc[code].reset_index(drop=True), condition=code, **extra
+            ).frame
             inside = (frame["low"] <= truths[at]) & (truths[at] <= frame["high"])
             hits[at] += inside.to_numpy()
     share = np.concatenate(hits) / repetitions

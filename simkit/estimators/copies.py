@@ -1,0 +1,66 @@
+"""Copies of a prompt are one prompt: they must not count as independent.
+
+A belief is exact, so a second prompt with the same text gives the same numbers, and a design that
+repeats its prompts would narrow every interval without having learnt anything. Choices are drawn:
+two clusters of choices may agree by chance, and are left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simkit.types import FloatArray, IntArray, Rows
+
+__all__ = ["believed", "merge_copies"]
+
+DIGITS = 12  # decimals to which the numbers of copies agree
+
+
+def merge_copies(
+    rows: Rows,
+    exact: npt.NDArray[np.bool_],
+    *seen: npt.NDArray[Any],
+    within: IntArray | None = None,
+) -> Rows:
+    """The rows with clusters that are copies of one another made one, and a note of how many.
+
+    exact : (n,) which rows hold a belief, and no choice. seen : (n,) or (n, m) arrays of all that
+    the estimator sees of each row. Two clusters are copies if they hold the same rows, to 12
+    decimals, in any order, and at least one of these is exact. Estimates do not change by it:
+    each row keeps its weight. within : (n,) codes of groups that are never pooled: what a cluster
+    has in one of them is compared with what others have there.
+    """
+    k, code = rows.kept, rows.cluster[rows.kept]
+    if within is not None:
+        pair = np.column_stack([code, within[k]])
+        code = np.unique(pair, axis=0, return_inverse=True)[1].ravel()
+        seen = (*seen, within)
+    table = np.column_stack([rows.weight / rows.weight.max(), *seen])[k].astype(np.float64)
+    kind = np.unique(table.round(DIGITS), axis=0, return_inverse=True)[1].ravel()
+    order = np.lexsort((kind, code))
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    believed = np.bincount(code, exact[k]) > 0
+    first: dict[bytes, int] = {}
+    new = np.arange(len(starts))
+    for number, part in enumerate(np.split(kind[order], starts[1:])):
+        if believed[number]:
+            new[number] = first.setdefault(part.tobytes(), number)
+    distinct, merged = np.unique(new, return_inverse=True)
+    if len(distinct) == len(new):
+        return rows
+    cluster = rows.cluster.copy()
+    cluster[k] = merged[code]
+    note = (
+        f"{len(new)} clusters, {len(distinct)} of them distinct: the others repeat their rows and "
+        "count as one with them"
+    )
+    return replace(rows, cluster=cluster, notes=(*rows.notes, note))
+
+
+def believed(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which probabilities (n,) are beliefs: neither 0 nor 1, which draws are."""
+    return np.asarray((values != 0) & (values != 1) & ~np.isnan(values))
