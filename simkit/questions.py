@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from string import Formatter, ascii_uppercase
+from string import ascii_uppercase
 
 import pandas as pd
+
+from simkit.templates import check_text, field_names, fill_rows, is_missing, values_of
+from simkit.types import column, framed, listed, shown
 
 __all__ = ["LAYOUTS", "Question", "check_options", "fill"]
 
@@ -23,14 +27,16 @@ class Question:
 
     Parameters
     ----------
-    text : the question; may hold `{column}` fields that the design fills.
-    options : the K alternatives, in order; may hold `{column}` fields too.
+    text : the question; may hold `{column}` fields that the design fills (see `fill`).
+    options : the K alternatives, in order; may hold `{column}` fields too. Where they are scored
+        (layout "text") they have no blanks at their ends, which belong into the separator.
     values : K numbers, for questions whose options lie on a scale (their unit is the option's).
     template : the whole prompt, with the fields `{question}`, optionally `{options}` (the options,
         one per line) and `{context}`, and any column of the design; "{{" is a brace. If the
         design has no `context`, the lines that are only `{context}` are dropped. None: question
         and "Answer:", with the list between them where the layout needs one.
-    separator : put between prompt and option ("Answer:" + " " + "yes").
+    separator : put between prompt and option ("Answer:" + " " + "yes"). With separator="" the
+        options bring their own.
     forms : further strings that count as an option: {"yes": ["Yes", "YES"]}. Each is scored by
         itself, after the same separator, and its probability is added to the option's. The keys
         are what is scored: the options, or with labels the labels ({"A": ["(A)"]}). Spellings
@@ -38,9 +44,10 @@ class Question:
     layout : "text" scores the options' own words. "letters" and "numbers" list them in the prompt
         ("A. yes", "1. yes") and score the label; up to 26 letters, 9 numbers.
 
-    Raises ValueError for fewer than two options, for repeated or empty options or forms, where
-    `values` and `options` differ in length, for an unknown layout or key of `forms`, for too many
-    options to label, and for labels without `{options}` in the template or text.
+    Raises ValueError for fewer than two options, for options or forms that are no text, empty,
+    repeated or have a blank at an end, for values that are no finite numbers or of another length,
+    for an unknown layout or key of `forms`, for too many options to label, for labels without
+    `{options}` in the template or text, and for fields that are not plain names.
     """
 
     text: str
@@ -61,25 +68,31 @@ class Question:
         forms: Mapping[str, Sequence[str]] | None = None,
         layout: str = "text",
     ) -> None:
-        check_options(options)
-        if values is not None and len(values) != len(options):
-            raise ValueError(f"{len(values)} values for {len(options)} options")
         if layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}; legal are {', '.join(LAYOUTS)}")
         if template is None:
             template = _PLAIN if layout == "text" else _LISTED
+        for name, string in {"text": text, "template": template, "separator": separator}.items():
+            if not isinstance(string, str):
+                raise ValueError(f"{name} is {shown(string)}; it must be text")
+            check_text(string)
+        options = check_options(options, separator=separator if layout == "text" else "")
+        if values is not None:
+            values = column(listed(values, "values"), "values").tolist()
+            if len(values) != len(options):
+                raise ValueError(f"{len(values)} values for {len(options)} options")
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "options", tuple(options))
-        object.__setattr__(self, "values", None if values is None else tuple(map(float, values)))
+        object.__setattr__(self, "values", None if values is None else tuple(values))
         object.__setattr__(self, "template", template)
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "layout", layout)
         self._check_labels()
         scored = self.options if self.labels is None else self.labels
-        object.__setattr__(self, "forms", _checked_forms(forms or {}, scored))
+        object.__setattr__(self, "forms", _checked_forms(forms or {}, scored, separator))
+        self.fields  # noqa: B018  (reads every text, so that a bad field is named here)
 
     def _check_labels(self) -> None:
-        listed = self.lists_options  # reads template and text, so that a bad one is named here
         if self.labels is None:
             return
         if len(self.labels) < len(self.options):
@@ -87,7 +100,7 @@ class Question:
                 f"{len(self.options)} options for layout {self.layout!r}; "
                 f"legal are up to {len(self.labels)}"
             )
-        if not listed:
+        if not self.lists_options:
             raise ValueError(
                 f"layout {self.layout!r} scores labels, but neither template {self.template!r} "
                 "nor text has the field {options} where the labelled list goes"
@@ -103,15 +116,29 @@ class Question:
     @property
     def lists_options(self) -> bool:
         """Whether the prompt lists the options, so that their order is part of it."""
-        return "options" in (_roots(self.template) | _roots(self.text))
+        return "options" in (field_names(self.template) | field_names(self.text))
 
-    def prompts(self, design: pd.DataFrame, order: Sequence[int] | None = None) -> list[str]:
+    @property
+    def fields(self) -> set[str]:
+        """The columns that template, text, options and forms name."""
+        spelled = [form for some in self.forms.values() for form in some]
+        texts = [self.template, self.text, *self.options, *spelled]
+        return set().union(*map(field_names, texts)) - {"question", "options"}
+
+    def prompts(
+        self, design: pd.DataFrame, order: Sequence[int] | None = None, *, warn: bool = True
+    ) -> list[str]:
         """One prompt per design row.
 
         order : which option is listed first, second, ... (a permutation of 0 … K-1); None as
-            given. ValueError names a field that the design does not fill, a bad order, and any
-            order where the prompt does not list the options.
+            given. warn : whether to warn of what the design says to nobody, see `warn_unsaid`.
+        Raises ValueError for what is no frame, a repeated column, a field that the design does not
+        fill, a missing value (naming row and field), a bad order, and any order where the prompt
+        does not list the options.
         """
+        framed(design, "the design")
+        if warn:
+            self.warn_unsaid(design, stacklevel=3)
         if order is not None and not self.lists_options:
             raise ValueError(f"template {self.template!r} lists no options, so order moves nothing")
         template = self.template
@@ -128,13 +155,36 @@ class Question:
         given["question"] = fill(self.text, design, given)
         return fill(template, design, given)
 
+    def warn_unsaid(self, design: pd.DataFrame, *texts: str | None, stacklevel: int = 2) -> None:
+        """Warn if a design of several rows has columns and none of them is named by a field.
+
+        All its prompts are then alike, so the columns differ to no purpose. A column `context`
+        must be named even if others are: `describe` and `render` write it to be said. Others may
+        well stand by (who a person is, a wording, a weight). `texts` : what else the design fills.
+        """
+        used = self.fields.union(*(field_names(text) for text in texts if text is not None))
+        unsaid = [name for name in design.columns if name not in used]
+        if len(design) < 2 or not unsaid:
+            return
+        if len(unsaid) == design.shape[1]:
+            what = f"no field names any column of the design ({', '.join(map(str, unsaid))})"
+            what += f", so all {len(design)} prompts are alike"
+        elif "context" in unsaid:
+            what = "the design has a column 'context', and no field names it"
+        else:
+            return
+        warnings.warn(
+            f"{what}; put the columns that are to be said into the template in braces: "
+            f"{self.template!r}",
+            stacklevel=stacklevel,
+        )
+
     def options_for(self, design: pd.DataFrame) -> list[list[str]]:
         """The K options of each design row, filled in, without the separator."""
         columns = [fill(option, design) for option in self.options]
         rows = [list(row) for row in zip(*columns, strict=True)]
-        if any(_roots(option) for option in self.options):
-            for row, options in enumerate(rows):
-                check_options(options, f"row {row}: ")
+        if any(field_names(option) for option in self.options):
+            _check_rows(rows, design, "" if self.labels else self.separator)
         return rows
 
     def answers_for(
@@ -145,23 +195,24 @@ class Question:
         A tuple holds the option's own string (or the label it has under `order`) and its forms,
         filled in, without the separator. Raises ValueError where two strings of a row are equal.
         """
+        framed(design, "the design")
         if self.labels is not None:
             place = _places(order, len(self.options))
             scored = [self.labels[p] for p in place]
             return [tuple((s, *self.forms.get(s, ())) for s in scored)] * len(design)
         spelled = [(o, *self.forms.get(o, ())) for o in self.options]
-        if not any(_roots(s) for some in spelled for s in some):
-            return [tuple(tuple(s.format() for s in some) for some in spelled)] * len(design)
+        if not any(field_names(s) for some in spelled for s in some):
+            alike = tuple(tuple(fill_rows(s, {}, [0])[0] for s in some) for some in spelled)
+            return [alike] * len(design)
         columns = [zip(*[fill(s, design) for s in some], strict=True) for some in spelled]
         rows = list(zip(*columns, strict=True))
-        for row, answers in enumerate(rows):
-            check_options([s for some in answers for s in some], f"row {row}: ")
+        _check_rows([[s for some in row for s in some] for row in rows], design, self.separator)
         return rows
 
     def _lists(self, design: pd.DataFrame, order: Sequence[int] | None) -> list[str]:
         """The text that `{options}` stands for in each design row."""
-        _places(order, len(self.options))
-        order = range(len(self.options)) if order is None else order
+        place = _places(order, len(self.options))
+        order = [place.index(i) for i in range(len(place))]
         marks = [f"{label}. " for label in self.labels] if self.labels else [""] * len(order)
         return [
             "\n".join(mark + options[k] for mark, k in zip(marks, order, strict=True))
@@ -169,19 +220,33 @@ class Question:
         ]
 
 
-def check_options(options: Sequence[str], where: str = "") -> None:
-    """Raise ValueError unless there are two or more options, none empty, none twice."""
+def check_options(options: Sequence[str], where: str = "", separator: str = "") -> list[str]:
+    """The options, two or more strings, none empty, none twice; ValueError otherwise.
+
+    separator : what will stand before them. With one, a blank of an option's own at either end (a
+        line break may end it) is an error too: the model would be asked for "yes " and not "yes".
+    """
     if isinstance(options, str):
         raise ValueError(f"{where}options must be a list of strings, not the string {options!r}")
+    options = listed(options, f"{where}options")
     if len(options) < 2:
-        raise ValueError(f"{where}at least two options are needed, not {list(options)}")
+        raise ValueError(f"{where}at least two options are needed, not {options}")
     seen: set[str] = set()
     for option in options:
         if not isinstance(option, str) or not option.strip():
-            raise ValueError(f"{where}option {option!r} is empty or not text")
+            number = isinstance(option, int | float) and not is_missing(option)
+            hint = f'; write "{option}"' if number else ""
+            raise ValueError(f"{where}option {shown(option)} is empty or not text{hint}")
+        check_text(option)
+        if separator and (option != option.lstrip() or option.rstrip() != option.rstrip("\r\n")):
+            raise ValueError(
+                f"{where}option {option!r} has a blank at an end; write {option.strip()!r}, after "
+                f'the separator {separator!r} (with separator="" options bring their own blanks)'
+            )
         if option in seen:
-            raise ValueError(f"{where}option {option!r} stands twice in {list(options)}")
+            raise ValueError(f"{where}option {option!r} stands twice in {options}")
         seen.add(option)
+    return options
 
 
 def fill(
@@ -189,53 +254,54 @@ def fill(
 ) -> list[str]:
     """The template with its `{column}` fields filled from each design row.
 
-    given : {field: one text per row}, which goes before a column of that name. What is filled in
-    is never read as a template itself. ValueError names a field that nothing fills.
+    The rule by which a value becomes text is that of `simkit.templates`: 34 reads "34" in an int,
+    float, nullable or Arrow column, a float32 0.1 reads "0.1", midnight is a date, and a format
+    ({price:.2f}) is Python's. A field is a column's name, without attributes or indices; "{{" is
+    a brace. What is filled in is never read as a template itself.
+
+    given : {field: one text per row}, which goes before a column of that name. Raises ValueError
+    for a field that nothing fills, for a column that stands twice, and for a missing value or one
+    that has no text (a list), naming row, field and template.
     """
+    framed(design, "the design")
     given = given or {}
-    roots = _roots(template)
-    if not roots:
-        return [template.format()] * len(design)
-    columns = sorted(roots - given.keys())
+    columns = sorted(field_names(template) - given.keys())
     missing = [name for name in columns if name not in design]
     if missing:
         raise ValueError(
             f"the design has no column for {{{missing[0]}}} in {template!r}; "
             f"its columns are: {', '.join(map(str, design.columns))}"
         )
-    records = design[columns].to_dict("records") if columns else [{} for _ in range(len(design))]
-    for name in roots & given.keys():
-        for record, text in zip(records, given[name], strict=True):
-            record[name] = text
-    return [template.format_map(record) for record in records]
+    return fill_rows(
+        template, {**given, **{c: values_of(design[c]) for c in columns}}, design.index
+    )
 
 
-def _roots(template: str) -> set[str]:
-    """Names of the fields, without what is taken of them: "{price:.2f} {who[0]}" -> price, who."""
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-    except ValueError as error:
-        raise ValueError(
-            f"{template!r} cannot be read as a template: {error}; write {{{{ and }}}} for braces"
-        ) from error
-    return {name.split(".")[0].split("[")[0] for name in names}
+def _check_rows(rows: Sequence[Sequence[str]], design: pd.DataFrame, separator: str) -> None:
+    for options, row in zip(rows, design.index.tolist(), strict=True):
+        check_options(options, f"row {row!r}: ", separator)
 
 
 def _places(order: Sequence[int] | None, k: int) -> list[int]:
     """The place at which each option is listed."""
-    listed = list(range(k)) if order is None else list(order)
-    if sorted(listed) != list(range(k)):
-        raise ValueError(f"order is {listed}; legal is each of 0 to {k - 1} once")
-    return [listed.index(i) for i in range(k)]
+    places = list(range(k)) if order is None else listed(order, "order")
+    if len(places) != k or any(i not in places for i in range(k)):
+        raise ValueError(f"order is {places}; legal is each of 0 to {k - 1} once")
+    return [places.index(i) for i in range(k)]
 
 
 def _checked_forms(
-    forms: Mapping[str, Sequence[str]], scored: Sequence[str]
+    forms: Mapping[str, Sequence[str]], scored: Sequence[str], separator: str
 ) -> dict[str, tuple[str, ...]]:
+    if not isinstance(forms, Mapping):
+        raise ValueError(f"forms are {shown(forms)}; they must be {{option: list of strings}}")
+    spelled: dict[str, tuple[str, ...]] = {}
     for key, some in forms.items():
         if key not in scored:
             raise ValueError(f"forms: {key!r} is not scored; legal keys are {list(scored)}")
         if isinstance(some, str):
             raise ValueError(f"forms: {key!r} needs a list of strings, not the string {some!r}")
-    check_options([*scored, *(form for some in forms.values() for form in some)], "forms: ")
-    return {key: tuple(some) for key, some in forms.items() if len(some)}
+        spelled[key] = tuple(listed(some, f"forms: {key!r}"))
+    every = [form for some in spelled.values() for form in some]
+    check_options([*scored, *every], "forms: ", separator)
+    return {key: some for key, some in spelled.items() if some}

@@ -10,9 +10,10 @@ import pandas as pd
 
 from simkit.personas.scales import Free
 from simkit.questions import Question
-from simkit.types import FloatArray, generator
+from simkit.types import FloatArray, framed, generator
 
-__all__ = ["KEPT", "Believe", "Write", "believed", "draw_seed", "drawn", "kept", "written"]
+__all__ = ["KEPT", "Believe", "Write", "believed", "draw_seed", "drawn", "kept", "stream_name",
+           "written"]  # fmt: skip
 
 Believe = Callable[[Question, pd.DataFrame], pd.DataFrame]
 Write = Callable[[Sequence[str], Sequence[int]], Sequence[Any]]
@@ -25,9 +26,16 @@ def draw_seed(seed: int, *names: str | int) -> int:
     return int(generator(seed, *names).integers(2**53))
 
 
+def stream_name(who: Any) -> str | int:
+    """How a person is called in a seed: 3 whether its column holds int or float, else the text."""
+    if isinstance(who, float | np.floating) and float(who).is_integer():
+        return int(who)
+    return int(who) if isinstance(who, int | np.integer) else str(who)
+
+
 def believed(believe: Believe, question: Question, name: str, design: pd.DataFrame) -> pd.DataFrame:
     """The table of `believe`, its rows by prompt and option."""
-    table = believe(question, design)
+    table = framed(believe(question, design), f"{name}: what believe returned")
     missing = [c for c in NEEDED if c not in table]
     if missing:
         raise ValueError(f"{name}: believe returned no column {missing[0]!r}")

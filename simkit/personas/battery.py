@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from string import Formatter
 from typing import Any
-
-import pandas as pd
 
 from simkit.personas.scales import Free, is_numeric
 from simkit.questions import Question
-from simkit.types import generator
+from simkit.templates import field_names, fill_one, is_missing
+from simkit.types import generator, listed, shown
 
 __all__ = ["Battery", "Item", "next_questions", "show", "transcript"]
 
@@ -28,14 +26,15 @@ class Item:
     name : the answers' column.
     question : a `Question` or a `Free` one; None for a text that is shown (see `show`).
     tell : the line that tells the answer to later questions, with the fields {question} (its
-        text), {answer} (the option's text), {value} (its number: {value:g}) and any column of the
-        people. None: question and answer, as a prompt asks it.
+        text), {answer} (the option's text), {value} (its number) and any column of the people,
+        filled by the rule of `fill`. None: question and answer, as a prompt asks it.
     ask_if : skip rule, {column: what it must be}: an earlier item or a column of the people, and
         one value, a collection of values, or a function of the value that says True. All must
         hold; a value that is missing (not asked, no answer) never does.
     after : further items that must come before this one, whatever the order.
 
-    Raises ValueError for a shown text without words.
+    Raises ValueError for a name that is no text, a question that is none, a shown text without
+    words, a field of `tell` that is no plain name, and an `ask_if` that is no mapping.
     """
 
     name: str
@@ -45,9 +44,16 @@ class Item:
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name is {shown(self.name)}; it must be text")
+        if not isinstance(self.question, Question | Free | None):
+            raise ValueError(f"{self.name}: {shown(self.question)} is no question")
         if self.question is None and not self.tell:
             raise ValueError(f"{self.name}: nothing is asked, so `tell` must say what is shown")
-        object.__setattr__(self, "after", tuple(self.after))
+        if not isinstance(self.ask_if, Mapping):
+            raise ValueError(f"{self.name}: ask_if is {shown(self.ask_if)}; it must be a mapping")
+        field_names(TELL if self.tell is None else self.tell)  # names a bad field here
+        object.__setattr__(self, "after", tuple(listed(self.after, f"{self.name}: after")))
 
     def asks(self, known: Mapping[str, Any]) -> bool:
         """Whether the skip rule lets the question be asked, given what is known."""
@@ -62,29 +68,24 @@ class Item:
     def line(self, person: Mapping[str, Any], **own: Any) -> str | None:
         """The line that tells the answer, None if a field of it is missing."""
         told = self.tell or TELL
-        fields = {name for _, name, _, _ in Formatter().parse(told) if name}
-        roots = {name.split(".")[0].split("[")[0] for name in fields}
+        fields = field_names(told)
         record = {**person, **own}
-        unknown = [name for name in sorted(roots) if name not in record]
+        unknown = [name for name in sorted(fields) if name not in record]
         if unknown:
             raise ValueError(f"{self.name}: nothing fills {{{unknown[0]}}} in {told!r}")
-        if any(_missing(record[name]) for name in roots):
+        if any(is_missing(record[name]) for name in fields):
             return None
-        return told.format_map(record)
+        return fill_one(told, record, record.get("person", self.name))
 
 
 def _holds(rule: Any, value: Any) -> bool:
-    if _missing(value):
+    if is_missing(value):
         return False
     if callable(rule):
         return bool(rule(value))
     if isinstance(rule, Collection) and not isinstance(rule, str):
         return value in rule
     return bool(value == rule)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def show(
@@ -121,8 +122,12 @@ class Battery:
     order: str | tuple[str, ...] = "fixed"
 
     def __init__(self, items: Iterable[Item], order: str | Sequence[str] = "fixed") -> None:
-        object.__setattr__(self, "items", tuple(items))
-        object.__setattr__(self, "order", order if isinstance(order, str) else tuple(order))
+        object.__setattr__(self, "items", tuple(listed(items, "items")))
+        order = order if isinstance(order, str) else tuple(listed(order, "order"))
+        object.__setattr__(self, "order", order)
+        for item in self.items:
+            if not isinstance(item, Item):
+                raise ValueError(f"{shown(item)} is no Item")
         names = [item.name for item in self.items]
         twice = [name for name in names if names.count(name) > 1]
         if twice or not names:
@@ -158,7 +163,8 @@ class Battery:
 
     def check_order(self, order: Sequence[str]) -> None:
         """Raise ValueError unless the order has each item once, after those that it needs."""
-        if sorted(order) != sorted(self.names):
+        order = listed(order, "order")
+        if len(order) != len(self.items) or {*map(str, order)} != {*self.names}:
             raise ValueError(f"order is {list(order)}; legal is each of {list(self.names)} once")
         for place, name in enumerate(order):
             late = [n for n in order if n in self.needs(self[name]) and order.index(n) > place]

@@ -9,6 +9,8 @@ import pandas as pd
 
 from simkit.personas.codebook import Attribute, CodeBook
 from simkit.questions import Question
+from simkit.templates import fill_one
+from simkit.types import framed, shown
 
 __all__ = ["CAR", "VEHICLES", "car_choice", "car_vehicles"]
 
@@ -67,23 +69,29 @@ def car_vehicles(frame: pd.DataFrame) -> pd.DataFrame:
     """What each of the six vehicles is called, columns vehicle1 … vehicle6, one row per respondent.
 
     frame : from `datasets.load("car")`. A vehicle is told by fuel, body, price (divided by the log
-    of income, as the data have it) and range in miles. Raises ValueError for a fuel or body that is
-    not in the book, naming the row.
+    of income, as the data have it) and range in miles. Raises ValueError for a column that is not
+    there, a fuel or body that is not in the book and a missing price or range, naming the row.
     """
+    framed(frame, "the frame")
     told = {}
     for k in range(1, VEHICLES + 1):
         columns = [f"{name}{k}" for name in ("fuel", "type", "price", "range")]
+        missing = [name for name in columns if name not in frame]
+        if missing:
+            raise ValueError(f"the frame has no column {missing[0]!r}; see the card of `car`")
         rows = frame[columns].itertuples(index=True, name=None)
         told[f"vehicle{k}"] = [_vehicle(*row) for row in rows]
     return pd.DataFrame(told, index=frame.index)
 
 
 def _vehicle(row: object, fuel: str, body: str, price: float, miles: float) -> str:
-    if fuel not in _FUEL or body not in _BODY:
+    if str(fuel) not in _FUEL or str(body) not in _BODY:
         raise ValueError(
-            f"row {row!r} holds {fuel!r} and {body!r}; legal are {list(_FUEL)} and {list(_BODY)}"
+            f"row {row!r} holds {shown(fuel)} and {shown(body)}; legal are {list(_FUEL)} and "
+            f"{list(_BODY)}"
         )
-    return f"{_FUEL[fuel]} {_BODY[body]}, price {price:.1f}, range {miles:.0f}"
+    told = {"vehicle": f"{_FUEL[fuel]} {_BODY[body]}", "price": price, "range": miles}
+    return fill_one("{vehicle}, price {price:.1f}, range {range:.0f}", told, row)
 
 
 def car_choice(layout: str = "numbers") -> Question:

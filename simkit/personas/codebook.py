@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.templates import field_names, fill_one, is_missing, text_of, values_of
+from simkit.types import framed, listed, shown
+
 __all__ = ["VOICES", "Attribute", "CodeBook", "Numbers"]
 
 VOICES = ("third", "second", "first")
@@ -20,26 +23,58 @@ class Numbers:
     """The values of an attribute that is a number.
 
     low, high : the legal range, both ends included.
-    text : how a number is written: a format ("{:.0f}") or a function of it.
+    text : how a number is written: a format with one field without a name ("{:.0f}"), or a
+        function of it. By itself a number is written as `fill` writes it.
     step : distance of two neighbouring values where they are counted (1 for years), else None.
+
+    Raises ValueError for a range without numbers, another format, and a step that is not positive.
     """
 
     low: float
     high: float
-    text: str | Callable[[float], str] = "{:g}"
+    text: str | Callable[[float], str] = "{}"
     step: float | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {"low": self.low, "high": self.high}
+        numbers |= {} if self.step is None else {"step": self.step}
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, int | float | np.number):
+                raise ValueError(f"{name} is {shown(number)}; it must be a number")
+        if not self.low <= self.high or not numbers.get("step", 1) > 0:
+            raise ValueError(
+                f"low {self.low}, high {self.high}, step {self.step}; the range must hold a "
+                "number, and the step be above 0"
+            )
+        if not callable(self.text):
+            self._written(float(self.low) if np.isfinite(self.low) else 0.0)
 
     def say(self, value: Any) -> str | None:
         """The number's text, None if it is no legal number."""
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        number = isinstance(value, int | float | np.integer | np.floating)
+        if not number or isinstance(value, bool):
             return None
         if not self.low <= value <= self.high:
             return None
-        number = float(value)
-        return self.text.format(number) if isinstance(self.text, str) else self.text(number)
+        return self._written(value)
+
+    def _written(self, number: Any) -> str:
+        if callable(self.text):
+            return self.text(float(text_of(number)))
+        try:
+            parts = list(Formatter().parse(self.text))
+        except (ValueError, TypeError):
+            parts = []
+        if [name for _, name, _, _ in parts if name is not None] not in ([""], ["0"]):
+            raise ValueError(f"text is {shown(self.text)}; it must be a format such as '{{:.0f}}'")
+        return "".join(
+            literal + ("" if name is None else text_of(number, spec or "", conversion))
+            for literal, name, spec, conversion in parts
+        )
 
     @property
     def legal(self) -> str:
+        """The legal numbers, for messages."""
         return f"numbers from {self.low:g} to {self.high:g}"
 
 
@@ -56,8 +91,8 @@ class Attribute:
         to differ. A voice may be left out; then it cannot be told in that voice.
     ordered : whether the values, in their order, lie on a scale.
 
-    Raises ValueError for no values, a text that is empty or stands for two values, a phrasing
-    without {text} or with any other field (which could be missing).
+    Raises ValueError for values that are no mapping or none, a text that is empty or stands for two
+    values, a phrasing without {text} or with any other field (which could be missing).
     """
 
     values: Mapping[Any, str] | Numbers
@@ -78,11 +113,13 @@ class Attribute:
     ) -> None:
         if not isinstance(values, Numbers):
             values = _checked_texts(values)
+        if not isinstance(ask, str):
+            raise ValueError(f"ask is {shown(ask)}; it must be text")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "ask", ask)
         object.__setattr__(self, "ordered", ordered)
         for voice, some in (("third", third), ("second", second), ("first", first)):
-            phrasings = (some,) if isinstance(some, str) else tuple(some)
+            phrasings = (some,) if isinstance(some, str) else tuple(listed(some, voice))
             for phrasing in phrasings:
                 _check_phrasing(phrasing)
             object.__setattr__(self, voice, phrasings)
@@ -116,6 +153,9 @@ class CodeBook(Mapping[str, Attribute]):
     opening : voice -> a sentence that stands in front ("This is a survey of adults."), or one
         sentence for all voices.
     source : where the codes and their meanings come from.
+
+    Raises ValueError for attributes that are no mapping to `Attribute`s, an opening that is no
+    text, and an unknown voice.
     """
 
     attributes: Mapping[str, Attribute]
@@ -130,6 +170,15 @@ class CodeBook(Mapping[str, Attribute]):
     ) -> None:
         if isinstance(opening, str):
             opening = dict.fromkeys(VOICES, opening)
+        for name, given in {"attributes": attributes, "opening": opening}.items():
+            if not isinstance(given, Mapping):
+                raise ValueError(f"{name} are {shown(given)}; they must be a mapping")
+        for name, attribute in attributes.items():
+            if not isinstance(attribute, Attribute):
+                raise ValueError(f"{name}: {shown(attribute)} is no Attribute")
+        for voice, text in opening.items():
+            if not isinstance(text, str):
+                raise ValueError(f"opening: the text of {voice!r} is {shown(text)}")
         unknown = [voice for voice in opening if voice not in VOICES]
         if unknown:
             raise ValueError(f"opening: no voice {unknown[0]!r}; legal are {', '.join(VOICES)}")
@@ -150,8 +199,10 @@ class CodeBook(Mapping[str, Attribute]):
         """The frame with texts in place of values, None where a value is missing.
 
         Columns that are not in the book stay as they are. Raises ValueError for a value that an
-        attribute does not have, naming attribute, row and the legal values.
+        attribute does not have, naming attribute, row and the legal values, and for people who
+        are no frame or have a column twice.
         """
+        framed(people, "the people")
         told = {
             name: pd.Series(_texts(name, self[name], people[name]), people.index, dtype=object)
             for name in people
@@ -160,20 +211,25 @@ class CodeBook(Mapping[str, Attribute]):
         return people.assign(**told)
 
 
-def _texts(name: str, attribute: Attribute, values: pd.Series) -> list[str | None]:
-    missing = values.isna().to_numpy()
-    texts = [None if m else attribute.say(v) for m, v in zip(missing, values, strict=True)]
-    for row, (text, absent) in enumerate(zip(texts, missing, strict=True)):
-        if text is None and not absent:
-            value, label = (
-                x.item() if isinstance(x, np.generic) else x
-                for x in (values.iloc[row], values.index[row])
+def _texts(name: str, attribute: Attribute, column: pd.Series) -> list[str | None]:
+    texts: list[str | None] = []
+    for value, label in zip(values_of(column), column.index.tolist(), strict=True):
+        try:
+            text = None if is_missing(value) else attribute.say(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: row {label!r}: {error}") from error
+        if text is None and not is_missing(value):
+            plain = value.item() if isinstance(value, np.generic) else value
+            raise ValueError(
+                f"{name}: row {label!r} holds {shown(plain)}; legal are {attribute.legal}"
             )
-            raise ValueError(f"{name}: row {label!r} holds {value!r}; legal are {attribute.legal}")
+        texts.append(text)
     return texts
 
 
 def _checked_texts(values: Mapping[Any, str]) -> dict[Any, str]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"values are {shown(values)}; they must be {{value: text}}, or Numbers")
     if not values:
         raise ValueError("values: there are none; legal is one text per value, or Numbers")
     seen: dict[str, Any] = {}
@@ -187,6 +243,6 @@ def _checked_texts(values: Mapping[Any, str]) -> dict[Any, str]:
 
 
 def _check_phrasing(phrasing: str) -> None:
-    fields = [name for _, name, _, _ in Formatter().parse(phrasing) if name is not None]
-    if not fields or any(name != "text" for name in fields):
+    if field_names(phrasing) != {"text"}:
         raise ValueError(f"phrasing {phrasing!r}: legal is a sentence with the one field {{text}}")
+    fill_one(phrasing, {"text": "a text"}, "of the code book")  # raises for a format of numbers

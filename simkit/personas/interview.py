@@ -13,11 +13,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.answers import KEPT, Believe, Write, believed, draw_seed, drawn, kept, written
+from simkit.personas.answers import (
+    KEPT,
+    Believe,
+    Write,
+    believed,
+    draw_seed,
+    drawn,
+    kept,
+    stream_name,
+    written,
+)
 from simkit.personas.battery import Battery, Item, next_questions, transcript
 from simkit.personas.scales import Free, is_numeric
 from simkit.questions import Question, fill
-from simkit.types import generator
+from simkit.templates import field_names, is_missing, records_of
+from simkit.types import framed, generator, listed, shown
 
 __all__ = ["Interviews", "interview"]
 
@@ -92,16 +103,16 @@ def interview(
     anything else is `valid_mass` short of 1. Where the belief is undefined (no option has any
     probability) there is no answer, and the report counts it.
 
-    Raises ValueError for people without `context` or `person`, with a column that the answers are
-    to have, an order that breaks the battery's rules, a free question without `write`, and for a
-    `believe` or `write` that returns something else than it was asked for.
+    Raises ValueError for people who are no frame, have a column twice, no `context` or `person`, or
+    a column that the answers are to have, an order that breaks the battery's rules, a free question
+    without `write`, and for a `believe` or `write` that returns something else than it was asked
+    for.
     """
     state = _State(battery, _checked(battery, people, write), joint, seed)
-    if orders is None:
-        orders = battery.orders(state.who, seed)
+    orders = battery.orders(state.who, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):
         raise ValueError(f"{len(orders)} orders for {len(people)} people")
-    for order in dict.fromkeys(map(tuple, orders)):
+    for order in dict.fromkeys(tuple(listed(order, "orders")) for order in orders):
         battery.check_order(order)
     while True:
         names = next_questions(battery, state.answers, state.people, orders)
@@ -116,15 +127,19 @@ def interview(
 
 
 def _checked(battery: Battery, people: pd.DataFrame, write: Write | None) -> pd.DataFrame:
+    if not isinstance(battery, Battery):
+        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
+    framed(people, "the people")
     if people.empty:
         raise ValueError("there are no people")
     for name in ("context", "person"):
         if name not in people:
             raise ValueError(f"the people have no column {name!r}; see render and draw")
-    no_text = [row for row, x in people["context"].items() if not isinstance(x, str)]
-    if no_text:
-        value = people["context"].loc[no_text[0]]
-        raise ValueError(f"context: row {no_text[0]!r} holds {value!r}; legal is text")
+    for row, text, who in zip(people.index, people["context"], people["person"], strict=True):
+        if not isinstance(text, str):
+            raise ValueError(f"context: row {row!r} holds {shown(text)}; legal is text")
+        if is_missing(who):
+            raise ValueError(f"person: row {row!r} holds {who}; legal are integers and names")
     if not people["person"].is_unique:
         who = people["person"][people["person"].duplicated()].iloc[0]
         raise ValueError(f"person {who!r} is there twice; legal is one row per person")
@@ -143,8 +158,8 @@ class _State:
 
     def __init__(self, battery: Battery, frame: pd.DataFrame, joint: bool, seed: int) -> None:
         self.battery, self.frame, self.joint, self.seed = battery, frame, joint, seed
-        self.people: list[dict[Any, Any]] = frame.to_dict("records")
-        self.who = [int(x) if isinstance(x, int | np.integer) else str(x) for x in frame["person"]]
+        self.people = records_of(frame)
+        self.who = [stream_name(x) for x in frame["person"]]
         self.answers: list[dict[str, Any]] = [{} for _ in self.people]
         self.lines: list[dict[str, str | None]] = [{} for _ in self.people]
         self.turns: list[pd.DataFrame] = []
@@ -230,7 +245,7 @@ def _texts(question: Question | Free | None, design: pd.DataFrame) -> list[str]:
     """The question's text for each row, as the line that tells the answer may repeat it."""
     assert question is not None
     given = {}
-    if isinstance(question, Question) and "{options" in question.text:
+    if isinstance(question, Question) and "options" in field_names(question.text):
         given["options"] = [", ".join(row) for row in question.options_for(design)]
     return fill(question.text, design, given)
 

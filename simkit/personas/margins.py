@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.types import FloatArray, column
+from simkit.templates import is_missing, text_of
+from simkit.types import FloatArray, column, framed, listed, shown
 
 __all__ = ["Key", "Margin", "difference", "margin_of", "value_text"]
 
@@ -31,8 +32,9 @@ class Margin:
     unit : "share" (they sum to 1), "percent" (to 100) or "count". Shares and percentages may miss
         their sum by 0.5 % through rounding and are divided by it.
 
-    Raises ValueError for a missing source, a share that is negative or no number, a key of the
-    wrong length, and a sum that is not what the unit says, naming the margin.
+    Raises ValueError for a missing source, a share that is negative or no number, a key that is
+    missing or of the wrong length, shares that are no mapping, and a sum that is not what the unit
+    says, naming the margin.
     """
 
     variables: tuple[str, ...]
@@ -49,7 +51,13 @@ class Margin:
         unit: str = "share",
     ) -> None:
         one = isinstance(variables, str)
-        names = (variables,) if isinstance(variables, str) else tuple(variables)
+        names = (
+            (variables,) if isinstance(variables, str) else tuple(listed(variables, "variables"))
+        )
+        if not names or len({*map(repr, names)}) < len(names):
+            raise ValueError(f"variables are {list(names)}; legal are one or more that differ")
+        if not isinstance(shares, Mapping | pd.Series):
+            raise ValueError(f"shares are {shown(shares)}; they must be {{value: share}}")
         keyed = {
             (key,) if one or not isinstance(key, tuple) else key: v for key, v in shares.items()
         }
@@ -60,6 +68,8 @@ class Margin:
         for key in keyed:
             if len(key) != len(names):
                 raise ValueError(f"margin {self.name}: {key!r} has not one value per variable")
+            if any(map(is_missing, key)):
+                raise ValueError(f"margin {self.name}: {key!r} is missing; legal are values")
         numbers = column(pd.Series(list(keyed.values()), [*map(str, keyed)]), self.name, low=0)
         object.__setattr__(self, "total", float(numbers.sum()))
         self._check_total(unit)
@@ -78,7 +88,7 @@ class Margin:
     @property
     def name(self) -> str:
         """ "age", or "age × gender"."""
-        return " × ".join(self.variables)
+        return " × ".join(map(str, self.variables))
 
     def collapsed(self, variables: Sequence[str]) -> dict[Key, float]:
         """The margin of some of its variables."""
@@ -97,8 +107,18 @@ def margin_of(
     weight: str | None = "weight",
     source: str,
 ) -> Margin:
-    """The margin that people have, weighted; rows where it is missing are left out."""
-    names = [variables] if isinstance(variables, str) else list(variables)
+    """The margin that people have, weighted; rows where it is missing are left out.
+
+    Raises ValueError for people who are no frame, have a column twice or lack one that is named,
+    for a bad weight (naming the row), and if nobody is left.
+    """
+    names = [variables] if isinstance(variables, str) else listed(variables, "variables")
+    for name in (*names, *([] if weight is None else [weight])):
+        if name not in framed(people, "the people"):
+            columns = ", ".join(map(str, people.columns))
+            raise ValueError(f"the people have no column {name!r}; there are: {columns}")
+    if not names:
+        raise ValueError("variables are none; at least one is needed")
     w = 1.0 if weight is None else column(people[weight], weight, low=0)
     total = people[names].assign(_w=w).groupby(names, observed=True)["_w"].sum()
     return Margin(variables, total.to_dict(), source=source, unit="count")
@@ -111,4 +131,11 @@ def difference(achieved: FloatArray, target: FloatArray) -> FloatArray:
 
 def value_text(key: Key) -> str:
     """ "a × 3" for ("a", 3.0)."""
-    return " × ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in key)
+    return " × ".join(map(_part, key))
+
+
+def _part(value: Any) -> str:
+    try:
+        return text_of(value)
+    except ValueError:  # an interval of ages has no text of its own, nor has what is missing
+        return str(value)

@@ -13,7 +13,7 @@ import pandas as pd
 from simkit.personas.margins import Margin, difference, value_text
 from simkit.personas.population import draw
 from simkit.personas.raking import Raking
-from simkit.types import FloatArray, column
+from simkit.types import FloatArray, column, listed
 
 __all__ = ["Plan", "sampling_plan"]
 
@@ -104,6 +104,7 @@ def sampling_plan(
             margins, notes = _shown(frame, weight)
     if not margins:
         raise ValueError(f"no margin to compare; columns are: {', '.join(map(str, frame.columns))}")
+    margins = [margins] if isinstance(margins, str | Margin) else listed(margins, "margins")
     parts = [_compared(margin, frame, w, people, n) for margin in margins]
     return Plan(people, pd.concat(parts, ignore_index=True), notes)
 
@@ -126,7 +127,8 @@ def _compared(
     if isinstance(margin, Margin):
         names, source = list(margin.variables), margin.source
     else:
-        names, source = [margin] if isinstance(margin, str) else list(margin), ""
+        names = [margin] if isinstance(margin, str) else listed(margin, "margins")
+        source = ""
     for name in names:
         if name not in people:
             columns = ", ".join(map(str, frame.columns))

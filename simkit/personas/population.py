@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.personas.raking import Raking
-from simkit.types import FloatArray, IntArray, column, generator
+from simkit.types import FloatArray, IntArray, column, framed, generator, listed, shown
 
 __all__ = ["draw", "joint_table"]
 
@@ -28,7 +28,8 @@ def joint_table(table: pd.Series | pd.DataFrame, probability: str = "weight") ->
     table : a Series whose index levels are the attributes, a cross table of two (as pandas'
     `crosstab` gives it, axes named), or a frame with a column `probability`. Counts will do.
     Cells of share 0 are left out. Raises ValueError for attributes without a name, a cell that
-    stands twice, a share that is negative or no number, and shares that are all 0.
+    stands twice, a share that is negative or no number, shares that are all 0, and columns that
+    stand twice or in levels.
     """
     if isinstance(table, pd.DataFrame) and probability not in table:
         if table.columns.name is None or None in table.index.names:
@@ -41,7 +42,10 @@ def joint_table(table: pd.Series | pd.DataFrame, probability: str = "weight") ->
         if None in table.index.names:
             raise ValueError(f"the index levels are {list(table.index.names)}; each needs a name")
         table = table.rename(probability).reset_index()
+    framed(table, "the table")
     names = [c for c in table if c != probability]
+    if not names:
+        raise ValueError(f"the table has no attribute beside {probability!r}")
     twice = table.duplicated(names)
     if twice.any():
         cell = table.loc[twice, names].iloc[0].to_dict()
@@ -91,11 +95,15 @@ def draw(
     or else the row's label), the population's columns, and `weight`: design weights of mean 1,
     all equal where the sample is proportional. Rows are in random order.
 
-    Raises ValueError for a missing column, a bad weight (naming the row), a column called
-    `source`, n below 1 or above the rows to draw without replacement, and an allocation that
-    does not fit. Source: Madow (1949), Annals of Mathematical Statistics 20.
+    Raises ValueError for a column that is missing, stands twice or holds lists, a bad weight
+    (naming the row), a column called `source`, n below 1 or above the rows to draw without
+    replacement, and an allocation that does not fit.
+
+    Source: Madow (1949), Annals of Mathematical Statistics 20.
     """
     frame = population.frame if isinstance(population, Raking) else population
+    framed(frame, "the population")
+    by = by if by is None else _names(by)
     if by is None and isinstance(population, Raking):
         by = population.variables
     _check(frame, n, weight, method, strata, by)
@@ -122,8 +130,8 @@ def _check(
     strata: str | Sequence[str] | None,
     by: Sequence[str] | None,
 ) -> None:
-    if n < 1:
-        raise ValueError(f"n is {n}; legal are whole numbers from 1")
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n is {shown(n)}; legal are whole numbers from 1")
     if method not in METHODS:
         raise ValueError(f"no method {method!r}; legal are {', '.join(METHODS)}")
     for name in ("source", *(("weight",) if weight != "weight" else ())):
@@ -136,7 +144,9 @@ def _check(
 
 
 def _names(names: str | Sequence[str] | None) -> list[str]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+    if names is None or isinstance(names, str):
+        return [] if names is None else [names]
+    return listed(names, "strata or by")
 
 
 def _shares(frame: pd.DataFrame, weight: str | None) -> FloatArray:
@@ -170,7 +180,13 @@ def _codes(values: pd.Series) -> IntArray:
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes = values.cat.codes.to_numpy()
     else:
-        codes = pd.factorize(values, sort=values.dtype.kind in "biufM")[0]
+        try:
+            codes = pd.factorize(values, sort=values.dtype.kind in "biufM")[0]
+        except TypeError as error:
+            raise ValueError(
+                f"column {values.name!r} holds values without an order, such as lists ({error}); "
+                "name the columns to stand in line by in `by`"
+            ) from error
     codes = codes.astype(np.int64)
     out: IntArray = np.where(codes < 0, codes.max(initial=-1) + 1, codes)
     return out
@@ -205,8 +221,9 @@ def _allocated(
         unknown = [key for key in allocation if key not in parts]
         if unknown:
             raise ValueError(f"allocation: no stratum {unknown[0]!r}; there are {list(parts)}")
-        sizes = [int(allocation.get(key, 0)) for key in parts]
-        if sum(sizes) != n or min(sizes) < 0:
+        given = [allocation.get(key, 0) for key in parts]
+        sizes = [int(x) for x in given if isinstance(x, int | np.integer)]
+        if len(sizes) < len(given) or sum(sizes) != n or min(sizes) < 0:
             raise ValueError(f"allocation is {dict(allocation)}; legal are numbers that sum to {n}")
         return sizes
     if allocation not in ("proportional", "equal"):

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from simkit.personas.margins import Margin, difference, value_text
-from simkit.types import FloatArray, IntArray, column
+from simkit.templates import is_missing
+from simkit.types import FloatArray, IntArray, column, framed, listed, shown
 
 __all__ = ["Raking", "rake"]
 
@@ -114,9 +115,11 @@ def rake(
     row with weight has, a value in the table that a margin does not know, or a missing one:
     naming margin, value, row.
     """
-    margins = tuple(margins)
+    margins = tuple([margins] if isinstance(margins, Margin) else listed(margins, "margins"))
+    if not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
+        raise ValueError(f"max_iterations is {max_iterations!r}; legal are whole numbers from 1")
     _check_margins(margins, tolerance)
-    frame = _cells(margins) if table is None else table
+    frame = _cells(margins) if table is None else framed(table, "the table")
     start = _start(frame, margins, None if table is None else weight)
     fits = [_fit(margin, frame) for margin in margins]
     for code, target in fits:  # what a margin rules out counts for no other
@@ -143,6 +146,9 @@ def rake(
 def _check_margins(margins: Sequence[Margin], tolerance: float) -> None:
     if not margins:
         raise ValueError("no margins; at least one is needed")
+    for margin in margins:
+        if not isinstance(margin, Margin):
+            raise ValueError(f"{shown(margin)} is no Margin")
     for a, b in combinations(margins, 2):
         if set(a.variables) == set(b.variables):
             raise ValueError(f"margin {a.name} is there twice ({a.source}; {b.source})")
@@ -195,9 +201,12 @@ def _fit(margin: Margin, frame: pd.DataFrame) -> tuple[IntArray, FloatArray]:
     rows = zip(*(frame[v].tolist() for v in margin.variables), strict=True)
     codes = np.empty(len(frame), dtype=np.int64)
     for row, key in enumerate(rows):
-        code = number.get(key, -1)
+        try:
+            code = number.get(key, -1)
+        except TypeError:  # a list is no value
+            code = -1
         if code < 0:
-            missing = any(pd.isna(part) for part in key)
+            missing = any(map(is_missing, key))
             raise ValueError(
                 f"margin {margin.name}: row {frame.index[row]!r} "
                 + (

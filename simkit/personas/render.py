@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
-from string import Formatter
 from typing import Any
 
 import pandas as pd
 
 from simkit.personas.codebook import VOICES, Attribute, CodeBook
-from simkit.types import generator
+from simkit.templates import field_names, fill_one, is_missing, records_of
+from simkit.types import column, framed, generator, listed, shown
 
 __all__ = ["FORMS", "describe", "render"]
 
@@ -40,19 +40,43 @@ def describe(
         sentences: wording 0 is the first phrasing in code-book order, every other number a fixed
         draw. Rows with the same wording differ in their attributes only, so wordings can serve
         as clusters for an interval.
-    code_book : column -> phrasings with `{column}` fields. The first column stays in front.
+    code_book : column -> phrasings (one, or several) with `{column}` fields, filled by the rule of
+        `fill`. The first column stays in front.
     seed : seed of the wordings.
 
     Returns
     -------
     Series of strings on the design's index. Raises ValueError if the design has no column of the
-    code book.
+    code book or one twice, for a column without phrasings, a field that is no column, one that is
+    missing where the attribute itself is not, and a wording that is no whole number.
     """
+    framed(design, "the design")
+    if not isinstance(code_book, Mapping):
+        raise ValueError(f"code_book is {shown(code_book)}; it must be {{column: phrasings}}")
     columns = [c for c in code_book if c in design.columns]
     if not columns:
-        raise ValueError(f"the design has none of the code book's columns: {', '.join(code_book)}")
-    phrasings = {c: tuple(code_book[c]) for c in columns}
-    return _told(design, phrasings, lambda p, _, record: str(p.format_map(record)), " ", seed)
+        names = ", ".join(map(str, code_book))
+        raise ValueError(f"the design has none of the code book's columns: {names}")
+    phrasings = {c: _sentences(c, code_book[c], design) for c in columns}
+
+    def say(phrasing: str, name: Hashable, record: Mapping[Any, Any], row: Any) -> str:
+        return fill_one(phrasing, record, row)
+
+    return _told(design, phrasings, say, " ", seed)
+
+
+def _sentences(name: str, given: str | Sequence[str], design: pd.DataFrame) -> tuple[str, ...]:
+    phrasings = (given,) if isinstance(given, str) else tuple(listed(given, f"{name}: phrasings"))
+    if not phrasings:
+        raise ValueError(f"{name}: there are no phrasings; at least one is needed")
+    for phrasing in phrasings:
+        for field in sorted(field_names(phrasing)):
+            if field not in design:
+                raise ValueError(
+                    f"{name}: the design has no column for {{{field}}} in {phrasing!r}; "
+                    f"its columns are: {', '.join(map(str, design.columns))}"
+                )
+    return phrasings
 
 
 def render(
@@ -86,8 +110,12 @@ def render(
     is known. Someone of whom nothing is known is the opening alone, or "" without one.
 
     Raises ValueError for an unknown voice, form or attribute, for an attribute that the book
-    cannot say so, and for a value that it does not have, naming attribute, row and legal values.
+    cannot say so, for a value that it does not have, naming attribute, row and legal values, and
+    for people who are no frame or have a column twice.
     """
+    framed(people, "the people")
+    if not isinstance(code_book, CodeBook):
+        raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook (see describe)")
     line = _line(form, voice)
     names = _attributes(people, code_book, attributes)
     phrasings: dict[str, tuple[Any, ...]] = {}
@@ -98,13 +126,13 @@ def render(
     for name in names:
         phrasings[name] = _phrasings(name, code_book[name], voice, line)
 
-    def say(phrasing: tuple[str, str, str], name: Hashable, record: Mapping[Any, Any]) -> str:
-        ask, said, first = phrasing
-        text = record[name]
+    def say(
+        phrasing: tuple[str, str, str], name: Hashable, record: Mapping[Any, Any], row: Any
+    ) -> str:
+        told = {"text": record[name]}
+        ask, said, first = phrasing[0], *(fill_one(p, told, row) for p in phrasing[1:])
         frame = "{say}" if name == _OPENING else line
-        return frame.format(
-            ask=ask, say=said.format(text=text), first=first.format(text=text), text=text
-        )
+        return fill_one(frame, {**told, "ask": ask, "say": said, "first": first}, row)
 
     if "wording" in people:
         texts["wording"] = people["wording"]
@@ -115,19 +143,17 @@ def _line(form: str, voice: str) -> str:
     """The line that each attribute becomes."""
     if voice not in VOICES:
         raise ValueError(f"no voice {voice!r}; legal are {', '.join(VOICES)}")
+    if not isinstance(form, str):
+        raise ValueError(f"form is {shown(form)}; it must be text")
     if form in FORMS:
         return FORMS[form][voice]
-    named = _fields(form)
+    named = field_names(form)
     if not named or not named <= {*_FIELDS}:
         fields = ", ".join(f"{{{name}}}" for name in _FIELDS)
         raise ValueError(
             f"no form {form!r}; legal are {', '.join(FORMS)}, and a line with some of {fields}"
         )
     return form
-
-
-def _fields(template: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
 
 
 def _attributes(
@@ -140,6 +166,7 @@ def _attributes(
                 f"the people have none of the code book's attributes: {', '.join(code_book)}"
             )
         return found
+    asked = listed(asked, "attributes")
     for name in asked:
         if name not in code_book:
             raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
@@ -153,7 +180,7 @@ def _phrasings(
     name: str, attribute: Attribute, voice: str, line: str
 ) -> tuple[tuple[str, str, str], ...]:
     """What the line's fields stand for in each phrasing: question, sentence, first person."""
-    needed = _fields(line)
+    needed = field_names(line)
     said, first = attribute.phrasings(voice), attribute.first
     for field, there in (("ask", attribute.ask), ("say", said), ("first", first)):
         if field in needed and not there:
@@ -166,7 +193,7 @@ def _phrasings(
     return tuple((attribute.ask, said[i % len(said)], first[i % len(first)]) for i in range(many))
 
 
-Say = Callable[[Any, Hashable, Mapping[Any, Any]], str]
+Say = Callable[[Any, Hashable, Mapping[Any, Any], Any], str]
 
 
 def _told(
@@ -178,18 +205,27 @@ def _told(
 ) -> pd.Series:
     """What each row says of the columns in `phrasings`, in the order of its wording.
 
-    say : (phrasing, column, record) -> the text of one attribute. joint : put between attributes.
+    say : (phrasing, column, record, row) -> the text of one attribute. joint : put between.
     """
-    columns = tuple(phrasings)
-    wordings = design["wording"] if "wording" in design else pd.Series(0, index=design.index)
-    given = tuple(phrasings.values())
-    plans = {w: _plan(columns, given, int(w), seed) for w in wordings.unique()}
+    columns, given = tuple(phrasings), tuple(phrasings.values())
+    wordings = _wordings(design)
+    plans = {w: _plan(columns, given, w, seed) for w in dict.fromkeys(wordings)}
     texts = []
-    for record, wording in zip(design.to_dict("records"), wordings, strict=True):
+    for record, wording, row in zip(records_of(design), wordings, design.index, strict=True):
         order, phrasing = plans[wording]
-        said = [c for c in order if not _missing(record.get(c))]
-        texts.append(joint.join(say(phrasing[c], c, record) for c in said))
+        said = [c for c in order if not is_missing(record[c])]
+        texts.append(joint.join(say(phrasing[c], c, record, row) for c in said))
     return pd.Series(texts, index=design.index, dtype=object)
+
+
+def _wordings(design: pd.DataFrame) -> list[int]:
+    if "wording" not in design:
+        return [0] * len(design)
+    numbers: list[float] = column(design["wording"], "wording").tolist()
+    for number, row in zip(numbers, design.index.tolist(), strict=True):
+        if not number.is_integer():
+            raise ValueError(f"wording: row {row!r} holds {number}; wordings are whole numbers")
+    return [int(number) for number in numbers]
 
 
 @lru_cache(maxsize=10_000)
@@ -202,7 +238,3 @@ def _plan(
     rng = generator(seed, "wording", wording)
     order = (columns[0], *(columns[1 + i] for i in rng.permutation(len(columns) - 1)))
     return order, {c: p[rng.integers(len(p))] for c, p in zip(columns, phrasings, strict=True)}
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 
 from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
+from simkit.types import framed, listed, shown
 
 __all__ = ["Free", "is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
 
@@ -48,12 +49,16 @@ def likert(
         bare numbers.
     how : goes to `Question` (template, layout, forms, …).
 
-    Raises ValueError for fewer than two points, another number of labels, or a label of a value
-    that the scale does not have.
+    Raises ValueError for points that are no whole number from 2 to 10,000, another number of
+    labels, or a label of a value that the scale does not have.
     """
-    if points < 2:
-        raise ValueError(f"points is {points}; legal are whole numbers from 2")
-    values = range(start, start + points)
+    for name, number, low in (("points", points, 2), ("start", start, -MOST_VALUES)):
+        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+        if not whole or not low <= number <= MOST_VALUES:
+            raise ValueError(
+                f"{name} is {shown(number)}; legal are whole numbers from {low} to {MOST_VALUES}"
+            )
+    values = range(int(start), int(start + points))
     if isinstance(labels, Mapping):
         unknown = [value for value in labels if value not in values]
         if unknown:
@@ -63,7 +68,7 @@ def likert(
     elif labels is None:
         options = [str(v) for v in values]
     else:
-        if isinstance(labels, str) or len(labels) != points:
+        if isinstance(labels, str) or len(listed(labels, "labels")) != points:
             raise ValueError(f"labels are {labels!r}; legal are {points}, one per point")
         options = list(labels)
     return Question(text, options, list(values), **how)
@@ -96,14 +101,22 @@ def numeric(
     Numbers are written with as many decimals as `low` and `step` have. Raises ValueError for a
     step that is not positive or does not lead from low to high, and for more than 10,000 values.
     """
-    first, last, stride = (Decimal(str(x)) for x in (low, high, step))
-    if not (first.is_finite() and last.is_finite() and stride.is_finite()) or stride <= 0:
+    try:
+        first, last, stride = (Decimal(str(x)) for x in (low, high, step))
+        fine = first.is_finite() and last.is_finite() and stride.is_finite() and stride > 0
+    except InvalidOperation:  # text, lists
+        fine = False
+    if not fine:
         raise ValueError(f"low {low}, high {high}, step {step}; legal are numbers, step above 0")
+    # Whether there are too many comes first: Decimal has no remainder of a huge number.
+    if (last - first) / stride > MOST_VALUES - 1:
+        raise ValueError(
+            f"{(last - first) / stride + 1:.10g} values from {low} to {high}; legal are up to "
+            f"{MOST_VALUES}"
+        )
     if last <= first or (last - first) % stride:
         raise ValueError(f"steps of {step} do not lead from {low} to {high}")
     count = int((last - first) / stride) + 1
-    if count > MOST_VALUES:
-        raise ValueError(f"{count} values from {low} to {high}; legal are up to {MOST_VALUES}")
     places = max(0, *(-int(x.normalize().as_tuple().exponent) for x in (first, stride)))
     values = [first + i * stride for i in range(count)]
     options = [_written(value, places, unit, thousands) + end for value in values]
@@ -123,8 +136,11 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
 
     Options are the texts of its values, in order, with the codes as values where the attribute is
     ordered; `Numbers` with a step become a numeric question. `how` goes to `Question`.
-    Raises ValueError for an attribute that is not in the book, has no question, or no step.
+    Raises ValueError for an attribute that is not in the book, has no question, or no step, and
+    for one that is ordered with codes that are no numbers.
     """
+    if not isinstance(code_book, CodeBook):
+        raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook")
     if name not in code_book:
         raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
     attribute = code_book[name]
@@ -136,8 +152,12 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
             raise ValueError(f"{name}: its numbers have no step, so they cannot be options")
         scale = attribute.values
         return numeric(text, scale.low, scale.high, attribute.values.step, **how)
-    values = [float(v) for v in attribute.values] if attribute.ordered else None
-    return Question(text, list(attribute.values.values()), values, **how)
+    return Question(
+        text,
+        list(attribute.values.values()),
+        list(attribute.values) if attribute.ordered else None,
+        **how,
+    )
 
 
 @dataclass(frozen=True)
@@ -162,13 +182,18 @@ class Free:
         if isinstance(self.valid, str):
             try:
                 re.compile(self.valid)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f"valid: {self.valid!r} is no pattern ({error})") from error
+        elif not callable(self.valid):
+            raise ValueError(f"valid is {shown(self.valid)}; it must be a pattern or a function")
         self._closed()  # raises for a template that cannot be read
 
-    def prompts(self, design: pd.DataFrame) -> list[str]:
-        """One prompt per design row, laid out as a `Question` is."""
-        return self._closed().prompts(design)
+    def prompts(self, design: pd.DataFrame, *, warn: bool = True) -> list[str]:
+        """One prompt per design row, laid out and warned of as those of a `Question` are."""
+        question = self._closed()
+        if warn:
+            question.warn_unsaid(framed(design, "the design"), stacklevel=3)
+        return question.prompts(design, warn=False)
 
     def read(self, text: Any) -> Any:
         """The answer in a text, None if the text is no valid answer."""
@@ -208,10 +233,11 @@ def read_answers(
     Columns `text`, `answer` (the option's text, or what `Free` reads), `option_id` and `value`
     (NaN where there is none), `valid`. The mean of `valid` is the success rate.
     """
+    texts = listed(texts, "texts")
     if isinstance(question, Free):
         read = [question.read(text) for text in texts]
         return _answers(texts, read, [np.nan] * len(read), [np.nan] * len(read))
-    rows = pd.DataFrame(index=range(len(texts))) if design is None else design
+    rows = pd.DataFrame(index=range(len(texts))) if design is None else framed(design, "the design")
     if len(rows) != len(texts):
         raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
     spelled, options = question.answers_for(rows), question.options_for(rows)

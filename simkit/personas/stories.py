@@ -14,8 +14,9 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
-from simkit.personas.answers import Write, draw_seed
+from simkit.personas.answers import Write, draw_seed, stream_name
 from simkit.questions import fill
+from simkit.types import framed
 
 __all__ = ["STORY", "back_stories"]
 
@@ -52,11 +53,12 @@ def back_stories(
     and let the story be the context: `people.assign(context=people["story"])`.
 
     Raises ValueError for fewer than one person, people without `person` (or two of a name), who
-    have one of the new columns already, a prompt with a field that nothing fills, and for a
-    `write` that returns another number of texts.
+    have one of the new columns already or a column twice, a prompt with a field that nothing fills
+    or whose value is missing, and for a `write` that returns another number of texts.
     """
-    if isinstance(people, int):
+    if isinstance(people, int | np.integer) and not isinstance(people, bool):
         people = pd.DataFrame({"person": np.arange(people), "weight": 1.0})
+    framed(people, "people")
     if people.empty or "person" not in people or not people["person"].is_unique:
         raise ValueError(f"{len(people)} people; legal are one or more, each with its own `person`")
     taken = [name for name in ADDED if name in people]
@@ -64,7 +66,7 @@ def back_stories(
         raise ValueError(f"the people already have a column {taken[0]!r}; rename it first")
     prompts = fill(prompt, people)
     records: list[Mapping[Hashable, object]] = people[["person"]].to_dict("records")
-    seeds = [draw_seed(seed, "story", _name(record["person"])) for record in records]
+    seeds = [draw_seed(seed, "story", stream_name(record["person"])) for record in records]
     texts = list(write(prompts, seeds))
     if len(texts) != len(people):
         raise ValueError(f"write returned {len(texts)} texts for {len(people)} prompts")
@@ -77,7 +79,3 @@ def back_stories(
     )
     out.attrs["empty"] = int(out["story"].isna().sum())
     return out
-
-
-def _name(who: object) -> str | int:
-    return int(who) if isinstance(who, int | np.integer) else str(who)

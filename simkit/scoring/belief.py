@@ -177,6 +177,7 @@ def believe(
     with design_rows(repeat):
         if said is not None:
             told = design.iloc[np.repeat(np.arange(len(design)), repeat)]
+            told = told.reset_index(drop=True)  # errors name the prompt by its place
             prompts, separator = lay_out(model, prompts, said, told, separator=separator)
         logprob, mass = _beliefs(model, prompts, answers, separator)
     each = mass.reshape(-1, repeat)  # design row × order

@@ -71,12 +71,12 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 # An earlier answer: (word, hex code), or (target, the animal chosen, the other one).
 _SAID = {
     "colour": (
-        "For {0[0]} this person said {0[1]}.",
-        "The answer to {0[0]} was {0[1]}.",
+        "For {0} this person said {1}.",
+        "The answer to {0} was {1}.",
     ),
     "animal": (
-        "The {0[0]} seemed more like the {0[1]} than the {0[2]}.",
-        "The {0[0]} was closer to the {0[1]} than the {0[2]}.",
+        "The {0} seemed more like the {1} than the {2}.",
+        "The {0} was closer to the {1} than the {2}.",
     ),
 }
 _ABOUT = {"colour": "colours", "animal": "animals"}
@@ -225,7 +225,9 @@ def with_context(frame: pd.DataFrame, ask: str) -> pd.DataFrame:
     book = dict(SENTENCES)
     for i, values in enumerate(slots):
         spoken[f"said_{i}"] = pd.Series(values, index=frame.index, dtype=object)
-        book[f"said_{i}"] = tuple(s.replace("{0[", f"{{said_{i}[") for s in _SAID[ask])
+        for place in range(len(legal)):
+            spoken[f"said_{i}_{place}"] = [None if v is None else v[place] for v in values]
+        book[f"said_{i}"] = tuple(s.replace("{", f"{{said_{i}_") for s in _SAID[ask])
     return frame.assign(context=describe(spoken, book))
 
 
