@@ -15,5 +15,5 @@ class CustomBuildHook(BuildHookInterface):
             for path in sorted((root / folder).rglob("*")):
                 inside = path.relative_to(root)
                 hidden = any(part.startswith(".") for part in inside.parts)  # .ipynb_checkpoints
-                if path.is_file() and not hidden and path.name != "conftest.py":
+                if path.is_file() and not hidden:
                     build_data["force_include"][str(path)] = f"simkit/{inside.as_posix()}"

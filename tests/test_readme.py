@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from docs import tables
+from simkit.reports.numbers import row
 from simkit.resources import root
 
 HERE = Path(__file__).parent.parent
@@ -26,19 +28,12 @@ def test_the_session_in_the_readme_gives_what_it_shows() -> None:
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-STUDIES = (
-    "demand_endogeneity",
-    "belief_efficiency",
-    "population_finetuning",
-    "alignment_diversity",
-    "representativeness",
-)
+FAST, FULL = (tables.records(HERE / folder) for folder in ("reports", "reports/full"))
+STUDIES = [study for study in FAST if study != "quickstart"]
 
 
-def rows_of(start: str, text: str = TEXT, skip: int = 1) -> list[list[str]]:
-    """Cells of the table `skip` paragraphs after the one with `start`, without its head."""
-    table = text[text.index(start) :].split("\n\n")[skip]
-    return [[c.strip() for c in re.split(r"(?<!\\)\|", x)[1:-1]] for x in table.split("\n")[2:]]
+def part_of(text: str, name: str) -> str:
+    return text.partition(f"<!-- records: {name} -->")[2].partition("<!-- records: end -->")[0]
 
 
 def numbers_of(study: str, folder: str = "reports") -> dict[str, dict[str, Any]]:
@@ -46,37 +41,53 @@ def numbers_of(study: str, folder: str = "reports") -> dict[str, dict[str, Any]]
     return {n["name"]: n for n in record["numbers"]}
 
 
-def agree(number: dict[str, Any], value: str, interval: str, claim: str, verdict: str) -> None:
-    assert value == f"{number['value']:.3f}"
-    assert verdict == number["verdict"]
+def agree(number: dict[str, Any], name: str, value: str, interval: str, *said: str) -> None:
+    about = number.get("about", "model")
+    assert name == number["name"] + ("" if about == "model" else f" ({about})")
+    assert value == ("undefined" if number["value"] is None else f"{number['value']:.3f}")
     low, high = number["low"], number["high"]
     assert interval == ("" if low is None else f"{low:.3f} to {high:.3f}")
-    assert claim.replace(r"\|", "|") == (number["claim"] or "")
+    assert [said[0].replace(r"\|", "|"), *said[1:]] == [number["claim"], number["verdict"]][
+        : len(said)
+    ]
+
+
+@pytest.mark.parametrize("text", [TEXT, FINDINGS], ids=tables.FILES)
+def test_the_tables_are_what_the_records_give(text: str) -> None:
+    assert tables.regenerated(text, FAST, FULL) == text
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_numbers_shown_are_those_of_the_record(study: str) -> None:
+def test_all_numbers_of_every_study_are_shown(study: str) -> None:
     numbers = numbers_of(study)
-    shown = rows_of(f"`reports/{study}.json`", FINDINGS)
-    assert len(shown) >= 9
-    for name, *told in shown:
-        agree(numbers[name], *told)
+    shown = tables.rows(part_of(FINDINGS, study))
+    assert len(shown) == len(numbers) >= 9
+    for number, told in zip(numbers.values(), shown, strict=True):
+        agree(number, *told)
     page = (HERE / "reports" / "index.html").read_text(encoding="utf-8")
     headline = next(iter(numbers.values()))
     assert headline["name"] in page and f"{headline['value']:.3g}" in page
 
 
 def test_the_readme_picks_numbers_of_every_study() -> None:
-    shown = rows_of("[all headline numbers, every")
+    shown = tables.rows(part_of(TEXT, "picked"))
     assert {row[0].strip("`") for row in shown} == set(STUDIES)
-    for study, name, *told in shown:
-        agree(numbers_of(study.strip("`"))[name], *told)
+    for study, *told in shown:
+        agree(numbers_of(study.strip("`"))[told[0].partition(" (recorded")[0]], *told)
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_every_claim_that_does_not_hold_is_shown(study: str) -> None:
-    missed = {n for n, number in numbers_of(study).items() if number["verdict"] == "does not hold"}
-    assert missed <= {row[0] for row in rows_of(f"`reports/{study}.json`", FINDINGS)}
+def test_every_claim_that_does_not_hold_is_shown() -> None:
+    shown = tables.rows(part_of(FINDINGS, "missed"))
+    missed = [
+        (f"`{study}`", number)
+        for study in FAST
+        for number in numbers_of(study).values()
+        if number["verdict"] == "does not hold"
+    ]
+    assert len(shown) == len(missed) > 0
+    for (study, number), told in zip(missed, shown, strict=True):
+        assert told[0] == study
+        agree(number, *told[1:])
 
 
 def in_short(number: dict[str, Any]) -> str:
@@ -95,13 +106,73 @@ def test_every_verdict_that_the_full_profile_changes_is_shown() -> None:
             for name, number in full.items()
             if name in fast and fast[name]["verdict"] != number["verdict"]
         ]
-    assert rows_of("## With the full profile", FINDINGS, 2) == changed
+    assert tables.rows(part_of(FINDINGS, "full")) == changed
+
+
+def small_record(study: str, *numbers: dict[str, Any]) -> dict[str, Any]:
+    provenance = {"model": "tiny", "model_hash": "0123456789ab"}
+    rows = [row(number) for number in numbers]
+    return {
+        "study": study,
+        "page": "1.html",
+        "numbers": rows,
+        "seconds": 90,
+        "provenance": provenance,
+    }
+
+
+def test_tables_are_made_from_records_alone() -> None:
+    number = {"name": "a|b", "value": 1.23456, "low": 1, "high": 2, "claim": "P(Y | p)"}
+    people = {"name": "people", "value": None, "about": "recorded people", "verdict": True}
+    fast = {"tea": small_record("tea", {**number, "verdict": True}, people)}
+    full = {
+        "tea": small_record(
+            "tea", {**number, "value": 2, "verdict": False}, {"name": "new", "value": 1}
+        )
+    }
+    marked = "".join(
+        f"<!-- records: {n} -->\nstale\n<!-- records: end -->\n" for n in ("tea", "missed", "full")
+    )
+    text = tables.regenerated(marked, fast, full)
+    assert tables.regenerated(text, fast, full) == text and "stale" not in text
+    assert "Model `tiny`, content hash `0123456789ab`" in text
+    tea = [r"a\|b", "1.235", "1.000 to 2.000", r"P(Y \| p)", "holds"]
+    gone = ["people (recorded people)", "undefined", "", "", "undefined"]
+    assert tables.rows(part_of(text, "tea")) == [tea, gone]
+    assert tables.rows(part_of(text, "missed")) == []
+    change = [
+        "`tea`",
+        r"a\|b",
+        "1.235 [1.000, 2.000], holds",
+        "2.000 [1.000, 2.000], does not hold",
+    ]
+    assert tables.rows(part_of(text, "full")) == [change]
+    assert "took 2 minutes; of 1 verdicts 1 differ" in text
+    missed = tables.regenerated("<!-- records: missed -->\n<!-- records: end -->", full, full)
+    assert tables.rows(missed) == [["`tea`", r"a\|b", "2.000", "1.000 to 2.000", r"P(Y \| p)"]]
+
+
+@pytest.mark.parametrize(
+    ("marked", "said"),
+    [
+        ("<!-- records: tee -->\n<!-- records: end -->", "names 'tee'; there are records of tea"),
+        (
+            "<!-- records: picked -->\n| a | b |\n|---|---|\n| `tea` | b |\n<!-- records: end -->",
+            "shows 'b' of 'tea', which no record has; there are a",
+        ),
+    ],
+)
+def test_what_a_page_asks_for_and_no_record_has_is_named(marked: str, said: str) -> None:
+    fast = {"tea": small_record("tea", {"name": "a", "value": 1})}
+    with pytest.raises(ValueError, match=said):
+        tables.regenerated(marked, fast, {})
 
 
 def test_the_benchmark_quoted_is_the_one_recorded() -> None:
     rows = json.loads((HERE / "benchmarks" / "results.json").read_text())["rows"]
     ours = {(r["model"], r["name"]): r for r in rows if r["method"] == "simkit"}
-    shown = rows_of("[all rows, methods and what limits them]")
+    start = TEXT.index("[all rows, methods and what limits them]")
+    shown = tables.rows(TEXT[start:].split("\n\n")[1])
     assert len(shown) == len(ours)
     for model, name, waste, seconds, *_ in shown:
         row = ours[model, name]

@@ -44,8 +44,5 @@ def test_wheel_contents(tmp_path):
 
 
 def files(folder: Path) -> list[Path]:
-    """What should travel: all but checkpoints, and what only pytest reads."""
-    return [
-        p for p in folder.rglob("*")
-        if p.is_file() and ".ipynb_checkpoints" not in p.parts and p.name != "conftest.py"
-    ]  # fmt: skip
+    """What should travel: all but checkpoints."""
+    return [p for p in folder.rglob("*") if p.is_file() and ".ipynb_checkpoints" not in p.parts]
