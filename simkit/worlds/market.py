@@ -9,7 +9,6 @@ world, in sentences of their own (`simkit.worlds.phrasings`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import product as cartesian
 from typing import Any
 
@@ -21,12 +20,13 @@ from scipy.stats import binom
 from simkit.questions import Question
 from simkit.resources import root
 from simkit.types import FloatArray, IntArray, generator
-from simkit.worlds.phrasings import SENTENCES, distinct, tell
+from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
 
 __all__ = [
     "COVARIATES",
     "EXPERIMENTS",
+    "MULTIPLES",
     "PRICES",
     "PRODUCTS",
     "SENTENCES",
@@ -39,18 +39,6 @@ __all__ = [
     "stated",
     "with_context",
 ]
-
-# What an announced experiment says of itself: the days it ran on, and the prices it drew from
-# (a part of the price grid, given as a range or as a list).
-EXPERIMENTS: dict[str, dict[str, Any]] = {
-    "all days": {"days": None, "prices": slice(None), "told": None},
-    "hot days": {"days": "hot", "prices": slice(None), "told": None},
-    "cold days": {"days": "cold", "prices": slice(None), "told": None},
-    "low prices": {"days": None, "prices": slice(None, 5), "told": "range"},
-    "high prices": {"days": None, "prices": slice(5, None), "told": "range"},
-    "all prices": {"days": None, "prices": slice(None), "told": "range"},
-    "prices listed": {"days": None, "prices": slice(None), "told": "list"},
-}
 
 # Question text, and the options' values: numbers that put the options on a scale.
 _ASK: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
@@ -69,7 +57,6 @@ _ASK: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
     ),
 }  # fmt: skip
 _DOLLARS = ("rival_price", "regular_price")
-MULTIPLES = tuple((np.arange(11) / 5).tolist())  # of the regular price: the source's grid
 
 
 def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
@@ -161,14 +148,23 @@ def design(
     """Products × prices × wordings, with `said` the same in every row, and their text.
 
     wordings : how many phrasings of each prompt, no two of them the same text; None for all that
-        there are. Raises ValueError for more than that, saying how many there are.
+        there are. Raises ValueError for more than that, saying how many there are, and for a
+        product or price that is there twice.
 
     >>> design(["ice cream"], [3.0]).context.item()
     'A store sells ice cream. The price is $3.00.'
     """
+    for name, values in (("products", products), ("prices", prices)):
+        _once(name, values)
     rows = list(cartesian(products, prices, _wordings(wordings, known=True)))
     frame = pd.DataFrame(rows, columns=["product", "price", "wording"])
     return with_context(frame.assign(usual_price=USUAL_PRICE, **said))
+
+
+def _once(name: str, values: Sequence[Any]) -> None:
+    twice = [v for i, v in enumerate(values) if v in values[:i]]
+    if twice:
+        raise ValueError(f"{name}: {twice[0]!r} is there twice; a copy of a prompt is no new one")
 
 
 def _wordings(asked: int | None, known: bool) -> range:
@@ -191,9 +187,14 @@ def groceries(
     """The 40 groceries and the price grid of Gui & Toubia (arXiv 2312.15524, Table A.1).
 
     Prices are `multiples` of each product's regular price in dollars (0 to 2 in steps of 0.2 in
-    the source); `first` keeps the first products of the list. Columns and wordings as in `design`.
+    the source); `first` keeps the first products of the list. Columns, wordings and errors as in
+    `design`.
     """
-    shelf = pd.read_csv(root("data") / "groceries.csv").head(first)
+    shelf = pd.read_csv(root("data") / "groceries.csv")
+    if not 1 <= first <= len(shelf):
+        raise ValueError(f"first={first}: there are {len(shelf)} groceries")
+    _once("multiples", multiples)
+    shelf = shelf.head(first)
     numbers = _wordings(wordings, known=False)
     rows = list(cartesian(shelf.itertuples(index=False), multiples, numbers))
     frame = pd.DataFrame(
@@ -214,38 +215,6 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     the same text.
     """
     return frame.assign(context=tell(announce(frame)))
-
-
-def announce(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with each experiment's name replaced by the end of the sentence that tells it."""
-    if "experiment" not in frame:
-        return frame
-    told: list[str | None] = []
-    usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
-    for row, (kind, product, price) in enumerate(
-        zip(frame["experiment"], frame["product"], usual, strict=True)
-    ):
-        if kind is None or kind != kind:
-            told.append(None)
-        elif kind in EXPERIMENTS:
-            told.append(_where(kind, product, price))
-        else:
-            legal = ", ".join(EXPERIMENTS)
-            raise ValueError(f"row {row}: experiment={kind!r} is not one of: {legal}")
-    return frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
-
-
-@cache
-def _where(experiment: str, product: str, usual_price: float) -> str:
-    """The end of the sentence that announces an experiment."""
-    plan = EXPERIMENTS[experiment]
-    if plan["days"] is not None:
-        return f" on {plan['days']} days"
-    grid = PRICES if product in PRODUCTS else [m * usual_price for m in MULTIPLES]
-    prices = [f"${p:.2f}" for p in grid[plan["prices"]]]
-    if plan["told"] == "list":
-        return f" from these: {', '.join(prices)}"
-    return f" from {prices[0]} to {prices[-1]}" if plan["told"] == "range" else ""
 
 
 def covariate_profiles(
@@ -286,7 +255,10 @@ def stated(
     The draws are a systematic sample from the covariates' joint distribution (equal shares of
     the cumulative probability, one random start), a fresh one per product and wording and the
     same for all prices, so that the mean over the rows of a wording is the adjusted demand.
+    Raises ValueError for profiles below 1.
     """
+    if profiles < 1:
+        raise ValueError(f"profiles={profiles}; it must be 1 or more")
     parts = []
     for (product, wording), rows in frame.groupby(["product", "wording"], sort=False):
         usual = float(rows["usual_price"].iloc[0])

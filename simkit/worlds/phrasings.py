@@ -13,17 +13,42 @@ each sentence is used equally often. What follows those two comes in an order of
 
 from __future__ import annotations
 
+from functools import cache
 from math import lcm
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.types import generator
-from simkit.worlds.store import PRODUCTS
+from simkit.worlds.store import PRICES, PRODUCTS, USUAL_PRICE
 
-__all__ = ["KNOWN", "OTHER", "SENTENCES", "distinct", "tell"]
+__all__ = [
+    "EXPERIMENTS",
+    "KNOWN",
+    "MULTIPLES",
+    "OTHER",
+    "SENTENCES",
+    "announce",
+    "distinct",
+    "tell",
+]
 
 Sentences = dict[str, tuple[str, ...]]
+
+# What an announced experiment says of itself: the days it ran on, and the prices it drew from
+# (a part of the price grid, given as a range or as a list).
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "all days": {"days": None, "prices": slice(None), "told": None},
+    "hot days": {"days": "hot", "prices": slice(None), "told": None},
+    "cold days": {"days": "cold", "prices": slice(None), "told": None},
+    "low prices": {"days": None, "prices": slice(None, 5), "told": "range"},
+    "high prices": {"days": None, "prices": slice(5, None), "told": "range"},
+    "all prices": {"days": None, "prices": slice(None), "told": "range"},
+    "prices listed": {"days": None, "prices": slice(None), "told": "list"},
+}
+MULTIPLES = tuple((np.arange(11) / 5).tolist())  # of the regular price: the source's grid
 
 SENTENCES: Sentences = {  # what the glass box reads in training
     "product": ("A store sells {product}.", "A customer looks at {product}."),
@@ -190,3 +215,35 @@ def _refuse_copies(text: pd.Series, number: pd.Series, known: pd.Series) -> None
             f"{text[first]!r}; a prompt of product and price has {distinct(known[first])} "
             "distinct wordings, counted from 0"
         )
+
+
+def announce(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each experiment's name replaced by the end of the sentence that tells it."""
+    if "experiment" not in frame:
+        return frame
+    told: list[str | None] = []
+    usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
+    for row, (kind, product, price) in enumerate(
+        zip(frame["experiment"], frame["product"], usual, strict=True)
+    ):
+        if kind is None or kind != kind:
+            told.append(None)
+        elif kind in EXPERIMENTS:
+            told.append(_where(kind, product, price))
+        else:
+            legal = ", ".join(EXPERIMENTS)
+            raise ValueError(f"row {row}: experiment={kind!r} is not one of: {legal}")
+    return frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
+
+
+@cache
+def _where(experiment: str, product: str, usual_price: float) -> str:
+    """The end of the sentence that announces an experiment."""
+    plan = EXPERIMENTS[experiment]
+    if plan["days"] is not None:
+        return f" on {plan['days']} days"
+    grid = PRICES if product in PRODUCTS else [m * usual_price for m in MULTIPLES]
+    prices = [f"${p:.2f}" for p in grid[plan["prices"]]]
+    if plan["told"] == "list":
+        return f" from these: {', '.join(prices)}"
+    return f" from {prices[0]} to {prices[-1]}" if plan["told"] == "range" else ""

@@ -198,6 +198,15 @@ def test_bad_input_is_named() -> None:
         market.question("colour")
     with pytest.raises(ValueError, match="experiment='x' is not one of: all days"):
         market.design(experiment="x")
+    with pytest.raises(ValueError, match=r"products: 'hot soup' is there twice"):
+        market.design(["hot soup", "ice cream", "hot soup"])
+    with pytest.raises(ValueError, match=r"multiples: 1.0 is there twice"):
+        market.groceries([1.0, 1.0])
+    for first in (0, 41):
+        with pytest.raises(ValueError, match=f"first={first}: there are 40 groceries"):
+            market.groceries(first=first)
+    with pytest.raises(ValueError, match="profiles=0; it must be 1 or more"):
+        market.stated(market.design(["hot soup"], [2.0]), profiles=0)
     with pytest.raises(ValueError, match="no covariate 'age'"):
         market.covariate_profiles(["age"])
 
