@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -184,8 +185,6 @@ def broken(kind: str, where: str) -> Any:
             content["logprobs"] = []
         elif where == "no text":
             content["text"] = ""
-        elif where == "failed":
-            body["error"] = {"code": "server_error"}
         else:
             del body["output"]
         return body
@@ -212,7 +211,7 @@ def broken(kind: str, where: str) -> Any:
     elif where == "bytes":
         first["bytes"] = [300]
     elif where == "number":
-        first["top_logprobs"][0]["logprob"] = None
+        first["top_logprobs"][0]["logprob"] = "likely"
     elif where == "logits":
         first["top_logprobs"][0]["logprob"] = 2.0
     elif where == "layout":
@@ -230,7 +229,6 @@ def broken(kind: str, where: str) -> Any:
         ("completions", "no logprobs", "logprobs.tokens is missing or empty; ask for logprobs=20"),
         ("chat", "no text", "message.content is missing or empty"),
         ("responses", "no text", r"output\[\].content\[\].text is missing or empty"),
-        ("responses", "failed", "the response is an error.*server_error"),
         ("responses", "no output", "neither output nor choices"),
         ("completions", "no text", "text is missing or empty"),
         ("chat", "cut", "logprobs.content ends at byte 8 of a text of 17: it was truncated"),
@@ -240,7 +238,7 @@ def broken(kind: str, where: str) -> Any:
         ("completions", "lengths", "top_logprobs differ in length"),
         ("chat", "no token", r"logprobs.content\[0\]: token is missing"),
         ("chat", "bytes", r"logprobs.content\[0\]: bytes is \[300\]"),
-        ("chat", "number", r"logprobs.content\[0\]: logprob of b'I' is None"),
+        ("chat", "number", r"logprobs.content\[0\]: logprob of b'I' is 'likely'"),
         ("chat", "logits", r"logprobs.content\[0\]: the listed probabilities sum to"),
         ("chat", "layout", "it is not laid out as chat"),
         ("chat", "choices", "neither output nor choices|choices is missing"),
@@ -257,6 +255,9 @@ def test_other_errors() -> None:
         read_recorded([whole, whole[:-20]])
     with pytest.raises(ValueError, match="run 0: int is no response"):
         read_recorded([3])
+    for nothing in (3, None, pd.DataFrame({"a": [1]})):
+        with pytest.raises(ValueError, match=r"run 0: .* is no response; legal are a mapping"):
+            read_recorded(nothing)
     with pytest.raises(ValueError, match="no kind 'text'; there are: auto, chat"):
         read_recorded(whole, kind="text")
     with pytest.raises(ValueError, match=r"run 0: .*missing or empty"):
@@ -276,22 +277,62 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+# Whole payloads with one part replaced by anything: what goes wrong deep inside.
+SPOILED = st.tuples(
+    st.sampled_from([chat, responses, completions]), st.lists(st.integers(0, 9), max_size=9), JSON
+)  # fmt: skip
+
+
+def spoiled(build: Any, path: list[int], value: Any) -> Any:
+    body = json.loads(json.dumps(build(RUN)))
+    at, last = body, None
+    for step in path:
+        if not isinstance(at, dict | list) or not at:
+            break
+        keys = list(at) if isinstance(at, dict) else range(len(at))
+        last, key = (at, keys[step % len(keys)]), keys[step % len(keys)]
+        at = at[key]
+    if last is not None:
+        last[0][last[1]] = value
+    return body
+
+
 @given(
-    JSON | st.fixed_dictionaries({"choices": st.lists(JSON, max_size=2)}),
+    JSON | st.fixed_dictionaries({"choices": st.lists(JSON, max_size=2)}) | SPOILED,
     st.sampled_from(["auto", *KINDS]),
+    st.booleans(),
 )
-@settings(max_examples=60)
-@example({"choices": [None]}, "auto")
-@example({"choices": {"a": 1}}, "chat")
-@example({"choices": [{"text": "a", "logprobs": {"tokens": 3}}]}, "auto")
-@example({"output": [3]}, "responses")
-def test_whatever_comes_is_read_or_named(payload: Any, kind: str) -> None:
+@settings(max_examples=150)
+@example({"choices": [None]}, "auto", False)
+@example({"choices": {"a": 1}}, "chat", False)
+@example({"choices": [{"text": "a", "logprobs": {"tokens": 3}}]}, "auto", False)
+@example({"choices": [{"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": [10**400]}}]},
+         "auto", False)  # fmt: skip
+@example({"output": [3]}, "responses", False)
+@example({"response": {"status_code": 200, "body": [1]}}, "auto", True)
+def test_whatever_comes_is_read_or_named(payload: Any, kind: str, as_text: bool) -> None:
+    if isinstance(payload, tuple):
+        payload = spoiled(*payload)
     try:
-        runs = read_recorded([payload], kind=kind)
+        runs = read_recorded(json.dumps(payload) if as_text else [payload], kind=kind)
     except ValueError as error:
-        assert str(error).startswith("run 0: ")
+        assert re.match(r"(run \d+( \(.*\))?: |1 of 1 responses failed)", str(error))
     else:
         assert all(isinstance(run, Recorded) for run in runs)
+
+
+@given(st.text(max_size=40) | st.binary(max_size=40))
+@settings(max_examples=100)
+@example("[" * 100_000)
+@example('{"a":' * 100_000)
+@example("9" * 10_000)
+@example(b"\xff\xfe\x00")
+@example('{"choices": []}\n{"choices": [')
+def test_any_text_is_read_or_named(text: str | bytes) -> None:
+    try:
+        assert read_recorded(text) == []
+    except ValueError as error:
+        assert str(error).startswith("run 0")
 
 
 # ---- belief ----------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def belief_recorded(
     are), `ambiguous` (listed mass that may be this alternative's or not), `valid_mass`
     (listed mass of all alternatives, in 0–1), `unlisted` (mass of the tokens not listed: the
     valid mass may be larger by up to this), `alternative` (the one written, or None), `choice`
-    (1 for the alternative written, else 0), `finish` (why the run ended) and `model`. Runs that
-    are not read have NaN.
+    (1 for the alternative written, else 0), `finish` (why the run ended), `model` and, of runs
+    from a batch file, `custom_id`. Runs that are not read have NaN.
 
     The bounds hold for the alternatives' strings as tokens spell them; under "token" they take
     for granted that a token which begins an alternative goes on to one. Whether log-probabilities
@@ -95,7 +95,9 @@ def belief_recorded(
             (numbers if name in numbers else totals)[name][i] = values
     finish = np.array([run.finish for run in runs], dtype=object)
     model = np.array([run.model for run in runs], dtype=object)
-    return run_table(table, list(forms), read, **numbers, **totals, finish=finish, model=model)
+    out = run_table(table, list(forms), read, **numbers, **totals, finish=finish, model=model)
+    asked = np.array([run.custom_id for run in runs], dtype=object)
+    return out.assign(custom_id=np.repeat(asked, len(forms))) if asked.any() else out
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,31 @@
 """Recorded log-probabilities: what interfaces return with a text, brought into one form.
 
-Read are OpenAI's Chat Completions and Responses, and the Completions of vLLM and others like it.
-Such a record holds, for each token written, the few likeliest tokens of its place: it is censored
-(`simkit.scoring.pivot.censored` says what belief can be had from it).
+Read are OpenAI's Chat Completions and Responses, and the Completions of vLLM and others like it:
+one by one, in a list, or as a batch file holds them. Such a record has, for each token written, the
+few likeliest tokens of its place: it is censored (`simkit.scoring.pivot.censored` says what belief
+can be had from it).
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from simkit.scoring.pivot.payloads import KINDS, LOSSY, Listed, drafts, kind_of, utf8
+from simkit.types import shown
 
 __all__ = ["KINDS", "LOSSY", "Recorded", "read_recorded", "utf8"]
 
-KINDS = ("chat", "responses", "completions")
-LOSSY = "\N{REPLACEMENT CHARACTER}".encode()  # stands where an interface lost a part of a character
-_UNLISTED = -9998.0  # interfaces write -9999 for "so unlikely that it is not said how"
-_ROUNDING = 1e-3  # by which listed probabilities may exceed 1
-_ASK = {
-    "chat": "ask for logprobs=True and top_logprobs=20",
-    "responses": "ask for include=['message.output_text.logprobs'] and top_logprobs=20",
-    "completions": "ask for logprobs=20",
-}
-Listed = tuple[tuple[bytes, float], ...]
+_NAMED = 5  # failed responses that an error names
+_VOCABULARY = ("\u0120".encode(), "\u2581".encode())  # what stands for a blank there
+_UNFINISHED = ("cancelled", "failed", "in_progress", "queued")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,9 @@ class Recorded:
     text : as written, "" where there is none. tokens : (T,) bytes of each token; a token may
     be a part of a character. spans : (T,) the bytes [start, end) of the text that it wrote; empty
     for tokens behind the end of the text. top : (T,) the (token, log-probability) pairs that are
-    known of its place, the token written among them. finish : why it ended ("stop", "length",
-    "refusal", …). model : as the interface names it.
+    known of its place, the token written among them where it is known. finish : why it ended
+    ("stop", "length", "refusal", …). model : as the interface names it. custom_id : of a batch
+    file's line; such lines come in any order, so this says which prompt was asked.
     """
 
     text: str
@@ -47,6 +46,7 @@ class Recorded:
     top: tuple[Listed, ...]
     finish: str = ""
     model: str = ""
+    custom_id: str = ""
 
     @cached_property
     def offsets(self) -> tuple[tuple[int, int], ...]:
@@ -63,185 +63,141 @@ def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
     Parameters
     ----------
     payloads : one response or a list of them, each a mapping, its JSON text, or the client
-        library's object (anything with `model_dump`). A response with several choices is several
-        runs.
+        library's object (anything with `model_dump`); JSON Lines as one text; or the path of a
+        file of either (`pathlib.Path`). A line of a batch file counts as the response in it. A
+        response with several choices is several runs.
     kind : "chat" (`choices[].message` and `logprobs.content[]`), "responses"
         (`output[].content[].logprobs[]`), "completions" (`choices[].text` and `logprobs.tokens[]`,
-        …), or "auto": by what is there.
+        …), or "auto": by what is there. The flat `logprobs.tokens[]` of a chat are read, too.
 
     Returns
     -------
-    Runs in order, numbered from 0 in errors. A refusal, or a text that the interface filtered
-    out, is a run with an empty text: `find_pivots` counts it under "none".
+    Runs in order, numbered from 0 in errors. A refusal, a tool call, a text that the interface
+    filtered out and a run that ended in its reasoning are runs with an empty text: `find_pivots`
+    counts them under "none", and `finish` says why. Blanks that the server took off a text's
+    start are put back, and tokens of reasoning that stand before the answer's are left out. A
+    log-probability of null or -9999 is one that is not listed.
 
-    Raises ValueError naming run and field: for text without log-probabilities or without text,
-    log-probabilities that end before the text does or do not spell it, numbers that are no
-    log-probabilities, token ids in the place of tokens, JSON that breaks off, and a failed
-    response.
+    Raises ValueError naming run, line and field: for text without log-probabilities or without
+    text, log-probabilities that end before the text does or do not spell it, numbers that are no
+    log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for failed
+    responses, all of which it counts.
     """
     if kind not in ("auto", *KINDS):
         raise ValueError(f"no kind {kind!r}; there are: auto, {', '.join(KINDS)}")
-    one = isinstance(payloads, str | bytes | Mapping) or hasattr(payloads, "model_dump")
     runs: list[Recorded] = []
-    for payload in [payloads] if one else payloads:
-        body = _body(payload, len(runs))
-        form = _kind(body, len(runs)) if kind == "auto" else kind
-        runs += _read(body, form, len(runs))
-    return runs
-
-
-def _read(body: Mapping[str, Any], kind: str, first: int) -> list[Recorded]:
-    runs: list[Recorded] = []
-    choices = body.get("choices") if kind != "responses" else [body]
-    if not isinstance(choices, list) or not choices:
-        raise ValueError(f"run {first}: choices is missing or empty")
-    for run, choice in enumerate(choices, first):
-        try:
-            draft = _DRAFTS[kind](choice, f"run {run}")
-        except (AttributeError, TypeError) as error:
-            raise ValueError(f"run {run}: it is not laid out as {kind}: {error}") from error
-        if draft.text and not draft.tokens:
-            raise ValueError(f"run {run}: {draft.field} is missing or empty; {_ASK[kind]}")
-        if draft.text and not draft.listed:
-            raise ValueError(f"run {run}: top_logprobs is missing or empty; {_ASK[kind]}")
-        spans = _align(draft.text, draft.tokens, f"run {run}: {draft.field}")
+    failed: list[str] = []
+    count = 0
+    for count, (payload, place) in enumerate(_each(payloads), 1):
+        body, custom_id, failure = _opened(payload, f"run {len(runs)}{place}")
+        if custom_id:
+            place = (f"{place[:-1]}, " if place else " (") + f"custom_id {custom_id!r})"
+        if failure:
+            failed.append(f"response {count - 1}{place}: {failure}")
+            continue
+        form = kind_of(body, f"run {len(runs)}{place}") if kind == "auto" else kind
         model = str(body.get("model") or "")
-        tokens, top = tuple(draft.tokens), tuple(draft.top)
-        runs.append(Recorded(draft.text, tokens, spans, top, draft.finish, model))
+        for run, draft in drafts(body, form, len(runs), place):
+            spans = _align(draft.text, draft.tokens, f"{run}: {draft.source}")
+            tokens, top = tuple(draft.tokens), tuple(draft.top)
+            runs.append(Recorded(draft.text, tokens, spans, top, draft.finish, model, custom_id))
+    if failed:
+        more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        raise ValueError(
+            f"{len(failed)} of {count} responses failed; ask them again, or leave them out and "
+            f"count them: {'; '.join(failed[:_NAMED])}{more}"
+        )
     return runs
 
 
-def _body(payload: Any, run: int) -> Mapping[str, Any]:
-    if isinstance(payload, str | bytes):
+def _each(payloads: Any) -> Iterator[tuple[Any, str]]:
+    """The responses, and where each stands: " (line 3)" of a text with several lines."""
+    if isinstance(payloads, Path):
+        if not payloads.is_file():
+            raise ValueError(f"no file {str(payloads)!r} with responses")
+        payloads = payloads.read_bytes()
+    if isinstance(payloads, str | bytes):
+        yield from _parsed(payloads, "run 0")
+    elif isinstance(payloads, Mapping) or hasattr(payloads, "model_dump"):
+        yield payloads, ""
+    elif isinstance(payloads, pd.DataFrame) or not hasattr(payloads, "__iter__"):
+        raise ValueError(
+            f"run 0: {shown(payloads)} is no response; legal are a mapping, JSON text, a list of "
+            "these, and the pathlib.Path of a file"
+        )
+    else:
+        for i, payload in enumerate(payloads):
+            if isinstance(payload, str | bytes):
+                yield from _parsed(payload, f"run {i}")
+            else:
+                yield payload, ""
+
+
+def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
+    """The responses of one JSON text, or of one on each line; none of a blank text."""
+    if isinstance(text, bytes):
         try:
-            payload = json.loads(payload)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"run {run}: its JSON is broken: {error}") from error
-    elif hasattr(payload, "model_dump"):
+            text = text.decode(json.detect_encoding(text))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{where}: the text is not in UTF-8: {error}") from error
+    text = text.removeprefix("\ufeff")
+    # Lines end at "\n" only: other line breaks may stand within a JSON string.
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    try:
+        values = [(_json(text), "")] if lines else []
+    except json.JSONDecodeError as error:
+        try:
+            _json(lines[0][1])
+        except json.JSONDecodeError:
+            hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
+            hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
+            raise ValueError(f"{where}: its JSON is broken: {error}{hint}") from error
+        if len(lines) == 1:
+            raise ValueError(f"{where}: its JSON is broken: {error}") from error
+        values = []
+        for n, line in lines:
+            try:
+                values.append((_json(line), f" (line {n})"))
+            except json.JSONDecodeError as broken:
+                raise ValueError(f"{where} (line {n}): its JSON is broken: {broken}") from broken
+    for value, place in values:
+        if isinstance(value, list):
+            yield from ((item, place) for item in value)
+        else:
+            yield value, place
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", text[:20], 0) from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise json.JSONDecodeError(str(error), text[:20], 0) from error
+
+
+def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
+    """The body of a response, its custom_id, and why it failed ("" if it did not)."""
+    if hasattr(payload, "model_dump"):
         payload = payload.model_dump()
     if not isinstance(payload, Mapping):
-        raise ValueError(f"run {run}: {type(payload).__name__} is no response; legal is a mapping")
-    if payload.get("error"):
-        raise ValueError(f"run {run}: the response is an error: {payload['error']}")
-    return payload
-
-
-def _kind(body: Mapping[str, Any], run: int) -> str:
-    if "output" in body:
-        return "responses"
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    for kind, mark in (("chat", "message"), ("completions", "text")):
-        if isinstance(first, Mapping) and mark in first:
-            return kind
-    raise ValueError(f"run {run}: neither output nor choices with message or text in {list(body)}")
-
-
-@dataclass
-class _Draft:
-    """What was found of a run, and under which field."""
-
-    text: str
-    finish: str
-    field: str
-    tokens: list[bytes]
-    top: list[Listed]
-    listed: bool  # whether any place lists tokens beside the one written
-
-    def add(self, items: Any, field: str) -> None:
-        """Take a list of {token, bytes, logprob, top_logprobs}."""
-        for t, item in enumerate(items or []):
-            where = f"{field}[{t}]"
-            others = item.get("top_logprobs") or []
-            pairs = [(_bytes(other, where), other.get("logprob")) for other in others]
-            self.tokens.append(_bytes(item, where))
-            self.top.append(_listed(self.tokens[-1], item.get("logprob"), pairs, where))
-            self.listed |= bool(others)
-
-
-def _chat(choice: Mapping[str, Any], run: str) -> _Draft:
-    message, finish = choice.get("message") or {}, str(choice.get("finish_reason") or "")
-    if not message.get("content") and (message.get("refusal") or finish == "content_filter"):
-        return _Draft("", "refusal" if message.get("refusal") else finish, "", [], [], False)
-    text = _text(message.get("content"), f"{run}: message.content")
-    draft = _Draft(text, finish, "logprobs.content", [], [], False)
-    draft.add((choice.get("logprobs") or {}).get("content"), f"{run}: logprobs.content")
-    return draft
-
-
-def _responses(body: Mapping[str, Any], run: str) -> _Draft:
-    draft = _Draft("", str(body.get("status") or ""), "output[].content[].logprobs", [], [], False)
-    refused = False
-    for i, part in enumerate(body.get("output") or []):
-        said = (part.get("content") or []) if part.get("type", "message") == "message" else []
-        for j, content in enumerate(said):
-            refused |= content.get("type") == "refusal"
-            if content.get("type") == "output_text":
-                draft.text += content.get("text") or ""
-                draft.add(content.get("logprobs"), f"{run}: output[{i}].content[{j}].logprobs")
-    if refused and not draft.text:
-        draft.finish = "refusal"
-    else:
-        _text(draft.text, f"{run}: output[].content[].text")
-    return draft
-
-
-def _completions(choice: Mapping[str, Any], run: str) -> _Draft:
-    text = _text(choice.get("text"), f"{run}: text")
-    draft = _Draft(text, str(choice.get("finish_reason") or ""), "logprobs.tokens", [], [], False)
-    record = choice.get("logprobs") or {}
-    words, own = record.get("tokens") or [], record.get("token_logprobs") or []
-    tops = record.get("top_logprobs") or [None] * len(words)
-    if len({len(words), len(own), len(tops)}) > 1:
-        raise ValueError(f"{run}: logprobs: tokens, token_logprobs, top_logprobs differ in length")
-    for t, (word, logprob, others) in enumerate(zip(words, own, tops, strict=True)):
-        where = f"{run}: logprobs[{t}]"
-        pairs = [(_bytes({"token": k}, where), value) for k, value in (others or {}).items()]
-        draft.tokens.append(_bytes({"token": word}, where))
-        draft.top.append(_listed(draft.tokens[-1], logprob, pairs, where))
-        draft.listed |= bool(others)
-    return draft
-
-
-_DRAFTS = {"chat": _chat, "responses": _responses, "completions": _completions}
-
-
-def _text(text: Any, where: str) -> str:
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"{where} is missing or empty: the response holds no text")
-    return text
-
-
-def _bytes(item: Mapping[str, Any], where: str) -> bytes:
-    token, spelt = item.get("token"), item.get("bytes")
-    if spelt is None:
-        if not isinstance(token, str):
-            raise ValueError(f"{where}: token is missing")
-        if token.startswith("token_id:"):
-            raise ValueError(f"{where}: {token!r} is an id; ask the server for tokens as text")
-        return utf8(token)
-    if not isinstance(spelt, list) or not all(b in range(256) for b in spelt):
-        raise ValueError(f"{where}: bytes is {spelt!r}; legal is a list of numbers from 0 to 255")
-    return bytes(spelt)
-
-
-def utf8(text: str) -> bytes:
-    """UTF-8; JSON can hold half a character, which passes as three bytes."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _listed(token: bytes, logprob: Any, pairs: list[tuple[bytes, Any]], where: str) -> Listed:
-    """What is known of a place: the pairs listed, and the token written if it is not among them."""
-    if token not in dict(pairs) and logprob is not None:  # none of the first token of an echo
-        pairs = [*pairs, (token, logprob)]
-    for spelt, value in pairs:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise ValueError(f"{where}: logprob of {spelt!r} is {value!r}; legal is a number")
-    known = tuple((spelt, float(value)) for spelt, value in pairs if value > _UNLISTED)
-    total = sum(math.exp(min(value, 1.0)) for _, value in known)
-    if total > 1 + _ROUNDING:
-        raise ValueError(f"{where}: the listed probabilities sum to {total:.4g}, more than 1")
-    return known
+        raise ValueError(f"{where}: {type(payload).__name__} is no response; legal is a mapping")
+    custom_id, body, status = str(payload.get("custom_id") or ""), payload, None
+    if "response" in payload and "choices" not in payload:  # a line of a batch file
+        answer = payload["response"] or {}
+        if not isinstance(answer, Mapping):
+            raise ValueError(f"{where}: response is {shown(answer)}; it must be a mapping")
+        status, body = answer.get("status_code"), answer.get("body", answer)
+        if not isinstance(body, Mapping):
+            raise ValueError(f"{where}: response.body is {shown(body)}; it must be a mapping")
+    error = payload.get("error") or body.get("error")
+    if status not in (None, 200, "200"):
+        return body, custom_id, f"status {shown(status)}: {shown(error or body)}"
+    if error or body.get("object") == "error" or body.get("status") in _UNFINISHED:
+        return body, custom_id, f"the response is an error: {shown(error or dict(body))}"
+    return body, custom_id, ""
 
 
 def _align(text: str, tokens: list[bytes], where: str) -> tuple[tuple[int, int], ...]:
@@ -258,9 +214,12 @@ def _align(text: str, tokens: list[bytes], where: str) -> tuple[tuple[int, int],
         else:
             span = at, -1
         if span[1] < at:
+            hint = ""
+            if any(mark in token and mark not in raw for mark in _VOCABULARY):
+                hint = "; ask the server for tokens as written, not as its vocabulary holds them"
             raise ValueError(
-                f"{where}[{t}]: token {token!r} does not go on with the text, where "
-                f"{raw[at : at + 20]!r} stands"
+                f"{where}[{t}]: token {shown(token)} does not go on with the text, where "
+                f"{raw[at : at + 20]!r} stands{hint}"
             )
         spans.append(span)
         at = span[1]
