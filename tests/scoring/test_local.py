@@ -99,11 +99,11 @@ def test_prompt_over_the_context_length_names_the_row(model: local.LocalModel) -
         (["It is hot."], [" yes"], "at least two options"),
         (["It is hot."], [" yes", " yes"], "stands twice"),
         (["It is hot."], [" yes", " "], "empty"),
-        (["It is hot."], " yes", "not the string"),
+        (["It is hot."], " yes", "options is ' yes'; it must be a list"),
         (["It is hot.", ""], [" yes", " no"], "row 1: prompt '' is empty"),
         (["It is hot.", "Hm"], [[" yes", " no"]], "1 lists of options for 2 prompts"),
         (["It is hot.", "Hm"], [[" a", " b"], [" a", " b", " c"]], "row 1: 3 options"),
-        ("It is hot.", [" yes", " no"], "list of strings"),
+        ("It is hot.", [" yes", " no"], "prompts is 'It is hot.'; it must be a list"),
     ],
 )
 def test_bad_input_is_named(
@@ -211,8 +211,11 @@ def test_choices_are_drawn_from_the_belief_whatever_the_order() -> None:
     )
     design = pd.DataFrame({"context": ["A", "A again", "B"]})
     table = sk.believe(mock, sk.Question("Buy?", ["yes", "no", "maybe"]), design)
+    with pytest.raises(ValueError, match="prompt_id 2: .*no probability at all"):
+        sk.sample_choices(table)  # the belief of "B" is undefined
+    table = table[table["belief"].notna()]
     drawn = sk.sample_choices(table, runs=4_000, seed=3)
-    assert len(drawn) == 2 * 4_000  # the belief of "B" is undefined
+    assert len(drawn) == 2 * 4_000
     shares = drawn.groupby("prompt_id")["option"].value_counts(normalize=True)
     assert shares[0, "maybe"] == pytest.approx(0.6, abs=4 * np.sqrt(0.6 * 0.4 / 4_000))
     turned = sk.sample_choices(table[table["prompt_id"] == 1], runs=4_000, seed=3)

@@ -22,9 +22,10 @@ from simkit.scoring.engine.precision import widened
 from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
 from simkit.types import FloatArray
 
-__all__ = ["Together", "border_of", "parameters_of", "score_padded", "virtual_tokens"]
+__all__ = ["PADDING", "Together", "border_of", "parameters_of", "score_padded", "virtual_tokens"]
 
 BUDGET = 8_192  # padded tokens per forward pass
+PADDING = {"attention_mask", "position_ids"}  # what a network must take to be given padded rows
 # Which texts share a forward pass: any, those of equal length (nothing is padded), or none.
 Together = Literal["any", "lengths", "alone"]
 
@@ -68,7 +69,8 @@ def border_of(network: Any) -> int | None:
     So a longer text is read with its equals in length only: a forward pass is scaled by the
     longest text in it.
     """
-    config = network.config.get_text_config()
+    config = network.config
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
     settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
     settings = settings or {}
     longest = getattr(config, "max_position_embeddings", None)
@@ -106,7 +108,7 @@ def _batches(
     rows = sorted(sequences, key=len)
     border = WIDTH * (border_of(network) or 2**40)
     # Without mask and positions to give, padding is read as text, or shifts it.
-    ragged = together == "any" and {"attention_mask", "position_ids"} <= accepted
+    ragged = together == "any" and accepted >= PADDING
     start = 0
     while start < len(rows):
         end = start + 1
@@ -146,7 +148,7 @@ def _last_logprobs(
         "logits_to_keep": keep,
         "use_cache": False,
     }
-    given = accepted if lengths != {width} else accepted - {"attention_mask", "position_ids"}
+    given = accepted if lengths != {width} else accepted - PADDING
     scaled = border is not None and width > border
     if scaled:
         _unscaled(network)

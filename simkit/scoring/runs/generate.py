@@ -32,11 +32,11 @@ __all__ = ["NotNumbers", "Sampling", "Written", "end_ids", "grow"]
 
 
 class NotNumbers(ValueError):
-    """The logits of a text that goes on from a context, given by its number, are no numbers."""
+    """Some logits are no numbers: those of a row, in `grow` those after a context."""
 
-    def __init__(self, context: int) -> None:
-        super().__init__(f"context {context}: {NOT_NUMBERS}")
-        self.context = context
+    def __init__(self, place: int) -> None:
+        super().__init__(f"{place}: {NOT_NUMBERS}")
+        self.place = place
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,9 @@ class Sampling:
         if logits.device.type == "mps":  # has no float64
             logits = logits.cpu()
         logits = logits.double()
+        bad = (logits.isnan() | logits.isposinf()).any(-1)
+        if bad.any():
+            raise NotNumbers(int(bad.nonzero()[0]))
         where = torch.from_numpy(row).to(logits.device)
         largest = logits.abs().nan_to_num(posinf=0.0).amax(-1)
         unit = torch.finfo(torch.float32).eps * largest[where]
@@ -212,10 +215,10 @@ class _Growth:
         runs = np.concatenate([node.runs for node in nodes])
         row = np.repeat(np.arange(len(nodes)), size)
         u = self.uniforms[runs, np.repeat([len(self._own(n)) // WIDTH for n in nodes], size)]
-        bad = (logits.isnan() | logits.isposinf()).any(-1)
-        if bad.any():
-            raise NotNumbers(nodes[int(bad.nonzero()[0])].context)
-        token, distance = self.sampling.draw(logits, row, u)
+        try:
+            token, distance = self.sampling.draw(logits, row, u)
+        except NotNumbers as error:
+            raise NotNumbers(nodes[error.place].context) from error
         near = np.flatnonzero((distance < self.slack).cpu().numpy())
         for i in np.unique(row[near]):
             again = near[row[near] == i]

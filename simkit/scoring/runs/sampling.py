@@ -26,7 +26,7 @@ from simkit.scoring.runs.generate import NotNumbers, Sampling, Written, grow
 from simkit.scoring.runs.kept import Kept
 from simkit.scoring.runs.table import columns, frame, near_borders
 from simkit.scoring.types import Model
-from simkit.types import FloatArray, IntArray, generator
+from simkit.types import FloatArray, IntArray, framed, generator
 
 __all__ = ["MARKER", "sample_runs"]
 
@@ -118,6 +118,7 @@ def sample_runs(
     said = talk(chat) if chat else None
     marker = _marker(said) if marker is None else marker
     _check(design, runs, max_tokens, marker)
+    question.warn_unsaid(design, None if said is None else said.system, stacklevel=3)
     reader, work = Reader(model.tokenizer), Work()
     asked = _ask(model, reader, question, design, said, max_tokens, marker, forced)
     first = np.empty((len(asked), runs))  # the uniform that draws the choice
@@ -175,7 +176,7 @@ def _check(design: pd.DataFrame, runs: int, max_tokens: int, marker: str) -> Non
             raise ValueError(f"{name} is {number!r}; legal are whole numbers from 1")
     if not isinstance(marker, str) or not marker:
         raise ValueError(f"marker is {marker!r}; legal is text of one character or more")
-    taken = [c for c in COLUMNS if c in design]
+    taken = [c for c in COLUMNS if c in framed(design, "the design")]
     if taken:
         raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
     if design.empty:
@@ -187,7 +188,7 @@ def _ask(
     chat: Chat | None, max_tokens: int, marker: str, forced: bool,
 ) -> list[Ask]:  # fmt: skip
     """What each row asks; whatever would fail at the answer fails here, before it is paid for."""
-    texts = question.prompts(design)
+    texts = question.prompts(design, warn=False)
     for row, text in enumerate(texts):
         if not text:
             raise ValueError(f"row {row}: prompt {text!r} is empty")
@@ -261,7 +262,7 @@ def _write(
             work=work,
         )
     except NotNumbers as error:
-        row = next(ask.row for ask in here if number[ask.context] == error.context)
+        row = next(ask.row for ask in here if number[ask.context] == error.place)
         raise ValueError(f"row {row}: {NOT_NUMBERS}") from error
 
 
