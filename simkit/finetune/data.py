@@ -14,7 +14,8 @@ from simkit.questions import Question
 from simkit.scoring.chat import Chat, lay_out
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model
-from simkit.types import IntArray, aligned, column, shown
+from simkit.templates import text_of, values_of
+from simkit.types import IntArray, aligned, column, framed, shown
 
 __all__ = ["COLUMNS", "SPLIT", "check_examples", "examples", "split_respondents", "subset"]
 
@@ -75,6 +76,9 @@ def examples(
     if weights is not None:
         weight = column(design[weights], weights, low=np.nextafter(0, 1))
     laid_out = (model, Chat() if chat is True else chat) if chat else None
+    system = laid_out[1].system if laid_out and isinstance(laid_out[1], Chat) else None
+    for question in questions.values():
+        question.warn_unsaid(design, system, stacklevel=3)
     parts = [
         _one_question(name, question, design, answers[name], ids, weight, orders, seed, laid_out)
         for name, question in questions.items()
@@ -94,12 +98,7 @@ def _check_frames(
     weights: str | None,
 ) -> None:
     for what, held in (("design", design), ("answers", answers)):
-        if not isinstance(held, pd.DataFrame):
-            raise ValueError(f"{what} is {shown(held)}; it must be a DataFrame")
-        if held.columns.nlevels > 1 or not held.columns.is_unique:
-            raise ValueError(
-                f"{what} has the columns {list(held)}; legal is one level of names that differ"
-            )
+        framed(held, what)
     if not isinstance(questions, Mapping):
         raise ValueError(f"questions is {shown(questions)}; it must be a mapping, name: question")
     for name, question in questions.items():
@@ -137,7 +136,7 @@ def _one_question(
     texts = question.options_for(rows)
     chosen = [
         _option_id(answer, options, question, who[i], name)
-        for i, (answer, options) in enumerate(zip(given.iloc[kept], texts, strict=True))
+        for i, (answer, options) in enumerate(zip(values_of(given.iloc[kept]), texts, strict=True))
     ]
     prompts, spoken = _asked(question, rows, orders, _draws(seed, who, name))
     separator = question.separator
@@ -171,7 +170,7 @@ def _asked(
     prompts, spoken = [""] * len(rows), [[""]] * len(rows)
     for number, order in enumerate(several):
         at = np.flatnonzero(which == number)
-        asked = question.prompts(rows.iloc[at], order)
+        asked = question.prompts(rows.iloc[at], order, warn=False)
         scored = question.answers_for(rows.iloc[at], order)
         for i, prompt, forms in zip(at, asked, scored, strict=True):
             prompts[i], spoken[i] = prompt, [some[0] for some in forms]
@@ -189,12 +188,20 @@ def _option_id(answer: Any, options: Sequence[str], question: Question, who: Any
             return options.index(answer)
     elif question.values is not None and answer in question.values:
         return question.values.index(answer)
-    elif question.values is None and str(answer) in options:
-        return options.index(str(answer))
+    elif question.values is None and _text(answer) in options:
+        return options.index(_text(answer))
     numbers = None if isinstance(answer, str) else question.values
     legal = list(options) if numbers is None else [f"{v:g}" for v in numbers]
     said = ", ".join(legal)
     raise ValueError(f"{name}: respondent {who!r} answered {answer!r}; legal are {said}")
+
+
+def _text(answer: Any) -> str:
+    """An answer as an option may have it: 34 is "34" in a column of floats, too."""
+    try:
+        return text_of(answer)
+    except ValueError:
+        return str(answer)
 
 
 def split_respondents(
