@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +30,7 @@ from tests.scoring import slow_model
 from tests.scoring.conftest import make_network, make_tokenizer
 
 TEMPLATE = "The price is ${price:.2f}. Does {who} buy it?"
+pytestmark = pytest.mark.filterwarnings("ignore::simkit.scoring.LowMassWarning")
 MOCK = sk.MockModel(lambda prompt: {"yes": 0.5, "no": 0.25, "maybe": 0.125})
 
 
@@ -82,7 +86,7 @@ def test_each_keyword_changes_what_is_asked(design: Path, tmp_path: Path) -> Non
     assert first(["yes", "no"]) == ("It is Ann.", [" yes", " no"])
     assert first(["yes", "no"], prompt="who") == ("Ann", [" yes", " no"])
     assert first(["yes", "no"], separator="\n")[1] == ["\nyes", "\nno"]
-    assert first([" a{price}", " b"], separator="")[1] == [" a1.0", " b"]
+    assert first([" a{price}", " b"], separator="")[1] == [" a1", " b"]
     assert first(["yes", "no"], template="{{{who}}}")[0] == "{Ann}"
     assert len(asked) == 1
     first(["yes", "no"], rows=3)
@@ -150,6 +154,82 @@ def test_whole_numbers_and_dates_are_filled_in_as_they_are(tmp_path: Path) -> No
     assert seen == ["3 on 02 January"]
     with pytest.raises(ValueError, match=r"row 1: 'n' is None, and '\{n\}' needs it"):
         list(score_stream(spy, [batch], ["yes", "no"], template="{n}"))
+
+
+ZOO: dict[str, Any] = {
+    "float32": pd.Series([0.1, 2.0, 1e-7], dtype="float32"),
+    "float64": [34.0, 2.5, 1e16],
+    "nullable": pd.Series([3, 4, 2**60], dtype="Int64"),
+    "small": pd.Series([3, 0, 255], dtype="uint8"),
+    "bool": [True, False, True],
+    "category": pd.Categorical(["b", "a", "b"]),
+    "day": [datetime.date(2024, 1, 2), datetime.date(2024, 12, 31), datetime.date(1969, 7, 20)],
+    "moment": pd.to_datetime(
+        ["2024-01-02", "2024-01-02 03:04:05", "2024-01-02 03:04:05.25"], format="ISO8601"
+    ),
+    "zone": pd.to_datetime(["2024-01-02 00:00", "2024-01-03 01:00", "2024-01-04 00:00"], utc=True),
+    "decimal": [Decimal("1.10"), Decimal("2"), Decimal("0.05")],
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_values_are_told_as_they_are_in_memory(name: str) -> None:
+    frame = pd.DataFrame({name: ZOO[name]})
+    seen: list[str] = []
+    spy = sk.MockModel(lambda prompt: seen.append(prompt) or {"yes": 1.0})  # type: ignore[func-returns-value]
+    batch = pa.RecordBatch.from_pandas(frame)
+    list(score_stream(spy, [batch], ["yes", "no"], template=f"{{{name}}}!"))
+    question = sk.Question("", ["yes", "no"], template=f"{{{name}}}!")
+    assert list(dict.fromkeys(seen)) == list(dict.fromkeys(question.prompts(frame)))
+    if name == "float32":
+        assert seen[0] == "0.1!"
+
+
+def test_a_batch_may_be_empty() -> None:
+    batch = pa.record_batch({"prompt": ["a", "b"]})
+    tables = list(score_stream(MOCK, [batch[:0], batch, batch[2:]], ["yes", "no"]))
+    assert [len(table) for table in tables] == [0, 4, 0]
+    assert pa.concat_tables(tables)["prompt_id"].to_pylist() == [0, 0, 1, 1]
+
+
+def by_row(prompt: str) -> dict[str, float]:
+    """Valid mass 0.9, in the prompts "low ..." 0.2."""
+    mass = 0.2 if prompt.startswith("low") else 0.9
+    return {"yes": mass / 2, "no": mass / 2}
+
+
+def test_low_valid_mass_is_warned_of_once_and_counted(tmp_path: Path) -> None:
+    prompts = ["a", "b", "c", "low d", "e", "low f", "low g"]
+    source, out = save(tmp_path / "in.parquet", {"prompt": prompts}), tmp_path / "out.parquet"
+    with pytest.warns(sk.scoring.LowMassWarning) as told:
+        done = score_parquet(sk.MockModel(by_row), source, out, ["yes", "no"], rows=2)
+    (text,) = [str(w.message) for w in told]
+    assert "below 0.5 in 1 of 2 prompts of the batch that begins at row 2" in text
+    assert "lowest 0.2 in row 3" in text and told[0].filename == __file__
+    assert done.low == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        how: dict[str, Any] = {"least_mass": 0.1}
+        assert score_parquet(sk.MockModel(by_row), source, out, ["yes", "no"], **how).low == 0
+    with pytest.raises(ValueError, match="least_mass is 2"):
+        check_parquet(source, out, ["yes", "no"], least_mass=2)
+
+
+def test_a_template_that_says_nothing_of_the_design_is_warned_of(
+    design: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.parquet"
+    with pytest.warns(UserWarning, match="no field names any column .* alike.*'Buy it?") as told:
+        score_parquet(MOCK, design, out, ["yes", "no"], template="Buy it?")
+    assert [w.filename for w in told] == [__file__]
+    batch = pa.record_batch({"context": ["I am 34.", "I am 35."], "price": [1, 2]})
+    with pytest.warns(UserWarning, match="column 'context', and no field names it") as told:
+        list(score_stream(MOCK, [batch, batch], ["yes", "no"], template="{price}"))
+    assert [w.filename for w in told] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(score_stream(MOCK, [batch], ["yes", "no"], template="{context} {price}"))
+        list(score_stream(MOCK, [batch], ["yes", "no"], prompt="context"))
 
 
 def test_a_stream_holds_one_batch_at_a_time() -> None:
@@ -252,6 +332,19 @@ def test_a_bad_list_of_options_is_named_by_its_row(tmp_path: Path) -> None:
         (["yes", "no"], {"template": "{who"}, "'{who' cannot be read as a template"),
         (["yes", "no"], {"template": "{who:d}"}, "row 0: '{who:d}' cannot be filled"),
         (["yes", "no"], {"rows": 0}, "rows is 0"),
+        (["yes", "no"], {"rows": "2"}, "rows is '2'"),
+        (["yes", "no"], {"template": "{who[0]}"}, "attributes and indices are not read"),
+        (["yes", "{who.__class__}"], {}, "attributes and indices are not read"),
+        (["yes", "no"], {"template": 3}, "template is 3; it must be text"),
+        (["yes", "no"], {"separator": None}, "separator is None; it must be text"),
+        (["yes", "no"], {"prompt": 3}, "prompt is 3; it must be text"),
+        (["yes ", "no"], {}, "'yes ' has a blank at an end; write 'yes'"),
+        (["yes", 3], {}, "option 3 is empty or not text"),
+        (None, {}, "options is None; it must be a list"),
+        ({"yes": 1}, {}, "must be a list"),
+        (["yes", "no"], {"forms": ["Yes"]}, "forms are .* must be {option: list"),
+        (["yes", "no"], {"orders": 3, "template": "{options} {who}"}, "orders is 3"),
+        (["yes", "no"], {"orders": 3}, "lists no options"),
         (["yes"], {}, "at least two options"),
         ("choices", {}, "no column 'choices'"),
         ("who", {}, "'who' holds string; options must be lists of text"),
@@ -284,6 +377,80 @@ def test_files_that_cannot_be_read_or_written(design: Path, tmp_path: Path) -> N
         check_parquet(taken, out, ask)
     assert check_parquet(taken, out, ask, bare=True) == 1
     assert check_parquet(design, out, ask) == 7
+    twice = save(tmp_path / "twice.parquet", pa.table([["a"], [1], [2]], ["prompt", "x", "x"]))
+    with pytest.raises(ValueError, match="column 'x' stands twice"):
+        check_parquet(twice, out, ask)
+    for wrong in (None, 3):
+        with pytest.raises(ValueError, match="is no path"):
+            check_parquet(wrong, out, ask)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="load it first"):
+        score_parquet("gpt2", design, out, ask)  # type: ignore[arg-type]
+    for batches in (pq.read_table(design), pd.read_parquet(design), ["price"], None, [None]):
+        with pytest.raises(ValueError, match="must be record batches"):
+            list(score_stream(MOCK, batches, ask))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least two options"):
+        score_stream(MOCK, [], ["yes"])  # at once, not at the first table
+
+
+def test_homes_and_links_are_followed(
+    design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link.parquet").symlink_to(tmp_path / "file.parquet")
+    score_parquet(MOCK, "~/in.parquet", "~/link.parquet", ["yes", "no"])
+    assert (tmp_path / "link.parquet").is_symlink()
+    assert len(pd.read_parquet(tmp_path / "file.parquet")) == 14
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pipe among the files")
+def test_only_a_plain_file_is_written_over(design: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="no plain file"):
+        check_parquet(design, tmp_path / "pipe", ["yes", "no"])
+    assert (tmp_path / "pipe").is_fifo()
+    sealed = tmp_path / "sealed"
+    sealed.mkdir()
+    sealed.chmod(0o555)
+    if not os.access(sealed, os.W_OK):  # an administrator may write everywhere
+        with pytest.raises(PermissionError, match="cannot write to the folder of"):
+            check_parquet(design, sealed / "out.parquet", ["yes", "no"])
+
+
+def test_damage_in_the_file_is_named_and_nothing_left(tmp_path: Path) -> None:
+    columns = {"prompt": [f"Prompt {i} " + "so " * 50 for i in range(400)]}
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    save(source, columns, row_group_size=100, compression="none", use_dictionary=False,
+         write_page_checksum=True)  # fmt: skip
+    data = bytearray(source.read_bytes())
+    data[data.index(b"Prompt 250")] ^= 1  # "Qrompt 250": only the checksum tells
+    source.write_bytes(data)
+    with pytest.raises(ValueError, match=r"in\.parquet cannot be read from row 200 on .* damaged"):
+        score_parquet(MOCK, source, out, ["yes", "no"], rows=100)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.parquet"]
+    source.write_bytes(data[:-100])
+    with pytest.raises(ValueError, match=r"in\.parquet is not a parquet file"):
+        check_parquet(source, out, ["yes", "no"])
+
+
+@pytest.mark.parametrize("what", ["write_table", "close"])
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(
+    design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    plain, calls = getattr(pq.ParquetWriter, what), []
+
+    def full(*given: object) -> object:
+        calls.append(given)
+        if len(calls) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(*given)
+
+    out = tmp_path / "out.parquet"
+    out.write_text("of an earlier run")
+    monkeypatch.setattr(pq.ParquetWriter, what, full)
+    with pytest.raises(OSError, match=r"out\.parquet cannot be written: .*No space.*; make room"):
+        score_parquet(MOCK, design, out, ["yes", "no"])
+    assert out.read_text() == "of an earlier run"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

@@ -19,6 +19,10 @@ from simkit.scoring.local import LocalModel
 from tests.scoring.conftest import make_network
 from tests.scoring.test_chat import FAMILIES, chat_tokenizer
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::simkit.scoring.LowMassWarning"
+)  # weights by chance
+
 TEMPLATE = "It is {day}. Which?\n{options}\nAnswer:"
 OPTIONS = ["yes", "no", "{other}"]
 FORMS = {"yes": ["price", "YES, {other}"]}
@@ -106,6 +110,11 @@ def test_the_file_tells_what_was_asked(model: LocalModel, design: Path) -> None:
     )
     assert said["layout"] == "letters" and said["orders"] == "auto" and said["forms"] == {}
     assert said["chat"]["system"] == "You are {who}." and said["chat"]["prefix"] == "Answer:"
+    scored(model, design, orders=np.array([[0, 1, 2], [2, 0, 1]]))
+    said = json.loads(
+        pq.ParquetFile(design.with_name("out.parquet")).schema_arrow.metadata[b"simkit"]
+    )
+    assert said["orders"] == [[0, 1, 2], [2, 0, 1]] and said["least_mass"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -142,6 +151,10 @@ def test_errors_name_the_row_of_the_file(model: LocalModel, design: Path) -> Non
     frame.to_parquet(design)
     with pytest.raises(ValueError, match=r"^row 4: "):
         scored(model, design, chat=sk.Chat(system="You are {who}."))
+    frame.loc[4, "who"] = None  # with three orders a row has three prompts
+    frame.to_parquet(design)
+    with pytest.raises(ValueError, match=r"^row 4: 'who' is None"):
+        scored(model, design, layout="letters", chat=sk.Chat(system="You are {who}."))
     frame.loc[4, "who"], frame.loc[2, "other"] = "Ed", "price"
     frame.to_parquet(design)
     with pytest.raises(ValueError, match=r"^row 2: option 'price' stands twice"):

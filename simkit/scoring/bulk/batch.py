@@ -11,25 +11,20 @@ import pandas as pd
 import pyarrow as pa
 
 from simkit.scoring.belief import _beliefs, softmax
-from simkit.scoring.bulk.request import Request, ask
+from simkit.scoring.bulk.request import Asked, Request, ask
 from simkit.scoring.chat import lay_out
+from simkit.scoring.mass import Place, warn_of_mass
 from simkit.scoring.types import BoundaryError, Model
 from simkit.types import FloatArray, IntArray
 
-__all__ = ["score_batch"]
+__all__ = ["masses", "score_batch", "warn_low"]
 
 
 def score_batch(model: Model, request: Request, design: pa.RecordBatch, start: int) -> pa.Table:
     """The table of one batch whose first row has the number `start`."""
     schema = request.schema(design.schema)
-    asked = ask(request, design, start)
     o = len(request.listed or [0])
-    prompts, separator = asked.prompts, request.separator
-    if request.chat is not None:
-        each = np.repeat(np.arange(len(design)), o)
-        told = pd.DataFrame(asked.columns, index=range(len(design)), dtype=object).iloc[each]
-        with _rows_of_file(each + start):
-            prompts, separator = lay_out(model, prompts, request.chat, told, separator=separator)
+    asked, prompts, separator = _laid_out(model, request, design, start)
     count = np.array([len(some) for some in asked.options], dtype=np.int64)
     first = count.cumsum() - count
     numbers = np.empty((4, count.sum()))
@@ -56,6 +51,39 @@ def score_batch(model: Model, request: Request, design: pa.RecordBatch, start: i
         result += [pa.array(np.full(len(row), o)), pa.array(numbers[3])]
     own = [] if request.bare else design.take(pa.array(row)).columns
     return pa.Table.from_arrays([*own, *result], schema=schema)
+
+
+def masses(table: pa.Table) -> FloatArray:
+    """The valid mass of each prompt in a batch's table."""
+    return np.asarray(table["valid_mass"].to_numpy()[table["option_id"].to_numpy() == 0])
+
+
+def warn_low(
+    model: Model, request: Request, design: pa.RecordBatch, start: int, table: pa.Table
+) -> None:
+    """Warn of a batch with low valid mass, and say what the model would rather write."""
+
+    def place(i: int) -> Place:
+        asked, prompts, separator = _laid_out(model, request, design.slice(i, 1), start + i)
+        return f"row {start + i}", prompts[0], separator, asked.spelled[0]
+
+    unit = f"prompts of the batch that begins at row {start}"
+    warn_of_mass(model, masses(table), request.least_mass, place, unit)
+
+
+def _laid_out(
+    model: Model, request: Request, design: pa.RecordBatch, start: int
+) -> tuple[Asked, list[str], str]:
+    """What a batch asks, its prompts laid out as a chat if there is one, and the separator."""
+    asked = ask(request, design, start)
+    if request.chat is None:
+        return asked, asked.prompts, request.separator
+    each = np.repeat(np.arange(len(design)), len(request.listed or [0]))
+    told = pd.DataFrame(asked.columns, index=range(len(design)), dtype=object)
+    told = told.iloc[each].reset_index(drop=True)  # errors name the prompt by its place
+    with _rows_of_file(each + start):
+        chat = lay_out(model, asked.prompts, request.chat, told, separator=request.separator)
+    return asked, *chat
 
 
 def _over_orders(logprob: FloatArray, mass: FloatArray) -> tuple[FloatArray, ...]:

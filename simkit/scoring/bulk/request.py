@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from string import Formatter
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,9 @@ import pyarrow as pa
 from simkit.questions import Question, check_options
 from simkit.scoring.chat import Chat
 from simkit.scoring.forms import Spelled
+from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.orders import orders_for
+from simkit.templates import field_names, fill_rows
 
 __all__ = ["Asked", "Request", "ask"]
 
@@ -46,12 +47,14 @@ class Request:
     layout: str = "text"
     forms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     orders: str | Sequence[Sequence[int]] | None = "auto"
+    least_mass: float = LEAST_MASS
 
     @cached_property
     def question(self) -> Question | None:
         """The options as a question; None where each row brings its own."""
         if isinstance(self.options, str):
-            if self.layout != "text" or self.forms or self.orders not in ("auto", None):
+            alike = self.orders is None or (isinstance(self.orders, str) and self.orders == "auto")
+            if self.layout != "text" or self.forms or not alike:
                 raise ValueError(
                     f"layout, forms and orders need the same options for every row; with those of "
                     f"column {self.options!r} legal are layout 'text', no forms and orders 'auto'"
@@ -67,8 +70,8 @@ class Request:
 
     def columns(self, schema: pa.Schema) -> list[str]:
         """The columns that prompts and options are made of, all there and of the right type."""
-        text = [self.prompt] if self.template is None else sorted(_fields(self.template))
-        text += sorted(_fields(self.chat.system)) if self.chat and self.chat.system else []
+        text = [self.prompt] if self.template is None else sorted(field_names(self.template))
+        text += sorted(field_names(self.chat.system)) if self.chat and self.chat.system else []
         lists = [self.options] if isinstance(self.options, str) else []
         written: list[str] = []
         if self.question is not None:
@@ -80,12 +83,14 @@ class Request:
                     "rename it"
                 )
             text = [name for name in text if name != "options"]
-        needed = [*text, *(f for some in written for f in sorted(_fields(some)))]
+        needed = [*text, *(f for some in written for f in sorted(field_names(some)))]
+        for name in schema.names:
+            if schema.names.count(name) > 1:
+                raise ValueError(f"the design: column {name!r} stands twice; drop or rename one")
         for name in (*needed, *lists):
-            if schema.names.count(name) != 1:
+            if name not in schema.names:
                 raise ValueError(
-                    f"the design has no column {name!r}, or several; "
-                    f"its columns are: {', '.join(schema.names)}"
+                    f"the design has no column {name!r}; its columns are: {', '.join(schema.names)}"
                 )
         if self.template is None and not _is_text(schema.field(self.prompt).type):
             kind = schema.field(self.prompt).type
@@ -110,10 +115,29 @@ class Request:
         # pandas' own notes are left out: they tell of an index with the design's length.
         return pa.schema([*source, *result])
 
+    def warn_unsaid(self, schema: pa.Schema) -> None:
+        """Warn if a template says nothing of the design, or not its `context`; see `Question`."""
+        if self.template is None:
+            return
+        needed = self.columns(schema)
+        if not needed:
+            what = "no field names any column of the design, so all prompts are alike"
+        elif "context" in schema.names and "context" not in needed:
+            what = "the design has a column 'context', and no field names it"
+        else:
+            return
+        warnings.warn(
+            f"{what}; put the columns that are to be said into the template in braces: "
+            f"{self.template!r}",
+            stacklevel=3,
+        )
+
     def provenance(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
         told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "bare"}
         told["forms"] = {key: list(some) for key, some in self.forms.items()}
+        if not isinstance(self.orders, str | None):
+            told["orders"] = self.listed
         told["chat"] = None if self.chat is None else {**vars(self.chat)}
         if self.chat is not None:
             told["chat"]["template_args"] = {k: str(v) for k, v in self.chat.template_args.items()}
@@ -136,17 +160,17 @@ class Asked:
 
 def ask(request: Request, design: pa.RecordBatch, start: int) -> Asked:
     """Prompts and options of a batch, checked; `start` is the number of its first row."""
-    columns = {name: design.column(name).to_pylist() for name in request.columns(design.schema)}
+    columns = {name: _values(design.column(name)) for name in request.columns(design.schema)}
     n = len(design)
     if request.question is None:
         options = [tuple(some or ()) for some in columns[str(request.options)]]
-        checked = _check(options, start)
+        checked = _check(options, start, request.separator)
         spelled = {some: tuple((option,) for option in some) for some in checked}
         prompts = _prompts(request, columns, start, n)
         return Asked(prompts, [spelled[some] for some in options], options, columns)
-    filled = [_fill(option, columns, start, n) for option in request.options]
+    filled = [fill_rows(option, columns, range(start, start + n)) for option in request.options]
     options = list(zip(*filled, strict=True))
-    _check(options, start)
+    _check(options, start, request.separator if request.layout == "text" else "")
     listed: list[tuple[int, ...] | None] = [*request.listed] if request.listed else [None]
     by_order = [
         (
@@ -170,7 +194,7 @@ def _prompts(
     if request.template is None:
         prompts = columns[request.prompt]
     elif order is None:
-        prompts = _fill(request.template, columns, start, n)
+        prompts = fill_rows(request.template, columns, range(start, start + n))
     else:
         labels = request.question.labels if request.question else None
         marks = [f"{label}. " for label in labels] if labels else [""] * len(order)
@@ -178,7 +202,8 @@ def _prompts(
             "\n".join(mark + some[k] for mark, k in zip(marks, order, strict=True))
             for some in options
         ]
-        prompts = _fill(request.template, {**columns, "options": lists}, start, n)
+        given = {**columns, "options": lists}
+        prompts = fill_rows(request.template, given, range(start, start + n))
     for i, text in enumerate(prompts):
         if not text:
             raise ValueError(f"row {start + i}: prompt {text!r} is empty or not text")
@@ -198,7 +223,10 @@ def _spelled(
         known = {some: tuple((option,) for option in some) for some in dict.fromkeys(options)}
         return [known[some] for some in options]
     forms = [
-        [_fill(form, columns, start, n) for form in question.forms.get(option, ())]
+        [
+            fill_rows(form, columns, range(start, start + n))
+            for form in question.forms.get(option, ())
+        ]
         for option in question.options
     ]
     every = [
@@ -207,47 +235,28 @@ def _spelled(
         )
         for i, row in enumerate(options)
     ]
-    _check([tuple(form for some in row for form in some) for row in every], start)
+    each = [tuple(form for some in row for form in some) for row in every]
+    _check(each, start, request.separator)
     return every
 
 
-def _check(options: Sequence[tuple[str, ...]], start: int) -> set[tuple[str, ...]]:
+def _check(options: Sequence[tuple[str, ...]], start: int, separator: str) -> set[tuple[str, ...]]:
     """The distinct lists of options, all of them fit to be asked."""
     checked: set[tuple[str, ...]] = set()
     for i, some in enumerate(options):
         if some not in checked:
-            check_options(some, f"row {start + i}: ")
+            check_options(some, f"row {start + i}: ", separator)
             checked.add(some)
     return checked
 
 
-def _fill(template: str, columns: dict[str, list[Any]], start: int, n: int) -> list[str]:
-    """The template for each row, with the columns' values as they are: 3 stays "3"."""
-    names = sorted(_fields(template))
-    if not names:
-        return [template.format()] * n
-    filled = []
-    for i, row in enumerate(zip(*(columns[name] for name in names), strict=True)):
-        given = dict(zip(names, row, strict=True))
-        for name, value in given.items():
-            if value is None or value != value:  # null or NaN: nobody is asked about "nan"
-                raise ValueError(f"row {start + i}: {name!r} is {value}, and {template!r} needs it")
-        try:
-            filled.append(template.format_map(given))
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise ValueError(f"row {start + i}: {template!r} cannot be filled: {error}") from error
-    return filled
-
-
-def _fields(template: str) -> set[str]:
-    """Names of the columns that a template takes: "{price:.2f} {who[0]}" -> price, who."""
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-    except ValueError as error:
-        raise ValueError(
-            f"{template!r} cannot be read as a template: {error}; write {{{{ and }}}} for braces"
-        ) from error
-    return {re.split(r"[.[]", name)[0] for name in names}
+def _values(column: pa.Array) -> list[Any]:
+    """The values of a column as Python has them, but a float32 as it is: 0.1 stays 0.1."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        return list(column.to_numpy(zero_copy_only=False))
+    return list(column.to_pylist())
 
 
 def _is_text(kind: pa.DataType) -> bool:

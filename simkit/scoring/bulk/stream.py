@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simkit import __version__
-from simkit.scoring.bulk.batch import score_batch
+from simkit.scoring.bulk.batch import masses, score_batch, warn_low
+from simkit.scoring.bulk.files import checked, path_of, readable, writing
 from simkit.scoring.bulk.request import Request
 from simkit.scoring.chat import Chat, talk
-from simkit.scoring.types import Model
-from simkit.types import FloatArray
+from simkit.scoring.mass import LEAST_MASS, check_least_mass
+from simkit.scoring.types import Model, check_model
+from simkit.types import FloatArray, listed, shown
 
 __all__ = ["Streamed", "check_parquet", "score_parquet", "score_stream"]
 
@@ -32,7 +32,8 @@ class Streamed:
     """How far a stream has come.
 
     prompts : prompts scored, out of `of`. rows : rows written, one per prompt × option.
-    stored : prompts whose scores came out of the model's store.
+    stored : prompts whose scores came out of the model's store. low : prompts whose valid mass is
+        below `least_mass`, so that their beliefs are not to be trusted.
     plain : tokens that scoring each of the other prompts with each of its options by itself would
         read. positions : tokens computed instead. Both NaN for a model that does not count them.
     seconds : since the start.
@@ -42,6 +43,7 @@ class Streamed:
     prompts: int = 0
     rows: int = 0
     stored: int = 0
+    low: int = 0
     plain: float = np.nan
     positions: float = np.nan
     seconds: float = 0.0
@@ -65,6 +67,7 @@ def score_stream(
     layout: str = "text",
     forms: Mapping[str, Sequence[str]] | None = None,
     orders: str | Sequence[Sequence[int]] | None = "auto",
+    least_mass: float = LEAST_MASS,
 ) -> Iterator[pa.Table]:
     """Scores of one batch of design rows after another, one table for each; nothing is kept.
 
@@ -84,6 +87,7 @@ def score_stream(
     layout, forms : as in `Question`: labels to score instead of the options' words ("letters",
         "numbers"; the template lists the options where it has {options}), and further spellings.
     orders : as in `believe`: in which orders options are listed. Beliefs are averaged over them.
+    least_mass : as in `believe`. The first batch in which a valid mass is lower is warned of.
 
     Yields
     ------
@@ -97,10 +101,34 @@ def score_stream(
     field, repeated options, and a prompt too long; `BoundaryError` where prompt and option are
     not tokenized apart. All of these name the row.
     """
-    request = _request(options, template, prompt, separator, bare, chat, layout, forms, orders)
-    start = 0
+    request = _request(
+        options, template, prompt, separator, bare, chat, layout, forms, orders, least_mass
+    )
+    check_model(model)
+    if isinstance(designs, str | pa.RecordBatch | pa.Table) or not isinstance(designs, Iterable):
+        raise ValueError(
+            f"designs are {shown(designs)}; they must be record batches: table.to_batches()"
+        )
+    return _scored(model, request, designs)
+
+
+def _scored(
+    model: Model, request: Request, designs: Iterable[pa.RecordBatch], warn: bool = True
+) -> Iterator[pa.Table]:
+    """The table of each batch; the first batch with low valid mass is warned of."""
+    start, warned = 0, False
     for design in designs:
-        yield score_batch(model, request, design, start)
+        if not isinstance(design, pa.RecordBatch):
+            raise ValueError(
+                f"designs hold {shown(design)}; they must be record batches: table.to_batches()"
+            )
+        if not start and warn:
+            request.warn_unsaid(design.schema)
+        table = score_batch(model, request, design, start)
+        if not warned and not (masses(table) >= request.least_mass).all():
+            warn_low(model, request, design, start, table)
+            warned = True
+        yield table
         start += len(design)
 
 
@@ -118,6 +146,7 @@ def score_parquet(
     layout: str = "text",
     forms: Mapping[str, Sequence[str]] | None = None,
     orders: str | Sequence[Sequence[int]] | None = "auto",
+    least_mass: float = LEAST_MASS,
     rows: int = ROWS,
     progress: Callable[[Streamed], None] | None = None,
 ) -> Streamed:
@@ -130,32 +159,41 @@ def score_parquet(
         moved into place at the end, over a file that may be there: so it is whole or not there.
     rows : prompts per batch. They share what they can within it.
     progress : is called after each batch with how far it came.
-    options, template, prompt, separator, bare, chat, layout, forms, orders : as in `score_stream`.
+    options, template, prompt, separator, bare, chat, layout, forms, orders, least_mass : as in
+        `score_stream`.
 
     A run that was stopped starts again from the first row; with a model that has a store
-    (`load(..., cache=...)`) what it had scored is looked up, not computed.
+    (`load(..., cache=...)`) what it had scored is looked up, not computed. A process that is
+    killed leaves a hidden file beside `out`, named after it and ending in ".part".
 
-    Raises what `score_stream` does, and ValueError for a source that is no parquet file or has no
-    rows, an `out` that is the source, and fewer than one row per batch.
+    Raises what `score_stream` does; ValueError for a source that is no parquet file, has no rows
+    or is damaged further on, an `out` that is the source or no plain file, and fewer than one row
+    per batch; OSError where `out` cannot be written.
     """
-    request = _request(options, template, prompt, separator, bare, chat, layout, forms, orders)
-    of = _checked(request, source, out, rows)
+    request = _request(
+        options, template, prompt, separator, bare, chat, layout, forms, orders, least_mass
+    )
+    check_model(model)
+    source, out = path_of(source), path_of(out)
+    of = checked(request, source, out, rows)
     began, count = time.monotonic(), _Counter(model)
     done = Streamed(of)
-    with pq.ParquetFile(source) as file, _whole(Path(out)) as part:
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
         schema = request.schema(file.schema_arrow).with_metadata(
-            {"simkit": json.dumps(_provenance(model, request, Path(source)))}
+            {"simkit": json.dumps(_provenance(model, request, source))}
         )
+        request.warn_unsaid(file.schema_arrow)
         needed = request.columns(file.schema_arrow) if bare else None
         batches = file.iter_batches(batch_size=rows, columns=needed, use_threads=False)
-        with pq.ParquetWriter(part, schema) as writer:
-            for batch in batches:
-                table = score_batch(model, request, batch, done.prompts)
-                writer.write_table(table)
+        with writing(out, schema) as write:
+            for table in _scored(model, request, readable(source, batches), warn=False):
+                write(table)
+                mass = masses(table)
                 done = replace(
                     done,
-                    prompts=done.prompts + len(batch),
+                    prompts=done.prompts + len(mass),
                     rows=done.rows + len(table),
+                    low=done.low + int((~(mass >= request.least_mass)).sum()),
                     seconds=time.monotonic() - began,
                     **count(),
                 )
@@ -177,57 +215,31 @@ def check_parquet(
     layout: str = "text",
     forms: Mapping[str, Sequence[str]] | None = None,
     orders: str | Sequence[Sequence[int]] | None = "auto",
+    least_mass: float = LEAST_MASS,
     rows: int = ROWS,
 ) -> int:
     """The number of prompts in `source`; raises what `score_parquet` raises before it scores."""
-    request = _request(options, template, prompt, separator, bare, chat, layout, forms, orders)
-    return _checked(request, source, out, rows)
+    request = _request(
+        options, template, prompt, separator, bare, chat, layout, forms, orders, least_mass
+    )
+    return checked(request, path_of(source), path_of(out), rows)
 
 
 def _request(
     options: Sequence[str] | str, template: str | None, prompt: str, separator: str, bare: bool,
     chat: Chat | bool | None, layout: str, forms: Mapping[str, Sequence[str]] | None,
-    orders: str | Sequence[Sequence[int]] | None,
+    orders: str | Sequence[Sequence[int]] | None, least_mass: float,
 ) -> Request:  # fmt: skip
-    kept = options if isinstance(options, str) else tuple(options)
-    told = talk(chat) if chat else None
-    return Request(kept, template, prompt, separator, bare, told, layout, forms or {}, orders)
-
-
-def _checked(request: Request, source: str | Path, out: str | Path, rows: int) -> int:
-    source, out = Path(source), Path(out)
-    if rows < 1:
-        raise ValueError(f"rows is {rows}; a batch needs at least one")
-    if not source.is_file():
-        raise ValueError(f"no file {str(source)!r} with the design")
-    if not out.absolute().parent.is_dir():
-        raise ValueError(f"no folder {str(out.parent)!r} for {out.name}; make it first")
-    if out.is_dir() or (out.exists() and out.samefile(source)):
-        raise ValueError(f"cannot write to {str(out)!r}: it is a folder or the design itself")
-    try:
-        with pq.ParquetFile(source) as file:
-            schema, count = file.schema_arrow, int(file.metadata.num_rows)
-    except pa.ArrowInvalid as error:
-        raise ValueError(
-            f"{source} is not a parquet file ({error}); from a table that pandas can read, "
-            "DataFrame.to_parquet makes one"
-        ) from error
-    request.columns(schema)
-    request.schema(schema)
-    if not count:
-        raise ValueError(f"{source} has no rows")
-    return count
-
-
-@contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A name to write to, in the same folder; moved to `out` at the end, removed on an error."""
-    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield part
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    for name, text in {"prompt": prompt, "separator": separator}.items():
+        if not isinstance(text, str):
+            raise ValueError(f"{name} is {shown(text)}; it must be text")
+    request = Request(
+        options if isinstance(options, str) else tuple(listed(options, "options")),
+        template, prompt, separator, bare, talk(chat) if chat else None, layout, forms or {},
+        orders, check_least_mass(least_mass),
+    )  # fmt: skip
+    request.listed  # noqa: B018  (reads options, layout, forms and orders, so that a bad one is named)
+    return request
 
 
 class _Counter:
