@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +153,47 @@ def test_an_error_names_the_row_of_the_call(model: LocalModel) -> None:
     model.scores(["It is hot."], [OPTIONS])
     with pytest.raises(ValueError, match=r"row 2: .* more than the 128"):
         model.scores(["The", "It is hot.", "It is hot. " * 60 + "So"], [OPTIONS] * 3)
+
+
+def damage(store: Store, where: str) -> None:
+    """Flip a bit in the values of the store."""
+    with closing(sqlite3.connect(store.path)) as db:
+        db.create_function("flip", 1, lambda v: v[:3] + bytes([v[3] ^ 16]) + v[4:])
+        db.execute(f"UPDATE kept SET value = flip(value) WHERE {where}")
+        db.commit()
+
+
+def test_damaged_rows_are_computed_anew_and_only_they(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompts = [f"{i:02}" for i in range(20)]
+    fresh, _ = through(store, prompts)
+    damage(store, "key > x'80'")  # about half of them
+    with caplog.at_level(logging.WARNING):
+        again, compute = through(store, prompts)
+    assert len([r for r in caplog.records if "checksum fails" in r.message]) == 1
+    assert 0 < sum(map(len, compute.asked)) < 20
+    np.testing.assert_array_equal(again.logprob, fresh.logprob)
+    found, compute = through(store, prompts)
+    assert compute.asked == []
+    np.testing.assert_array_equal(found.logprob, fresh.logprob)
+
+
+def test_a_store_that_cannot_be_written_is_used_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    through(store, ["a", "b"])
+    plain = sqlite3.connect
+    monkeypatch.setattr(  # as SQLite opens it on a read-only medium
+        sqlite3,
+        "connect",
+        lambda path, *a, **how: plain(f"file:{path}?mode=ro", *a, uri=True, **how),
+    )
+    for _ in range(2):
+        found, compute = through(store, ["a", "b", "c"])
+        assert compute.asked == [["c"]]
+        np.testing.assert_array_equal(found.logprob, [[-3 / 7, -4 / 7]] * 3)
+    assert len([r for r in caplog.records if "cannot be written" in r.message]) == 1
 
 
 def test_a_row_of_another_length_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from simkit.scoring.runs import sampling as module
 from simkit.store import Store
 from tests.scoring import slow_runs
 from tests.scoring.conftest import make_network
+from tests.scoring.test_cached import damage
 from tests.scoring.test_runs import DESIGN, QUESTION, close, sample, toy_model
 
 
@@ -127,6 +128,18 @@ def test_scores_and_runs_share_a_file(model: LocalModel, store: Store) -> None:
     sample(model)
     assert len(store) == 3 + 21
     np.testing.assert_array_equal(sk.score(model, prompts, ["x", "y"]), before)
+
+
+def test_a_damaged_run_is_drawn_anew(
+    model: LocalModel, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = sample(model)
+    damage(store, "key > x'80'")
+    seen = written(monkeypatch)
+    close(sample(model), fresh)
+    assert 0 < sum(seen) < 21
+    close(sample(model), fresh)
+    assert 0 < sum(seen) < 21  # each once
 
 
 def test_a_run_that_cannot_be_read_is_said(
