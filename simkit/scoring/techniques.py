@@ -7,7 +7,7 @@ respondent and one column per question, as the estimators want them. A fine-tune
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.personas import Battery, Item, Margin, draw, interview, rake
-from simkit.personas.answers import Believe
+from simkit.personas.answers import Believe, believed
 from simkit.questions import Question
-from simkit.types import FloatArray, column, generator
+from simkit.types import FloatArray, aligned, column, framed, generator, shown
 
 __all__ = [
     "answer_numbers",
@@ -76,21 +76,32 @@ def group_answers(
 
     believers : value of the column `by` -> belief function of the model tuned on that group (of
     one adapter for all, give it to the other functions). joint : whether answers stay in context.
-    Raises ValueError for a respondent of a group without a model, naming the row.
+    Raises ValueError for a respondent of a group without a model, naming the row, and for people
+    without a column `by`.
     """
-    unknown = ~people[by].isin(list(believers))
+    framed(people, "the people")
+    if not isinstance(believers, Mapping):
+        raise ValueError(f"believers are {shown(believers)}; they must be {{group: believe}}")
+    if by not in people:
+        raise ValueError(f"the people have no column {by!r}; their columns are {list(people)}")
+    unknown = ~people[by].isin(list(believers)).to_numpy()
     if unknown.any():
-        row = people.index[unknown][0]
+        row = int(np.flatnonzero(unknown)[0])
         raise ValueError(
-            f"{by}: row {row!r} holds {people.loc[row, by]!r}; legal are {list(believers)}"
+            f"{by}: row {people.index[row]!r} holds {people[by].iloc[row]!r}; there are models of "
+            f"{list(believers)}"
         )
     ask = joint_answers if joint else persona_answers
+    places = [np.flatnonzero(people[by] == group) for group in believers]
     parts = [
-        ask(believe, battery, people[people[by] == group], seed=seed)
-        for group, believe in believers.items()
-        if (people[by] == group).any()
+        ask(believe, battery, people.iloc[place], seed=seed)
+        for believe, place in zip(believers.values(), places, strict=True)
+        if len(place)
     ]
-    return pd.concat(parts).loc[people.index]
+    if not parts:
+        raise ValueError("there are no people")
+    # By position: people's labels may repeat.
+    return pd.concat(parts).iloc[np.argsort(np.concatenate(places))]
 
 
 def independent_answers(
@@ -103,12 +114,17 @@ def independent_answers(
     """The control: every answer drawn from the humans' own share of it, alone (n, questions).
 
     No model is asked: margins are right but for sampling error, and there is no structure at all.
-    answers : of humans, NaN where missing (left out). weights : survey weights. Raises ValueError
-    for n below 1, and a question that nobody answered.
+    answers : of humans, NaN where missing (left out). weights : survey weights; a Series pairs by
+    label. Raises ValueError for n below 1, weights that are none or not one per person, and a
+    question that nobody answered.
     """
-    if n < 1:
-        raise ValueError(f"n is {n}; legal are whole numbers from 1")
-    w = np.ones(len(answers)) if weights is None else column(weights, "weights", low=0)
+    framed(answers, "the answers")
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n is {n!r}; it must be a whole number from 1")
+    weights = aligned({"the answers": answers, "weights": weights})["weights"]
+    w = np.ones(len(answers))
+    if weights is not None:
+        w = column(weights, "weights", low=0, rows=len(answers))
     out = {}
     for name in answers:
         there = answers[name].notna().to_numpy() & (w > 0)
@@ -145,8 +161,15 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
     For each ordered pair, P(a, b) = P(a) P(b | a), averaged over people (a column `weight` if
     there is one): entry (i, j) is the correlation when i is asked first. A model whose beliefs are
     of one joint distribution gives a symmetric matrix. k (k - 1) K prompts per person: give few
-    people, or one without attributes. NaN where an answer does not vary.
+    people, or one without attributes. NaN where an answer does not vary. Raises ValueError for
+    people without a `context` that is text, or whose weights are none.
     """
+    framed(people, "the people")
+    if people.empty or "context" not in people:
+        raise ValueError("there are no people, or they have no column 'context'; see render")
+    for row, text in zip(people.index, people["context"], strict=True):
+        if not isinstance(text, str):
+            raise ValueError(f"context: row {row!r} holds {shown(text)}; it must be text")
     w = column(people["weight"], "weight", low=0) if "weight" in people else np.ones(len(people))
     items = {item.name: item for item in battery.items if isinstance(item.question, Question)}
     alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
@@ -162,17 +185,32 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
 def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
     """Answers to closed questions as numbers: the options' values, else 0 to K - 1; NaN if none.
 
-    answers : with a column per question, the option's text or already its number.
+    answers : with a column per question, the option's text or already its number. Raises ValueError
+    for a question without a column, and for an answer that is neither, naming the row: a code such
+    as 99 for "no answer" must be NaN.
     """
+    framed(answers, "the answers")
     out = {}
     for item in battery.items:
         if not isinstance(item.question, Question):
             continue
+        if item.name not in answers:
+            raise ValueError(f"the answers have no column {item.name!r}, as the question is called")
+        scale = _scale(item).tolist()
+        places: dict[Any, float] = dict(zip(item.question.options, scale, strict=True))
+        places |= {number: number for number in scale}
         given = answers[item.name]
-        if given.dtype.kind not in "biuf":
-            places = dict(zip(item.question.options, _scale(item), strict=True))
-            given = given.map(lambda a, p=places: p.get(a, a)).astype(float)
-        out[item.name] = given.astype(float)
+        values = np.full(len(given), np.nan)
+        for row, (answer, missing) in enumerate(zip(given.tolist(), given.isna(), strict=True)):
+            if missing:
+                continue
+            if not isinstance(answer, Hashable) or answer not in places:
+                raise ValueError(
+                    f"{item.name}: row {given.index[row]!r} holds {shown(answer)}; it must be one "
+                    f"of {list(places)}, or None or NaN"
+                )
+            values[row] = places[answer]
+        out[item.name] = values
     return pd.DataFrame(out, index=answers.index)
 
 
@@ -186,7 +224,7 @@ def _scale(item: Item) -> FloatArray:
 def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
     """Beliefs (n, K) in the answers to one question."""
     assert isinstance(item.question, Question)
-    table = believe(item.question, people).sort_values(["prompt_id", "option_id"], kind="stable")
+    table = believed(believe, item.question, item.name, people)
     return np.asarray(table["belief"].to_numpy(dtype=float).reshape(len(people), -1))
 
 

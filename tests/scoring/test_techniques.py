@@ -64,8 +64,15 @@ def test_independent_answers_have_margins_and_no_structure(joint):
     assert not independent_answers(joint, 9, seed=2).equals(independent_answers(joint, 9, seed=1))
     weight = (joint["climate"] == 1).to_numpy(dtype=float)
     assert (independent_answers(joint, 50, weights=weight)["climate"] == 1).all()
-    with pytest.raises(ValueError, match="n is 0"):
-        independent_answers(joint, 0)
+    mixed = pd.Series(weight, index=joint.index).sample(frac=1, random_state=1)  # pairs by label
+    assert (independent_answers(joint, 50, weights=mixed)["climate"] == 1).all()
+    for n in (0, 2.5, True):
+        with pytest.raises(ValueError, match=f"n is {n}; it must be a whole number"):
+            independent_answers(joint, n)
+    with pytest.raises(ValueError, match="weights has 3 rows"):
+        independent_answers(joint, 5, weights=[1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="the answers is"):
+        independent_answers(joint["climate"], 5)
     with pytest.raises(ValueError, match="nobody answered 'climate'"):
         independent_answers(joint.assign(climate=np.nan), 5)
 
@@ -90,8 +97,19 @@ def test_each_group_is_answered_by_its_own_model(joint):
     assert found.index.equals(people.index)
     for name in BATTERY.names:
         assert found[name].tolist() == [1.0 if g == "man" else 5.0 for g in people["gender"]]
-    with pytest.raises(ValueError, match=r"gender: row .* holds 'woman'; legal are"):
+    # Labels of people that repeat move no answer to another person.
+    alike = group_answers(models, BATTERY, people.set_axis([0] * 12), "gender", seed=1)
+    assert alike.to_numpy().tolist() == found.to_numpy().tolist()
+    with pytest.raises(ValueError, match=r"gender: row .* holds 'woman'; there are models of"):
         group_answers({"man": certain(0)}, BATTERY, people, "gender")
+    with pytest.raises(ValueError, match="holds None; there are models of"):
+        group_answers(models, BATTERY, people.assign(gender=None), "gender")
+    with pytest.raises(ValueError, match="no column 'sex'; their columns are"):
+        group_answers(models, BATTERY, people, "sex")
+    with pytest.raises(ValueError, match="believers are <function"):
+        group_answers(certain(0), BATTERY, people, "gender")
+    with pytest.raises(ValueError, match="the people is"):
+        group_answers(models, BATTERY, people.to_dict("records"), "gender")
 
 
 def test_a_mixture_meets_its_margins_and_knows_no_more():
@@ -118,6 +136,12 @@ def test_chained_correlations_of_a_perfect_model_are_exact():
     person = pd.DataFrame({"context": ["A survey of adults."], "person": [0], "weight": [2.0]})
     found = chained_correlation(ask, BATTERY, person)
     assert found.to_numpy() == pytest.approx(TRUTH.to_numpy(), abs=1e-9)
+    with pytest.raises(ValueError, match=r"context: row 0 holds None; it must be text"):
+        chained_correlation(ask, BATTERY, person.assign(context=None))
+    with pytest.raises(ValueError, match="no column 'context'"):
+        chained_correlation(ask, BATTERY, person.drop(columns="context"))
+    with pytest.raises(ValueError, match=r"believe returned .* rows; legal are"):
+        chained_correlation(lambda q, d: ask(q, d).iloc[1:], BATTERY, person)
 
 
 def reader_of_lines():
@@ -138,3 +162,15 @@ def test_answer_numbers():
     words = pd.DataFrame({n: ["agree", None, "strongly disagree"] for n in BATTERY.names})
     found = answer_numbers(words, BATTERY)
     assert found["climate"].tolist()[::2] == [4.0, 1.0] and np.isnan(found["climate"][1])
+    for dtype in ("category", "string"):
+        same = answer_numbers(words.astype(dtype), BATTERY)
+        pd.testing.assert_frame_equal(same, found)
+    numbers = pd.DataFrame({n: [4, None, 1] for n in BATTERY.names})
+    for dtype in ("float32", "Int64", object):
+        pd.testing.assert_frame_equal(answer_numbers(numbers.astype(dtype), BATTERY), found)
+    for wrong in ("Agree", 99, 2.5, ["agree"]):
+        odd = words.astype(object).assign(climate=[wrong, "agree", None])
+        with pytest.raises(ValueError, match=r"climate: row 0 holds .* must be one of \['strongly"):
+            answer_numbers(odd, BATTERY)
+    with pytest.raises(ValueError, match="no column 'climate'"):
+        answer_numbers(words.drop(columns="climate"), BATTERY)
