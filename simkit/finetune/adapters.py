@@ -12,6 +12,7 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors.torch import save_file
 
+from simkit.files import write_text
 from simkit.finetune.base import fingerprint, shared_copy
 from simkit.finetune.extras import hushed, need
 from simkit.finetune.quantise import is_quantised, quantise, trainable
@@ -49,12 +50,10 @@ def save_adapter(
     # Sets have no order of their own, and the same adapter should be the same file.
     plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
     text = json.dumps(plain, indent=1, sort_keys=True)
-    (folder / "adapter_config.json").write_text(text + "\n")
+    write_text(folder / "adapter_config.json", text + "\n")
     record = {**record, "parameters": sum(w.numel() for w in small.values())}
-    (folder / "README.md").write_text(_card(folder.name, record) + "\n")
-    partial = folder / (RECORD + ".part")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
-    partial.replace(folder / RECORD)
+    write_text(folder / "README.md", _card(folder.name, record) + "\n")
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def _card(name: str, record: Mapping[str, Any]) -> str:

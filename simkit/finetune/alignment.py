@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.files import write_text
 from simkit.finetune.adapters import load_adapter, read_record
 from simkit.finetune.alignment_dpo import train_dpo
 from simkit.finetune.data import examples
@@ -232,7 +233,7 @@ def train_adapters(
     steps = [{"name": CONTROL, "dose": 0}]
     steps += [{"name": path.name, "dose": dose} for dose, path in kept.items()]
     said = {"base": base.name, "seed": seed, "batch": size.batch, "beta": size.beta}
-    (out / "ladder.json").write_text(json.dumps({**said, "steps": steps}, indent=1) + "\n")
+    write_text(out / "ladder.json", json.dumps({**said, "steps": steps}, indent=1) + "\n")
     return [control, *kept.values()]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from simkit.files import write_text
 from simkit.finetune.adapters import read_record, save_adapter
 from simkit.finetune.base import fingerprint, shared_copy
 from simkit.finetune.extras import hushed, need
@@ -72,7 +73,7 @@ def train_dpo(
     for dose, folder in keep.items():
         said = _record(base, record, pairs, dose, batch, beta, rate, seed)
         save_adapter(folder, network, saved[dose], said)
-        (folder / "README.md").write_text(_card(folder.name, said, told) + "\n")
+        write_text(folder / "README.md", _card(folder.name, said, told) + "\n")
     return dict(keep)
 
 

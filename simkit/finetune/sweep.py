@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from simkit.files import write_text
 from simkit.finetune.data import check_examples, subset
 from simkit.finetune.loss import NumericLoss
 from simkit.finetune.train import Adapted, finetune
@@ -137,10 +138,7 @@ def _cell(
     adapted = fit(folder)
     path = folder / CELL
     if not path.exists():
-        partial = folder / (CELL + ".part")
-        text = json.dumps(_records(metrics(adapted.model)), indent=1)
-        partial.write_text(text + "\n")
-        partial.replace(path)
+        write_text(path, json.dumps(_records(metrics(adapted.model)), indent=1) + "\n")
     found = {
         "steps": adapted.steps,
         "best_step": adapted.best_step,

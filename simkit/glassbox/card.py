@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from simkit.files import write_text
 from simkit.glassbox.calibration import LIMITS, UNUSED, calibrate, joint_correlation
 from simkit.scoring import load
 from simkit.worlds import survey
@@ -22,7 +23,7 @@ def write_card(folder: Path | str) -> pd.DataFrame:
     model = load(folder)
     table = calibrate(model)
     gap = joint_correlation(model).to_numpy()[~np.eye(len(survey.ITEMS), dtype=bool)]
-    table.round(4).to_csv(folder / "calibration.csv")
+    write_text(folder / "calibration.csv", table.round(4).to_csv())
     training = json.loads((folder / "training.json").read_text())
     pages = Environment(
         loader=PackageLoader("simkit.glassbox"), undefined=StrictUndefined, autoescape=False,
@@ -37,5 +38,5 @@ def write_card(folder: Path | str) -> pd.DataFrame:
         unused=UNUSED,
         correlation={"rmsd": float(np.sqrt((gap**2).mean())), "largest": float(abs(gap).max())},
     )
-    (folder / "README.md").write_text(card + "\n")
+    write_text(folder / "README.md", card + "\n")
     return table

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from simkit.files import write_text
 from simkit.glassbox.optimiser import Muon
 from simkit.glassbox.packing import collate, pack, trees
 from simkit.glassbox.tokenizer import build_tokenizer
@@ -264,7 +265,7 @@ class Run:
             "loss": round(self.loss, 4),
             "parameters": self.model.num_parameters(), "before": self.history,
         }  # fmt: skip
-        (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+        write_text(folder / "training.json", json.dumps(report, indent=1) + "\n")
 
 
 def _history(init: Path | str | None) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from simkit.estimators import (
     spread_ratio,
     srgb_to_lab,
 )
+from simkit.files import write_text
 from simkit.resources import root
 from simkit.result import t_frame
 from simkit.types import FloatArray, generator
@@ -287,7 +288,7 @@ def write(
         place = _place(name) if folder is None else Path(folder) / _place(name).name
         place.parent.mkdir(parents=True, exist_ok=True)
         text = make().round(4).to_csv(index=False, lineterminator="\n")
-        place.write_text(head + text, encoding="utf-8")
+        write_text(place, head + text)
         made.append(place)
     return made
 

@@ -20,6 +20,7 @@ from simkit.estimators.distances import normalised_emd, total_variation
 from simkit.estimators.groups import by_groups, subgroup_structure
 from simkit.estimators.marginals import compare_marginals
 from simkit.estimators.structure import compare_structure
+from simkit.files import write_text
 from simkit.resources import root
 from simkit.result import Result
 
@@ -284,7 +285,7 @@ def write(folder: Path | str | None = None) -> list[Path]:
         place = _place(name) if folder is None else Path(folder) / _place(name).name
         place.parent.mkdir(parents=True, exist_ok=True)
         text = make().round(4).to_csv(index=False, lineterminator="\n")
-        place.write_text(head + text, encoding="utf-8")
+        write_text(place, head + text)
         made.append(place)
     return made
 
