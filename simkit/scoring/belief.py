@@ -10,7 +10,7 @@ import pandas as pd
 
 from simkit.questions import Question, check_options
 from simkit.scoring.chat import Chat, lay_out, talk
-from simkit.scoring.forms import Spelled, sum_forms
+from simkit.scoring.forms import Spelled, refuse_same, sum_forms
 from simkit.scoring.mass import LEAST_MASS, Place, check_least_mass, warn_of_mass
 from simkit.scoring.orders import average_orders, design_rows, orders_for
 from simkit.scoring.types import Model, Scores, check_model
@@ -51,8 +51,12 @@ def score(
 
 
 def _scores(
-    model: Model, prompts: Sequence[str], options: Sequence[str] | Sequence[Sequence[str]]
+    model: Model,
+    prompts: Sequence[str],
+    options: Sequence[str] | Sequence[Sequence[str]],
+    spelled: Sequence[Spelled] | None = None,
 ) -> Scores:
+    """`spelled`: which of the options are spellings of one; None where each is its own."""
     check_model(model)
     texts, choices = listed(prompts, "prompts"), listed(options, "options")
     per_row = bool(choices) and not isinstance(choices[0], str)
@@ -65,7 +69,11 @@ def _scores(
     for row, prompt in enumerate(texts):
         if not isinstance(prompt, str) or not prompt:
             raise ValueError(f"row {row}: prompt {shown(prompt)} is empty or not text")
-    return _sound(model, model.scores(texts, lists), lists)
+    scores = _sound(model, model.scores(texts, lists), lists)
+    if scores.nested.any():
+        own = spelled or [tuple((option,) for option in row) for row in lists]
+        refuse_same(model, texts, own, scores)
+    return scores
 
 
 def _lists(options: list[Any], rows: int) -> list[tuple[str, ...]]:
@@ -223,8 +231,8 @@ def _beliefs(
         for row in dict.fromkeys(answers)
     }
     flat = {row: tuple(form for some in spelled for form in some) for row, spelled in said.items()}
-    scores = _scores(model, prompts, [flat[row] for row in answers])
     spelled = [said[row] for row in answers]
+    scores = _scores(model, prompts, [flat[row] for row in answers], spelled)
     return sum_forms(model, prompts, spelled, scores), scores.valid_mass
 
 

@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from simkit.scoring.engine.tokens import Ids, unpack
 from simkit.scoring.types import Model, Scores
 from simkit.types import FloatArray
 
-__all__ = ["Spelled", "sum_forms"]
+__all__ = ["Spelled", "refuse_same", "refuse_same_ids", "sum_forms"]
 
 Spelled = tuple[tuple[str, ...], ...]  # the K options of a prompt, each with its spellings
+
+
+def refuse_same(
+    model: Model, prompts: Sequence[str], spelled: Sequence[Spelled], scores: Scores
+) -> None:
+    """ValueError where two options of a prompt are the same tokens; spellings of one may be.
+
+    The arguments are those of `sum_forms`. A tokenizer that lowercases, or knows neither word,
+    cannot tell such options apart, and their probability would be counted for both.
+    """
+    reader = getattr(model, "_reader", None)
+    if reader is None:
+        return
+    own = np.repeat(np.arange(len(spelled[0])), [len(some) for some in spelled[0]])
+    for k in np.flatnonzero(scores.nested.any(0)):
+        others = np.flatnonzero(own[:k] != own[k])
+        equal = (scores.logprob[:, others] == scores.logprob[:, [k]]).any(1)
+        # As likely and nested: all but certainly the same. Their tokens tell.
+        for row in np.flatnonzero(scores.nested[:, k] & equal).tolist():
+            flat = tuple(form for some in spelled[row] for form in some)
+            ids = reader.read([prompts[row]], [flat], [row])[1][0]
+            refuse_same_ids(row, spelled[row], ids, model)
+
+
+def refuse_same_ids(row: int, spelled: Spelled, ids: Sequence[Ids], model: Any) -> None:
+    """`refuse_same` for one row, whose spellings, end to end, have these ids."""
+    seen: dict[Ids, tuple[int, str]] = {}
+    forms = ((k, form) for k, some in enumerate(spelled) for form in some)
+    for (k, form), tokens in zip(forms, ids, strict=True):
+        other, text = seen.setdefault(tokens, (k, form))
+        if other != k:
+            words = model.tokenizer.convert_ids_to_tokens(unpack(tokens).tolist())
+            raise ValueError(
+                f"row {row}: the options {text!r} and {form!r} are the same tokens, {words}, to "
+                f"the tokenizer of {model.name}, so it cannot tell them apart; word one otherwise"
+            )
 
 
 def sum_forms(

@@ -125,7 +125,7 @@ class LocalModel:
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader(self.tokenizer)
+        return Reader(self.tokenizer, self.network)
 
     @cached_property
     def _limits(self) -> Limits:

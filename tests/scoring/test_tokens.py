@@ -17,7 +17,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from simkit.scoring.engine.tokens import _PATTERNS, Reader, cuts_before_blanks, pack, unpack
+from simkit.scoring.engine.tokens import _PATTERNS, Reader, cuts_before_blanks, unpack
 from simkit.scoring.types import BoundaryError
 from tests.scoring.conftest import TEXT, make_tokenizer
 
@@ -63,7 +63,7 @@ PARTS = st.sampled_from(
 def test_pieces_give_the_ids_of_the_whole_text(text: str) -> None:
     for reader in READERS:
         assert reader.by_pieces
-        assert reader.encode([text]) == [pack(ids) for ids in reader._tokenize_whole([text])]
+        assert reader.encode([text]) == reader._tokenize_whole([text])
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -73,7 +73,7 @@ def test_options_apart_equal_options_in_place(reader: Reader) -> None:
     contexts, answers = reader.read(prompts, options, range(4))
     for prompt, choices, context, ids in zip(prompts, options, contexts, answers, strict=True):
         for option, found in zip(choices, ids, strict=True):
-            whole = pack(reader._tokenize_whole([prompt + option])[0])
+            whole = reader._tokenize_whole([prompt + option])[0]
             assert context + found == whole
     assert answers[0] is answers[1]
 
@@ -115,7 +115,7 @@ def test_a_wrong_proof_would_be_found_on_the_first_text() -> None:
     reader = Reader(split_by(r"[^.]+|\."))
     reader.by_pieces = True
     text = "The price is hot. yes maybe"
-    assert reader.encode([text]) == [pack(reader._tokenize_whole([text])[0])]
+    assert reader.encode([text]) == reader._tokenize_whole([text])
     assert not reader.by_pieces
 
 
@@ -124,7 +124,7 @@ def test_forgetting_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     reader = Reader(make_tokenizer(bos=False))
     for start in range(0, 60, 20):
         texts = [f"The price is ${i}.{i} yes" for i in range(start, start + 20)]
-        assert reader.encode(texts) == [pack(ids) for ids in reader._tokenize_whole(texts)]
+        assert reader.encode(texts) == reader._tokenize_whole(texts)
 
 
 def test_an_option_without_tokens_is_refused() -> None:

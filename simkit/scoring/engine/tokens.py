@@ -12,6 +12,10 @@ same ids after every prompt that does not end in one:
     "The price is $3.00." + " yes"   ->   The| price| is| $3.00.| yes
 
 Any other tokenizer, prompt or option is tokenized in full, prompt and option together.
+
+The special tokens that a tokenizer puts before every text stand there once, whether it writes them
+or the text (a chat template's) does; those that it would put behind every text are left out, for
+an option is what follows.
 """
 
 from __future__ import annotations
@@ -25,6 +29,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simkit.scoring.engine.specials import (
+    Unreadable,
+    ids_of,
+    refuse_surrogates,
+    specials,
+    vocabulary,
+)
 from simkit.scoring.types import BoundaryError
 
 __all__ = ["Ids", "Reader", "cuts_before_blanks", "pack", "unpack"]
@@ -62,12 +73,18 @@ def unpack(ids: Ids) -> npt.NDArray[np.int64]:
 
 
 class Reader:
-    """Turns texts into ids for one tokenizer, remembering what it has seen."""
+    """Turns texts into ids for one tokenizer, remembering what it has seen.
 
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self._front: Ids = b""  # special tokens before every text
-        self.by_pieces = cuts_before_blanks(tokenizer) and self._find_front()
+    network : whose weights the ids must have; None to leave that unchecked.
+    """
+
+    def __init__(self, tokenizer: Any, network: Any = None) -> None:
+        self.tokenizer, self.network = tokenizer, network
+        found = specials(tokenizer)
+        # What it puts before every text; None for a tokenizer that does something else.
+        self._front = None if found is None else pack(found[0])
+        self._tail = b"" if found is None else pack(found[1])
+        self.by_pieces = self._front is not None and cuts_before_blanks(tokenizer)
         self._first: dict[str, Ids] = {}  # piece that opens a text -> ids
         self._later: dict[str, Ids] = {}  # piece -> ids of " " + piece
         self._confirmed = False
@@ -78,8 +95,24 @@ class Reader:
         """Ids of each prompt, and of each option as it is written after that prompt.
 
         `rows` are the numbers under which errors name the prompts. Equal lists of options come
-        back as one object where their ids are equal. Raises `BoundaryError`.
+        back as one object where their ids are equal. Raises `BoundaryError`, and ValueError for
+        text that cannot be read and for tokens without weights, naming the row.
         """
+        try:
+            contexts, answers = self._read(prompts, options, rows)
+        except Unreadable as error:
+            places = zip(rows, prompts, options, strict=True)
+            part = error.text.strip(" ")  # a piece of a text is asked with a blank before it
+            row = next((r for r, p, some in places if any(part in p + o for o in some)), rows[0])
+            raise ValueError(f"row {row}: {error}") from error
+        self._refuse_unknown(contexts, answers, options, rows)
+        return contexts, answers
+
+    def _read(
+        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]], rows: Sequence[int]
+    ) -> tuple[list[Ids], list[tuple[Ids, ...]]]:
+        for text in (*prompts, *(o for some in dict.fromkeys(options) for o in some)):
+            refuse_surrogates(text)
         contexts = self.encode(prompts)
         self._refuse_empty(contexts, prompts, rows)
         answers: list[tuple[Ids, ...]] = [()] * len(prompts)
@@ -96,22 +129,22 @@ class Reader:
         return contexts, [shared.setdefault(a, a) for a in answers]
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
-        """Ids with the tokenizer's own leading special tokens, and exactly one BOS."""
-        if self.by_pieces and not self._confirmed and texts:
+        """Ids with the special tokens that the tokenizer puts before a text, once."""
+        if not self._confirmed and texts:
             self._confirm(texts[:4])
         if not self.by_pieces:
-            return [pack(ids) for ids in self._tokenize_whole(texts)]
-        bos = self.tokenizer.bos_token
+            return self._tokenize_whole(texts)
         pieces = [_pieces(text) for text in texts]
         self._learn(pieces)
-        first, later, front = self._first, self._later, self._front
+        first, later = self._first, self._later
         return [
-            (b"" if bos and text.startswith(bos) else front)
-            + b"".join([first[some[0]], *[later[piece] for piece in some[1:]]])
-            for text, some in zip(texts, pieces, strict=True)
+            self._fronted(b"".join([first[some[0]], *[later[piece] for piece in some[1:]]]))
+            for some in pieces
         ]
 
-    def _tokenize_whole(self, texts: Sequence[str]) -> list[list[int]]:
+    def _tokenize_whole(self, texts: Sequence[str]) -> list[Ids]:
+        if self._front is not None:
+            return [self._fronted(ids) for ids in self._call(texts, special=False)]
         bos = self.tokenizer.bos_token
         ids = self._call(texts, special=True)
         for i, text in enumerate(texts):
@@ -119,26 +152,23 @@ class Reader:
                 ids[i] = self._call([text], special=False)[0]
         return ids
 
-    def _call(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+    def _fronted(self, bare: Ids) -> Ids:
+        """The ids with what goes before every text, less what of it the text begins with itself."""
+        front, written = self._front or b"", 0
+        for at in range(0, len(front), WIDTH):
+            if bare[written : written + WIDTH] == front[at : at + WIDTH]:
+                written += WIDTH
+        return front + bare[written:]
+
+    def _call(self, texts: Sequence[str], *, special: bool) -> list[Ids]:
         if not texts:
             return []
-        found: list[list[int]] = self.tokenizer(
-            list(texts),
-            add_special_tokens=special,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )["input_ids"]
-        return found
-
-    def _find_front(self) -> bool:
-        """Learn the special tokens put before a text; False if some are put after it."""
-        bare, full = (self._call(["a", "b c"], special=s) for s in (False, True))
-        fronts = [f[: len(f) - len(b)] for b, f in zip(bare, full, strict=True)]
-        self._front = pack(fronts[0])
-        return fronts[0] == fronts[1] and all(
-            front + b == f for front, b, f in zip(fronts, bare, full, strict=True)
-        )
+        try:
+            return [pack(ids) for ids in ids_of(self.tokenizer, texts, special)]
+        except Exception as error:  # whatever a tokenizer raises, of ids that are none too
+            if len(texts) == 1:
+                raise Unreadable(texts[0], f"{type(error).__name__}: {error}") from error
+        return [ids for text in texts for ids in self._call([text], special=special)]
 
     def _learn(self, texts: list[list[str]]) -> None:
         """Tokenize the pieces that were not met before, all in one call."""
@@ -151,12 +181,17 @@ class Reader:
         for store, new, blank in ((self._first, opening, ""), (self._later, later, " ")):
             words = sorted(new)
             ids = self._call([blank + word for word in words], special=False)
-            store.update(zip(words, map(pack, ids), strict=True))
+            store.update(zip(words, ids, strict=True))
 
     def _confirm(self, texts: Sequence[str]) -> None:
         """Belt and braces: compare with the whole tokenization once, on real text."""
         self._confirmed = True
-        if self.encode(texts) != [pack(ids) for ids in self._tokenize_whole(texts)]:
+        if self._front is not None:
+            bare, full = (self._call(texts, special=s) for s in (False, True))
+            if any(self._front + b + self._tail != f for b, f in zip(bare, full, strict=True)):
+                self._front, self.by_pieces = None, False
+                _log.warning("the tokenizer's special tokens depend on the text; all are kept")
+        if self.by_pieces and self.encode(texts) != self._tokenize_whole(texts):
             self.by_pieces = False
             _log.warning("the tokenizer does not cut before blanks; every text is read in full")
 
@@ -198,6 +233,13 @@ class Reader:
     def _merged(self, row: int, prompt: str, option: str, context: Ids, ids: Ids) -> str:
         start, end = unpack(context).tolist(), unpack(ids).tolist()
         words = self.tokenizer.convert_ids_to_tokens
+        last = words(start[-1])
+        if last in self.tokenizer.all_special_tokens and not prompt.endswith(last):
+            return (
+                f"row {row}: the tokenizer puts {last!r} behind every text, so an option would "
+                "follow the end of the text. Switch that off where the tokenizer is made: "
+                "add_eos_token=False, or a post-processor without it"
+            )
         return (
             f"row {row}: the end of the prompt and the option are not tokenized apart, so the "
             f"option cannot be scored as written. Prompt …{prompt[-20:]!r} alone ends in tokens "
@@ -205,6 +247,33 @@ class Reader:
             f"{words(end[max(0, len(start) - 3) :])}. Move blanks from the end of the prompt to "
             f"the start of the option."
         )
+
+    def _refuse_unknown(
+        self, contexts: list[Ids], answers: list[tuple[Ids, ...]],
+        options: Sequence[tuple[str, ...]], rows: Sequence[int],
+    ) -> None:  # fmt: skip
+        """ValueError for an id that the network has no weights for."""
+        if self.network is None or not contexts:
+            return
+        read, written = vocabulary(self.network)
+        choices = set(answers)
+        own = unpack(b"".join(ids for some in choices for ids in some))
+        if unpack(b"".join(contexts)).max() < read and own.max() < written:
+            return
+        for row, context, some, texts in zip(rows, contexts, answers, options, strict=True):
+            self._refuse_ids(f"row {row}: the prompt", context, read)
+            for text, ids in zip(texts, some, strict=True):
+                self._refuse_ids(f"row {row}: option {text!r}", ids, written)
+
+    def _refuse_ids(self, what: str, ids: Ids, limit: int) -> None:
+        beyond = [i for i in unpack(ids).tolist() if i >= limit]
+        if beyond:
+            raise ValueError(
+                f"{what} holds the token {self.tokenizer.convert_ids_to_tokens(beyond[0])!r} "
+                f"(id {beyond[0]}), for which the model has no weights: it has those of {limit} "
+                "tokens. Where tokens were added to the tokenizer, the model must be given weights "
+                "for them, network.resize_token_embeddings(len(tokenizer)), and be trained on them"
+            )
 
     @staticmethod
     def _refuse_empty(contexts: list[Ids], prompts: Sequence[str], rows: Sequence[int]) -> None:

@@ -20,6 +20,7 @@ from simkit.scoring.engine.choice import NOT_NUMBERS
 from simkit.scoring.engine.precision import Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
 from simkit.scoring.engine.tree import Limits, Work
+from simkit.scoring.forms import refuse_same_ids
 from simkit.scoring.local import LocalModel, _evaluating
 from simkit.scoring.runs.ends import Ask, End, ends_of, flat, score_ends
 from simkit.scoring.runs.generate import NotNumbers, Sampling, Written, grow
@@ -119,7 +120,7 @@ def sample_runs(
     marker = _marker(said) if marker is None else marker
     _check(design, runs, max_tokens, marker)
     question.warn_unsaid(design, None if said is None else said.system, stacklevel=3)
-    reader, work = Reader(model.tokenizer), Work()
+    reader, work = model._reader, Work()
     asked = _ask(model, reader, question, design, said, max_tokens, marker, forced)
     first = np.empty((len(asked), runs))  # the uniform that draws the choice
     of = np.full((len(asked), runs), -1)  # the end that each run came to
@@ -214,6 +215,7 @@ def _ask(
                 f"and an option are {length} tokens, more than the {model.context_length} that "
                 f"{model.name} can read"
             )
+        refuse_same_ids(row, own, ids, model)
         asked.append(Ask(row, text, context, own, seen[text]))
         seen[text] += 1
     return asked
