@@ -185,6 +185,13 @@ def test_values_are_told_as_they_are_in_memory(name: str) -> None:
         assert seen[0] == "0.1!"
 
 
+def test_columns_that_cannot_be_repeated_are_named() -> None:
+    batch = pa.record_batch({"prompt": ["a"], "x": pa.array(["b"], pa.string_view())})
+    with pytest.raises(ValueError, match=r"'x' holds string_view, .* cast it"):
+        list(score_stream(MOCK, [batch], ["yes", "no"]))
+    assert len(next(score_stream(MOCK, [batch], ["yes", "no"], bare=True))) == 2
+
+
 def test_a_batch_may_be_empty() -> None:
     batch = pa.record_batch({"prompt": ["a", "b"]})
     tables = list(score_stream(MOCK, [batch[:0], batch, batch[2:]], ["yes", "no"]))
@@ -274,6 +281,10 @@ def test_the_file_tells_how_it_was_made(model: LocalModel, design: Path, tmp_pat
     said = json.loads(pq.ParquetFile(tmp_path / "out.parquet").schema_arrow.metadata[b"simkit"])
     assert said["model"] == "m" and said["path"] == "tree" and "self-check" in said["reason"]
     assert said["options"] == ["yes", "no"] and said["source"] == "in.parquet"
+    assert said["weights"] == model.identity["weights"] and len(said["weights"]) == 64
+    score_parquet(MOCK, design, tmp_path / "out.parquet", ["yes", "no"])
+    said = json.loads(pq.ParquetFile(tmp_path / "out.parquet").schema_arrow.metadata[b"simkit"])
+    assert said["weights"] is None
 
 
 GOOD = ["It is hot.", "It is Ann."]
@@ -333,6 +344,7 @@ def test_a_bad_list_of_options_is_named_by_its_row(tmp_path: Path) -> None:
         (["yes", "no"], {"template": "{who:d}"}, "row 0: '{who:d}' cannot be filled"),
         (["yes", "no"], {"rows": 0}, "rows is 0"),
         (["yes", "no"], {"rows": "2"}, "rows is '2'"),
+        (["yes", "no"], {"template": ["{who}"]}, "template is \\['{who}'\\]; it must be text"),
         (["yes", "no"], {"template": "{who[0]}"}, "attributes and indices are not read"),
         (["yes", "{who.__class__}"], {}, "attributes and indices are not read"),
         (["yes", "no"], {"template": 3}, "template is 3; it must be text"),
@@ -397,7 +409,7 @@ def test_homes_and_links_are_followed(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "link.parquet").symlink_to(tmp_path / "file.parquet")
-    score_parquet(MOCK, "~/in.parquet", "~/link.parquet", ["yes", "no"])
+    score_parquet(MOCK, "~/in.parquet", "~/link.parquet", ["yes", "no"], rows=10**30)
     assert (tmp_path / "link.parquet").is_symlink()
     assert len(pd.read_parquet(tmp_path / "file.parquet")) == 14
 

@@ -112,6 +112,14 @@ class Request:
                 f"the design already has a column {taken[0]!r}; rename it first, "
                 "or write the results bare"
             )
+        for name, kind in zip(source.names, source.types, strict=True):
+            try:
+                pa.nulls(0, kind).take(pa.array([], pa.int64()))
+            except pa.ArrowNotImplementedError:
+                raise ValueError(
+                    f"column {name!r} holds {kind}, which pyarrow cannot repeat for each option; "
+                    "cast it, or write the results bare"
+                ) from None
         # pandas' own notes are left out: they tell of an index with the design's length.
         return pa.schema([*source, *result])
 

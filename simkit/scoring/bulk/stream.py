@@ -154,9 +154,10 @@ def score_parquet(
 
     Parameters
     ----------
-    source, out : parquet files; `out` gets a row group per batch, and the model's name, path and
-        options under "simkit" in its metadata. It is written beside itself under another name and
-        moved into place at the end, over a file that may be there: so it is whole or not there.
+    source, out : parquet files; `out` gets a row group per batch, and under "simkit" in its
+        metadata the model's name and path, the hash of its weights and the options. It is written
+        beside itself under another name and moved into place at the end, over a file that may be
+        there: so it is whole or not there.
     rows : prompts per batch. They share what they can within it.
     progress : is called after each batch with how far it came.
     options, template, prompt, separator, bare, chat, layout, forms, orders, least_mass : as in
@@ -184,7 +185,7 @@ def score_parquet(
         )
         request.warn_unsaid(file.schema_arrow)
         needed = request.columns(file.schema_arrow) if bare else None
-        batches = file.iter_batches(batch_size=rows, columns=needed, use_threads=False)
+        batches = file.iter_batches(batch_size=min(rows, of), columns=needed, use_threads=False)
         with writing(out, schema) as write:
             for table in _scored(model, request, readable(source, batches), warn=False):
                 write(table)
@@ -230,8 +231,8 @@ def _request(
     chat: Chat | bool | None, layout: str, forms: Mapping[str, Sequence[str]] | None,
     orders: str | Sequence[Sequence[int]] | None, least_mass: float,
 ) -> Request:  # fmt: skip
-    for name, text in {"prompt": prompt, "separator": separator}.items():
-        if not isinstance(text, str):
+    for name, text in {"template": template, "prompt": prompt, "separator": separator}.items():
+        if not isinstance(text, str) and (name != "template" or text is not None):
             raise ValueError(f"{name} is {shown(text)}; it must be text")
     request = Request(
         options if isinstance(options, str) else tuple(listed(options, "options")),
@@ -270,8 +271,17 @@ def _provenance(model: Model, request: Request, source: Path) -> dict[str, Any]:
         "simkit": __version__,
         "model": model.name,
         "revision": getattr(model, "revision", ""),
+        "weights": _weights(model),
         "path": getattr(choice, "path", ""),
         "reason": getattr(choice, "reason", ""),
         "source": source.name,
         **request.provenance(),
     }
+
+
+def _weights(model: Model) -> str | None:
+    """The hash of the weights, which says what a name or a folder does not; None if unknown."""
+    try:
+        return (getattr(model, "identity", None) or {}).get("weights")
+    except ValueError:  # not in memory
+        return None
