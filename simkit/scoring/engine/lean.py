@@ -41,7 +41,7 @@ ROTATIONS = ("default", "linear", "llama3")  # those that do not change with a t
 
 
 def fits(network: Any) -> bool:
-    """Whether this is a plain, small network of a known kind, in float32 or 64, as its class wrote it.
+    """Whether this is a plain, small network in float32 or float64, as its class wrote it.
 
     Adapters, quantised layers, hooks, replaced forwards and autocast are all reasons to leave the
     work to the network itself. (Hooks on its embedding run here too.)

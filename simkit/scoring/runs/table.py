@@ -63,13 +63,14 @@ def near_borders(
     n, k = logprob.shape
     size = np.where(np.isfinite(logprob), np.abs(logprob), 0).max(1, initial=1)
     error = SLACK * np.finfo(np.float32).eps * size
-    if temperature == 0:
-        top = np.sort(logprob, axis=1)
-        return np.flatnonzero(top[:, -1] - top[:, -2] < error)
-    whose, t = np.repeat(np.arange(n), k), np.full(n * k, temperature)
-    borders = _tempered(logprob.ravel(), whose, t).reshape(n, k).cumsum(1)
-    gap = np.abs(borders[number, :-1] - u[:, None]).min(1)
-    return np.unique(number[gap < error[number] / temperature])
+    with np.errstate(invalid="ignore"):  # no answer, or one of no probability
+        if temperature == 0:
+            top = np.sort(logprob, axis=1)
+            return np.flatnonzero(top[:, -1] - top[:, -2] < error)
+        whose, t = np.repeat(np.arange(n), k), np.full(n * k, temperature)
+        borders = _tempered(logprob.ravel(), whose, t).reshape(n, k).cumsum(1)
+        gap = np.abs(borders[number, :-1] - u[:, None]).min(1)
+        return np.unique(number[gap < error[number] / temperature])
 
 
 def frame(question: Question, design: pd.DataFrame, runs: int) -> pd.DataFrame:
