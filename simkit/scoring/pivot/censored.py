@@ -24,7 +24,7 @@ from simkit.scoring.pivot.find import Pivot, Status
 from simkit.scoring.pivot.mentions import Alternatives, joined, surface_forms
 from simkit.scoring.pivot.read import check_pivots, run_table
 from simkit.scoring.pivot.recorded import LOSSY, Recorded, utf8
-from simkit.types import FloatArray
+from simkit.types import FloatArray, listed, shown
 
 __all__ = ["SETTLES", "belief_recorded"]
 
@@ -78,7 +78,13 @@ def belief_recorded(
     """
     if settle not in SETTLES:
         raise ValueError(f"settle is {settle!r}; legal are {', '.join(SETTLES)}")
-    runs = [recorded] if isinstance(recorded, Recorded) else list(recorded)
+    runs = [recorded] if isinstance(recorded, Recorded) else listed(recorded, "recorded")
+    for number, run in enumerate(runs):
+        if not isinstance(run, Recorded):
+            raise ValueError(f"run {number}: {shown(run)} is no Recorded; see read_recorded")
+    leads = listed(leads, "leads")
+    if not all(isinstance(lead, str) for lead in leads):
+        raise ValueError(f"leads are {shown(leads)}; they must be strings")
     forms = surface_forms(alternatives, ignore_case=ignore_case)
     table = check_pivots(pivots, [run.text for run in runs], forms, read)
     shape = len(runs), len(forms)

@@ -27,6 +27,7 @@ Source: Sun & Zhang, arXiv 2512.23184 (pivot, belief); rules and statuses are ou
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -40,6 +41,7 @@ from simkit.questions import Question
 from simkit.scoring.belief import believe
 from simkit.scoring.pivot.mentions import Alternatives, Mention, Wanted, wanted
 from simkit.scoring.types import Model
+from simkit.types import framed, listed, shown
 
 __all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivot", "find_pivots"]
 
@@ -161,6 +163,8 @@ def find_pivots(
     """
     if isinstance(texts, str):
         raise ValueError("texts must be a list of strings, not one string")
+    texts = listed(texts, "texts")
+    tokens = None if tokens is None else listed(tokens, "tokens")
     if tokens is not None and len(tokens) != len(texts):
         raise ValueError(f"{len(tokens)} lists of tokens for {len(texts)} texts")
     want = wanted(alternatives, outside, ignore_case, whole_words)
@@ -181,8 +185,9 @@ def count_pivots(table: pd.DataFrame, by: str | Sequence[str] = ()) -> pd.DataFr
     Returns one row per group × status, zeros included: `by`, `status`, `runs`, `share` (of the
     group's runs). Raises ValueError for a missing column.
     """
-    keys = [by] if isinstance(by, str) else list(by)
-    missing = [c for c in (*keys, "run", "status") if c not in table]
+    framed(table, "the table")
+    keys = [by] if isinstance(by, str) else listed(by, "by")
+    missing = [c for c in (*keys, "run", "status") if c not in list(table)]
     if missing:
         raise ValueError(f"no column {missing[0]!r}; the table has {list(table.columns)}")
     runs = table.drop_duplicates([*keys, "run"])
@@ -216,17 +221,24 @@ class _Rule:
     @classmethod
     def of(cls, anchors: Anchors, rule: str | None, reach: int | None, ignore_case: bool) -> _Rule:
         flags = re.IGNORECASE if ignore_case else re.NOFLAG
-        listed = [anchors] if isinstance(anchors, str | re.Pattern) else list(anchors)
-        if any(isinstance(anchor, str) and not anchor.strip() for anchor in listed):
-            raise ValueError(f"an anchor of {listed!r} is empty")
-        used = rule or ("after last anchor" if listed else "first")
-        if used not in RULES:
-            raise ValueError(f"no rule {rule!r}; there are: {', '.join(RULES)}")
-        if used.startswith("after") != bool(listed):
-            raise ValueError(f"rule {used!r} {'takes no' if listed else 'needs'} anchors")
-        if reach is not None and (reach < 0 or not listed):
-            raise ValueError(f"reach is {reach}; legal is a number from 0, beside anchors")
-        marks = [re.compile(re.escape(a), flags) if isinstance(a, str) else a for a in listed]
+        some = [anchors] if isinstance(anchors, str | re.Pattern) else listed(anchors, "anchors")
+        for anchor in some:
+            text = anchor.pattern if isinstance(anchor, re.Pattern) else anchor
+            if not isinstance(text, str) or (text is anchor and not text.strip()):
+                raise ValueError(f"an anchor of {shown(some)} is empty, or neither text nor a "
+                                 "compiled pattern of text")  # fmt: skip
+        used = ("after last anchor" if some else "first") if rule is None else rule
+        if not isinstance(used, str) or used not in RULES:
+            raise ValueError(f"no rule {shown(rule)}; there are: {', '.join(RULES)}")
+        if used.startswith("after") != bool(some):
+            raise ValueError(f"rule {used!r} {'takes no' if some else 'needs'} anchors")
+        if reach is not None:
+            whole = isinstance(reach, int | np.integer) and not isinstance(reach, bool)
+            if not whole or reach < 0 or not some:
+                raise ValueError(
+                    f"reach is {shown(reach)}; legal is a number from 0, beside anchors"
+                )
+        marks = [re.compile(re.escape(a), flags) if isinstance(a, str) else a for a in some]
         return cls(tuple(marks), used, reach)
 
     def place(self, text: str, mentions: list[Mention]) -> Pivot:
@@ -262,7 +274,12 @@ def _find(
 ) -> list[Pivot]:
     for run, text in enumerate(texts):
         if not isinstance(text, str):
-            raise ValueError(f"run {run}: text is {text!r}; legal is a string")
+            raise ValueError(f"run {run}: text is {shown(text)}; legal is a string")
+    if not (custom is None or callable(custom)):
+        raise ValueError(f"custom is {shown(custom)}; it must be a function of a text")
+    if not (judge is None or callable(judge) or hasattr(judge, "scores")):
+        raise ValueError(f"judge is {shown(judge)}; it must be a model, or a function of text and "
+                         "alternatives")  # fmt: skip
     if custom is not None:
         if judge is not None or place != _Rule.of((), None, None, False):
             raise ValueError("custom places the pivot alone: no judge, rule or anchors beside it")
@@ -287,8 +304,11 @@ def _pivot(text: str, picked: Mention, rivals: list[Mention], gap: int | None = 
 def _by_hand(want: Wanted, text: str, offset: int | None, run: int) -> Pivot:
     if offset is None:
         return Pivot("none")
-    if isinstance(offset, bool) or not 0 <= offset < len(text):
-        raise ValueError(f"run {run}: custom gave {offset!r}; legal is None or 0 … {len(text) - 1}")
+    whole = isinstance(offset, int | np.integer) and not isinstance(offset, bool)
+    if not whole or not 0 <= offset < len(text):
+        raise ValueError(
+            f"run {run}: custom gave {shown(offset)}; legal is None or 0 … {len(text) - 1}"
+        )
     mention = want.at(text, offset)
     return Pivot("outside", int(offset)) if mention is None else _pivot(text, mention, [mention])
 
@@ -299,11 +319,15 @@ def _judge(
     if not hasattr(judge, "scores"):
         verdicts = [judge(text, names) for text in texts]
         for run, name in enumerate(verdicts):
-            if name is not None and name not in names:
-                raise ValueError(f"run {run}: the judge gave {name!r}; legal are None and {names}")
+            if name is not None and not (isinstance(name, str) and name in names):
+                raise ValueError(
+                    f"run {run}: the judge gave {shown(name)}; legal are None and {names}"
+                )
         return verdicts
-    if "{text}" not in prompt or "{question}" not in prompt:
-        raise ValueError(f"judge_prompt {prompt!r} needs both fields, {{text}} and {{question}}")
+    if not isinstance(prompt, str) or "{text}" not in prompt or "{question}" not in prompt:
+        raise ValueError(
+            f"judge_prompt {shown(prompt)} needs both fields, {{text}} and {{question}}"
+        )
     if not len(texts):
         return []
     asked = f"Which of these does the text settle on: {', '.join(names)}?"
@@ -327,9 +351,16 @@ def _at_token(text: str, pivot: Pivot, tokens: Tokens, run: int) -> Pivot:
 
 
 def _spans(text: str, tokens: Tokens, run: int) -> list[tuple[int, int]]:
-    if not all(isinstance(token, str) for token in tokens):
-        return [(int(start), int(end)) for start, end in cast(Sequence[tuple[int, int]], tokens)]
-    words = cast(Sequence[str], tokens)
+    items = listed(tokens, f"run {run}: tokens")
+    if not all(isinstance(token, str) for token in items):
+        try:
+            return [(operator.index(start), operator.index(end)) for start, end in items]
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"run {run}: tokens are {shown(items)}; they must be strings that spell the text, "
+                "or spans (start, end) of characters"
+            ) from None
+    words = cast(Sequence[str], items)
     if "".join(words) != text:
         raise ValueError(
             f"run {run}: its tokens spell {''.join(words)[:60]!r}, its text is {text[:60]!r}; "

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from simkit.scoring.local import LocalModel
+from simkit.types import shown
 
 __all__ = ["as_recorded"]
 
@@ -16,10 +18,15 @@ def as_recorded(model: LocalModel, prompt: str, text: str, *, top: int = 20) -> 
     """A chat response with the log-probabilities of the `top` likeliest tokens of each place.
 
     It shows what is lost where only such records can be had: `read_recorded` reads it. Raises
-    ValueError for a `top` below 1, and where prompt and text are not tokenized apart.
+    ValueError for another model, for a `top` below 1, and where prompt and text are not tokenized
+    apart.
     """
-    if top < 1:
-        raise ValueError(f"top is {top}; legal are whole numbers from 1")
+    if not isinstance(model, LocalModel):
+        raise ValueError(f"model is {shown(model)}; it must be from simkit.load")
+    if not isinstance(prompt, str) or not isinstance(text, str):
+        raise ValueError(f"prompt is {shown(prompt)} and text {shown(text)}; both must be strings")
+    if not isinstance(top, int | np.integer) or isinstance(top, bool) or top < 1:
+        raise ValueError(f"top is {shown(top)}; legal are whole numbers from 1")
     tokenizer = model.tokenizer
     start = tokenizer(prompt)["input_ids"]
     ids = tokenizer(prompt + text)["input_ids"]

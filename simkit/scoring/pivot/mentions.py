@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simkit.questions import check_options
+from simkit.types import listed, shown
 
 __all__ = ["Alternatives", "Mention", "Wanted", "joined", "surface_forms", "wanted"]
 
@@ -66,10 +67,11 @@ def wanted(
     forms = surface_forms(alternatives, ignore_case=ignore_case)
     if isinstance(outside, str):
         raise ValueError(f"outside must be a list of forms, not the string {outside!r}")
+    outside = listed(outside, "outside")
     owner: dict[str, str | None] = {form: name for name, some in forms.items() for form in some}
     for form in outside:
         if not isinstance(form, str) or not form.strip():
-            raise ValueError(f"outside form {form!r} is empty or not text")
+            raise ValueError(f"outside form {shown(form)} is empty or not text")
         if owner.setdefault(form, None) is not None:
             raise ValueError(f"outside form {form!r} is a form of {owner[form]!r}")
     flags = re.IGNORECASE if ignore_case else re.NOFLAG
@@ -92,23 +94,25 @@ def surface_forms(
     """
     if isinstance(alternatives, str):
         raise ValueError(f"alternatives must be a list or a mapping, not {alternatives!r}")
-    check_options(list(alternatives))
+    names = listed(list(alternatives) if isinstance(alternatives, Mapping) else alternatives,
+                   "alternatives")  # fmt: skip
+    check_options(names)
     owner: dict[str, str] = {}
     forms: dict[str, tuple[str, ...]] = {}
     cases = (str, str.lower, str.upper, _capital) if ignore_case else (str,)
-    for name in alternatives:
+    for name in names:
         given = alternatives[name] if isinstance(alternatives, Mapping) else name
-        listed = (given,) if isinstance(given, str) else tuple(given)
-        if not listed:
+        own = [given] if isinstance(given, str) else listed(given, f"alternative {name!r}: forms")
+        if not own:
             raise ValueError(f"alternative {name!r} has no form")
-        for form in listed:
+        for form in own:
             if not isinstance(form, str) or not form or form != form.strip():
                 raise ValueError(
-                    f"alternative {name!r}: form {form!r} is empty, or has blanks around it"
+                    f"alternative {name!r}: form {shown(form)} is empty, or has blanks around it"
                 )
             if owner.setdefault(form.casefold() if ignore_case else form, name) != name:
                 raise ValueError(f"form {form!r} stands for two alternatives")
-        forms[name] = tuple(dict.fromkeys(case(form) for form in listed for case in cases))
+        forms[name] = tuple(dict.fromkeys(case(form) for form in own for case in cases))
     return forms
 
 

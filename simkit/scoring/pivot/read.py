@@ -13,8 +13,8 @@ import pandas as pd
 from simkit.scoring.belief import softmax
 from simkit.scoring.pivot.find import STATUSES, Pivot, Status, pivot_frame
 from simkit.scoring.pivot.mentions import Alternatives, surface_forms
-from simkit.scoring.types import BoundaryError, Model
-from simkit.types import FloatArray, IntArray
+from simkit.scoring.types import BoundaryError, Model, check_model
+from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
 
 __all__ = ["belief_at_pivot", "check_pivots", "run_table"]
 
@@ -63,8 +63,14 @@ def belief_at_pivot(
     Raises ValueError for unequal lengths, a pivot that does not fit its text, naming the run, and
     what `score` raises.
     """
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    given = [prompts] * len(texts) if isinstance(prompts, str) else list(prompts)
+    check_model(model)
+    both = aligned({"texts": texts, "prompts": prompts})  # a frame of pivots has the runs' numbers
+    texts = [texts] if isinstance(texts, str) else listed(texts, "texts")
+    given = (
+        [prompts] * len(texts) if isinstance(prompts, str) else listed(both["prompts"], "prompts")
+    )
+    if not all(isinstance(text, str) for text in (*texts, *given)):
+        raise ValueError("texts and prompts must be strings")
     if len(given) != len(texts):
         raise ValueError(f"{len(given)} prompts for {len(texts)} texts")
     forms = surface_forms(alternatives, ignore_case=ignore_case)
@@ -94,15 +100,20 @@ def check_pivots(
     read: Sequence[str],
 ) -> pd.DataFrame:
     """The pivots as a frame, one row per text; ValueError where one does not fit its text."""
-    if isinstance(read, str) or not set(read) <= set(STATUSES[:3]):
-        raise ValueError(f"read is {read!r}; legal is a list of {', '.join(STATUSES[:3])}")
+    if isinstance(read, str) or any(r not in STATUSES[:3] for r in listed(read, "read")):
+        raise ValueError(f"read is {shown(read)}; legal is a list of {', '.join(STATUSES[:3])}")
     if isinstance(pivots, pd.DataFrame):
-        table = pivots.reset_index(drop=True)
+        table = framed(pivots, "pivots").reset_index(drop=True)
         missing = [c for c in ("status", "start", "written", "alternative") if c not in table]
         if missing:
             raise ValueError(f"pivots has no column {missing[0]!r}; see find_pivots")
     else:
-        table = pivot_frame([pivots] if isinstance(pivots, Pivot) else list(pivots))
+        some = [pivots] if isinstance(pivots, Pivot) else listed(pivots, "pivots")
+        if not all(isinstance(pivot, Pivot) for pivot in some):
+            raise ValueError(
+                f"pivots are {shown(some)}; they must be from find_pivots or find_pivot"
+            )
+        table = pivot_frame(some)
     if len(table) != len(texts):
         raise ValueError(f"{len(table)} pivots for {len(texts)} texts")
     columns = (table[c] for c in ("status", "start", "written", "alternative"))
@@ -112,6 +123,10 @@ def check_pivots(
         if pd.isna(start):
             if status in read:
                 raise ValueError(f"run {run}: its status is {status!r}, but its pivot has no start")
+        elif not isinstance(start, int | float | np.number) or start != int(start):
+            raise ValueError(
+                f"run {run}: its pivot is at {shown(start)}; it must be a whole number"
+            )
         else:
             _check_place(run, texts[run], int(start), written)
     return table

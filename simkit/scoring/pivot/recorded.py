@@ -9,7 +9,7 @@ can be had from it).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,8 +83,8 @@ def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
     log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for failed
     responses, all of which it counts.
     """
-    if kind not in ("auto", *KINDS):
-        raise ValueError(f"no kind {kind!r}; there are: auto, {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in ("auto", *KINDS):
+        raise ValueError(f"no kind {shown(kind)}; there are: auto, {', '.join(KINDS)}")
     runs: list[Recorded] = []
     failed: list[str] = []
     count = 0
@@ -120,13 +120,15 @@ def _each(payloads: Any) -> Iterator[tuple[Any, str]]:
         yield from _parsed(payloads, "run 0")
     elif isinstance(payloads, Mapping) or hasattr(payloads, "model_dump"):
         yield payloads, ""
-    elif isinstance(payloads, pd.DataFrame) or not hasattr(payloads, "__iter__"):
+    elif isinstance(payloads, pd.DataFrame) or not isinstance(payloads, Iterable):
         raise ValueError(
             f"run 0: {shown(payloads)} is no response; legal are a mapping, JSON text, a list of "
             "these, and the pathlib.Path of a file"
         )
     else:
-        for i, payload in enumerate(payloads):
+        for i, payload in enumerate(
+            np.atleast_1d(payloads) if isinstance(payloads, np.ndarray) else payloads
+        ):
             if isinstance(payload, str | bytes):
                 yield from _parsed(payload, f"run {i}")
             else:
