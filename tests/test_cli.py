@@ -69,6 +69,7 @@ def test_run_all_goes_on_after_a_failure_and_exits_1(folder):
         (["tea", "--profile", "full"], "no parameter 'profile'"),
         (["tea", "--profile", "huge"], "huge"),
         (["tea", "-p", "seed", "one"], "'seed' takes int, not 'one'"),
+        (["tea", "-p", "model", "cr\udcc3me"], r"'model' is 'cr\udcc3me', which holds half a"),
         (["tea", "-p", "seed"], "-p takes NAME VALUE, got 'seed'"),
     ],
 )
@@ -77,6 +78,25 @@ def test_bad_words_exit_2_and_name_the_legal_ones(folder, words, said):
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.split())
     assert not (folder / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_without_a_traceback(folder):
+    (folder / "taken").write_text("a file")
+    result = call("run", "tea", "--out", "taken")
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "taken" in result.stderr and "failed: 01_tea" in result.stderr
+
+
+def test_what_came_on_top_of_an_error_is_said_too(folder, monkeypatch):
+    def fail(*_, **__):
+        error = ValueError("the first")
+        error.add_note("and the second")
+        raise error
+
+    monkeypatch.setattr("simkit.reports.run", fail, raising=False)
+    result = call("run", "tea", *LAST)
+    assert result.exit_code == 1
+    assert "the first\nand the second" in result.stderr
 
 
 def test_train_world_hands_its_options_to_the_trainer(folder, monkeypatch):
