@@ -19,6 +19,7 @@ import pandas as pd
 from simkit.personas.render import describe
 from simkit.questions import Question
 from simkit.types import FloatArray
+from simkit.worlds.kinds import once
 from simkit.worlds.scm import SCM, Variable, softmax
 
 __all__ = [
@@ -168,7 +169,12 @@ def _by_place(share: FloatArray, design: pd.DataFrame) -> FloatArray:
 def design(
     cuddles: Sequence[int] = PRICES, snugly: Sequence[int] = PRICES, style: str = STYLES[0]
 ) -> pd.DataFrame:
-    """All pairs of unit prices (cents) with the prompt's `context`."""
+    """All pairs of unit prices (cents) with the prompt's `context`.
+
+    Raises ValueError for a price that is there twice.
+    """
+    for name, prices in (("cuddles", cuddles), ("snugly", snugly)):
+        once(name, prices)
     frame = pd.DataFrame(
         list(cartesian(cuddles, snugly)), columns=["cuddles_price", "snugly_price"]
     ).assign(style=style)

@@ -36,7 +36,15 @@ from simkit.worlds.associations import (
     individuals,
     people,
 )
-from simkit.worlds.kinds import Kind, Kinds, Prompts, wordings
+from simkit.worlds.kinds import (
+    WORDINGS,
+    Kind,
+    Kinds,
+    Prompts,
+    distinct_wordings,
+    once,
+    wordings,
+)
 from simkit.worlds.scm import draw
 
 __all__ = [
@@ -247,7 +255,10 @@ def design(
     persons : one row per person, attributes and whatever else is to be carried along (latent
         types are never stated); None asks about nobody in particular.
     about : the words or the targets; all by default.
-    wordings : phrasings and orders of the text.
+    wordings : phrasings and orders of the text, of which no two are the same text of any person:
+        the first numbers of the training text that differ in what is said of everybody. Raises
+        ValueError for more than there are, saying how many, and for words or targets that are
+        there twice.
     said : attributes or `earlier`, the same in every row.
 
     >>> design("colour", about=["luck"], work="farmer").context.item()
@@ -267,12 +278,24 @@ def design(
             for order in (pair, pair[::-1])
         ]
         items = pd.DataFrame(triples, columns=["target", "first", "second"])
-    frame = items.merge(pd.DataFrame({"wording": range(wordings)}), how="cross")
+    once("about", [] if about is None else about)
+    numbers = pd.DataFrame({"wording": _numbers(wordings, ask, persons, said)})
+    frame = items.merge(numbers, how="cross")
     if persons is not None:
         frame = persons.merge(frame, how="cross")
     for name, value in said.items():
         frame[name] = pd.Series([value] * len(frame), index=frame.index, dtype=object)
     return with_context(frame, ask)
+
+
+def _numbers(asked: int, ask: str, persons: pd.DataFrame | None, said: dict[str, Any]) -> list[int]:
+    """So many wordings that are distinct even if no more is said than what all rows say."""
+    given = {a: v for a, v in said.items() if a in ATTRIBUTES}
+    frame = (pd.DataFrame(index=[0]) if persons is None else persons).assign(**given)
+    told = [a for a in ATTRIBUTES if a in frame and frame[a].notna().all()]
+    every = pd.DataFrame({"wording": range(WORDINGS)})
+    probe = with_context(frame[told].head(1).merge(every, how="cross"), ask)
+    return distinct_wordings(asked, probe["context"].tolist())
 
 
 def _kind(ask: str, *, interview: bool = False, full: bool = False, again: float = 0.2) -> Kind:

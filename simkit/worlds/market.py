@@ -20,6 +20,7 @@ from scipy.stats import binom
 from simkit.questions import Question
 from simkit.resources import root
 from simkit.types import FloatArray, IntArray, generator
+from simkit.worlds.kinds import once
 from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
 
@@ -155,16 +156,10 @@ def design(
     'A store sells ice cream. The price is $3.00.'
     """
     for name, values in (("products", products), ("prices", prices)):
-        _once(name, values)
+        once(name, values)
     rows = list(cartesian(products, prices, _wordings(wordings, known=True)))
     frame = pd.DataFrame(rows, columns=["product", "price", "wording"])
     return with_context(frame.assign(usual_price=USUAL_PRICE, **said))
-
-
-def _once(name: str, values: Sequence[Any]) -> None:
-    twice = [v for i, v in enumerate(values) if v in values[:i]]
-    if twice:
-        raise ValueError(f"{name}: {twice[0]!r} is there twice; a copy of a prompt is no new one")
 
 
 def _wordings(asked: int | None, known: bool) -> range:
@@ -193,7 +188,7 @@ def groceries(
     shelf = pd.read_csv(root("data") / "groceries.csv")
     if not 1 <= first <= len(shelf):
         raise ValueError(f"first={first}: there are {len(shelf)} groceries")
-    _once("multiples", multiples)
+    once("multiples", multiples)
     shelf = shelf.head(first)
     numbers = _wordings(wordings, known=False)
     rows = list(cartesian(shelf.itertuples(index=False), multiples, numbers))

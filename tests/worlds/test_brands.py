@@ -52,3 +52,8 @@ def test_efficiency_is_the_ratio_of_the_two_variances() -> None:
     ratio = (share * (1 - share)).sum() / (weight[:, None] * (belief - share) ** 2).sum()
     assert brands.efficiency(one) == pytest.approx(ratio)
     assert brands.efficiency(one.assign(style="decides first")) == pytest.approx(1.07, abs=0.02)
+
+
+def test_a_price_twice_is_a_copy_and_an_error():
+    with pytest.raises(ValueError, match="snugly: 30 is there twice"):
+        brands.design([24], [30, 33, 30])

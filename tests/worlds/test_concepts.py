@@ -242,9 +242,25 @@ def test_text_says_what_is_said_and_nothing_else() -> None:
         ["finch", "robin"], ["robin", "finch"],
     ]  # fmt: skip
     assert "eagle, the finch or the robin?" in concepts.question("animal").prompts(design)[0]
-    many = concepts.design("colour", about=["hope"], wordings=30, home="the city", hobby="chess")
-    assert many["context"].nunique() > 8
+    # two ways to open, two for each attribute, and two orders of these
+    many = concepts.design("colour", about=["hope"], wordings=16, home="the city", hobby="chess")
+    assert many["context"].nunique() == 16
     assert many["context"].str.contains("chess").all()
+
+
+def test_wordings_are_distinct_for_every_person_or_an_error_counts_them() -> None:
+    with pytest.raises(ValueError, match="wordings=3: a prompt that says this has 2 distinct"):
+        concepts.design("colour", about=["hope"], wordings=3)
+    with pytest.raises(ValueError, match="wordings=17: a prompt that says this has 16 distinct"):
+        concepts.design("animal", about=["seal"], wordings=17, home="the city", hobby="chess")
+    persons = concepts.individuals(3, 1).assign(hobby=["chess", None, "football"])
+    design = concepts.design("colour", persons, about=["hope"], wordings=16)
+    assert design.groupby("person")["context"].nunique().tolist() == [16, 16, 16]
+    assert concepts.design("colour", persons, about=["hope"])["wording"].unique().tolist() == [0]
+    with pytest.raises(ValueError, match="wordings=17"):  # the second person says two things only
+        concepts.design("colour", persons, about=["hope"], wordings=17)
+    with pytest.raises(ValueError, match="about: 'hope' is there twice"):
+        concepts.design("colour", about=["hope", "luck", "hope"])
 
 
 def test_latent_types_are_not_read_or_told() -> None:
