@@ -68,7 +68,7 @@ class Question:
         forms: Mapping[str, Sequence[str]] | None = None,
         layout: str = "text",
     ) -> None:
-        if layout not in LAYOUTS:
+        if not isinstance(layout, str) or layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}; legal are {', '.join(LAYOUTS)}")
         if template is None:
             template = _PLAIN if layout == "text" else _LISTED
@@ -137,7 +137,7 @@ class Question:
         does not list the options.
         """
         framed(design, "the design")
-        if warn:
+        if warn is True:
             self.warn_unsaid(design, stacklevel=3)
         if order is not None and not self.lists_options:
             raise ValueError(f"template {self.template!r} lists no options, so order moves nothing")
@@ -163,7 +163,7 @@ class Question:
         well stand by (who a person is, a wording, a weight). `texts` : what else the design fills.
         """
         used = self.fields.union(*(field_names(text) for text in texts if text is not None))
-        unsaid = [name for name in design.columns if name not in used]
+        unsaid = [name for name in framed(design, "the design").columns if name not in used]
         if len(design) < 2 or not unsaid:
             return
         if len(unsaid) == design.shape[1]:
@@ -264,7 +264,9 @@ def fill(
     that has no text (a list), naming row, field and template.
     """
     framed(design, "the design")
-    given = given or {}
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"given is {shown(given)}; it must be {{field: one text per row}}")
     columns = sorted(field_names(template) - given.keys())
     missing = [name for name in columns if name not in design]
     if missing:
@@ -272,9 +274,8 @@ def fill(
             f"the design has no column for {{{missing[0]}}} in {template!r}; "
             f"its columns are: {', '.join(map(str, design.columns))}"
         )
-    return fill_rows(
-        template, {**given, **{c: values_of(design[c]) for c in columns}}, design.index
-    )
+    told = {name: listed(texts, f"given[{name!r}]") for name, texts in given.items()}
+    return fill_rows(template, told | {c: values_of(design[c]) for c in columns}, design.index)
 
 
 def _check_rows(rows: Sequence[Sequence[str]], design: pd.DataFrame, separator: str) -> None:

@@ -148,11 +148,15 @@ def records_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
             for i in range(len(frame))]  # fmt: skip
 
 
-@lru_cache(maxsize=4_096)
 def _parsed(template: str) -> tuple[tuple[str, Field | None], ...]:
     """Pairs of literal text and the field after it (None after the last)."""
     if not isinstance(template, str):
         raise ValueError(f"the template is {short(template)}; it must be text")
+    return _pieces(template)
+
+
+@lru_cache(maxsize=4_096)
+def _pieces(template: str) -> tuple[tuple[str, Field | None], ...]:
     try:
         found = list(Formatter().parse(check_text(template)))
     except ValueError as error:

@@ -30,7 +30,7 @@ def names() -> tuple[str, ...]:
 
 def card(name: str) -> Card:
     """Source, licence, revision, hashes, columns and citation of a data set."""
-    if name not in CARDS:
+    if not isinstance(name, str) or name not in CARDS:
         raise ValueError(f"no data set {name!r}; there are: {', '.join(CARDS)}")
     return CARDS[name]
 
@@ -44,8 +44,9 @@ def load(name: str, *, path: Path | str | None = None, fetch: bool = True) -> pd
     path : for `wvs7` only, the CSV that the user downloaded.
     fetch : False to read only what is here.
 
-    Raises ValueError for an unknown name, and `DataError` (an OSError) naming the file, the source
-    and the remedy where a file is missing, altered or cannot be fetched.
+    Raises ValueError for an unknown name and for a path that is none, and `DataError` (an OSError)
+    naming the file, the source and the remedy where a file is missing, altered or cannot be
+    fetched.
     """
     about = card(name)
     if path is not None and name != "wvs7":
@@ -76,10 +77,12 @@ def check() -> pd.DataFrame:
 
 def _wvs7_file(about: Card, path: Path | str | None) -> Path:
     if path is not None:
-        if not Path(path).is_file():
+        if not isinstance(path, Path | str):
+            raise ValueError(f"path is {path!r}; it must be a path")
+        if not Path(path).expanduser().is_file():
             raise DataError(f"wvs7: no file {path}; source: {about.source}. {about.remark}")
-        return Path(path)
-    folder = Path(os.environ.get("SIMKIT_DATA", "")) / "wvs"
+        return Path(path).expanduser()
+    folder = Path(os.environ.get("SIMKIT_DATA", "")).expanduser() / "wvs"
     found = sorted(p for p in folder.glob("*.csv") if p.name != "variables.csv")
     if not os.environ.get("SIMKIT_DATA") or not found:
         raise DataError(f"wvs7: no CSV found; source: {about.source}. {about.remark}")

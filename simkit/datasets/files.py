@@ -58,7 +58,7 @@ def state(file: File) -> str:
 
 def _places(file: File) -> list[Path]:
     own = os.environ.get("SIMKIT_DATA")
-    folders = [Path(own)] if own else []
+    folders = [Path(own).expanduser()] if own else []
     cached = cache_folder() / file.path
     # What is fetched is the source's own file, which is not packed.
     return [*(f / file.path for f in folders), cached.with_name(cached.name.removesuffix(".gz"))]

@@ -90,9 +90,12 @@ _WVS_NEEDED = ("B_COUNTRY_ALPHA", "W_WEIGHT", "Q240", "Q260", "Q262")
 
 def read_wvs7(path: Path) -> pd.DataFrame:
     """Wave 7 answers from the survey's own CSV; codes below 0 become NaN."""
-    with path.open(encoding="utf-8-sig") as stream:
-        separator = ";" if ";" in stream.readline() else ","
-    frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            separator = ";" if ";" in stream.readline() else ","
+        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
+    except ValueError as error:  # no UTF-8, no table, nothing at all
+        raise DataError(f"wvs7: {path} cannot be read as a CSV in UTF-8 ({error})") from error
     missing = [c for c in _WVS_NEEDED if c not in frame]
     if missing:
         raise DataError(

@@ -48,6 +48,8 @@ class Item:
             raise ValueError(f"name is {shown(self.name)}; it must be text")
         if not isinstance(self.question, Question | Free | None):
             raise ValueError(f"{self.name}: {shown(self.question)} is no question")
+        if not isinstance(self.tell, str | None):
+            raise ValueError(f"{self.name}: tell is {shown(self.tell)}; it must be text")
         if self.question is None and not self.tell:
             raise ValueError(f"{self.name}: nothing is asked, so `tell` must say what is shown")
         if not isinstance(self.ask_if, Mapping):
@@ -69,6 +71,8 @@ class Item:
         """The line that tells the answer, None if a field of it is missing."""
         told = self.tell or TELL
         fields = field_names(told)
+        if not isinstance(person, Mapping):
+            raise ValueError(f"{self.name}: person is {shown(person)}; it must be a mapping")
         record = {**person, **own}
         unknown = [name for name in sorted(fields) if name not in record]
         if unknown:
@@ -100,7 +104,7 @@ def show(
     It is told to every later question, also where answers are not. A person for whom a field is
     missing is not shown it.
     """
-    return Item(name, None, text, ask_if or {}, tuple(after))
+    return Item(name, None, text, {} if ask_if is None else ask_if, tuple(listed(after, "after")))
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,12 @@ class Battery:
             raise KeyError(f"no item {name!r}; there are: {', '.join(self.names)}")
         return self.items[self.names.index(name)]
 
+    def item(self, name: Any) -> Item:
+        """The item of this name; ValueError if there is none."""
+        if not isinstance(name, str) or name not in self.names:
+            raise ValueError(f"no item {shown(name)}; there are: {', '.join(self.names)}")
+        return self[name]
+
     def needs(self, item: Item) -> set[str]:
         """The items that must come before this one."""
         return {*item.after, *(name for name in item.ask_if if name in self.names)} - {item.name}
@@ -173,7 +183,11 @@ class Battery:
 
     def orders(self, people: Sequence[str | int], seed: int = 0) -> list[tuple[str, ...]]:
         """The order of the items for each person: an own stream for each name or number."""
+        people = listed(people, "people")
         if self.order == "random":
+            for who in people:
+                if not isinstance(who, str | int):
+                    raise ValueError(f"people: {shown(who)} is no name and no number")
             return [self._random(generator(seed, "order", who)) for who in people]
         fixed = self.names if self.order == "fixed" else tuple(self.order)
         return [fixed] * len(people)
@@ -203,17 +217,25 @@ def next_questions(
     answers : per person {item: answer} of all questions asked so far; None or NaN stands for a
     question that was asked and had no valid answer. people : per person the columns that rules
     may look at. orders : per person the items' order; None as the battery lists them.
-    Questions whose rule does not hold, and texts that are shown, are passed over.
+    Questions whose rule does not hold, and texts that are shown, are passed over. Raises ValueError
+    for lists of unequal length, what is no mapping, and an order that names no item.
     """
-    told = people or [{}] * len(answers)
-    lines = orders or battery.orders(range(len(answers)))
+    if not isinstance(battery, Battery):
+        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
+    answers = listed(answers, "answers")
+    told = [{}] * len(answers) if people is None else listed(people, "people")
+    lines = battery.orders(range(len(answers))) if orders is None else listed(orders, "orders")
+    for one in (*answers, *told):
+        if not isinstance(one, Mapping):
+            raise ValueError(f"{shown(one)} is no mapping of a person's answers or columns")
+    lines = [listed(line, "orders") for line in lines]
     following: list[str | None] = []
     for given, person, order in zip(answers, told, lines, strict=True):
         known = {**person, **given}
         open_ones = (
             name
             for name in order
-            if name not in given and battery[name].question and battery[name].asks(known)
+            if name not in given and battery.item(name).question and battery[name].asks(known)
         )
         following.append(next(open_ones, None))
     return following

@@ -108,6 +108,9 @@ def interview(
     without `write`, and for a `believe` or `write` that returns something else than it was asked
     for.
     """
+    for given, function in {"believe": believe, "write": write}.items():
+        if not callable(function) and (given == "believe" or function is not None):
+            raise ValueError(f"{given} is {shown(function)}; it must be a function")
     state = _State(battery, _checked(battery, people, write), joint, seed)
     orders = battery.orders(state.who, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):

@@ -76,7 +76,7 @@ class Margin:
         object.__setattr__(self, "shares", dict(zip(keyed, numbers / numbers.sum(), strict=True)))
 
     def _check_total(self, unit: str) -> None:
-        if unit not in UNITS:
+        if not isinstance(unit, str) or unit not in UNITS:
             raise ValueError(f"no unit {unit!r}; legal are {', '.join(UNITS)}")
         whole = UNITS[unit]
         if not self.total > 0 or (whole and abs(self.total / whole - 1) > ROUNDING):
@@ -113,14 +113,18 @@ def margin_of(
     for a bad weight (naming the row), and if nobody is left.
     """
     names = [variables] if isinstance(variables, str) else listed(variables, "variables")
+    framed(people, "the people")
     for name in (*names, *([] if weight is None else [weight])):
-        if name not in framed(people, "the people"):
+        if not isinstance(name, str) or name not in people:
             columns = ", ".join(map(str, people.columns))
             raise ValueError(f"the people have no column {name!r}; there are: {columns}")
-    if not names:
-        raise ValueError("variables are none; at least one is needed")
+    if not names or len({*names}) < len(names):
+        raise ValueError(f"variables are {names}; legal are one or more that differ")
     w = 1.0 if weight is None else column(people[weight], weight, low=0)
-    total = people[names].assign(_w=w).groupby(names, observed=True)["_w"].sum()
+    try:
+        total = people[names].assign(_w=w).groupby(names, observed=True)["_w"].sum()
+    except TypeError as error:  # lists in cells
+        raise ValueError(f"{', '.join(names)}: values that cannot be counted ({error})") from error
     return Margin(variables, total.to_dict(), source=source, unit="count")
 
 

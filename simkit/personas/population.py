@@ -31,6 +31,8 @@ def joint_table(table: pd.Series | pd.DataFrame, probability: str = "weight") ->
     stands twice, a share that is negative or no number, shares that are all 0, and columns that
     stand twice or in levels.
     """
+    if not isinstance(probability, str):
+        raise ValueError(f"probability is {shown(probability)}; it must be a column's name")
     if isinstance(table, pd.DataFrame) and probability not in table:
         if table.columns.name is None or None in table.index.names:
             raise ValueError(
@@ -106,7 +108,7 @@ def draw(
     by = by if by is None else _names(by)
     if by is None and isinstance(population, Raking):
         by = population.variables
-    _check(frame, n, weight, method, strata, by)
+    _check(frame, n, weight, replace, method, strata, by)
     share = _shares(frame, weight)
     rng = generator(seed, "draw")
     line = [c for c in (frame.columns if by is None else by) if c not in (weight, "person")]
@@ -126,19 +128,22 @@ def _check(
     frame: pd.DataFrame,
     n: int,
     weight: str | None,
+    replace: bool,
     method: str,
     strata: str | Sequence[str] | None,
     by: Sequence[str] | None,
 ) -> None:
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise ValueError(f"n is {shown(n)}; legal are whole numbers from 1")
-    if method not in METHODS:
+    if not isinstance(replace, bool):
+        raise ValueError(f"replace is {shown(replace)}; it must be True or False")
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"no method {method!r}; legal are {', '.join(METHODS)}")
     for name in ("source", *(("weight",) if weight != "weight" else ())):
         if name in frame:
             raise ValueError(f"the population has a column {name!r}, which draw writes; rename it")
     for name in (*_names(strata), *(by or ())):
-        if name not in frame:
+        if not isinstance(name, str | int) or name not in frame:
             columns = ", ".join(map(str, frame.columns))
             raise ValueError(f"the population has no column {name!r}; there are: {columns}")
 
@@ -151,7 +156,7 @@ def _names(names: str | Sequence[str] | None) -> list[str]:
 
 def _shares(frame: pd.DataFrame, weight: str | None) -> FloatArray:
     """Shares (rows,) of the people, sum 1."""
-    if weight is not None and weight not in frame:
+    if weight is not None and (not isinstance(weight, str) or weight not in frame):
         raise ValueError(f"the population has no column {weight!r}; weight=None for equal weights")
     w = np.ones(len(frame)) if weight is None else column(frame[weight], weight, low=0)
     if not w.sum() > 0:

@@ -118,6 +118,10 @@ def rake(
     margins = tuple([margins] if isinstance(margins, Margin) else listed(margins, "margins"))
     if not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
         raise ValueError(f"max_iterations is {max_iterations!r}; legal are whole numbers from 1")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number):
+        raise ValueError(f"tolerance is {shown(tolerance)}; it must be a number")
+    if not isinstance(weight, str | None):
+        raise ValueError(f"weight is {shown(weight)}; it must be a column's name, or None")
     _check_margins(margins, tolerance)
     frame = _cells(margins) if table is None else framed(table, "the table")
     start = _start(frame, margins, None if table is None else weight)
@@ -187,7 +191,7 @@ def _cells(margins: Sequence[Margin]) -> pd.DataFrame:
 def _start(frame: pd.DataFrame, margins: Sequence[Margin], weight: str | None) -> FloatArray:
     names = [v for margin in margins for v in margin.variables] + ([weight] if weight else [])
     for name in names:
-        if name not in frame:
+        if not isinstance(name, str) or name not in frame:
             columns = ", ".join(map(str, frame.columns))
             raise ValueError(f"the table has no column {name!r}; there are: {columns}")
     if weight != "weight" and "weight" in frame:

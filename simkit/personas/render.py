@@ -38,8 +38,8 @@ def describe(
     design : one row per prompt; a missing attribute (None, NaN) is left out, never invented.
         A column `wording` (integer), if present, picks the phrasing and the order of the
         sentences: wording 0 is the first phrasing in code-book order, every other number a fixed
-        draw. Rows with the same wording differ in their attributes only, so wordings can serve
-        as clusters for an interval.
+        draw. Rows with the same wording differ in their attributes only. Draws may repeat each
+        other: count the distinct texts before wordings serve as clusters for an interval.
     code_book : column -> phrasings (one, or several) with `{column}` fields, filled by the rule of
         `fill`. The first column stays in front.
     seed : seed of the wordings.
@@ -168,7 +168,7 @@ def _attributes(
         return found
     asked = listed(asked, "attributes")
     for name in asked:
-        if name not in code_book:
+        if not isinstance(name, str) or name not in code_book:
             raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
         if name not in people:
             columns = ", ".join(map(str, people.columns))
@@ -209,6 +209,7 @@ def _told(
     """
     columns, given = tuple(phrasings), tuple(phrasings.values())
     wordings = _wordings(design)
+    generator(seed, "wording")  # raises for what is no seed, before it is looked up in a cache
     plans = {w: _plan(columns, given, w, seed) for w in dict.fromkeys(wordings)}
     texts = []
     for record, wording, row in zip(records_of(design), wordings, design.index, strict=True):

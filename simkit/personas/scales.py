@@ -101,6 +101,8 @@ def numeric(
     Numbers are written with as many decimals as `low` and `step` have. Raises ValueError for a
     step that is not positive or does not lead from low to high, and for more than 10,000 values.
     """
+    if not isinstance(unit, str) or not isinstance(end, str):
+        raise ValueError(f"unit {shown(unit)}, end {shown(end)}; both must be text")
     try:
         first, last, stride = (Decimal(str(x)) for x in (low, high, step))
         fine = first.is_finite() and last.is_finite() and stride.is_finite() and stride > 0
@@ -141,7 +143,7 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
     """
     if not isinstance(code_book, CodeBook):
         raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook")
-    if name not in code_book:
+    if not isinstance(name, str) or name not in code_book:
         raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
     attribute = code_book[name]
     text = text or attribute.ask
@@ -191,7 +193,7 @@ class Free:
     def prompts(self, design: pd.DataFrame, *, warn: bool = True) -> list[str]:
         """One prompt per design row, laid out and warned of as those of a `Question` are."""
         question = self._closed()
-        if warn:
+        if warn is True:
             question.warn_unsaid(framed(design, "the design"), stacklevel=3)
         return question.prompts(design, warn=False)
 
@@ -240,6 +242,8 @@ def read_answers(
     rows = pd.DataFrame(index=range(len(texts))) if design is None else framed(design, "the design")
     if len(rows) != len(texts):
         raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
+    if not isinstance(question, Question):
+        raise ValueError(f"question is {shown(question)}; it must be a Question or Free")
     spelled, options = question.answers_for(rows), question.options_for(rows)
     numbers = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
     values = question.values

@@ -16,7 +16,7 @@ import pandas as pd
 
 from simkit.personas.answers import Write, draw_seed, stream_name
 from simkit.questions import fill
-from simkit.types import framed
+from simkit.types import framed, shown
 
 __all__ = ["STORY", "back_stories"]
 
@@ -59,6 +59,8 @@ def back_stories(
     if isinstance(people, int | np.integer) and not isinstance(people, bool):
         people = pd.DataFrame({"person": np.arange(people), "weight": 1.0})
     framed(people, "people")
+    if not callable(write):
+        raise ValueError(f"write is {shown(write)}; it must be a function")
     if people.empty or "person" not in people or not people["person"].is_unique:
         raise ValueError(f"{len(people)} people; legal are one or more, each with its own `person`")
     taken = [name for name in ADDED if name in people]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from simkit.scoring.types import Scores
-from simkit.types import column, shown
+from simkit.types import FloatArray, column, shown
 
 __all__ = ["MockModel"]
 
@@ -26,7 +26,8 @@ class MockModel:
 
     Options are looked up without surrounding blanks; one that the rule leaves out has
     probability 0 (log-probability -inf). Raises ValueError, naming the row of the prompt, for a
-    rule that gives no mapping, what is no probability, or more than 1 in total.
+    rule that gives no mapping, what is no probability, or more than 1 in total to the options of
+    a prompt (those that begin with another one, as "10" does with "1", are within it).
     """
 
     rule: Callable[[str], Mapping[str, float]]
@@ -38,6 +39,7 @@ class MockModel:
         for row, (prompt, choices) in enumerate(zip(prompts, options, strict=True)):
             p = _checked(self.rule(prompt), row)
             probability[row] = [p.get(choice.strip(), 0.0) for choice in choices]
+            _check_total(probability[row], choices, row)
         with np.errstate(divide="ignore"):
             return Scores(np.log(probability), np.zeros(probability.shape, dtype=bool))
 
@@ -50,8 +52,15 @@ def _checked(given: Any, row: int) -> dict[str, float]:
         )
     names = [str(name) for name in given]
     p = column(list(given.values()), f"row {row}: the rule's probabilities", low=0, high=1)
-    if p.sum() > 1 + ROUNDING:
-        raise ValueError(
-            f"row {row}: the rule's probabilities sum to {p.sum():.6g}; they must sum to 1 at most"
-        )
     return dict(zip(names, p.tolist(), strict=True))
+
+
+def _check_total(p: FloatArray, choices: Sequence[str], row: int) -> None:
+    """Options that do not begin with another one exclude each other."""
+    known = {*choices}
+    apart = [not any(c[:end] in known for end in range(1, len(c))) for c in choices]
+    if p[apart].sum() > 1 + ROUNDING:
+        raise ValueError(
+            f"row {row}: the rule's probabilities sum to {p[apart].sum():.6g}; they must sum to 1 "
+            "at most"
+        )
