@@ -318,6 +318,19 @@ def test_a_notebook_checks_what_papermill_gave_it(tmp_path):
         )
 
 
+def test_a_record_has_the_parameters_that_were_worked_with(tmp_path):
+    cells = (
+        small.code("from simkit import reports"),
+        small.code('profile: str = "fast"  # size\nn: int = 3  # how many', "parameters"),
+        small.code('if profile == "full":\n    n = 40\nother = 7'),
+        small.code("reports.record('tea', [{'name': 'a', 'value': n}], parameters=globals())"),
+    )
+    notebook = small.write(tmp_path / "07_tea.ipynb", *cells)
+    reports.run(notebook, {"profile": "full"}, out=tmp_path / "out", progress=False)
+    record = json.loads((tmp_path / "out" / "tea.json").read_text())
+    assert record["provenance"]["parameters"] == {"profile": "full", "n": 40}
+
+
 def test_what_papermill_dies_of_is_seen_and_leaves_no_broken_notebook(tmp_path, monkeypatch):
     notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *small.GOOD)
     out = tmp_path / "out"

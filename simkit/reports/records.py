@@ -52,8 +52,9 @@ def record(
     may have a `valid_mass` of its own, their mean.
 
     `model` is a name, or an object with `name` (and `revision`, and `identity`, of which the first
-    12 digits of the hash are written); `parameters` are settings of the run beyond those of the
-    parameters cell (which `simkit run` adds itself), or those that the notebook has changed.
+    12 digits of the hash are written). `parameters` is `globals()`, of which those with an
+    annotation are written as they are now (a profile may have changed them since they were given),
+    or a mapping of settings; `simkit run` adds those of the parameters cell that are not in it.
 
     Under `simkit run` (SIMKIT_REPORTS names the output folder) `<study>.json` is written there;
     anywhere else nothing is written. Returns the numbers, one row each, indexed by name; shown,
@@ -68,7 +69,10 @@ def record(
     if study != running:
         raise ValueError(f"record({study!r}) in the notebook of {running!r}: use its own name")
     if folder := os.environ.get("SIMKIT_REPORTS"):
-        provenance = {**_model(model), "parameters": dict(parameters or {}), **_origin()}
+        given = parameters or {}
+        names = given.get("__annotations__", given)
+        settings = {name: given[name] for name in names if name in given}
+        provenance = {**_model(model), "parameters": settings, **_origin()}
         _write(Path(folder), study, {"numbers": rows, "provenance": provenance})
     return Numbers.of(rows)
 
@@ -186,7 +190,7 @@ def _hash(model: Any) -> str | None:
     """Of what the scores depend on: weights, adapters, configuration and tokenizer."""
     try:
         identity = dict(getattr(model, "identity", None) or {})
-    except ValueError:  # weights that are not in memory
+    except Exception:  # weights that are not in memory, say: no reason to lose the numbers
         return None
     for name in ("path", "revision"):  # how it was scored, and what its folder was called
         identity.pop(name, None)
