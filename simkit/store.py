@@ -10,14 +10,13 @@ It is plain SQLite, used by its own rules:
   opens the file. (A process that closes a file loses all its locks on it, SQLite's too.)
 - The threads of one process take turns, and a fork waits for the piece of work that runs: so a
   child inherits no connection, no lock that it does not hold and no mutex that nobody frees.
-- Writing is one immediate transaction, with a rollback journal and synchronous to the disk: what
-  `put_many` has returned from survives a killed process and a power cut. Not the write-ahead log:
-  it cannot be read on read-only media, and up to SQLite 3.51.2 it may lose what was committed
-  while another connection moved the log into the file (sqlite.org/wal.html, "WAL-reset bug").
+- Writing is one immediate transaction with a rollback journal, down to the disk: what `put_many`
+  has returned from survives a killed process and a power cut. Not the write-ahead log: it is not
+  read on read-only media, and up to SQLite 3.51.2 it may lose what was committed while another
+  connection moved the log into the file (sqlite.org/wal.html, "WAL-reset bug").
 
-Any number of processes of one machine may use one file. Keep it on a local disk: locks on network
-shares (NFS, SMB) often do not hold, which SQLite cannot see; on a share, let one machine at a
-time use it.
+Any number of processes of one machine may use one file. Keep it on a local disk: on network shares
+(NFS, SMB) locks often do not hold, which SQLite cannot see; there let one machine use it.
 """
 
 from __future__ import annotations
@@ -50,7 +49,8 @@ _REMEDY = {
     sqlite3.SQLITE_BUSY: "another process is writing; try again when it is done",
     sqlite3.SQLITE_FULL: "make room on its disk and start again: what was kept before is there",
     sqlite3.SQLITE_IOERR: "see to its disk (full, a quota, damaged?) and start again",
-    sqlite3.SQLITE_READONLY: "name a file that can be written, or copy it to such a place",
+    sqlite3.SQLITE_READONLY: "name a file that can be written, or copy it to such a place, with "
+    "the -journal that a killed process may have left beside it",
     sqlite3.SQLITE_CANTOPEN: "see that the file and its folder can be read and written",
 }
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode

@@ -32,8 +32,10 @@ def scores_through(
     compute : the scores of some rows, given by their numbers.
 
     What is computed is committed block by block, each block in one transaction. A row that comes
-    back is the row that was computed, bit for bit. Raises ValueError for an empty identity (the
-    rows of different models would mix) and for a value that was not written here.
+    back is the row that was computed, bit for bit; one whose checksum fails is computed anew.
+    Raises ValueError for an empty identity (the rows of different models would mix) and for a
+    value that was not written here; OSError where the store cannot be used (its disk is full):
+    what was committed before is found by the next call.
     """
     if not identity:
         raise ValueError("the model has no identity, so a store cannot tell its rows from others")
