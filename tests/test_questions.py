@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit as sk
+from simkit.questions import fill
 
 
 def test_context_line_is_dropped_where_there_is_none() -> None:
@@ -38,9 +43,145 @@ def test_bad_options(options: list[str], message: str) -> None:
         sk.Question("?", options)
 
 
-def test_values_must_match_options() -> None:
-    with pytest.raises(ValueError, match="3 values for 2 options"):
-        sk.Question("?", ["a", "b"], values=[1, 2, 3])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([1, 2], 'option 1 is empty or not text; write "1"'),
+        (["1", 2.5], 'option 2.5 is empty or not text; write "2.5"'),
+        (["a", None], "option None is empty or not text$"),
+        (["a", float("nan")], "option nan is empty or not text$"),
+        ({"a", "b"}, "options is {.*}; it must be a list"),
+        ({"a": 1, "b": 2}, "options is {.*}; it must be a list"),
+        (3, "options is 3; it must be a list"),
+    ],
+)
+def test_options_are_a_list_of_text(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sk.Question("?", options)
+    assert sk.Question("?", pd.Series(["a", "b"])).options == ("a", "b")
+    assert sk.Question("?", (x for x in "ab")).options == ("a", "b")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stray", ["yes ", " yes", "yes\t", "\nyes", " yes "])
+def test_stray_blanks_at_an_option_are_refused_with_the_remedy(stray: str) -> None:
+    named = "has a blank at an end; write 'yes', after the separator ' '"
+    with pytest.raises(ValueError, match=named):
+        sk.Question("?", [stray, "no"])
+    with pytest.raises(ValueError, match=f"forms: option .*{named}"):
+        sk.Question("?", ["ja", "no"], forms={"ja": [stray]})
+    with pytest.raises(ValueError, match=f"row 1: option .*{named}"):
+        sk.Question("?", ["{x}", "no"]).answers_for(pd.DataFrame({"x": ["yes", stray]}))
+    # Who says what stands between prompt and option says it all.
+    assert sk.Question("?", [stray, "no"], separator="").options == (stray, "no")
+    # Listed under labels the words are not scored; a line break may close a number.
+    assert sk.Question("?", [stray, "no"], layout="letters").options == (stray, "no")
+    assert sk.Question("?", ["1\n", "10\n"]).options == ("1\n", "10\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2, 3], "3 values for 2 options"),
+        ([1, float("nan")], "values: row 1 holds nan; legal are finite numbers"),
+        ([1, None], "values: row 1 holds None"),
+        (["1", "2"], "values: row 0 holds '1'"),
+        ([1, float("inf")], "values: row 1 holds inf"),
+        (5, "values is 5; it must be a list"),
+    ],
+)
+def test_values_are_one_number_per_option(values: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sk.Question("?", ["a", "b"], values=values)
+    assert sk.Question("?", ["a", "b"], values=np.array([1, 2])).values == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("name", ["text", "template", "separator"])
+def test_texts_are_text(name: str) -> None:
+    arguments: dict[str, Any] = {"text": "?", name: 3}
+    with pytest.raises(ValueError, match=f"{name} is 3; it must be text"):
+        sk.Question(options=["a", "b"], **arguments)
+
+
+LEVELS = pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("age", "w1")]))
+TWICE = pd.DataFrame([[1, 2]], columns=["age", "age"])
+ASKED = sk.Question("{age}?", ["{age}", "no"])
+
+
+@pytest.mark.parametrize(
+    ("design", "message"),
+    [
+        (TWICE, "the design: column 'age' stands twice"),
+        (LEVELS, r"the design: the columns are in 2 levels, the first is \('age', 'w1'\)"),
+        ([{"age": 1}], "the design is .*; it must be a DataFrame"),
+        ({"age": [1]}, "the design is .*; it must be a DataFrame"),
+        (3, "the design is 3"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        ASKED.prompts,
+        ASKED.options_for,
+        ASKED.answers_for,
+        ASKED.warn_unsaid,
+        lambda design: fill("{age}", design),
+        lambda design: sk.describe(design, {"age": "Aged {age}."}),
+        lambda design: sk.personas.Free("{age}?").prompts(design),
+        lambda design: sk.personas.read_answers(ASKED, ["no"], design),
+    ],
+)
+def test_a_design_is_a_frame_of_single_columns(
+    design: Any, message: str, call: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(design)
+
+
+TWO = pd.DataFrame({"price": [1, 2], "person": [0, 1]})
+
+
+@pytest.mark.parametrize(
+    ("design", "text", "message"),
+    [
+        (TWO, "Buy it?", r"no field names any column of the design \(price, person\), so all 2"),
+        (TWO.assign(context="Ann."), "Buy at {price}?", "a column 'context', and no field names"),
+    ],
+)
+def test_what_a_design_says_to_nobody_is_warned_of(
+    design: pd.DataFrame, text: str, message: str
+) -> None:
+    question = sk.Question(text, ["yes", "no"], template="{question}\nAnswer:")
+    with pytest.warns(UserWarning, match=message) as caught:
+        question.prompts(design)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    model = sk.MockModel(lambda prompt: {"yes": 0.5, "no": 0.5})
+    with pytest.warns(UserWarning, match=message) as caught:
+        sk.believe(model, replace(question, text=text + "\n{options}"), design, orders="cyclic")
+    assert len(caught) == 1 and caught[0].filename == __file__  # once a call, however many orders
+
+
+def test_columns_that_merely_stand_by_are_not_warned_of() -> None:
+    options = ["yes", "no"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sk.Question("Buy at {price}?", options).prompts(TWO)
+        sk.Question("Buy?", options).prompts(TWO.assign(context="Ann."))
+        sk.Question("Which?", ["{price}", "none"]).prompts(TWO)  # said by an option
+        sk.Question("Buy?", options).prompts(TWO[:1])  # one prompt is like no other
+        sk.Question("Buy?", options).prompts(pd.DataFrame(index=range(2)))
+        sk.Question("Buy?", options).warn_unsaid(TWO, "You have {price}.")  # a system text
+
+
+def test_errors_name_the_rows_label() -> None:
+    design = pd.DataFrame({"x": ["a", "no"]}, index=[7, 9])
+    with pytest.raises(ValueError, match="row 9: option 'no' stands twice"):
+        sk.Question("?", ["{x}", "no"]).options_for(design)
+
+
+@pytest.mark.parametrize("order", [3, "01", [0, "1"], [0, None], {0: 1}])
+def test_an_order_that_is_none_is_named(order: Any) -> None:
+    with pytest.raises(ValueError, match="order is"):
+        sk.Question("?", ["a", "b"], template="{options}").prompts(TWO[:1], order)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="{}\x00"), max_size=40))

@@ -109,12 +109,19 @@ def sampling_plan(
     return Plan(people, pd.concat(parts, ignore_index=True), notes)
 
 
-def _shown(frame: pd.DataFrame, weight: str | None) -> tuple[list[str], tuple[str, ...]]:
-    names = [str(c) for c in frame if c not in (weight, "person")]
-    few = [name for name in names if frame[name].nunique(dropna=False) <= MANY]
-    many = [name for name in names if name not in few]
+def _shown(frame: pd.DataFrame, weight: str | None) -> tuple[list[list[Any]], tuple[str, ...]]:
+    names = [c for c in frame if c not in (weight, "person")]
+    few = [name for name in names if _values(frame[name]) <= MANY]
+    many = [str(name) for name in names if name not in few]
     note = f"not shown, more than {MANY} values: {', '.join(many)}"
-    return few, (note,) if many else ()
+    return [[name] for name in few], (note,) if many else ()
+
+
+def _values(column: pd.Series) -> float:
+    try:
+        return float(column.nunique(dropna=False))
+    except TypeError:  # lists cannot be counted
+        return np.inf
 
 
 def _compared(
@@ -130,7 +137,7 @@ def _compared(
         names = [margin] if isinstance(margin, str) else listed(margin, "margins")
         source = ""
     for name in names:
-        if name not in people:
+        if not isinstance(name, str | int) or name not in people:
             columns = ", ".join(map(str, frame.columns))
             raise ValueError(f"the population has no column {name!r}; there are: {columns}")
     target = margin.shares if isinstance(margin, Margin) else _share(frame, names, w)
@@ -140,7 +147,7 @@ def _compared(
     p, q = (np.array([share.get(k, 0.0) for k in keys]) for share in (target, achieved))
     return pd.DataFrame(
         {
-            "margin": " × ".join(names),
+            "margin": " × ".join(map(str, names)),
             "value": [value_text(key) for key in keys],
             "target": p,
             "achieved": q,

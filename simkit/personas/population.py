@@ -139,6 +139,8 @@ def _check(
         raise ValueError(f"replace is {shown(replace)}; it must be True or False")
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"no method {method!r}; legal are {', '.join(METHODS)}")
+    if not isinstance(weight, str | None):
+        raise ValueError(f"weight is {shown(weight)}; it must be a column's name, or None")
     for name in ("source", *(("weight",) if weight != "weight" else ())):
         if name in frame:
             raise ValueError(f"the population has a column {name!r}, which draw writes; rename it")
@@ -156,7 +158,7 @@ def _names(names: str | Sequence[str] | None) -> list[str]:
 
 def _shares(frame: pd.DataFrame, weight: str | None) -> FloatArray:
     """Shares (rows,) of the people, sum 1."""
-    if weight is not None and (not isinstance(weight, str) or weight not in frame):
+    if weight is not None and weight not in frame:
         raise ValueError(f"the population has no column {weight!r}; weight=None for equal weights")
     w = np.ones(len(frame)) if weight is None else column(frame[weight], weight, low=0)
     if not w.sum() > 0:

@@ -141,7 +141,7 @@ def render(
 
 def _line(form: str, voice: str) -> str:
     """The line that each attribute becomes."""
-    if voice not in VOICES:
+    if not isinstance(voice, str) or voice not in VOICES:
         raise ValueError(f"no voice {voice!r}; legal are {', '.join(VOICES)}")
     if not isinstance(form, str):
         raise ValueError(f"form is {shown(form)}; it must be text")
