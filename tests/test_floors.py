@@ -14,6 +14,7 @@ FLOORS = {
     "result": 0,
     "types": 0,
     "resources": 0,
+    "templates": 0,
     "questions": 1,
     "datasets": 1,
     "store": 1,
