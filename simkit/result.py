@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,15 +37,27 @@ class Result:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.frame, pd.DataFrame) or not self.frame.columns.is_unique:
+            kind = type(self.frame).__name__
+            raise ValueError(f"frame is a {kind}; it must be a DataFrame with columns that differ")
         missing = [name for name in REQUIRED if name not in self.frame]
         if missing:
             raise ValueError(f"columns {missing} are missing; a result needs {list(REQUIRED)}")
         if not self.frame.index.is_unique:
             twice = self.frame.index[self.frame.index.duplicated()][0]
             raise ValueError(f"quantity {twice!r} is there twice; names must differ")
-        if not 0 < self.alpha < 1:
+        known = isinstance(self.alpha, int | float | np.floating)
+        if not known or not 0 < self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha!r}; legal are numbers between 0 and 1")
-        crossed = self.frame["low"] > self.frame["high"]
+        try:
+            ends = self.frame[["low", "high"]].astype(float)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(
+                "low and high must be columns of numbers, NaN where undefined"
+            ) from None
+        if isinstance(self.notes, str) or not isinstance(self.notes, Iterable):
+            raise ValueError(f"notes are {self.notes!r}; it must be a list of texts")
+        crossed = ends["low"] > ends["high"]
         if crossed.any():
             raise ValueError(f"the interval of {crossed.idxmax()!r} has low above high")
         object.__setattr__(self, "frame", self.frame.copy())

@@ -109,6 +109,8 @@ def numbers(
         raw = np.asarray(items, dtype=None if plain else object)
     except ValueError:
         raw = None  # rows of unequal length
+    if raw is not None and raw.dtype == object and raw.ndim == 1:
+        raw = None if any(isinstance(v, list | tuple | np.ndarray) for v in raw) else raw
     if raw is None or raw.ndim not in tuple(dims) or raw.size == 0:
         found = "rows of unequal length" if raw is None else f"shape {raw.shape}"
         raise ValueError(f"{name} has {found}; legal is {shape}")
@@ -139,8 +141,9 @@ def aligned(arguments: Mapping[str, Any], *, what: str = "row") -> dict[str, Any
     what : "row", or "column" for DataFrames whose columns are to be in one order.
 
     Two indices with the same labels in the same order pass, repeats and all. The same labels in
-    another order are put in the order of the first. Raises ValueError where the labels differ, or
-    repeat in another order, naming both arguments, the first label that differs and the remedy.
+    another order are put in the order of the first, unless arrays are among the arguments, of
+    which nothing says whose order they are in. Raises ValueError for that, and where the labels
+    differ, or repeat in another order, naming both arguments, the label and the remedy.
     """
     out, kinds = dict(arguments), (pd.DataFrame, pd.Series)[: 2 if what == "row" else 1]
     held = {n: v for n, v in out.items() if isinstance(v, kinds)}
@@ -153,6 +156,8 @@ def aligned(arguments: Mapping[str, Any], *, what: str = "row") -> dict[str, Any
         if ours.is_unique and theirs.is_unique:
             place = theirs.get_indexer(ours)
             if (place >= 0).all():
+                if what == "row":
+                    _no_arrays(out, first, name, len(ours))
                 out[name] = value.take(place, axis=axis)
                 continue
             row = int(np.flatnonzero(place < 0)[0])
@@ -170,6 +175,15 @@ def aligned(arguments: Mapping[str, Any], *, what: str = "row") -> dict[str, Any
             "the frame that both come from"
         )
     return out
+
+
+def _no_arrays(arguments: Mapping[str, Any], first: str, name: str, n: int) -> None:
+    for other, value in arguments.items():
+        if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) and len(value) == n:
+            raise ValueError(
+                f"{first} and {name} have the same labels in different orders, and {other} has no "
+                f"labels to say whose order is its own; give it as a Series with {first}'s index"
+            )
 
 
 def listed(values: Any, name: str) -> list[Any]:
@@ -233,7 +247,7 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
                              "differ")  # fmt: skip
     else:
         series = _series(values, name)
-        frame = series.to_frame(name if series.name is None else series.name)
+        frame = series.to_frame(series.name if isinstance(series.name, str | int) else name)
     if len(frame) != rows:
         raise ValueError(f"{name} has {len(frame)} rows; legal is {rows}, as the other columns")
     absent = frame.isna().any(axis=1).to_numpy()
@@ -247,9 +261,9 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
             keys = [frame.iloc[:, k].reset_index(drop=True) for k in range(frame.shape[1])]
             groups = frame.reset_index(drop=True).groupby(keys, sort=False, observed=True)
             codes = groups.ngroup().to_numpy(copy=True)
-    except TypeError:  # lists, dictionaries
-        raise ValueError(f"{name} holds values that cannot be labels, such as lists; legal are "
-                         "numbers, text and dates") from None  # fmt: skip
+    except (TypeError, UnicodeError):  # lists, dictionaries, half a surrogate pair
+        raise ValueError(f"{name} holds values that cannot be labels, such as lists or broken "
+                         "text; legal are numbers, text and dates") from None  # fmt: skip
     first = np.unique(codes, return_index=True)[1]
     return codes.astype(np.int64), frame.iloc[first].reset_index(drop=True)
 

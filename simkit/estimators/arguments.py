@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sized
+from datetime import date
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
-from simkit.types import LARGEST, aligned, generator, listed, several, shown
+from simkit.types import LARGEST, aligned, framed, generator, listed, several, shown
 
 __all__ = [
     "checked",
@@ -23,7 +24,6 @@ __all__ = [
     "name_of",
     "names_in",
     "number",
-    "optional",
     "rows_of",
     "sizes_of",
     "text",
@@ -48,9 +48,11 @@ def checked(
         same options or items, which come to one order too, where they are DataFrames.
     apart : arguments that are as long as one another, and about other things than rows.
     kinds : name=check for arguments whose name means something else here than in `KINDS`.
+
+    A value that is the argument's default is not checked.
     """
     sides = [names.split() for names in rows]
-    checks = {**KINDS, **dict.fromkeys(frames.split(), frame_of), **kinds}
+    checks = {**KINDS, **dict.fromkeys(frames.split(), framed), **kinds}
 
     def decorate(function: F) -> F:
         known = inspect.signature(function)
@@ -65,7 +67,7 @@ def checked(
             given = bound.arguments
             for name, value in given.items():
                 if isinstance(value, pd.DataFrame):
-                    _columns(value, name)
+                    framed(value, name)
             one = given.get("paired", paired)
             one = isinstance(one, bool | np.bool_) and bool(one)
             every = [[n for names in sides for n in names]] if one else sides
@@ -92,9 +94,10 @@ def number(value: Any, name: str) -> float:
         value, int | float | np.integer | np.floating
     ):
         raise ValueError(f"{name} is {shown(value)}; it must be a number")
-    if not -LARGEST <= value <= LARGEST:
+    found = float(value) if not isinstance(value, int) or abs(value) < 10**60 else np.inf
+    if not abs(found) <= LARGEST:
         raise ValueError(f"{name} is {shown(value)}; legal are finite numbers, up to {LARGEST:g}")
-    return float(value)
+    return found
 
 
 def share(value: Any, name: str) -> float:
@@ -110,7 +113,7 @@ def whole(value: Any, name: str) -> int:
     known = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
         value, bool | np.bool_
     )
-    if not known or not 0 <= value <= MOST or int(value) != value:
+    if not known or not 0 <= number(value, name) <= MOST or int(value) != value:
         raise ValueError(f"{name} is {shown(value)}; legal are whole numbers from 0 to {MOST:,}")
     return int(value)
 
@@ -129,10 +132,8 @@ def text(value: Any, name: str) -> str:
     return value
 
 
-def names_of(value: Any, name: str) -> list[str] | None:
-    """A list of texts, one or more; None stays None."""
-    if value is None:
-        return None
+def names_of(value: Any, name: str) -> list[str]:
+    """A list of texts, one or more."""
     items = [] if isinstance(value, str) else listed(value, name)
     if not items or not all(isinstance(v, str) for v in items):
         raise ValueError(f"{name} are {shown(value)}; legal is a list of some names")
@@ -143,8 +144,9 @@ def items_of(value: Any, name: str) -> list[Any]:
     """A list of things that can be told apart (options, items, words), none of them missing."""
     items = listed(value, name)
     for v in items:
-        if v is None or (isinstance(v, float) and np.isnan(v)) or v.__hash__ is None:
-            raise ValueError(f"{name} holds {shown(v)}; legal are numbers and text")
+        kept = isinstance(v, str | int | float | tuple | np.number | np.bool_ | date)
+        if not kept or v != v or not _whole_text(v) or v.__hash__ is None:
+            raise ValueError(f"{name} holds {shown(v)}; legal are numbers, text and dates")
     return [v.item() if isinstance(v, np.generic) else v for v in items]
 
 
@@ -165,9 +167,9 @@ def names_in(value: Any, name: str) -> list[Any]:
     return names
 
 
-def sizes_of(value: Any, name: str) -> list[int] | None:
-    """A list of whole numbers; None stays None."""
-    return None if value is None else [whole(v, name) for v in listed(value, name)]
+def sizes_of(value: Any, name: str) -> list[int]:
+    """A list of whole numbers."""
+    return [whole(v, name) for v in listed(value, name)]
 
 
 def rows_of(value: Any, name: str) -> Any:
@@ -179,16 +181,9 @@ def groups_of(value: Any, name: str) -> Mapping[str, pd.DataFrame]:
     """A mapping of groups to DataFrames, such as `by_groups` makes."""
     if not isinstance(value, Mapping) or not value:
         raise ValueError(f"{name} is {shown(value)}; it must be a mapping, group: DataFrame")
+    items_of(list(value), name)
     for group, frame in value.items():
-        frame_of(frame, f"{name}[{group!r}]")
-        _columns(frame, f"{name}[{group!r}]")
-    return value
-
-
-def frame_of(value: Any, name: str) -> pd.DataFrame | None:
-    """A DataFrame; None stays None."""
-    if value is not None and not isinstance(value, pd.DataFrame):
-        raise ValueError(f"{name} is {shown(value)}; it must be a DataFrame")
+        framed(frame, f"{name}[{group!r}]")
     return value
 
 
@@ -214,22 +209,13 @@ def ends_of(value: Any, name: str) -> Mapping[Any, tuple[float, float]]:
     return out
 
 
-def optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    """The check, with None let through."""
-    return lambda value, name: None if value is None else check(value, name)
-
-
-def _columns(frame: pd.DataFrame, name: str) -> None:
-    if frame.columns.nlevels > 1:
-        raise ValueError(
-            f"{name} has columns in {frame.columns.nlevels} levels; legal is one level"
-        )
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise ValueError(
-            f"{name} has the column {twice!r} twice, of the columns {list(frame)}; legal are "
-            "columns that differ"
-        )
+def _whole_text(value: Any) -> bool:
+    """False for text with half a surrogate pair, which no file and no index can hold."""
+    return (
+        not isinstance(value, str)
+        or value.isascii()
+        or not any("\ud800" <= c <= "\udfff" for c in value)
+    )
 
 
 def _some(arguments: Mapping[str, Any]) -> None:
@@ -246,22 +232,23 @@ def _some(arguments: Mapping[str, Any]) -> None:
 
 
 _COUNTS = (
-    "n_boot repetitions permutations splits sweeps chains folds runs neighbours degree least"
+    "n_boot repetitions permutations splits sweeps chains folds runs neighbours degree least "
+    "burn_in digits factors"
 )  # fmt: skip
 _FLAGS = "paired ordered logprob distinct per_item as_published"
-_NUMBERS = "temperature margin base covariance concentration cost pseudo"
+_NUMBERS = "temperature margin base covariance concentration cost pseudo edge shrink"
 _TEXTS = "method kind statistic interval pairs start constant quantity"
 KINDS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_COUNTS.split(), whole),
-    **dict.fromkeys(("burn_in", "digits", "factors"), optional(whole)),
     **dict.fromkeys(_FLAGS.split(), flag),
     **dict.fromkeys(_NUMBERS.split(), number),
     **dict.fromkeys(_TEXTS.split(), text),
     **dict.fromkeys(("alpha", "level", "share"), share),
-    **dict.fromkeys(("options", "words", "items"), optional(items_of)),
-    "smoothing": optional(number),
+    **dict.fromkeys(("options", "words", "items"), items_of),
+    "smoothing": number,
     "metrics": names_of,
     "rng": stream,
     "seed": stream,
-    "scales": optional(ends_of),
+    "names": items_of,
+    "scales": ends_of,
 }

@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.arguments import checked, name_of, names_in, optional, text
+from simkit.estimators.arguments import checked, name_of, names_in, text
 from simkit.estimators.copies import merge_copies
 from simkit.result import Result, clustered_mean, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, Rows, column, labels, usable_rows
+from simkit.types import FloatArray, IntArray, Rows, column, labels, shown, usable_rows
 
 __all__ = ["balance_audit", "elicited_curve", "expected_value"]
 
@@ -61,14 +61,21 @@ def expected_value(
         if len({len(part) for part in [*parts, both]}) > 1:
             raise ValueError(f"the tables of {list(table)} are not over the same prompts ({by})")
         return both
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(
+            f"table is {shown(table)}; it must be a DataFrame, or a mapping of several"
+        )
     _require(table, [*by, "prompt_id", "option_id", "belief", value])
     v = column(table[value], value)
     b = column(table["belief"], "belief", low=0, high=1 + 1e-6)
-    code = table.groupby(by, sort=False, dropna=False).ngroup().to_numpy()
+    code = _codes(table, by)
     first = np.unique(code, return_index=True)[1]
     prompt = table["prompt_id"].to_numpy()
     several = prompt != prompt[first][code]
-    several |= table.assign(_code=code).duplicated(["_code", "option_id"]).to_numpy()
+    options = pd.DataFrame(
+        {"code": code, "option": labels(table["option_id"], "option_id", len(b))[0]}
+    )
+    several |= options.duplicated().to_numpy()
     if several.any():
         row = table.iloc[int(np.flatnonzero(several)[0])][by].to_dict()
         raise ValueError(
@@ -85,9 +92,7 @@ def expected_value(
     return out.assign(**{name: mean, f"{name}_sd": np.sqrt(variance)})
 
 
-@checked(
-    frames="frame", treatment=name_of, by=names_in, weights=optional(name_of), cluster=names_in
-)
+@checked(frames="frame", treatment=name_of, by=names_in, weights=name_of, cluster=names_in)
 def elicited_curve(
     frame: pd.DataFrame,
     *,
@@ -129,9 +134,7 @@ def elicited_curve(
     return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, used.notes)
 
 
-@checked(
-    frames="frame", treatment=name_of, strata=names_in, weights=optional(name_of), cluster=names_in
-)
+@checked(frames="frame", treatment=name_of, strata=names_in, weights=name_of, cluster=names_in)
 def balance_audit(
     frame: pd.DataFrame,
     *,
@@ -364,8 +367,12 @@ def _codes(frame: pd.DataFrame, names: Sequence[str]) -> IntArray:
     """Numbers (n,) of the distinct labels in these columns; None and NaN are labels here."""
     if not names:
         return np.zeros(len(frame), dtype=np.int64)
-    groups = frame.groupby(list(names), sort=False, dropna=False, observed=True)
-    return np.asarray(groups.ngroup(), dtype=np.int64)
+    try:
+        groups = frame.groupby(list(names), sort=False, dropna=False, observed=True)
+        return np.asarray(groups.ngroup(), dtype=np.int64)
+    except (TypeError, UnicodeError):
+        raise ValueError(f"the columns {list(names)} hold values that cannot be labels, such as "
+                         "lists; legal are numbers, text and dates") from None  # fmt: skip
 
 
 def _names(columns: str | Sequence[str] | None) -> list[str]:

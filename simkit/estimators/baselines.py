@@ -19,7 +19,7 @@ import pandas as pd
 
 from simkit.estimators.arguments import checked, rows_of
 from simkit.estimators.respondents import answer_codes, numeric_scale
-from simkit.types import FloatArray, IntArray, column, counted
+from simkit.types import FloatArray, IntArray, column, counted, labels
 
 __all__ = ["logit_belief", "marginal_belief", "neighbour_belief", "uniform_belief"]
 
@@ -239,7 +239,8 @@ def _gower(known: pd.DataFrame, new: pd.DataFrame) -> FloatArray:
         both = b.notna().to_numpy()[:, None] & a.notna().to_numpy()
         if _is_number(a):
             wide = float(a.max() - a.min()) or 1.0
-            off = np.abs(b.to_numpy(float)[:, None] - a.to_numpy(float)) / wide
+            of = [v.to_numpy(dtype=float, na_value=np.nan) for v in (b, a)]
+            off = np.abs(of[0][:, None] - of[1]) / wide
             off = np.minimum(off, 1.0)  # beyond the range of the training respondents
         else:
             off = (b.to_numpy(object)[:, None] != a.to_numpy(object)).astype(float)
@@ -260,6 +261,13 @@ def _features(features: pd.DataFrame, new: pd.DataFrame, answers: Any) -> pd.Dat
         raise ValueError(f"features have {len(features)} rows; legal is {len(answers)}, as answers")
     if not len(new):
         raise ValueError("new has no rows; legal is one per new respondent")
+    for name in features:
+        if _is_number(features[name]):
+            column(features[name], f"features[{name}]", missing=True)
+            column(new[name], f"new[{name}]", missing=True)
+            continue
+        for what, frame in (("features", features), ("new", new)):
+            labels(_named(frame[name]), f"{what}[{name}]", len(frame))
     return features
 
 

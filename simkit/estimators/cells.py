@@ -43,13 +43,15 @@ def population_fidelity(
     ValueError for unequal shapes, fewer than 3 cells, and what `normalised_emd` raises.
     Source: da Silva et al., arXiv 2609.36253.
     """
+    if n_boot < 2:
+        raise ValueError(f"n_boot is {n_boot}; legal are 2 or more")
     p, q = numbers(human, "human", "(cells, K)"), numbers(simulated, "simulated", "(cells, K)")
     if p.shape != q.shape or p.ndim != 2:
         raise ValueError(f"human is {p.shape}, simulated {q.shape}; legal is the same (cells, K)")
     there = ~np.isnan(p + q).any(axis=1)
     notes = counted(int((~there).sum()), len(p), "cells skipped: no distribution")
     p, q = p[there], q[there]
-    if len(p) < 3:
+    if len(p) < 3:  # and any resample of them may be of one cell alone
         raise ValueError(f"{len(p)} cells; legal are 3 or more")
     scale = np.arange(1.0, p.shape[1] + 1) if values is None else column(values, "values")
     error = normalised_emd(p, q, scale)
@@ -73,7 +75,7 @@ def _parts(
     other = rows[i] != rows[j]
     a, b = (m[rows[i], rows[j]][other] for m in (human, simulated))
     accuracy = float(1 - error[rows].mean())
-    middle = [float(np.median(v)) for v in (a, b)]
+    middle = [float(np.median(v)) if len(v) else 0.0 for v in (a, b)]
     if middle[0] == 0 or np.ptp(a) == 0:
         return [accuracy, np.nan, np.nan, np.nan]
     ratio = middle[1] / middle[0]

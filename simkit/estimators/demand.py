@@ -77,6 +77,8 @@ def demand_curve(
     Undefined: a cell whose rows are all skipped, or (interval) that has fewer than 2 clusters:
     NaN, counted in the notes. Shared arguments: see the module.
     """
+    if n_boot == 1:
+        raise ValueError("n_boot is 1; legal are 0 for the jackknife, or 2 and more resamples")
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
     group, keys = optional_labels(groups, "group", len(x))
@@ -184,4 +186,5 @@ def _cell(
 def _errors(weight: FloatArray, excess: FloatArray) -> FloatArray:
     there = weight > 0
     d = np.divide(excess, weight, out=np.zeros_like(excess), where=there)
-    return np.column_stack([np.abs(d).sum(axis=1), d.sum(axis=1)]) / there.sum(1, keepdims=True)
+    sums = np.column_stack([np.abs(d).sum(axis=1), d.sum(axis=1)])
+    return np.asarray(sums / there.sum(axis=1, keepdims=True))

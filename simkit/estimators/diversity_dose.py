@@ -77,9 +77,11 @@ def half_dose(
     x, d = _table(values, doses)
     base = x[0] if baseline is None else column(baseline, "baseline", rows=x.shape[1])
     n, at = x.shape[1], np.log1p(d)
-    all_items = _crossing(x.mean(1) / base.mean(), at, share)
+    known = base.mean() > 0  # else nothing is left of nothing, and no dose halves it
+    all_items = _crossing(x.mean(1) / base.mean(), at, share) if known else np.nan
     without = np.array([
-        _crossing((x.sum(1) - x[:, i]) / (base.sum() - base[i]), at, share) for i in range(n)
+        _crossing((x.sum(1) - x[:, i]) / rest, at, share) if known and rest > 0 else np.nan
+        for i, rest in enumerate(base.sum() - base)
     ])  # fmt: skip
     error = np.sqrt(jackknife(without[:, None], np.array([all_items]))[0, 0])
     frame = t_frame(["half_dose"], all_items, error, n - 1, alpha)
@@ -87,6 +89,7 @@ def half_dose(
     row = {"estimate": ends[0], "std_error": error * (1 + ends[0]), "low": max(ends[1], 0.0),
            "high": ends[2]}  # fmt: skip
     missed = "no dose given takes that much away" if np.isnan(all_items) else ""
+    missed = missed if known else "the baseline's mean is not above 0: undefined"
     lost = int(np.isnan(without).sum())
     notes = [missed] if missed else [f"undefined without {lost} of the items"] if lost else []
     table = pd.DataFrame([row], index=pd.Index(["half_dose"]), dtype=float)
@@ -94,7 +97,7 @@ def half_dose(
 
 
 def _table(values: npt.ArrayLike, doses: Sequence[float]) -> tuple[FloatArray, FloatArray]:
-    x = numbers(values, "values", "(doses, items)", infinite=True)
+    x = numbers(values, "values", "(doses, items)")
     d = column(doses, "doses", low=0)
     if len(x) != len(d) or x.shape[1] < 2 or len(d) < 2:
         raise ValueError(f"values have shape {x.shape} for {len(d)} doses; legal is "

@@ -89,6 +89,8 @@ def expected_distance(
         i, w = (int(x) for x in bad[0])
         raise ValueError(f"belief: individual {i}, item {w} sums to {b[i, w].sum():.6g}; "
                          "legal are numbers from 0 that sum to 1")  # fmt: skip
+    if np.isnan(b).any(-1).all():
+        raise ValueError("belief: every row is NaN; legal is one belief or more")
     share = np.ones(len(b)) if weights is None else column(weights, "weights", low=0, rows=len(b))
     names = list(range(b.shape[1])) if items is None else list(items)
     if len(names) != b.shape[1]:

@@ -117,6 +117,8 @@ def runs_needed(
     aims = column(several(target), "target", low=0)
     if not (aims > 0).all():
         raise ValueError("target: one is 0; legal are numbers above 0")
+    if len(np.unique(aims)) < len(aims) or not len(aims):
+        raise ValueError(f"targets are {aims.tolist()}; legal are one or more that differ")
     runs = paired_runs(choice, belief, condition)
     spent = _tokens(runs, tokens, extra_tokens)
     parts = _replicates(runs, spent, n_boot, generator(rng))
@@ -144,7 +146,7 @@ def _tokens(runs: Runs, tokens: Any, extra: Any) -> FloatArray:
     out = np.zeros((len(runs.kept), 2))
     for at, (name, values) in enumerate({"tokens": tokens, "extra_tokens": extra}.items()):
         if values is not None:
-            out[:, at] = column(values, name, low=0)[runs.kept]
+            out[:, at] = column(values, name, low=0, rows=runs.given)[runs.kept]
     return out
 
 

@@ -20,7 +20,7 @@ from simkit.estimators.respondents import percentiles
 from simkit.estimators.structure import WILLIAMS
 from simkit.estimators.structure_measures import correlation_of_correlations, mean_of, rmsd
 from simkit.result import Result
-from simkit.types import FloatArray, SeedLike, counted, generator
+from simkit.types import FloatArray, SeedLike, column, counted, generator
 
 __all__ = ["Groups", "by_groups", "group_means", "subgroup_structure", "topic_means"]
 
@@ -41,6 +41,13 @@ def by_groups(frame: pd.DataFrame, groups: pd.DataFrame, items: Sequence[str]) -
         raise ValueError(
             "frame and groups need the same index, without repeats: it says who is who"
         )
+    lost = [name for name in items if name not in frame]
+    if lost:
+        raise ValueError(f"frame has no column {lost[0]!r}; it has {list(frame)}")
+    flags = [name for name in groups if groups[name].dtype.kind != "b"]
+    if flags:
+        raise ValueError(f"groups[{flags[0]!r}] holds {groups[flags[0]].dtype} values; legal are "
+                         "True and False")  # fmt: skip
     out = {str(g): frame.loc[groups[g].to_numpy(dtype=bool), list(items)] for g in groups}
     empty = [g for g, part in out.items() if part.empty]
     if empty:
@@ -67,9 +74,16 @@ def group_means(
             raise ValueError(f"group {lost[0]!r} has no item {item!r}")
     items = list(scales)
     low, high = np.array(list(scales.values()), dtype=float).T
-    means = pd.DataFrame({g: part[items].astype(float).mean() for g, part in groups.items()})
+    means = pd.DataFrame({
+        g: {i: _mean(column(part[i], f"{g}[{i}]", missing=True)) for i in items}
+        for g, part in groups.items()
+    })  # fmt: skip
     means = means if digits is None else means.round(digits)
     return means.sub(low, axis=0).div(high - low, axis=0)
+
+
+def _mean(x: FloatArray) -> float:
+    return float(mean_of(x))
 
 
 def topic_means(
@@ -124,6 +138,8 @@ def subgroup_structure(
             f"humans have the groups {list(humans)}, simulated {list(simulated)}; legal are the "
             "same, three or more"
         )
+    if n_boot < 2 or splits < 1:
+        raise ValueError(f"n_boot is {n_boot}, splits {splits}; legal are 2 or more, and 1 or more")
     group_means(humans, scales), group_means(simulated, scales)  # raise what there is to raise
     tables = [_Table(groups, list(scales)) for groups in (humans, simulated)]
     low, high = np.array(list(scales.values()), dtype=float).T
@@ -245,8 +261,9 @@ def _frame(
     for k in range(2):
         error, low, high = percentiles(found[:, k], alpha)
         if as_published:
-            low, high = (float(v) for v in np.nanquantile(found[:, k], AS_PUBLISHED))
-        bounds = (float(np.nanmean(b[:, k])) for b in (lower, upper))
+            there = found[~np.isnan(found[:, k]), k]
+            low, high = np.quantile(there, AS_PUBLISHED) if len(there) else (np.nan, np.nan)
+        bounds = (_mean(b[:, k]) for b in (lower, upper))
         rows.append((float(at[k]), error, low, high, *bounds))
     columns = ["estimate", "std_error", "low", "high", "lower_bound", "upper_bound"]
     return pd.DataFrame(rows, columns=columns, index=pd.Index(["pearson_r", "rmse"]))

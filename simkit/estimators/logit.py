@@ -19,12 +19,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.arguments import checked
+from simkit.estimators.arguments import checked, number
 from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.intervals import fieller
 from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, column, several, usable_rows
+from simkit.types import LARGEST, FloatArray, IntArray, column, several, usable_rows
 
 __all__ = ["flatness_ratio", "own_price_elasticity", "price_coefficient", "step_test"]
 
@@ -123,8 +123,10 @@ def flatness_ratio(
     method's. Undefined: if the true slope is not significantly off zero the interval is the
     whole line, and a note says so; a true slope of exactly 0 raises ValueError.
     """
-    (a, va, dfa, na), (b, vb, dfb, nb) = (_slope(s, quantity) for s in (blind, truth))
-    if b == 0:
+    (a, va, dfa, na), (b, vb, dfb, nb) = (
+        _slope(s, quantity, name) for name, s in (("blind", blind), ("truth", truth))
+    )
+    if abs(b) < 1 / LARGEST:
         raise ValueError("truth: the slope is 0; legal are slopes other than 0")
     ratio, df = a / b, min(dfa, dfb)
     quantile = special.stdtrit(df, 1 - alpha / 2) if va + vb > 0 else 0.0
@@ -173,8 +175,8 @@ def step_test(
             f"at: prices run from {x.min():g} to {x.max():g}, at from {stated.min():g} to "
             f"{stated.max():g}; legal is prices on both sides"
         )
-    if degree < 1:
-        raise ValueError(f"degree is {degree}; legal are 1, 2, ...")
+    if not 1 <= degree <= 9:
+        raise ValueError(f"degree is {degree}; legal are 1 to 9")
     terms = {f"(price - at)^{d}": (x - stated) ** d for d in range(1, degree + 1)}
     extra = pd.DataFrame({"jump_logit": above.astype(float), **terms})
     others = [] if covariates is None else [covariates.reset_index(drop=True)]
@@ -209,10 +211,15 @@ class _Fit:
     notes: tuple[str, ...]
 
 
-def _slope(slope: Result | float, quantity: str) -> tuple[float, float, float, int]:
+def _slope(slope: Result | float, quantity: str, name: str) -> tuple[float, float, float, int]:
     """estimate, variance, degrees of freedom, n; a number is exact."""
     if not isinstance(slope, Result):
-        return float(slope), 0.0, np.inf, 0
+        return number(slope, name), 0.0, np.inf, 0
+    if quantity not in slope.frame.index or "df" not in slope.frame:
+        raise ValueError(
+            f"{name} has no slope {quantity!r}; it has {list(slope.frame.index)}. Legal are "
+            "results of price_coefficient, and numbers"
+        )
     row = slope[quantity]
     return float(row["estimate"]), float(row["std_error"]) ** 2, float(row["df"]), slope.n
 

@@ -60,6 +60,8 @@ def positional_effect(
             f"no column {missing[0]!r}; legal is a table that believe(..., average=False) returns "
             "for a question that lists its options"
         )
+    if table.empty:
+        raise ValueError("table has no rows; legal is one per prompt, order and option")
     belief = column(table["belief"], "belief", low=0, high=1 + 1e-6, missing=True)
     prompt, names = _prompts(table)
     option, _ = labels(table["option_id"], "option_id", len(table))

@@ -69,6 +69,8 @@ def share_prediction(
             f"there are {n_c} conditions and {folds} folds; legal are 4 conditions or more, and "
             "2 folds or more, at most one per condition"
         )
+    if repetitions < 1:
+        raise ValueError(f"repetitions is {repetitions}; legal are whole numbers from 1")
     if not true.std(axis=0).any():
         raise ValueError("truth is the same in all conditions; there is nothing to explain")
     least, k = min(map(len, members)), true.shape[1]

@@ -87,8 +87,12 @@ def interval_coverage(
     and `high` to hold.
     """
     lows, highs = _table(low, "low"), _table(high, "high")
-    if lows.shape != highs.shape:
-        raise ValueError(f"low has shape {lows.shape}, high {highs.shape}; legal is the same")
+    middle = lows if estimate is None else _table(estimate, "estimate")
+    if lows.shape != highs.shape or lows.shape != middle.shape:
+        raise ValueError(
+            f"low has shape {lows.shape}, high {highs.shape}, estimate {middle.shape}; legal is "
+            "the same"
+        )
     shape = "(Q,) or (R, Q)"
     true = numbers(several(truth), "truth", shape, dims=(1, 2), infinite=True)
     true = true.ravel()[0] if true.size == 1 else true
@@ -119,7 +123,9 @@ def interval_coverage(
             "unbounded": (there & ~finite).sum(axis=0),
         }
     if estimate is not None:
-        columns |= _bias(_table(estimate, "estimate") - true)
+        columns |= _bias(middle - true)
+    if names is not None and len(set(names)) != lows.shape[1]:
+        raise ValueError(f"names are {names}; legal are {lows.shape[1]} that differ")
     index = names or (["coverage"] if lows.shape[1] == 1 else [str(q) for q in range(len(share))])
     frame = pd.DataFrame(columns, index=pd.Index(index))
     notes = counted(int((~there).sum()), there.size, "intervals are missing (not in the share)")

@@ -36,7 +36,8 @@ SLACK = 1e-6  # how far rounding may carry a probability, or a sum of them, abov
 class Runs:
     """Choice and belief of the same runs, (n, K) each; `code` (n,) is the run's condition.
 
-    kept : (n,) their row numbers in what was given. conditions : the C conditions' names.
+    kept : (n,) their row numbers in what was given, which had `given` rows. conditions : the C
+    conditions' names.
     """
 
     choice: FloatArray
@@ -46,6 +47,7 @@ class Runs:
     options: list[str]
     conditions: list[str]
     notes: tuple[str, ...]
+    given: int
 
     def members(self) -> list[IntArray]:
         """The rows of each condition."""
@@ -137,7 +139,7 @@ def paired_runs(choice: Any, belief: Any, condition: Any, *, least: int = 2) -> 
             f"{least} or more"
         )
     notes = counted(len(y) - len(kept), len(y), "runs skipped: no choice or no belief")
-    return Runs(y[kept], b[kept], code[kept], kept, options, texts(keys), notes)
+    return Runs(y[kept], b[kept], code[kept], kept, options, texts(keys), notes, len(y))
 
 
 def group_moments(

@@ -48,6 +48,8 @@ def share_coverage(
     matrix, options = run_matrix(belief, "belief")
     codes, _ = optional_labels(condition, "condition", len(matrix))
     kept = ~np.isnan(matrix).any(axis=1)
+    if not kept.any():
+        raise ValueError(f"no run to use: none of the {kept.size} has a whole belief")
     matrix, codes = matrix[kept], codes[kept]
     stream = generator(rng, "share coverage") if not isinstance(rng, np.random.Generator) else rng
     parts = [

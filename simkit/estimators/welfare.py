@@ -19,7 +19,7 @@ from simkit.estimators.arguments import checked
 from simkit.estimators.conditional import LogitFit, fit_logit, summarise
 from simkit.estimators.intervals import fieller
 from simkit.result import Result
-from simkit.types import FloatArray, SeedLike, column, several
+from simkit.types import FloatArray, SeedLike, column, several, shown
 
 __all__ = ["optimal_price", "price_elasticities", "willingness_to_pay"]
 
@@ -141,9 +141,10 @@ def optimal_price(
     Undefined: a price coefficient that is not negative has no best price (NaN, with a note).
     """
     fit = fit_logit(shares, price, weights, condition, cluster, interval, n_boot, alpha, rng)
-    k = fit.priced.index(brand) if brand in fit.priced else brand
-    if isinstance(k, str) or not 0 <= k < len(fit.priced):
-        raise ValueError(f"brand is {brand!r}; legal are {fit.priced}")
+    brand = brand.item() if isinstance(brand, np.integer) else brand
+    k = fit.priced.index(brand) if isinstance(brand, str) and brand in fit.priced else brand
+    if not isinstance(k, int) or isinstance(k, bool) or not 0 <= k < len(fit.priced):
+        raise ValueError(f"brand is {shown(brand)}; legal are {fit.priced}, or their numbers")
     where = _at(fit, at)
     cost = float(column([cost], "cost")[0])
 

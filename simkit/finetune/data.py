@@ -15,7 +15,7 @@ from simkit.scoring.chat import Chat, lay_out
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model
 from simkit.templates import text_of, values_of
-from simkit.types import IntArray, aligned, column, framed, shown
+from simkit.types import IntArray, aligned, column, framed, generator, listed, shown
 
 __all__ = ["COLUMNS", "SPLIT", "check_examples", "examples", "split_respondents", "subset"]
 
@@ -112,6 +112,9 @@ def _check_frames(
         (answers, "answers", questions),
         (design, "design", [n for n in (respondent, weights) if n is not None]),
     ):
+        odd = [name for name in names if name.__hash__ is None]
+        if odd:
+            raise ValueError(f"{shown(odd[0])} is no name of a column of the {what}")
         missing = [name for name in names if name not in frame]
         if missing:
             raise ValueError(
@@ -224,7 +227,10 @@ def split_respondents(
     negative or do not sum to 1, and for a missing id.
     """
     fractions = SPLIT if fractions is None else fractions
-    shares = np.array(list(fractions.values()), dtype=float)
+    if not isinstance(fractions, Mapping):
+        raise ValueError(f"fractions is {shown(fractions)}; it must be a mapping, part: share")
+    generator(seed)  # raises for what is no seed
+    shares = column(list(fractions.values()), "fractions")
     if not len(shares) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
         raise ValueError(f"fractions are {dict(fractions)}; legal are shares from 0 that sum to 1")
     names = np.array(list(fractions), dtype=object)
@@ -246,7 +252,7 @@ def _share(seed: int, *names: Any) -> float:
 def _ids(ids: Iterable[Any]) -> list[Any]:
     """Ids as plain integers or text, so that they are the same whatever column they stand in."""
     out: list[Any] = []
-    for row, value in enumerate(ids):
+    for row, value in enumerate(ids if isinstance(ids, pd.Index) else listed(ids, "ids")):
         if pd.api.types.is_scalar(value) and pd.isna(value):
             raise ValueError(f"row {row}: {value!r} is no respondent; legal are numbers and text")
         item = value.item() if isinstance(value, np.generic) else value

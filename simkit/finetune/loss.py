@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from simkit.finetune.batches import Batch
-from simkit.types import FloatArray
+from simkit.types import FloatArray, listed, shown
 
 __all__ = ["Losses", "NumericLoss", "losses"]
 
@@ -46,13 +46,15 @@ class NumericLoss:
     def __post_init__(self) -> None:
         for name in ("weight", "slope", "width"):
             value = getattr(self, name)
+            if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+                raise ValueError(f"{name} is {shown(value)}; it must be a number")
             if not 0 <= value < np.inf or (name == "slope" and value == 0):
                 above = "above" if name == "slope" else "from"
-                raise ValueError(f"{name} is {value!r}; legal are finite numbers {above} 0")
+                raise ValueError(f"{name} is {shown(value)}; legal are finite numbers {above} 0")
         if isinstance(self.questions, str):
             raise ValueError(f"questions must be names in a tuple, not the text {self.questions!r}")
         if self.questions is not None:
-            object.__setattr__(self, "questions", tuple(self.questions))
+            object.__setattr__(self, "questions", tuple(listed(self.questions, "questions")))
 
     def distances(self, values: npt.ArrayLike, answer: float) -> FloatArray:
         """d(v, answer) for each of the K values, shape (K,)."""

@@ -125,7 +125,7 @@ def test_repaired():
     [
         (lambda f: f.assign(a="3"), r"frame\[a\]: row 0 holds '3'"),
         (lambda f: f[["a"]], "two or more items"),
-        (lambda f: f.set_axis(["a", "a", "b"], axis=1), "columns that differ"),
+        (lambda f: f.set_axis(["a", "a", "b"], axis=1), "stands twice"),
         (lambda f: f.to_numpy(), "must be a DataFrame"),
     ],
 )

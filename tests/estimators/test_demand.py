@@ -447,7 +447,7 @@ def test_step_size_under_no_step():
 def test_step_errors():
     with pytest.raises(ValueError, match=r"at: prices run from 1 to 3, at from 5 to 5; legal is"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 5)
-    with pytest.raises(ValueError, match="degree is 0; legal are 1, 2"):
+    with pytest.raises(ValueError, match="degree is 0; legal are 1 to 9"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 2, degree=0)
     with pytest.raises(ValueError, match="at: row 0 holds 'two'"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], "two")
