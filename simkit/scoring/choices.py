@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from simkit.scoring.orders import prompt_codes
-from simkit.types import FloatArray, IntArray, column, generator
+from simkit.types import FloatArray, IntArray, column, generator, shown
 
 __all__ = ["sample_choices"]
 
+MOST = 10**9  # runs
 SUM = 1e-6  # by which the sum of a prompt's beliefs may differ from 1
 
 
@@ -35,8 +36,9 @@ def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.D
     column `run`; an option that stands twice in a prompt; and a prompt whose belief is NaN,
     negative or does not sum to 1, as where a row was filtered out.
     """
-    if not isinstance(runs, int | np.integer) or isinstance(runs, bool) or runs < 1:
-        raise ValueError(f"runs is {runs!r}; it must be a whole number from 1")
+    whole = isinstance(runs, int | np.integer) and not isinstance(runs, bool)
+    if not whole or not 1 <= runs <= MOST:
+        raise ValueError(f"runs is {shown(runs)}; it must be a whole number from 1 to {MOST:,}")
     code = prompt_codes(table, needed=("belief",))
     if "run" in table:
         raise ValueError(

@@ -94,7 +94,7 @@ def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
     _require(table, ["prompt_id", "option_id", *needed])
     present = [name for name in (*_KEYS, "order") if name in table]
     codes = _number(table, present)
-    twice = pd.DataFrame({"code": codes, "option": table["option_id"].to_numpy()}).duplicated()
+    twice = pd.Series(_number(table, [*present, "option_id"])).duplicated()
     if twice.any():
         row = table.iloc[int(np.flatnonzero(twice)[0])]
         which = ", ".join(f"{name} {row[name]}" for name in present)
@@ -174,10 +174,10 @@ def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
 
 def _number(table: pd.DataFrame, columns: Sequence[str]) -> IntArray:
     """A number for each row's values in the columns, in order of appearance."""
-    groups = table.reset_index(drop=True).groupby(list(columns), sort=False, dropna=False)
     try:
+        groups = table.reset_index(drop=True).groupby(list(columns), sort=False, dropna=False)
         return np.asarray(groups.ngroup(), dtype=np.int64)
-    except TypeError:  # lists, dictionaries
+    except (TypeError, UnicodeError):  # lists, dictionaries, half characters
         raise ValueError(
             f"one of the columns {', '.join(columns)} holds values that cannot tell prompts apart, "
             "such as lists; they must be numbers or text"

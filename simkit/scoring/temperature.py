@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 
 from simkit.scoring.orders import column_of, prompt_codes
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, shown
 
 __all__ = ["at_temperature"]
 
@@ -33,8 +35,9 @@ def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
     prompt that has an option twice, a belief averaged over several orders (take average=False,
     set the temperature, then `average_orders`), and one that is not the softmax of `logprob`.
     """
-    if not isinstance(temperature, int | float | np.number) or not 0 <= temperature < np.inf:
-        raise ValueError(f"temperature is {temperature!r}; legal are finite numbers from 0")
+    number = isinstance(temperature, int | float | np.number)
+    if not number or not 0 <= temperature <= sys.float_info.max:
+        raise ValueError(f"temperature is {shown(temperature)}; legal are finite numbers from 0")
     code = prompt_codes(table, needed=("logprob", "belief"))
     if "orders" in table and (column_of(table, "orders") > 1).any():
         raise ValueError(

@@ -325,7 +325,7 @@ def test_temperature_goes_before_averaging() -> None:
         at_temperature(one.assign(belief=1 / 3), 1)
 
 
-@pytest.mark.parametrize("temperature", [-0.1, np.nan, np.inf])
+@pytest.mark.parametrize("temperature", [-0.1, np.nan, np.inf, 10**400])
 def test_no_such_temperature(temperature: float) -> None:
     with pytest.raises(ValueError, match="legal are finite numbers from 0"):
         at_temperature(asked(0.4, 0.1), temperature)

@@ -97,6 +97,7 @@ def test_any_belief_that_sums_to_one_is_drawn_from(weights: list[float]) -> None
         (lambda t: t.assign(run=1), "already has a column 'run'.*a choice for each run already"),
         (lambda t: t.assign(prompt_id=np.repeat([0, 1, np.nan], 3)), "prompt_id holds nan"),
         (lambda t: t.assign(prompt_id=[[0]] * 9), "cannot tell prompts apart"),
+        (lambda t: t.assign(option_id=[[0]] * 9), "cannot tell prompts apart"),
         (lambda t: t.drop(columns="option_id"), "no column 'option_id'"),
         (lambda t: pd.concat([t, t[["belief"]]], axis=1), "column 'belief' stands twice"),
         (lambda t: t["belief"], "the table is a Series"),
@@ -118,9 +119,9 @@ def test_undefined_prompts_left_out_as_the_error_says() -> None:
     assert len(none) == 0 and none.columns.tolist() == [*some.columns, "run"]
 
 
-@pytest.mark.parametrize("runs", [0, -1, 1.5, True, "2"])
+@pytest.mark.parametrize("runs", [0, -1, 1.5, True, "2", 10**60])
 def test_bad_numbers_of_runs(runs: object) -> None:
-    with pytest.raises(ValueError, match=r"runs is .*must be a whole number from 1"):
+    with pytest.raises(ValueError, match=r"runs is .*must be a whole number from 1 to"):
         sk.sample_choices(table(), runs=runs)  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from simkit.scoring.pivot.censored import belief_recorded
@@ -134,7 +135,14 @@ def test_errors_name_the_line() -> None:
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
-    for odd in (deep, {"choices": deep}, {"choices": [deep]}, {"error": deep}):
+    for odd in (
+        pd.NA,
+        {"model": pd.NA, "choices": [{"text": ""}]},
+        deep,
+        {"choices": deep},
+        {"choices": [deep]},
+        {"error": deep},
+    ):
         with pytest.raises(ValueError, match=r"^(run 0: |1 of 1 responses failed)"):
             read_recorded([odd])
 

@@ -123,7 +123,7 @@ def check_pivots(
         if pd.isna(start):
             if status in read:
                 raise ValueError(f"run {run}: its status is {status!r}, but its pivot has no start")
-        elif not isinstance(start, int | float | np.number) or start != int(start):
+        elif not isinstance(start, int | float | np.integer | np.floating) or start % 1 != 0:
             raise ValueError(
                 f"run {run}: its pivot is at {shown(start)}; it must be a whole number"
             )

@@ -89,15 +89,19 @@ def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
     failed: list[str] = []
     count = 0
     for count, (payload, place) in enumerate(_each(payloads), 1):
-        body, custom_id, failure = _opened(payload, f"run {len(runs)}{place}")
-        if custom_id:
-            place = (f"{place[:-1]}, " if place else " (") + f"custom_id {custom_id!r})"
-        if failure:
-            failed.append(f"response {count - 1}{place}: {failure}")
-            continue
-        form = kind_of(body, f"run {len(runs)}{place}") if kind == "auto" else kind
-        model = str(body.get("model") or "")
-        for run, draft in drafts(body, form, len(runs), place):
+        try:
+            body, custom_id, failure = _opened(payload, f"run {len(runs)}{place}")
+            if custom_id:
+                place = (f"{place[:-1]}, " if place else " (") + f"custom_id {custom_id!r})"
+            if failure:
+                failed.append(f"response {count - 1}{place}: {failure}")
+                continue
+            form = kind_of(body, f"run {len(runs)}{place}") if kind == "auto" else kind
+            model = str(body.get("model") or "")
+            found = drafts(body, form, len(runs), place)
+        except (AttributeError, TypeError, RecursionError) as error:
+            raise ValueError(f"run {len(runs)}{place}: it is no response: {error}") from error
+        for run, draft in found:
             spans = _align(draft.text, draft.tokens, f"{run}: {draft.source}")
             tokens, top = tuple(draft.tokens), tuple(draft.top)
             runs.append(Recorded(draft.text, tokens, spans, top, draft.finish, model, custom_id))
