@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from simkit.files import write_text
 from simkit.finetune.base import fingerprint, shared_copy
@@ -99,9 +100,10 @@ def load_adapter(
     A LocalModel named "base + folder", scored along the base's path and store.
 
     Raises ValueError if the folder holds no adapter or no record of its base (check=False loads
-    an adapter from elsewhere), or if it was trained on another base, naming both.
+    an adapter from elsewhere), if weights of it are missing, spare or not finite, or if it was
+    trained on another base, naming both.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not (folder / "adapter_config.json").exists():
         raise ValueError(f"{folder.name} holds no adapter: there is no adapter_config.json in it")
     record = read_record(folder)
@@ -111,13 +113,37 @@ def load_adapter(
     if wanted and not is_quantised(base.network):
         base = quantise(base)
     peft = need("peft")
-    with hushed():
-        network = peft.PeftModel.from_pretrained(
-            trainable(shared_copy(base.network)), folder, torch_device=str(base.device)
-        )
+    try:
+        with hushed():
+            network = peft.PeftModel.from_pretrained(
+                trainable(shared_copy(base.network)), folder, torch_device=str(base.device)
+            )
+    except (RuntimeError, OSError, SafetensorError) as error:  # other shapes, files lost or cut
+        said = str(error).strip().splitlines() or [""]
+        raise ValueError(f"{folder.name} does not fit {base.name}: {said[0]} {said[-1]}") from error
+    _check_whole(peft.get_peft_model_state_dict(network), folder)
     if base.network.dtype is torch.float64:  # or the adapter's share would be as in float32
         network = network.double()
     return replace(base, network=network.eval(), name=f"{base.name} + {folder.name}")
+
+
+def _check_whole(wanted: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """ValueError for an adapter some of whose weights would be left as they are made."""
+    file = folder / "adapter_model.safetensors"
+    if not file.exists():
+        raise ValueError(
+            f"{folder.name} holds no adapter_model.safetensors; weights in other formats are not "
+            "read, for they may run code"
+        )
+    found = load_file(file)
+    lost, spare = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    bad = [name for name, weight in found.items() if not torch.isfinite(weight).all()]
+    for names, how in ((lost, "lacks"), (spare, "does not use"), (bad, "is not finite in")):
+        if names:
+            raise ValueError(
+                f"{folder.name} {how} {len(names)} weights ({', '.join(names[:3])}); it was cut "
+                "short, or made for another base: save it anew"
+            )
 
 
 def _check_base(base: LocalModel, name: str, record: Mapping[str, Any] | None) -> None:

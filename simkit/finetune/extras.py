@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from simkit.scoring.local import quiet
+from simkit.scoring.source import quiet
 
 __all__ = ["hushed", "need"]
 

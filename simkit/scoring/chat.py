@@ -20,6 +20,18 @@ _NO_SYSTEM = (
     "the model's chat template takes no system turn; legal are Chat(..., fold_system=True), which "
     "puts the text at the head of the user's turn, and no system text"
 )
+# How templates open a thought, and how they close it.
+_THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reason\w*|reflect\w*|analysis|scratch_?pad)"
+_OPENED = re.compile(
+    rf"<{_THOUGHT}>|\[{_THOUGHT}\]|◁{_THOUGHT}▷|<\|(?:begin_of_|start_)?{_THOUGHT}(?:_start)?\|>"
+    r"|<start_working_out>|<\|channel\|?>\s*(?:analysis|commentary|thought)\b",
+    re.IGNORECASE,
+)
+_CLOSED = re.compile(
+    rf"</{_THOUGHT}>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<\|(?:end_of_|end_|/){_THOUGHT}\|>"
+    rf"|<\|{_THOUGHT}_end\|>|<end_working_out>|<\|end\|>|<\|?channel\|>(?:\s*final\b|(?!\w))",
+    re.IGNORECASE,
+)
 _MARK = "answerstandshere"  # stands in for an answer, to see what a template puts before it
 
 
@@ -94,7 +106,8 @@ def lay_out(
 
     separator : the question's. Raises ValueError, naming what is legal, if the model has no
     chat template, the template refuses, drops or rewrites a text or ignores one of
-    `chat.template_args`, a text holds one of the tokenizer's control tokens, or nothing is left
+    `chat.template_args`, the answer would stand in a thought that the template opens or in the head
+    of the turn, a text holds one of the tokenizer's control tokens, or nothing is left
     for the user's turn.
     """
     tokenizer = _with_template(model, chat)
@@ -106,6 +119,7 @@ def lay_out(
         return [], separator
     opened = _render(tokenizer, talks, chat)
     _check_kept(opened, users, systems)
+    _refuse_open_thought(tokenizer, talks[0], chat)
     lead = _lead(tokenizer, talks[0], opened[0], chat)
     opened = [text + lead for text in opened]
     if chat.prefix:
@@ -120,9 +134,9 @@ def open_turns(
     model: Model, prompts: Sequence[str], chat: Chat, design: pd.DataFrame | None = None
 ) -> list[str]:
     """The laid-out prompts up to where the model's turn begins, its prefix left out."""
-    users = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
-    bare = replace(chat, prefix="", separator=None)
-    return lay_out(model, users, bare, design, separator="")[0]
+    texts, _ = lay_out(model, prompts, replace(chat, separator=None), design, separator="")
+    bare = [text.removesuffix(chat.prefix).rstrip(" ") for text in texts]
+    return bare
 
 
 def _with_template(model: Model, chat: Chat) -> Any:
@@ -151,7 +165,9 @@ def _systems(chat: Chat, design: pd.DataFrame | None, n: int) -> list[str | None
 
 
 def _without_prefix(prompt: str, prefix: str) -> str:
-    return prompt.removesuffix(prefix).rstrip() if prefix and prompt.endswith(prefix) else prompt
+    closed = [*_CLOSED.finditer(prefix)]  # a prefix may close a thought before it answers
+    said = prefix[closed[-1].end() :].lstrip() if closed else prefix
+    return prompt.removesuffix(said).rstrip() if said and prompt.endswith(said) else prompt
 
 
 def _turns(user: str, system: str | None, fold: bool) -> list[dict[str, str]]:
@@ -202,6 +218,30 @@ def _check_kept(opened: list[str], users: list[str], systems: list[str | None]) 
             raise ValueError(f"row {row}: the model's chat template drops or rewrites the prompt")
 
 
+def _refuse_open_thought(tokenizer: Any, talk: list[dict[str, str]], chat: Chat) -> None:
+    """ValueError where the model's turn begins with a thought that the prefix does not close."""
+    plain = [{**turn, "content": _MARK} if turn["role"] == "user" else turn for turn in talk]
+    turn = _render(tokenizer, [plain], chat)[0].rpartition(_MARK)[2]
+    opened = [*_OPENED.finditer(turn)]
+    if not opened or _CLOSED.search(turn + chat.prefix, opened[-1].end()):
+        return
+    mark = opened[-1][0]
+    close = re.sub(r"^([<\[◁])(?!\|)", r"\1/", mark)
+    for start, end in (("begin_of_", "end_of_"), ("start_", "end_"), ("START_", "END_")):
+        close = close.replace("/" + start, start).replace(start, end)
+    close = close.replace("_start|>", "_end|>")
+    close = close.replace("<|", "<|/", 1) if close == mark else close
+    if "channel" in mark:
+        close = "<|end|><|start|>assistant<|channel|>final<|message|>"
+    names = re.findall(r"\b(?:enable_thinking|thinking)\b", tokenizer.get_chat_template())
+    switch = f"template_args={{{names[0]!r}: False}}) or Chat(" if names else ""
+    raise ValueError(
+        f"the model's chat template opens a thought with {mark!r} and leaves it open, so that the "
+        f"answer would stand in the thought; close it before the answer: "
+        f"Chat({switch}prefix={close + chr(10) * 2 + 'Answer:'!r})"
+    )
+
+
 def _lead(tokenizer: Any, talk: list[dict[str, str]], opened: str, chat: Chat) -> str:
     """The blanks that the template puts between its generation prompt and an answer.
 
@@ -217,4 +257,9 @@ def _lead(tokenizer: Any, talk: list[dict[str, str]], opened: str, chat: Chat) -
         return ""
     before = whole.rpartition(_MARK)[0]
     lead = before[len(opened) :] if before.startswith(opened) else ""
+    if "<|message|>" in lead and "<|message|>" not in chat.prefix:
+        raise ValueError(
+            f"the model's chat template puts {lead!r} before an answer, which is part of the "
+            f"turn's head; give it: Chat(prefix={lead + 'Answer:'!r})"
+        )
     return lead if lead.isspace() else ""

@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
-from simkit.resources import root
 from simkit.scoring.bulk.cached import blocks, scores_through
 from simkit.scoring.bulk.fingerprint import Fingerprint
 from simkit.scoring.engine.choice import PATHS, Choice, choose, refuse_nan
@@ -24,6 +21,7 @@ from simkit.scoring.engine.precision import SMALL
 from simkit.scoring.engine.tally import Tally
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
 from simkit.scoring.engine.tree import Limits
+from simkit.scoring.source import bundled, name_of, read, resolve
 from simkit.scoring.types import Scores
 from simkit.store import Store
 
@@ -239,67 +237,38 @@ def load(
         are kept as they are computed and looked up before they are; None for no such file. It may
         hold many models, whose rows never mix, and be shared by processes.
 
-    Only safetensors weights are read. Raises ValueError naming the legal choices for an unknown
-    bundled name or path, and OSError from transformers where a hub model cannot be fetched.
+    Only safetensors weights are read. Raises ValueError, saying what to do, for an unknown name
+    or path, a folder that holds no whole causal model (an adapter, GGUF or pickled weights, some
+    weights missing, unexpected or of another shape), and a device or dtype that is none; OSError
+    from transformers where a hub model cannot be fetched.
     """
     if path not in PATHS:  # before anything is read
         raise ValueError(f"no path {path!r}; there are: {', '.join(PATHS)}")
     store = None if cache is None else Store(cache)
-    source = _resolve(name_or_path)
-    where = _best_device() if device == "auto" else device
+    source = resolve(name_or_path)
+    where = _best_device() if device == "auto" else _device(device)
+    if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
+        raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
     wanted = "float32" if dtype == "auto" and where == "cpu" else dtype
     extra = {"revision": revision} if revision else {}
-    with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=trust_remote_code, **extra
-        )
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=wanted,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-            **extra,
-        )
+    tokenizer, network = read(source, wanted, trust_remote_code=trust_remote_code, **extra)
     small = sum(p.numel() for p in network.parameters()) <= SMALL
     if dtype == "auto" and where == "cpu" and small:
         network = network.double()
     network = network.to(where).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
-    name = _display_name(name_or_path)
+    name = name_of(name_or_path)
     return LocalModel(name, network, tokenizer, commit, path, budget, store)
 
 
-def bundled() -> dict[str, Path]:
-    """The models that ship: name -> folder. "glassbox" is the small one."""
-    folders = sorted(p.parent for p in (root("data") / "models").glob("*/config.json"))
-    names = {f.name: f for f in folders}
-    if "glassbox-small" in names:
-        names = {"glassbox": names["glassbox-small"], **names}
-    return names
-
-
-def _resolve(name_or_path: str | Path) -> str:
-    models = bundled()
-    if str(name_or_path) in models:
-        return str(models[str(name_or_path)])
-    path = Path(name_or_path)
-    if path.is_dir():
-        if not (path / "config.json").exists():
-            raise ValueError(f"{path} is a folder without config.json: no model was saved there")
-        return str(path)
-    if path.is_absolute() or str(name_or_path).startswith((".", "glassbox")):
-        legal = ", ".join(models) or "none"
-        raise ValueError(
-            f"no model folder {str(name_or_path)!r}, and no bundled model of that name "
-            f"(bundled: {legal})"
-        )
-    return str(name_or_path)
-
-
-def _display_name(name_or_path: str | Path) -> str:
-    """Hub ids as they are; folders by their last part, so that no machine's path is reported."""
-    path = Path(name_or_path)
-    return path.name if path.is_dir() else str(name_or_path)
+def _device(name: str) -> str:
+    """The name; ValueError for a device that is none or not there."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch has it for each kind
+        said = str(error).splitlines()[0]
+        raise ValueError(f"device is {name!r}, which cannot be used: {said}") from error
+    return str(name)
 
 
 def _best_device() -> str:
@@ -319,18 +288,3 @@ def _evaluating(network: Any) -> Iterator[None]:
     finally:
         if training:
             network.train()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and notices out of notebooks, then restore them."""
-    notices: Any = transformers_logging  # its functions have no types
-    level, bar = notices.get_verbosity(), notices.is_progress_bar_enabled()
-    notices.set_verbosity_error()
-    notices.disable_progress_bar()
-    try:
-        yield
-    finally:
-        notices.set_verbosity(level)
-        if bar:
-            notices.enable_progress_bar()

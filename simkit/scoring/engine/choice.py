@@ -15,6 +15,7 @@ from simkit.scoring.engine.lean import fits
 from simkit.scoring.engine.padded import (
     PADDING,
     Together,
+    _last_logprobs,
     border_of,
     parameters_of,
     score_padded,
@@ -90,6 +91,11 @@ class Choice:
                 out[rows] = score_padded(network, *part, self.together)
             else:
                 out[rows] = score_tree(network, *part, limits, work, self.lean)
+        for i in np.flatnonzero(np.isnan(out).any(1)).tolist():
+            # A text that gives NaN can spoil those beside it, masked or not: which one is it?
+            out[i] = score_padded(network, [contexts[i]], [answers[i]], "alone")
+            if np.isnan(out[i]).any():
+                break
         return out
 
 
@@ -98,7 +104,7 @@ def choose(network: Any, asked: str, name: str = "model") -> Choice:
 
     Texts of several lengths are read each alone, as a plain forward pass without padding; that is
     what every other way must give. Raises RuntimeError if the tree path was asked for and the
-    network cannot take it.
+    network cannot take it; ValueError for one that is not causal.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of arguments that a network ignores: that is found here
@@ -120,12 +126,17 @@ def refuse_nan(rows: Sequence[int], logprob: FloatArray) -> None:
 
 def _try(network: Any, asked: str) -> Choice:
     border, accepted = border_of(network), parameters_of(network)
-    if asked == "padded" and not accepted >= PADDING:
-        return Choice("padded", np.nan, "asked for", together="lengths", border=border)
+    if asked == "padded" and not hasattr(network, "get_input_embeddings"):  # nothing to try with
+        return Choice("padded", np.nan, "asked for", together="alone", border=border)
     contexts, answers = _sample(network.get_input_embeddings().weight.shape[0], _long(network))
     expected = _unmasked(score_padded(network, contexts, answers, "alone"))
     if np.isnan(expected).any():
         return Choice("padded", np.nan, NOT_NUMBERS, together="alone", border=border)
+    if not _causal(network, accepted):
+        raise ValueError(
+            "the network's prediction of a token depends on tokens that come after it, so it is no "
+            "causal language model (an encoder loaded without is_decoder=True?)"
+        )
     # Rounding differs between the paths, in half precision by a step or more of the logits; a
     # wrong mask or position moves them as far as other contexts do.
     spread = float((expected - expected.mean(0)).std())
@@ -157,6 +168,18 @@ def _try(network: Any, asked: str) -> Choice:
     lean = fits(network) and _agrees(network, contexts, answers, expected)
     checked += ", in few passes" if lean else ""
     return Choice("tree", difference, checked + said, lean, together, border)
+
+
+def _causal(network: Any, accepted: set[str]) -> bool:
+    """Whether what comes after a token leaves its prediction as it is."""
+    vocabulary = network.get_input_embeddings().weight.shape[0]
+    text = (np.arange(9) * 48_271 + 11) % vocabulary
+    other = np.append(text[:-2], (text[-2:] + 1) % vocabulary)
+    one, two = (
+        _last_logprobs(network, accepted, [some], 3)[:, 0].clip(-1e4) for some in (text, other)
+    )
+    coarse = 64 * torch.finfo(network.dtype).eps
+    return bool(np.abs(one - two).max() <= max(1e-3, coarse))
 
 
 def _together(

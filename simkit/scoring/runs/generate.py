@@ -218,7 +218,13 @@ class _Growth:
         try:
             token, distance = self.sampling.draw(logits, row, u)
         except NotNumbers as error:
-            raise NotNumbers(nodes[error.place].context) from error
+            place = error.place  # or of a text that spoils those beside it: which one is it?
+            for i, node in enumerate(nodes):
+                alone = plain_logits(self.network, self.accepted, [node.ids])
+                if alone.isnan().any():
+                    place = i
+                    break
+            raise NotNumbers(nodes[place].context) from error
         near = np.flatnonzero((distance < self.slack).cpu().numpy())
         for i in np.unique(row[near]):
             again = near[row[near] == i]

@@ -1,0 +1,188 @@
+"""Where a model comes from: bundled names, folders and hub ids, read whole or refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from simkit.resources import root
+
+__all__ = ["bundled", "name_of", "quiet", "read", "resolve"]
+
+SHOWN = 4  # names of weights in an error
+_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
+# Buffers that older releases saved and newer ones compute: masks, positions, frequencies.
+_COMPUTED = re.compile(
+    r"(rotary_emb\.inv_freq|position_ids|(attn|attention)\.(masked_)?bias|\.rope\.freqs)$"
+)
+
+
+def bundled() -> dict[str, Path]:
+    """The models that ship: name -> folder. "glassbox" is the small one."""
+    folders = sorted(p.parent for p in (root("data") / "models").glob("*/config.json"))
+    names = {f.name: f for f in folders}
+    if "glassbox-small" in names:
+        names = {"glassbox": names["glassbox-small"], **names}
+    return names
+
+
+def resolve(name_or_path: str | Path) -> str:
+    """The folder of a bundled name or path, or the hub id as it is.
+
+    Raises ValueError, saying what to do, for what holds no model that can be read.
+    """
+    if not isinstance(name_or_path, str | Path) or not str(name_or_path):
+        raise ValueError(f"{name_or_path!r} is no model; it must be a name, a folder or a hub id")
+    models = bundled()
+    if str(name_or_path) in models:
+        return str(models[str(name_or_path)])
+    path = _path(name_or_path)
+    if path.exists():
+        _check(path)
+        return str(path)
+    if not _HUB.fullmatch(str(name_or_path)) or str(name_or_path).startswith((".", "glassbox")):
+        raise ValueError(
+            f"no model folder {str(name_or_path)!r}, and no bundled model of that name "
+            f"(bundled: {', '.join(models) or 'none'})"
+        )
+    return str(name_or_path)
+
+
+def name_of(name_or_path: str | Path) -> str:
+    """Hub ids as they are; folders by their last part, so that no machine's path is reported."""
+    path = _path(name_or_path)
+    return path.resolve().name if path.is_dir() else str(name_or_path)
+
+
+def _path(name_or_path: str | Path) -> Path:
+    try:
+        return Path(name_or_path).expanduser()
+    except RuntimeError as error:  # nobody of that name has a home
+        raise ValueError(f"no model folder {str(name_or_path)!r}: {error}") from error
+
+
+def _check(path: Path) -> None:
+    """ValueError for a file, and for a folder without a whole model."""
+    if path.suffix == ".gguf":
+        raise ValueError(f"{path} {_GGUF}")
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file; give the folder that holds it and its config.json")
+    if (path / "adapter_config.json").exists():
+        base = _json(path / "adapter_config.json").get("base_model_name_or_path")
+        raise ValueError(
+            f"{path} holds an adapter (PEFT), no whole model. Load its base, which it calls "
+            f"{base!r}, and put the adapter on it: "
+            f"simkit.finetune.load_adapter(simkit.load(base), {str(path)!r})"
+        )
+    names = {file.name for file in path.iterdir()}
+    if not any(name.endswith(".safetensors") for name in names):
+        if any(name.endswith(".gguf") for name in names):
+            raise ValueError(f"{path} {_GGUF}")
+        if any(name.endswith((".bin", ".pt", ".pth", ".ckpt", ".h5")) for name in names):
+            raise ValueError(
+                f"{path} holds no safetensors weights; others are not read, for they may run code. "
+                "Where you trust them, load them with transformers and write them anew with "
+                "save_pretrained"
+            )
+    if "config.json" not in names:
+        what = "a folder without config.json" if names else "an empty folder, without config.json"
+        raise ValueError(f"{path} is {what}: no model was saved there")
+    _json(path / "config.json")
+    if not any(name.endswith(".safetensors") for name in names):
+        raise ValueError(
+            f"{path} holds no weights (*.safetensors). Write network and tokenizer there with "
+            "save_pretrained, or copy the files that are missing"
+        )
+    for index in path.glob("*.safetensors.index.json"):
+        lost = sorted(set(_json(index).get("weight_map", {}).values()) - names)
+        if lost:
+            raise ValueError(f"{path} lacks weights that its index names: {_some(lost)}")
+
+
+_GGUF = (
+    "holds weights in the GGUF format, which cannot be loaded yet. Take the model's folder of "
+    "safetensors weights, from which GGUF files are made"
+)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{file} cannot be read: it must hold names and values")
+    return found
+
+
+def read(source: str, dtype: str, **settings: Any) -> tuple[Any, Any]:
+    """Tokenizer and network of a folder or hub id, with all weights and none to spare.
+
+    settings : for both, as transformers takes them. Raises ValueError for weights that are
+    missing, unexpected or of another shape, which transformers would fill at random, leave out or
+    fill; and for a folder that cannot be read, whatever transformers raises there.
+    """
+    loaded: Any
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, **settings)
+            loaded = AutoModelForCausalLM.from_pretrained(
+                source,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told below, with names
+                **settings,
+            )
+    except Exception as error:
+        if "Unrecognized configuration class" in str(error):
+            raise ValueError(f"{source} is no causal language model, which scores need") from error
+        if Path(source).is_dir() or isinstance(error, SafetensorError):
+            said = str(error).strip() or type(error).__name__
+            raise ValueError(f"{source} cannot be loaded: {said.splitlines()[0]}") from error
+        raise
+    network, found = loaded
+    wrong = {
+        "are missing": found["missing_keys"],
+        "are not the model's": {k for k in found["unexpected_keys"] if not _COMPUTED.search(k)},
+        "have another shape": {
+            f"{name} {tuple(have)}, not {tuple(wanted)}"
+            for name, have, wanted in found["mismatched_keys"]
+        },
+    }
+    told = [f"{len(names)} weights {how} ({_some(names)})" for how, names in wrong.items() if names]
+    if told:
+        raise ValueError(
+            f"{source} does not hold the weights of a {type(network).__name__}: {'; '.join(told)}. "
+            "Random numbers would stand for them; save the whole model anew with save_pretrained, "
+            "from the class that its config.json names"
+        )
+    return tokenizer, network
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:SHOWN]) + (", …" if len(listed) > SHOWN else "")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and notices out of notebooks, then restore them."""
+    notices: Any = transformers_logging  # its functions have no types
+    level, bar = notices.get_verbosity(), notices.is_progress_bar_enabled()
+    notices.set_verbosity_error()
+    notices.disable_progress_bar()
+    try:
+        yield
+    finally:
+        notices.set_verbosity(level)
+        if bar:
+            notices.enable_progress_bar()
