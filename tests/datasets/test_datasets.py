@@ -174,6 +174,29 @@ def test_wrong_names_and_paths(cache, tmp_path):
         datasets.load("anes")
     with pytest.raises(ValueError, match="a path is for wvs7"):
         datasets.load("anes96", path=tmp_path / "x.csv")
+    for odd in (["anes96"], None, 3):
+        with pytest.raises(ValueError, match="no data set"):
+            datasets.load(odd)
+    with pytest.raises(ValueError, match="path is 3; it must be a path"):
+        datasets.load("wvs7", path=3)
+
+
+def test_home_folders_are_read(tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    put(tmp_path / "own", gzip.compress(TEXT))
+    rows = "B_COUNTRY_ALPHA,W_WEIGHT,Q240,Q260,Q262\nD,1,5,1,40\n"
+    (tmp_path / "own" / "wvs.csv").write_text(rows)
+    assert datasets.load("wvs7", path="~/own/wvs.csv")["Q262"].tolist() == [40]
+    monkeypatch.setenv("SIMKIT_DATA", "~/own")
+    assert files.find(toy(), toy().files[0], fetch=False).parent == tmp_path / "own" / "toy"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n"1,2\n3\n"4,5,6,7\n"'])
+def test_what_is_no_csv_is_named(content, tmp_path, cache):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(datasets.DataError, match=r"odd\.csv"):
+        datasets.load("wvs7", path=path)
 
 
 def test_wvs7_reads_the_official_layout(tmp_path, cache, monkeypatch):
