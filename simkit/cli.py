@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -214,7 +215,7 @@ def score(
         }
         count = stream.check_parquet(prompts, out, **how)  # before a large model is read
         lm = scoring.load(model, device=device, dtype=dtype, revision=revision, cache=cache)
-        with _bar(count) as show:
+        with _bar(count) as show, _warnings_in_words():
             done = stream.score_parquet(lm, prompts, out, progress=show, **how)
     except (ValueError, OSError) as error:
         _complain(error)
@@ -391,6 +392,16 @@ def _run_one(study: Study, values: dict[str, Any], out: Path) -> bool:
         _complain(error)
         return False
     return True
+
+
+@contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Warnings as lines on stderr, without the place in the code that Python adds."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: typer.secho(
+            f"warning: {message}", fg="yellow", err=True
+        )
+        yield
 
 
 @contextmanager

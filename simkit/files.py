@@ -5,8 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
-__all__ = ["write_text"]
+__all__ = ["as_path", "write_text"]
+
+
+def as_path(value: Any, name: str) -> Path:
+    """`value` as a Path; ValueError, which calls it `name`, for what is neither text nor a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} is {value!r}; it must be a path, or text")
+    return Path(value)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:

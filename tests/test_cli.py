@@ -180,6 +180,8 @@ def test_score_from_the_shell_and_again_from_the_store(design):
     assert first.groupby("prompt_id")["belief"].sum().tolist() == pytest.approx([1, 1, 1])
     result = call("score", *words)
     assert "3 prompts came from the store" in result.stderr
+    assert "\nwarning: valid mass, the prob" in f"\n{result.stderr}"
+    assert ".py:" not in result.stderr
     pd.testing.assert_frame_equal(pd.read_parquet("out.parquet"), first)
 
 

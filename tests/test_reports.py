@@ -287,6 +287,9 @@ ALLOWED = {
         ({"n": [3, 0]}, "n is [3, 0]; it must be a whole number from 1 to 40"),
         ({"share": 0}, "share is 0; it must be a number above 0 to 1"),
         ({"names": ["cat", "cow"]}, "names is ['cat', 'cow']; it must be one of 'cat', 'dog'"),
+        ({"names": []}, "names is []; it must be one of 'cat', 'dog'"),
+        ({"names": [["cat"]]}, "names is [['cat']]; it must be one of 'cat', 'dog'"),
+        ({"share": "half"}, "share is 'half'; it must be a number above 0 to 1"),
         ({"profile": "huge"}, "profile is 'huge'; it must be one of 'fast', 'full'"),
         ({"sweeps": "many"}, "sweeps is 'many'; it must be int"),
         ({"targets": ["a", 1]}, "targets is ['a', 1]; it must be list[str]"),
@@ -300,6 +303,29 @@ def test_what_no_later_cell_can_work_with_is_refused(values, message):
     bad = {k: v for k, v in {**good, **values}.items() if v is not ...}
     with pytest.raises(ValueError, match=re.escape(message)):
         reports.check(bad, **ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: reports.find(7),
+        lambda: reports.index(None),
+        lambda: reports.run("quickstart", out=7),
+        lambda: reports.run("quickstart", ["product"]),
+        lambda: reports.run("quickstart", {7: 1}),
+        lambda: reports.export_html(7, "page.html"),
+        lambda: reports.check(["n"]),
+        lambda: reports.check({"n": 1}, n="1 to 3"),
+        lambda: reports.check({"n": 1}, n=3),
+        lambda: reports.record(7, [{"name": "a", "value": 1}]),
+        lambda: reports.record("tea", 7),
+        lambda: reports.record("tea", [{"name": "a", "value": 1}], parameters=[1]),
+        lambda: reports.record("tea", [{"name": "a", "value": 1}], least_mass="half"),
+    ],
+)
+def test_what_has_the_wrong_shape_is_said_in_words(call):
+    with pytest.raises(ValueError, match=r" must be | takes globals|has no parameter"):
+        call()
 
 
 def test_a_notebook_checks_what_papermill_gave_it(tmp_path):

@@ -8,14 +8,16 @@ import json
 import os
 import re
 import tokenize
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from simkit import resources
+from simkit.files import as_path
 
 __all__ = [
     "PROFILES", "Parameter", "Study", "check", "find", "legal", "parameters_of", "studies",
@@ -72,7 +74,7 @@ def find(study: str | os.PathLike[str]) -> Study:
 
     Raises ValueError naming the studies there are.
     """
-    path = Path(study)
+    path = as_path(study, "study")
     if path.suffix == ".ipynb" and path.is_file():
         return _read(path)
     known = {p.stem: p for p in sorted(resources.root("notebooks").glob("*.ipynb"))}
@@ -95,7 +97,9 @@ def legal(study: Study, values: Mapping[str, Any]) -> dict[str, Any]:
     lists of these are checked), a `profile` that is not one of PROFILES, and a value that a
     notebook cannot be given: what JSON cannot hold, and text that is no Unicode.
     """
-    unknown = sorted(set(values) - set(study.parameters))
+    if not isinstance(values, Mapping):
+        raise ValueError(f"parameters is {values!r}; it must be a mapping of names and values")
+    unknown = [name for name in values if name not in study.parameters]
     if unknown:
         raise ValueError(
             f"{study.path.stem} has no parameter {', '.join(map(repr, unknown))}; "
@@ -104,18 +108,20 @@ def legal(study: Study, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(study.parameters[name], value) for name, value in values.items()}
 
 
-def check(values: Mapping[str, Any], /, **allowed: Container[Any]) -> None:
+def check(values: Mapping[str, Any], /, **allowed: Sequence[Any] | pd.Interval) -> None:
     """Refuse parameters that a later cell could not work with; call it right after they are set.
 
     `values` is `globals()`. Of each parameter named in `allowed` the value, or each element of a
-    list, must be in what is given: `range(2, 21)` for whole numbers from 2 to 20, a list of
-    choices, `pd.Interval(0, 1, closed="right")` for numbers above 0 up to 1. All that have an
-    annotation must be of its type, and `profile` one of PROFILES.
+    list (one or more), must be in what is given: `range(2, 21)` for whole numbers from 2 to 20, a
+    list of choices, `pd.Interval(0, 1, closed="right")` for numbers above 0 up to 1. All that have
+    an annotation must be of its type, and `profile` one of PROFILES.
 
         reports.check(globals(), products=range(1, 41), wordings=range(2, 21), seed=range(2**32))
 
     Raises ValueError naming the parameter, its value and what it must be.
     """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"check takes globals(), not {values!r}")
     for name, kind in values.get("__annotations__", {}).items():
         words = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
         words = str(kind) if getattr(kind, "__args__", ()) else words
@@ -127,10 +133,20 @@ def check(values: Mapping[str, Any], /, **allowed: Container[Any]) -> None:
         if name not in values:
             raise ValueError(f"check was told of {name!r}, which is no parameter here")
         value = values[name]
-        for one in value if isinstance(value, list) else [value]:
-            whole = not isinstance(choices, range) or isinstance(one, int | np.integer)
-            if isinstance(one, bool) or not whole or one not in choices:
-                raise ValueError(f"{name} is {value!r}; it must be {_told(choices)}")
+        parts = value if isinstance(value, list) else [value]
+        if not parts or not all(_among(one, choices) for one in parts):
+            raise ValueError(f"{name} is {value!r}; it must be {_told(choices)}")
+
+
+def _among(value: Any, choices: Any) -> bool:
+    if isinstance(choices, range):  # which would take 8.0 for 8, where a slice does not
+        return isinstance(value, int | np.integer) and type(value) is not bool and value in choices
+    if isinstance(choices, pd.Interval):
+        number = isinstance(value, int | float | np.number) and type(value) is not bool
+        return number and value in choices
+    if not isinstance(choices, list | tuple):
+        raise ValueError(f"check was given {choices!r}; it must be a range, a list or an interval")
+    return isinstance(value, str | int | float) and value in choices
 
 
 def title_of(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -239,7 +255,7 @@ def _fits(kind: ast.expr, value: Any) -> bool:
 def _told(choices: Any) -> str:
     if isinstance(choices, range):
         return f"a whole number from {choices[0]:,} to {choices[-1]:,}"
-    if hasattr(choices, "closed_left"):  # an interval of pandas
+    if isinstance(choices, pd.Interval):
         low, high = (("from", "above")[choices.open_left], ("to", "below")[choices.open_right])
         return f"a number {low} {choices.left:g} {high} {choices.right:g}"
     return f"one of {', '.join(map(repr, choices))}"

@@ -16,6 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from simkit.files import as_path
 from simkit.reports.catalogue import Study, find, legal
 from simkit.reports.export import export_html
 from simkit.reports.pages import encodable
@@ -45,8 +46,9 @@ def run(
     even a notebook came to be, there is a record without a page.
     """
     found = find(study)
-    values = legal(found, {**(parameters or {}), **({} if model is None else {"model": model})})
-    folder = Path(out).resolve()
+    values = legal(found, {} if parameters is None else parameters)
+    values |= legal(found, {} if model is None else {"model": model})
+    folder = as_path(out, "out").resolve()
     executed = folder / found.path.name
     if executed == found.path.resolve():
         raise ValueError(f"out={os.fspath(out)!r} is the notebook's own folder; choose another")

@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from simkit.files import write_text
+from simkit.files import as_path, write_text
 from simkit.reports.catalogue import parameters_of, title_of
 from simkit.reports.markdown import Heading, clean, render
 from simkit.reports.pages import TEMPLATES, encodable, template, version
@@ -50,13 +50,13 @@ def export_html(
     error, or a `failure` in words, marks the page as a failed, partial run. `provenance` is that
     of the run's record, from which the model's hash is told.
     """
-    folder = Path()
+    folder, out = Path(), as_path(out, "out")
     if not isinstance(notebook, NotebookNode):
-        folder = Path(notebook).parent
+        folder = as_path(notebook, "notebook").parent
         notebook = nbformat.read(notebook, as_version=4)
     nb = nbformat.from_dict(notebook)
     nb.cells = [c for c in nb.cells if not _made_by_papermill(c)]
-    title = title_of(nb.cells) or Path(out).stem
+    title = title_of(nb.cells) or out.stem
     failed = _mark_failure(nb)
     _drop_title(nb)
     _attach_captions(nb)

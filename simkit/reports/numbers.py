@@ -22,7 +22,7 @@ FIELDS = ("name", "value", "low", "high", "unit", "claim", "about", "valid_mass"
 def row(number: Any) -> dict[str, Any]:
     if not isinstance(number, Mapping):
         raise ValueError(f"a number must be a mapping with name and value, got {number!r}")
-    extra = sorted(set(number) - set(FIELDS))
+    extra = [name for name in number if name not in FIELDS]
     if extra or "name" not in number or "value" not in number:
         raise ValueError(
             f"a number needs name and value, and may have {', '.join(FIELDS[2:])}; "
@@ -60,7 +60,7 @@ def judged(
     verdict is "not judged". Raises ValueError for no rows, a name that is there twice, and a
     `least` outside 0–1.
     """
-    if not 0 <= least <= 1:
+    if not isinstance(least, int | float | np.number) or not 0 <= least <= 1:
         raise ValueError(f"least_mass is {least!r}; it must be a number from 0 to 1")
     masses = [] if valid_mass is None else _masses(_checked(valid_mass), least)
     mean = masses[0]["value"] if masses else None

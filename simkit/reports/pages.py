@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 import simkit
-from simkit.files import write_text
+from simkit.files import as_path, write_text
 from simkit.reports.numbers import rounded
 from simkit.reports.records import named, read
 
@@ -28,7 +28,7 @@ def index(out: str | PathLike[str]) -> Path:
     Returns the path of the page. JSON files of other kinds are passed over; a record that cannot
     be read, or lacks something, has no card, and the page says which file it is and why.
     """
-    folder = Path(out)
+    folder = as_path(out, "out")
     folder.mkdir(parents=True, exist_ok=True)
     cards, left_out = [], []
     for path in sorted(folder.glob("*.json")):

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,19 @@ def record(
     low > high, an unknown verdict or `about`, a mass outside 0–1, and for another study than
     the one that is being run.
     """
+    if not isinstance(study, str) or not study:
+        raise ValueError(f"study is {study!r}; it must be the study's name")
+    if not isinstance(numbers, Iterable) or isinstance(numbers, str | bytes):
+        raise ValueError(f"numbers is {numbers!r}; it must be a list of mappings")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise ValueError(f"parameters is {parameters!r}; it must be globals() or a mapping")
     rows = judged([row(number) for number in numbers], valid_mass, least_mass)
     running = os.environ.get("SIMKIT_STUDY", study)
     if study != running:
         raise ValueError(f"record({study!r}) in the notebook of {running!r}: use its own name")
     if folder := os.environ.get("SIMKIT_REPORTS"):
         given = parameters or {}
-        names = given.get("__annotations__", given)
+        names = list(given.get("__annotations__", given))
         settings = {name: given[name] for name in names if name in given}
         provenance = {**_model(model), "parameters": settings, **_origin()}
         _write(Path(folder), study, {"numbers": rows, "provenance": provenance})
