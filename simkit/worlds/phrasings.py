@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.personas.render import describe
+from simkit.templates import is_missing
 from simkit.types import generator
 from simkit.worlds.store import PRICES, PRODUCTS, USUAL_PRICE
 
@@ -226,9 +227,11 @@ def announce(frame: pd.DataFrame) -> pd.DataFrame:
     for row, (kind, product, price) in enumerate(
         zip(frame["experiment"], frame["product"], usual, strict=True)
     ):
-        if kind is None or kind != kind:
+        if is_missing(kind):
             told.append(None)
         elif kind in EXPERIMENTS:
+            if product not in PRODUCTS and is_missing(price):
+                raise ValueError(f"row {row}: usual_price is {price}; experiments name its prices")
             told.append(_where(kind, product, price))
         else:
             legal = ", ".join(EXPERIMENTS)
