@@ -231,7 +231,8 @@ def test_a_dying_kernel_is_a_failed_run_too(tmp_path):
         ({"grid": ["a"]}, "'grid' takes list[float] | None, not ['a']"),
         ({"share": math.inf}, "'share' is inf; it must be what JSON can hold"),
         ({"grid": {1.0}}, "'grid' is {1.0}; it must be what JSON can hold"),
-        ({"model": "cr\udcc3\udca8me"}, r"'model' is 'cr\udcc3\udca8me', which holds half a char"),
+        ({"model": "cr\udcc3me"}, r"'model' is 'cr\udcc3me', which holds half a character"),
+        ({"model": "cr\udce8me"}, r"'model' is 'cr\udce8me', which holds half a character"),
         ({"grid": ["\ud800"]}, "'grid' is ['\\ud800'], which holds half a character"),
     ],
 )
@@ -260,6 +261,12 @@ def test_parameters_of_numpy_and_tuples_reach_the_notebook_as_they_are(tmp_path)
     assert taken == {"seed": 3, "share": 0.5, "grid": [1, 2.5]}
     assert [type(v) for v in taken.values()] == [int, float, list]
     assert reports.legal(study, {"grid": np.array([1.0])}) == {"grid": [1.0]}
+
+
+def test_words_of_a_shell_with_an_ascii_locale_are_put_right(tmp_path):
+    study = reports.find(small.write(tmp_path / "07_tea.ipynb", *small.GOOD))
+    word = "crème".encode().decode("ascii", "surrogateescape")  # as Python reads such words
+    assert reports.legal(study, {"model": word, "grid": None}) == {"model": "crème", "grid": None}
 
 
 def test_a_profile_is_one_that_there_is(tmp_path):

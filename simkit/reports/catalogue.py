@@ -95,7 +95,8 @@ def legal(study: Study, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises ValueError for a name the notebook does not have, naming those it has; for a value of
     another type than the parameter's (bool, int, float, str, list, dict, None, and unions and
     lists of these are checked), a `profile` that is not one of PROFILES, and a value that a
-    notebook cannot be given: what JSON cannot hold, and text that is no Unicode.
+    notebook cannot be given: what JSON cannot hold, and text that is no Unicode. UTF-8 that Python
+    took for single bytes, as it does with a shell's words where the locale is ASCII, is put right.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"parameters is {values!r}; it must be a mapping of names and values")
@@ -215,9 +216,9 @@ def _typed(parameter: Parameter, given: Any) -> Any:
     if isinstance(value, str) and parameter.type != "str" and _fits(kind, _literal(value)):
         value = _literal(value)
     try:
-        value = json.loads(text := json.dumps(value, ensure_ascii=False, allow_nan=False))
-        text.encode("utf-8")
-    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        value = json.loads(text.encode("utf-8", "surrogateescape"))
+    except UnicodeError:
         raise ValueError(
             f"parameter {name!r} is {given!r}, which holds half a character (a lone surrogate); "
             "give it as UTF-8 text (in a shell: check LANG)"
