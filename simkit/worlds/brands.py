@@ -18,7 +18,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray
+from simkit.types import FloatArray, framed
 from simkit.worlds.kinds import once
 from simkit.worlds.scm import SCM, Variable, softmax
 
@@ -135,7 +135,11 @@ def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
     """
     if ask not in QUESTIONS:
         raise ValueError(f"no question {ask!r}; there are: {', '.join(QUESTIONS)}")
+    framed(design, "the design")
     if ask == "letters":
+        missing = [name for name in LISTED if name not in design]
+        if missing:
+            raise ValueError(f"the design has no column {missing[0]!r}, the brand in that place")
         return _by_place(exact(design.drop(columns=list(LISTED))), design)
     target = "thought" if ask == "thought" else "choice"
     names = [v.name for v in shopper.variables if v.name in design and v.name != target]
@@ -183,4 +187,5 @@ def design(
 
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column `context`: what the prompt says, in English."""
+    framed(frame, "the frame")
     return frame.assign(context=describe(frame.assign(cuddles=BRANDS[0]), SENTENCES))

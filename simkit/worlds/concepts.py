@@ -19,7 +19,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, framed
 from simkit.worlds.associations import (
     ANIMALS,
     ATTRIBUTES,
@@ -143,7 +143,7 @@ def exact(design: pd.DataFrame, ask: str) -> FloatArray:
 def _type_beliefs(design: pd.DataFrame, ask: str) -> FloatArray:
     """P(latent type | what the row says), shape (n_rows, types)."""
     _known(ask)
-    n = len(design)
+    n = len(framed(design, "the design"))
     given = {a: people.encode(a, design[a].tolist() if a in design else [None] * n)
              for a in ATTRIBUTES}  # fmt: skip
     prior = people.conditional(_LATENT[ask], given)
@@ -219,7 +219,7 @@ def with_context(frame: pd.DataFrame, ask: str) -> pd.DataFrame:
     malformed ones.
     """
     _known(ask)
-    rows, said = _interviews(frame, ask)
+    rows, said = _interviews(framed(frame, "the frame"), ask)
     legal = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 3
     slots: list[list[tuple[str, ...] | None]] = [[None] * len(frame) for _ in range(EARLIER)]
     used = np.zeros(len(frame), dtype=int)
@@ -265,6 +265,8 @@ def design(
     'A person talks about colours. The person works as a farmer.'
     """
     _known(ask)
+    if persons is not None:
+        framed(persons, "persons")
     unknown = [name for name in said if name not in (*ATTRIBUTES, "earlier")]
     if unknown:
         raise ValueError(f"no field {unknown[0]!r}; legal: {', '.join(ATTRIBUTES)}, earlier")

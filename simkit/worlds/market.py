@@ -19,7 +19,7 @@ from scipy.stats import binom
 
 from simkit.questions import Question
 from simkit.resources import root
-from simkit.types import FloatArray, IntArray, generator
+from simkit.types import FloatArray, IntArray, framed, generator
 from simkit.worlds.kinds import once
 from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
@@ -99,7 +99,7 @@ def exact(design: pd.DataFrame, ask: str = "buys") -> FloatArray:
     _known(ask)
     if ask == "buyers":
         return np.asarray(binom.pmf(np.arange(11)[None, :], 10, exact(design)[:, :1]))
-    rows = design.reset_index(drop=True)
+    rows = framed(design, "the design").reset_index(drop=True)
     given = {
         v.name: store.encode(v.name, rows[v.name].tolist())
         for v in store.variables
@@ -209,6 +209,7 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     Raises ValueError for an unknown experiment, and where two numbers in the column `wording` give
     the same text.
     """
+    framed(frame, "the frame")
     return frame.assign(context=tell(announce(frame)))
 
 
@@ -250,10 +251,13 @@ def stated(
     The draws are a systematic sample from the covariates' joint distribution (equal shares of
     the cumulative probability, one random start), a fresh one per product and wording and the
     same for all prices, so that the mean over the rows of a wording is the adjusted demand.
-    Raises ValueError for profiles below 1.
+    Raises ValueError for profiles below 1, and where product, wording or usual price is missing.
     """
     if profiles < 1:
         raise ValueError(f"profiles={profiles}; it must be 1 or more")
+    for name in ("product", "wording", "usual_price"):
+        if name not in framed(frame, "the frame") or frame[name].isna().any():
+            raise ValueError(f"the frame has no column {name!r}, or a row without it; see `design`")
     parts = []
     for (product, wording), rows in frame.groupby(["product", "wording"], sort=False):
         usual = float(rows["usual_price"].iloc[0])

@@ -16,7 +16,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, framed
 from simkit.worlds.kinds import Kind, Kinds, Prompts, wordings
 from simkit.worlds.respondents import (
     AGREEMENT,
@@ -131,7 +131,7 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
     values.
     """
     _known(ask)
-    rows = design.reset_index(drop=True)
+    rows = framed(design, "the design").reset_index(drop=True)
     said = {
         name: population.scm.encode(name, rows[name].tolist())
         for name in (*DEMOGRAPHICS, *TOLD)
@@ -207,7 +207,7 @@ def design(
     The said columns, `answered` (tuples), `wording` and `context`, on the index of `people`. What
     a row does not say is None.
     """
-    orders = _orders(answered, len(people))
+    orders = _orders(answered, len(framed(people, "the people")))
     named = {*demographics, *(name for order in orders for name in order)}
     unknown = sorted((named - {*DEMOGRAPHICS, *TOLD}) | (named - {*people.columns}))
     if unknown:
@@ -246,6 +246,7 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     that it does not name, and all where there is no such column, follow in the world's order.
     Missing values are not told. Raises ValueError for a value that the world does not have.
     """
+    framed(frame, "the frame")
     told = {n: _told(n, frame[n].tolist()) for n in TOLD if n in frame}
     said = frame.assign(survey="said")
     for name in DEMOGRAPHICS.keys() & set(frame.columns):
