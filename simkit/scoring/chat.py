@@ -231,14 +231,17 @@ def _refuse_open_thought(tokenizer: Any, talk: list[dict[str, str]], chat: Chat)
         close = close.replace("/" + start, start).replace(start, end)
     close = close.replace("_start|>", "_end|>")
     close = close.replace("<|", "<|/", 1) if close == mark else close
-    if "channel" in mark:
+    close += "\n\n"
+    if "<|channel|>" in mark:
         close = "<|end|><|start|>assistant<|channel|>final<|message|>"
+    elif "<|channel>" in mark:
+        close = "<channel|>"
     names = re.findall(r"\b(?:enable_thinking|thinking)\b", tokenizer.get_chat_template())
     switch = f"template_args={{{names[0]!r}: False}}) or Chat(" if names else ""
     raise ValueError(
         f"the model's chat template opens a thought with {mark!r} and leaves it open, so that the "
         f"answer would stand in the thought; close it before the answer: "
-        f"Chat({switch}prefix={close + chr(10) * 2 + 'Answer:'!r})"
+        f"Chat({switch}prefix={close + 'Answer:'!r})"
     )
 
 

@@ -16,8 +16,9 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 import simkit as sk
-from simkit.scoring.chat import Chat, chat_prompts
+from simkit.scoring.chat import Chat, chat_prompts, open_turns
 from simkit.scoring.local import LocalModel
+from simkit.scoring.runs.sampling import sample_runs
 from tests.scoring.conftest import TEXT, make_network, make_tokenizer
 
 ASK = "Question: Does the customer buy it?"
@@ -277,6 +278,82 @@ def test_a_template_that_leaves_texts_out_is_refused() -> None:
     never = "{{ raise_exception('closed') }}"
     with pytest.raises(ValueError, match="refuses the prompt: closed"):
         chat_prompts(model_of("chatml", never), ["Hm?"])
+
+
+OPEN = {  # how a thought is opened -> what closes it
+    "<think>\n": "</think>",
+    "<thinking>": "</thinking>",
+    "<seed:think>\n": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<reasoning>\n": "</reasoning>",
+    "<|begin_of_thought|>\n\n": "<|end_of_thought|>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<start_working_out>": "<end_working_out>",
+    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+    "<|channel>thought\n": "<channel|>",
+}
+
+
+def thinking(opened: str, more: str = "") -> str:
+    return (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n" + more + opened + "{% endif %}"
+    )
+
+
+@pytest.mark.parametrize("user", ["Hm?", "think", "<think>"])
+@pytest.mark.parametrize("opened", OPEN)
+def test_an_answer_never_stands_in_an_open_thought(opened: str, user: str) -> None:
+    model = model_of("chatml", thinking(opened))
+    mark, close = opened.strip().removesuffix("<|message|>"), OPEN[opened]
+    close += "" if "channel" in mark else "\n\n"
+    with pytest.raises(ValueError) as caught:
+        chat_prompts(model, [user])
+    assert f"opens a thought with {mark!r}" in str(caught.value)
+    remedy = Chat(prefix=close + "Answer:")
+    assert f"prefix={remedy.prefix!r}" in str(caught.value)
+    lead = f"<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{opened}"
+    # The remedy, and the question's own "Answer:" is taken off the user's turn as ever.
+    found = chat_prompts(model, [user + "\nAnswer:"], remedy)
+    assert found == [lead + close + "Answer:"]
+    with pytest.raises(ValueError, match="opens a thought"):
+        sk.believe(model, BUY, DESIGN, chat=True)
+    with pytest.raises(ValueError, match="opens a thought"):
+        sample_runs(model, BUY, DESIGN, runs=1, chat=True)
+    assert open_turns(model, [user], remedy) == [lead]
+
+
+def test_a_thought_that_can_be_switched_off() -> None:
+    switch = "{% if enable_thinking is not defined or enable_thinking %}"
+    model = model_of("chatml", thinking("<think>\n{% endif %}", switch))
+    with pytest.raises(ValueError, match=r"template_args=\{'enable_thinking': False\}"):
+        chat_prompts(model, ["Hm?"])
+    off = Chat(template_args={"enable_thinking": False})
+    lead = "<|im_start|>user\nHm?<|im_end|>\n<|im_start|>assistant\n"
+    assert chat_prompts(model, ["Hm?"], off) == [lead + "Answer:"]
+
+
+def test_a_closed_thought_is_none() -> None:
+    model = model_of("chatml", thinking("<think>\n\n</think>\n\n"))
+    assert chat_prompts(model, ["Hm?"])[0].endswith("<think>\n\n</think>\n\nAnswer:")
+    asked = model_of("chatml", thinking(""))  # what the user says of thoughts opens none
+    assert chat_prompts(asked, ["What is <think>?"])[0].endswith("assistant\nAnswer:")
+
+
+def test_a_head_that_the_template_completes_before_an_answer() -> None:
+    template = (
+        "{% for m in messages %}<|start|>{{ m.role }}"
+        "{% if m.role == 'assistant' %}<|channel|>final{% endif %}<|message|>{{ m.content }}<|end|>"
+        "{% endfor %}{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+    )
+    model = model_of("chatml", template)
+    head = "<|channel|>final<|message|>"
+    with pytest.raises(ValueError) as caught:
+        chat_prompts(model, ["Hm?"])
+    assert f"prefix={head + 'Answer:'!r}" in str(caught.value)
+    found = chat_prompts(model, ["Hm?"], Chat(prefix=head + "Answer:"))
+    assert found == [f"<|start|>user<|message|>Hm?<|end|><|start|>assistant{head}Answer:"]
 
 
 def test_no_template() -> None:
