@@ -21,6 +21,7 @@ __all__ = [
     "aligned",
     "column",
     "counted",
+    "encodable",
     "framed",
     "generator",
     "labels",
@@ -199,6 +200,11 @@ def several(values: Any) -> Any:
     return [values] if np.isscalar(values) or getattr(values, "ndim", 1) == 0 else values
 
 
+def encodable(value: Any) -> bool:
+    """False for text with half a surrogate pair, which no file and no index can hold."""
+    return not isinstance(value, str) or not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def shown(value: Any) -> str:
     """A value for an error message, cut to a line."""
     if isinstance(value, pd.DataFrame | pd.Series | np.ndarray) and np.ndim(value):
@@ -265,6 +271,12 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
         raise ValueError(f"{name} holds values that cannot be labels, such as lists or broken "
                          "text; legal are numbers, text and dates") from None  # fmt: skip
     first = np.unique(codes, return_index=True)[1]
+    for row, values in zip(
+        first, frame.iloc[first].itertuples(index=False, name=None), strict=True
+    ):
+        if not all(map(encodable, values)):
+            raise ValueError(f"{name}: row {frame.index[row]!r} holds broken text (half a "
+                             f"surrogate pair), {shown(values)}")  # fmt: skip
     return codes.astype(np.int64), frame.iloc[first].reset_index(drop=True)
 
 

@@ -27,7 +27,7 @@ LEFT_OUT = {
 
 def rule(prompt: str) -> dict[str, float]:
     """Of a mock model: any option gets the same mass, whatever is asked."""
-    return {"yes": 0.4, "no": 0.2, "A": 0.2, "B": 0.2}
+    return {"yes": 0.4, "no": 0.2, "A": 0.2, "B": 0.4}
 
 
 @cache

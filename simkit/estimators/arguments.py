@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from simkit.types import LARGEST, aligned, framed, generator, listed, several, shown
+from simkit.types import LARGEST, aligned, encodable, framed, generator, listed, several, shown
 
 __all__ = [
     "checked",
@@ -145,7 +145,7 @@ def items_of(value: Any, name: str) -> list[Any]:
     items = listed(value, name)
     for v in items:
         kept = isinstance(v, str | int | float | tuple | np.number | np.bool_ | date)
-        if not kept or v != v or not _whole_text(v) or v.__hash__ is None:
+        if not kept or v != v or not encodable(v) or v.__hash__ is None:
             raise ValueError(f"{name} holds {shown(v)}; legal are numbers, text and dates")
     return [v.item() if isinstance(v, np.generic) else v for v in items]
 
@@ -207,15 +207,6 @@ def ends_of(value: Any, name: str) -> Mapping[Any, tuple[float, float]]:
             raise ValueError(f"{item}: the scale is {low:g} to {high:g}; legal is low below high")
         out[item] = (low, high)
     return out
-
-
-def _whole_text(value: Any) -> bool:
-    """False for text with half a surrogate pair, which no file and no index can hold."""
-    return (
-        not isinstance(value, str)
-        or value.isascii()
-        or not any("\ud800" <= c <= "\udfff" for c in value)
-    )
 
 
 def _some(arguments: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ from simkit.estimators.diversity_colour import delta_e
 from simkit.estimators.diversity_items import ByItem
 from simkit.estimators.respondents import percentiles
 from simkit.result import Result, t_frame
-from simkit.types import FloatArray, SeedLike, counted, generator, numbers
+from simkit.types import LARGEST, FloatArray, SeedLike, counted, generator, numbers
 
 __all__ = ["MURTHY", "line_of_unity", "means_over_items"]
 
@@ -128,7 +128,7 @@ def _blocks(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> tuple[FloatArray, Flo
         raise ValueError(f"blocks have shapes {one.shape} and {two.shape}; "
                          "legal is (people, words, 3) for both")  # fmt: skip
     for name, block in (("lab_1", one), ("lab_2", two)):
-        bad = np.argwhere(np.isinf(block))
+        bad = np.argwhere(np.abs(block) > LARGEST)
         if len(bad):
             at = bad[0].tolist()
             raise ValueError(f"{name}: person {at[0]}, word {at[1]} is infinite; legal are finite "

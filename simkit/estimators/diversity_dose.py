@@ -115,7 +115,9 @@ def _ratio(x: FloatArray, base: FloatArray) -> tuple[FloatArray, FloatArray]:
     if not base.mean() > 0:
         return np.full(len(x), np.nan), np.full(len(x), np.nan)
     ratio = x.mean(1) / base.mean()
-    without = ((x.sum(1)[:, None] - x) / (base.sum() - base)).T
+    rest = base.sum() - base
+    top = x.sum(1)[:, None] - x
+    without = np.divide(top, rest, out=np.full_like(top, np.nan), where=rest > 0).T
     return ratio, np.sqrt(np.diag(jackknife(without, ratio)))
 
 

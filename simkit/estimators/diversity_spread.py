@@ -88,17 +88,13 @@ def spread_ratio(
 
 def _tables(human: Any, simulated: Any, paired: bool) -> tuple[FloatArray, FloatArray, list[Any]]:
     both = (("human", human), ("simulated", simulated))
-    one, two = (numbers(x, n, "(people, outcomes)", infinite=True) for n, x in both)
+    one, two = (numbers(x, n, "(people, outcomes)") for n, x in both)
     if one.shape[1] != two.shape[1]:
         raise ValueError(f"shapes are {one.shape} and {two.shape}; "
                          "legal is (people, outcomes), with the same outcomes")  # fmt: skip
     if paired and len(one) != len(two):
         raise ValueError(f"{len(one)} and {len(two)} people cannot be paired; legal is one each, "
                          "or paired=False")  # fmt: skip
-    for name, x in (("human", one), ("simulated", two)):
-        bad = np.argwhere(np.isinf(x))
-        if len(bad):
-            raise ValueError(f"{name}: row {bad[0][0]}, outcome {bad[0][1]} is infinite")
     frames = [x for x in (human, simulated) if isinstance(x, pd.DataFrame)]
     if len(frames) == 2 and list(human) != list(simulated):
         apart = next(a for a, b in zip(human, simulated, strict=True) if a != b)
@@ -150,7 +146,7 @@ def _overall(frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float) ->
     table.loc[shares, ["low", "high"]] = table.loc[shares, ["low", "high"]].clip(0, 1)
     logs = ["mean", "mean_of_studies"]
     table.loc[logs, "std_error"] *= np.exp(table.loc[logs, "estimate"])
-    table.loc[logs, ["estimate", "low", "high"]] = np.exp(
-        table.loc[logs, ["estimate", "low", "high"]]
-    )
+    ends = ["estimate", "low", "high"]
+    with np.errstate(over="ignore"):  # an end beyond all numbers is inf
+        table.loc[logs, ends] = np.exp(table.loc[logs, ends])
     return table

@@ -43,7 +43,7 @@ def loadings(matrix: npt.ArrayLike, factors: int) -> FloatArray:
 
     NaN rows for items without correlations. Raises ValueError for factors outside 1 to k.
     """
-    whole, _, kept = repaired(matrix)
+    whole, _, kept = _repaired(matrix)
     if not 1 <= factors <= len(whole):
         raise ValueError(f"factors is {factors}; legal are 1 to {len(whole)}, the items there are")
     value, vector = np.linalg.eigh(whole)
@@ -84,7 +84,7 @@ def partial_correlations(matrix: npt.ArrayLike, *, shrink: float = 0.02) -> Floa
     """
     if not 0 <= shrink <= 1:
         raise ValueError(f"shrink is {shrink!r}; legal are numbers from 0 to 1")
-    whole, _, kept = repaired(matrix)
+    whole, _, kept = _repaired(matrix)
     whole = (1 - shrink) * whole + shrink * np.eye(len(whole))
     if np.linalg.eigvalsh(whole)[0] < 1e-10:
         raise ValueError("the matrix is singular, with shrink 0; legal is a shrink above 0")
@@ -96,6 +96,13 @@ def partial_correlations(matrix: npt.ArrayLike, *, shrink: float = 0.02) -> Floa
     out = np.full((k, k), np.nan)
     out[np.ix_(at, at)] = part
     return out
+
+
+def _repaired(matrix: npt.ArrayLike) -> tuple[FloatArray, int, FloatArray]:
+    found = repaired(matrix)
+    if len(found[0]) < 2:
+        raise ValueError("fewer than 2 items have correlations; legal are 2 or more that vary")
+    return found
 
 
 @checked("humans weights", "simulated simulated_weights", frames="humans simulated")

@@ -207,6 +207,7 @@ def _means(names: list[str], values: FloatArray, group: IntArray, alpha: float) 
 
 def _titles(table: pd.DataFrame, option: IntArray) -> list[str]:
     """Option texts, or option_ids where a text varies by prompt or stands for two options."""
+    labels(table["option"], "option", len(table))  # raises for what is no label
     seen = pd.DataFrame({"code": option, "text": table["option"].to_numpy()}).drop_duplicates()
     if not (seen["code"].is_unique and seen["text"].is_unique):
         first = np.unique(option, return_index=True)[1]

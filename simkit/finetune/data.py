@@ -68,6 +68,7 @@ def examples(
     the options), a missing column, answers for other index labels than the design's, or no answer
     at all.
     """
+    generator(seed)  # raises for what is no seed
     answers = design if answers is None else answers
     _check_frames(design, questions, answers, respondent, weights)
     answers = aligned({"design": design, "answers": answers})["answers"]
