@@ -48,8 +48,7 @@ def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.D
     keys = [name for name in ("model", "prompt_id", "order") if name in table]
     belief = column(table["belief"].to_numpy(), "belief", missing=True)
     _check_beliefs(table, belief, code)
-    names = [pd.factorize(table[name], sort=True)[0] for name in reversed(keys)]
-    rows = np.lexsort([pd.factorize(table["option_id"], sort=True)[0], *names])
+    rows = np.lexsort([_ranks(table, name) for name in ("option_id", *reversed(keys))])
     starts = np.flatnonzero(np.diff(code[rows], prepend=-1))
     picked = [rows[:0]]
     for own in np.split(rows, starts)[1:]:
@@ -88,6 +87,14 @@ def _check_beliefs(table: pd.DataFrame, belief: FloatArray, code: IntArray) -> N
         f"smallest is {own.min():.3g}; they must sum to 1, none below 0 (unfit are "
         f"{int(unfit.sum())} of {len(total)} prompts): {why}"
     )
+
+
+def _ranks(table: pd.DataFrame, name: str) -> IntArray:
+    """The place (rows,) of each value among the distinct ones in order."""
+    try:
+        return np.asarray(pd.factorize(table[name], sort=True)[0], dtype=np.int64)
+    except TypeError as error:
+        raise ValueError(f"{name} holds values that have no order: {error}") from error
 
 
 def _stream_name(value: Any, name: str) -> str | int:

@@ -18,6 +18,7 @@ __all__ = [
     "column_of",
     "cyclic_orders",
     "design_rows",
+    "logprob_of",
     "orders_for",
     "prompt_codes",
 ]
@@ -43,7 +44,7 @@ def orders_for(
     """
     k = len(question.options)
     if not question.lists_options:
-        if orders is None or orders == "auto":
+        if orders is None or (isinstance(orders, str) and orders == "auto"):
             return None
         raise ValueError(
             "orders are given, but the prompt lists no options; put {options} into the template"
@@ -121,11 +122,13 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
     are), and then position as such does not favour any. A prompt whose belief is undefined in one
     order has belief and range NaN: leaving that order out would unbalance the rest.
 
-    Raises ValueError if a column is missing, an option stands twice in one order, or the options
-    of a prompt were not all listed in the same orders.
+    Raises ValueError if a column is missing or holds no numbers, a `logprob` is NaN or +inf, an
+    option stands twice in one order, or the options of a prompt were not all listed in the same
+    orders.
     """
     prompt_codes(table, needed=("order", "logprob", "belief", "valid_mass"))
-    logprob, belief, mass = (column_of(table, name) for name in ("logprob", "belief", "valid_mass"))
+    logprob = logprob_of(table)
+    belief, mass = (column_of(table, name) for name in ("belief", "valid_mass"))
     keys = [name for name in _KEYS if name in table]
     prompt, code = _number(table, keys), _number(table, [*keys, "option_id"])
     count = np.bincount(code)
@@ -160,6 +163,16 @@ def column_of(table: pd.DataFrame, name: str) -> FloatArray:
     if not len(values):
         return np.empty(0)
     return numbers(values, name, "a column of numbers", dims=(1,), infinite=True)
+
+
+def logprob_of(table: pd.DataFrame) -> FloatArray:
+    """The column `logprob`; ValueError naming the row where it is NaN or +inf."""
+    logprob = column_of(table, "logprob")
+    bad = np.flatnonzero(np.isnan(logprob) | (logprob == np.inf))
+    if len(bad):
+        row = table.index[bad[0]]
+        raise ValueError(f"logprob: row {row!r} holds {logprob[bad[0]]}; legal is up to 0, or -inf")
+    return logprob
 
 
 def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:

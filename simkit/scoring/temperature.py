@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pandas as pd
 
-from simkit.scoring.orders import column_of, prompt_codes
+from simkit.scoring.orders import column_of, logprob_of, prompt_codes
 from simkit.types import FloatArray, IntArray, shown
 
 __all__ = ["at_temperature"]
+
+MOST = 1e30  # beyond it every belief is uniform long since
 
 
 def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
@@ -31,24 +31,22 @@ def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
     among the options like this only if each is one token in one spelling; longer options have
     every token's distribution reshaped, over the whole vocabulary, which cannot be had from here.
 
-    Raises ValueError for a temperature below 0 or not finite, a `logprob` that is NaN or +inf, a
+    Raises ValueError for a temperature below 0 or above 1e30, a `logprob` that is NaN or +inf, a
     prompt that has an option twice, a belief averaged over several orders (take average=False,
     set the temperature, then `average_orders`), and one that is not the softmax of `logprob`.
     """
-    number = isinstance(temperature, int | float | np.number)
-    if not number or not 0 <= temperature <= sys.float_info.max:
-        raise ValueError(f"temperature is {shown(temperature)}; legal are finite numbers from 0")
+    number = isinstance(temperature, int | float | np.integer | np.floating)
+    if not number or not 0 <= temperature <= MOST:
+        raise ValueError(
+            f"temperature is {shown(temperature)}; legal are finite numbers from 0 to {MOST:g}"
+        )
     code = prompt_codes(table, needed=("logprob", "belief"))
     if "orders" in table and (column_of(table, "orders") > 1).any():
         raise ValueError(
             "the belief is averaged over orders, each of which has its own; legal is the table of "
             "believe(..., average=False): set the temperature there, then average_orders"
         )
-    logprob, belief = (column_of(table, name) for name in ("logprob", "belief"))
-    bad = np.flatnonzero(np.isnan(logprob) | (logprob == np.inf))
-    if len(bad):
-        row = table.index[bad[0]]
-        raise ValueError(f"logprob: row {row!r} holds {logprob[bad[0]]}; legal is up to 0, or -inf")
+    logprob, belief = logprob_of(table), column_of(table, "belief")
     usual = np.ones(len(table))
     if "belief_temperature" in table:
         usual = column_of(table, "belief_temperature")

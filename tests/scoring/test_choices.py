@@ -98,6 +98,10 @@ def test_any_belief_that_sums_to_one_is_drawn_from(weights: list[float]) -> None
         (lambda t: t.assign(prompt_id=np.repeat([0, 1, np.nan], 3)), "prompt_id holds nan"),
         (lambda t: t.assign(prompt_id=[[0]] * 9), "cannot tell prompts apart"),
         (lambda t: t.assign(option_id=[[0]] * 9), "cannot tell prompts apart"),
+        (
+            lambda t: t.assign(option_id=[0, 1j, "x"] * 3),
+            "option_id holds values that have no order",
+        ),
         (lambda t: t.drop(columns="option_id"), "no column 'option_id'"),
         (lambda t: pd.concat([t, t[["belief"]]], axis=1), "column 'belief' stands twice"),
         (lambda t: t["belief"], "the table is a Series"),
@@ -249,5 +253,8 @@ def test_tables_that_hold_no_numbers_are_named(function: object) -> None:
         call(ordered.assign(belief="x"))
     with pytest.raises(ValueError, match="must be a DataFrame"):
         call([1, 2])
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"logprob: row 0 holds {bad}; legal is up to 0"):
+            call(ordered.assign(logprob=bad))
     with pytest.raises(ValueError, match="temperature is 'hot'"):
         at_temperature(ordered, "hot")  # type: ignore[arg-type]
