@@ -271,12 +271,14 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
         raise ValueError(f"{name} holds values that cannot be labels, such as lists or broken "
                          "text; legal are numbers, text and dates") from None  # fmt: skip
     first = np.unique(codes, return_index=True)[1]
-    for row, values in zip(
-        first, frame.iloc[first].itertuples(index=False, name=None), strict=True
-    ):
-        if not all(map(encodable, values)):
-            raise ValueError(f"{name}: row {frame.index[row]!r} holds broken text (half a "
-                             f"surrogate pair), {shown(values)}")  # fmt: skip
+    for k in range(frame.shape[1]):
+        some = frame.iloc[first, k]
+        if some.dtype.kind != "O":
+            continue
+        broken = np.flatnonzero(~some.map(encodable).to_numpy(dtype=bool))
+        if len(broken):
+            raise ValueError(f"{name}: row {some.index[broken[0]]!r} holds broken text (half a "
+                             f"surrogate pair), {some.iloc[broken[0]]!r}")  # fmt: skip
     return codes.astype(np.int64), frame.iloc[first].reset_index(drop=True)
 
 

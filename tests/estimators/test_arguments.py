@@ -53,8 +53,9 @@ def test_rows_are_paired_by_label(name, argument):
     other = numbers(getattr(est, name)(**{**given, argument: turned}))
     np.testing.assert_allclose(plain, other, rtol=1e-9)
     strange = given[argument].set_axis([f"r{i}" for i in range(n)])
-    with pytest.raises(ValueError, match=rf"has a row .* and {argument} has none.*to_numpy"):
+    with pytest.raises(ValueError, match=r"has a row .* has none.*to_numpy") as refused:
         getattr(est, name)(**{**given, argument: strange})
+    assert argument in str(refused.value)
     for other in arrays:  # an array among them: nothing says whose order is its own
         mixed = {**given, argument: turned, other: given[other].to_numpy()}
         with pytest.raises(ValueError, match=f"{other} has no labels to say whose order"):
