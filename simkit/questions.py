@@ -81,25 +81,24 @@ class Question:
             values = column(listed(values, "values"), "values").tolist()
             if len(values) != len(options):
                 raise ValueError(f"{len(values)} values for {len(options)} options")
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "options", tuple(options))
-        object.__setattr__(self, "values", None if values is None else tuple(values))
-        object.__setattr__(self, "template", template)
-        object.__setattr__(self, "separator", separator)
-        object.__setattr__(self, "layout", layout)
+        for name, value in (
+            ("text", text), ("options", tuple(options)), ("template", template),
+            ("values", None if values is None else tuple(values)),
+            ("separator", separator), ("layout", layout),
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
         self._check_labels()
         scored = self.options if self.labels is None else self.labels
-        object.__setattr__(self, "forms", _checked_forms(forms or {}, scored, separator))
+        forms = _checked_forms({} if forms is None else forms, scored, separator)
+        object.__setattr__(self, "forms", forms)
         self.fields  # noqa: B018  (reads every text, so that a bad field is named here)
 
     def _check_labels(self) -> None:
         if self.labels is None:
             return
-        if len(self.labels) < len(self.options):
-            raise ValueError(
-                f"{len(self.options)} options for layout {self.layout!r}; "
-                f"legal are up to {len(self.labels)}"
-            )
+        k, most = len(self.options), len(self.labels)
+        if most < k:
+            raise ValueError(f"{k} options for layout {self.layout!r}; legal are up to {most}")
         if not self.lists_options:
             raise ValueError(
                 f"layout {self.layout!r} scores labels, but neither template {self.template!r} "
@@ -121,9 +120,9 @@ class Question:
     @property
     def fields(self) -> set[str]:
         """The columns that template, text, options and forms name."""
-        spelled = [form for some in self.forms.values() for form in some]
-        texts = [self.template, self.text, *self.options, *spelled]
-        return set().union(*map(field_names, texts)) - {"question", "options"}
+        spelled = [*self.options, *(form for some in self.forms.values() for form in some)]
+        asked = field_names(self.template) - {"question"} | field_names(self.text)
+        return (asked - {"options"}).union(*map(field_names, spelled))
 
     def prompts(
         self, design: pd.DataFrame, order: Sequence[int] | None = None, *, warn: bool = True
@@ -132,9 +131,8 @@ class Question:
 
         order : which option is listed first, second, ... (a permutation of 0 … K-1); None as
             given. warn : whether to warn of what the design says to nobody, see `warn_unsaid`.
-        Raises ValueError for what is no frame, a repeated column, a field that the design does not
-        fill, a missing value (naming row and field), a bad order, and any order where the prompt
-        does not list the options.
+        Raises ValueError as `fill` does, for a bad order, and for any order where the prompt does
+        not list the options.
         """
         framed(design, "the design")
         if warn is True:
@@ -147,10 +145,8 @@ class Question:
         given = {}
         if self.lists_options:
             if "options" in design:
-                raise ValueError(
-                    "the design has a column 'options', which is what {options} stands for; "
-                    "rename it"
-                )
+                raise ValueError("the design has a column 'options', which {options} stands for; "
+                                 "rename it")  # fmt: skip
             given["options"] = self._lists(design, order)
         given["question"] = fill(self.text, design, given)
         return fill(template, design, given)
@@ -158,26 +154,24 @@ class Question:
     def warn_unsaid(self, design: pd.DataFrame, *texts: str | None, stacklevel: int = 2) -> None:
         """Warn if a design of several rows has columns and none of them is named by a field.
 
-        All its prompts are then alike, so the columns differ to no purpose. A column `context`
-        must be named even if others are: `describe` and `render` write it to be said. Others may
-        well stand by (who a person is, a wording, a weight). `texts` : what else the design fills.
+        All its prompts are then alike. A column `context` must be named even if others are:
+        `describe` and `render` write it to be said. Others may well stand by (who a person is, a
+        wording, a weight). texts : what else the design fills, such as a system text.
         """
         used = self.fields.union(*(field_names(text) for text in texts if text is not None))
         unsaid = [name for name in framed(design, "the design").columns if name not in used]
         if len(design) < 2 or not unsaid:
             return
         if len(unsaid) == design.shape[1]:
-            what = f"no field names any column of the design ({', '.join(map(str, unsaid))})"
-            what += f", so all {len(design)} prompts are alike"
+            some = ", ".join(map(str, unsaid[:8])) + (", …" if len(unsaid) > 8 else "")
+            what = f"no field names any column of the design ({some}), so all {len(design)} "
+            what += "prompts are alike"
         elif "context" in unsaid:
             what = "the design has a column 'context', and no field names it"
         else:
             return
-        warnings.warn(
-            f"{what}; put the columns that are to be said into the template in braces: "
-            f"{self.template!r}",
-            stacklevel=stacklevel,
-        )
+        what += f"; put the columns that are to be said into {self.template!r}, in braces"
+        warnings.warn(what, stacklevel=stacklevel)
 
     def options_for(self, design: pd.DataFrame) -> list[list[str]]:
         """The K options of each design row, filled in, without the separator."""
@@ -226,8 +220,6 @@ def check_options(options: Sequence[str], where: str = "", separator: str = "") 
     separator : what will stand before them. With one, a blank of an option's own at either end (a
         line break may end it) is an error too: the model would be asked for "yes " and not "yes".
     """
-    if isinstance(options, str):
-        raise ValueError(f"{where}options must be a list of strings, not the string {options!r}")
     options = listed(options, f"{where}options")
     if len(options) < 2:
         raise ValueError(f"{where}at least two options are needed, not {options}")
@@ -260,8 +252,8 @@ def fill(
     a brace. What is filled in is never read as a template itself.
 
     given : {field: one text per row}, which goes before a column of that name. Raises ValueError
-    for a field that nothing fills, for a column that stands twice, and for a missing value or one
-    that has no text (a list), naming row, field and template.
+    for what is no frame, a column that stands twice, a field that nothing fills, and a value that
+    is missing or has no text (a list), naming row, field and template.
     """
     framed(design, "the design")
     given = {} if given is None else given

@@ -167,6 +167,7 @@ def test_columns_that_merely_stand_by_are_not_warned_of() -> None:
         sk.Question("Buy at {price}?", options).prompts(TWO)
         sk.Question("Buy?", options).prompts(TWO.assign(context="Ann."))
         sk.Question("Which?", ["{price}", "none"]).prompts(TWO)  # said by an option
+        sk.Question("{question}", options).prompts(pd.DataFrame({"question": ["Buy?", "Sell?"]}))
         sk.Question("Buy?", options).prompts(TWO[:1])  # one prompt is like no other
         sk.Question("Buy?", options).prompts(pd.DataFrame(index=range(2)))
         sk.Question("Buy?", options).warn_unsaid(TWO, "You have {price}.")  # a system text
