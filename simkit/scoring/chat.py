@@ -29,7 +29,8 @@ _OPENED = re.compile(
 )
 _CLOSED = re.compile(
     rf"</{_THOUGHT}>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<\|(?:end_of_|end_|/){_THOUGHT}\|>"
-    rf"|<\|{_THOUGHT}_end\|>|<end_working_out>|<\|end\|>|<\|?channel\|>(?:\s*final\b|(?!\w))",
+    rf"|<\|{_THOUGHT}_end\|>|<end_working_out>|<\|end\|>|<channel\|>"
+    r"|<\|channel\|>\s*final\b(?:<\|message\|>)?",
     re.IGNORECASE,
 )
 _MARK = "answerstandshere"  # stands in for an answer, to see what a template puts before it

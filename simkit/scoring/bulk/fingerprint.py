@@ -20,6 +20,7 @@ import torch
 
 __all__ = ["Fingerprint"]
 
+READING = 2  # of how texts become tokens and passes: rows of another number are never met
 GLANCE = 64  # numbers of a tensor that are looked at to see whether it changed
 # Settings that say where a model came from, not what it computes.
 _ORIGIN = {
@@ -49,6 +50,7 @@ class Fingerprint:
         network = self.network
         base = network.get_base_model() if hasattr(network, "get_base_model") else network
         return {
+            "reading": READING,
             "weights": self._weights_digest(),
             "dtype": str(network.dtype),
             # For code that comes with the weights, the module's name holds the revision.
