@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit as sk
+from simkit.finetune import examples
 from simkit.questions import fill
 from simkit.templates import check_text, fill_one, is_missing, text_of
 
@@ -257,3 +258,49 @@ def test_the_text_of_a_number_reads_back_as_the_number(x: float) -> None:
 def test_the_text_of_a_float32_reads_back_as_the_float32(x: float) -> None:
     assert np.float32(text_of(np.float32(x))) == np.float32(x)
     assert len(text_of(np.float32(x))) <= len(text_of(x))
+
+
+# --- the places that fill a template besides those above
+
+
+class Talker:
+    """A tokenizer with the plainest chat template, and the model that has it."""
+
+    name, chat_template, added_tokens_decoder = "talker", "{{ messages }}", {}
+
+    @property
+    def tokenizer(self) -> Talker:
+        return self
+
+    def get_chat_template(self) -> str:
+        return self.chat_template
+
+    def apply_chat_template(self, talks: Any, **_: Any) -> Any:
+        many = isinstance(talks[0], list)
+        texts = [
+            "\n".join(turn["content"] for turn in talk) for talk in (talks if many else [talks])
+        ]
+        return texts if many else texts[0]
+
+
+def test_system_texts_are_filled_by_the_rule() -> None:
+    chat = sk.Chat("You are {age}.", prefix="")
+    design = pd.DataFrame({"age": [34.0, None]}, index=["r1", "r2"])
+    talker: Any = Talker()
+    (told,) = sk.scoring.chat_prompts(talker, ["Well?"], chat, design[:1])
+    assert told.rstrip() == "You are 34.\nWell?"
+    with pytest.raises(ValueError, match=r"row 'r2': 'age' is nan, and 'You are \{age\}\.' needs"):
+        sk.scoring.chat_prompts(talker, ["Well?", "Well?"], chat, design)
+
+
+def test_training_examples_are_filled_by_the_rule() -> None:
+    ask = {"buys": sk.Question("Aged {age}, buys?", ["34", "0.1"])}
+    design = pd.DataFrame({"age": [34.0, 0.1], "buys": [34.0, 0.1]})
+    for dtype in ("float64", "float32", "Float32"):
+        table = examples(design.astype(dtype), ask)
+        assert table["prompt"].tolist() == [
+            f"Question: Aged {age}, buys?\nAnswer:" for age in ("34", "0.1")
+        ]
+        assert table["option"].tolist() == ["34", "0.1"]
+    with pytest.raises(ValueError, match="row 1: 'age' is nan"):
+        examples(design.assign(age=[34, None]), ask)
