@@ -121,14 +121,19 @@ def load_adapter(
     except (RuntimeError, OSError, SafetensorError) as error:  # other shapes, files lost or cut
         said = str(error).strip().splitlines() or [""]
         raise ValueError(f"{folder.name} does not fit {base.name}: {said[0]} {said[-1]}") from error
-    _check_whole(peft.get_peft_model_state_dict(network), folder)
+    # Embeddings are not looked up: peft would ask the hub about a base that has no folder.
+    wanted = peft.get_peft_model_state_dict(network, save_embedding_layers=False)
+    _check_whole(wanted, network.state_dict(), folder)
     if base.network.dtype is torch.float64:  # or the adapter's share would be as in float32
         network = network.double()
     return replace(base, network=network.eval(), name=f"{base.name} + {folder.name}")
 
 
-def _check_whole(wanted: Mapping[str, torch.Tensor], folder: Path) -> None:
-    """ValueError for an adapter some of whose weights would be left as they are made."""
+def _check_whole(wanted: Mapping[str, Any], base: Mapping[str, Any], folder: Path) -> None:
+    """ValueError for an adapter some of whose weights would be left as they are made.
+
+    wanted : the adapter's weights. base : all weights, of which it may bring some anew.
+    """
     file = folder / "adapter_model.safetensors"
     if not file.exists():
         raise ValueError(
@@ -136,7 +141,8 @@ def _check_whole(wanted: Mapping[str, torch.Tensor], folder: Path) -> None:
             "read, for they may run code"
         )
     found = load_file(file)
-    lost, spare = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    lost = sorted(wanted.keys() - found.keys())
+    spare = sorted(found.keys() - wanted.keys() - base.keys())
     bad = [name for name, weight in found.items() if not torch.isfinite(weight).all()]
     for names, how in ((lost, "lacks"), (spare, "does not use"), (bad, "is not finite in")):
         if names:

@@ -49,13 +49,21 @@ class Example:
 
 
 def encode(
-    frame: pd.DataFrame, tokenizer: Any, numeric: Any = None, *, end: bool, limit: int | None = None
+    frame: pd.DataFrame,
+    tokenizer: Any,
+    numeric: Any = None,
+    *,
+    end: bool,
+    limit: int | None = None,
+    network: Any = None,
 ) -> list[Example]:
     """Token ids of examples, by the reader that scores prompts.
 
     numeric : a `NumericLoss`, or None. end : put the end-of-text token after the answer.
-    limit : the model's context length. Raises `BoundaryError` where a prompt and an option are
-    not tokenized apart, and ValueError for a text that is too long or a tokenizer without an end.
+    limit : the model's context length. network : whose weights the tokens must have.
+
+    Raises `BoundaryError` where a prompt and an option are not tokenized apart, and ValueError for
+    a text that is too long, a token without weights or a tokenizer without an end.
     """
     last = b""
     if end:
@@ -63,7 +71,7 @@ def encode(
             raise ValueError("the tokenizer has no end-of-text token to learn; legal is end=False")
         last = pack([tokenizer.eos_token_id])
     prompts, options = frame["prompt"].tolist(), frame["options"].tolist()
-    contexts, answers = Reader(tokenizer).read(prompts, options, range(len(frame)))
+    contexts, answers = Reader(tokenizer, network).read(prompts, options, range(len(frame)))
     out = []
     wanted = ("question", "option_id", "value", "values", "weight")
     columns = zip(*(frame[name].tolist() for name in wanted), strict=True)

@@ -68,7 +68,7 @@ class Run:
         """The run as it stands: fresh, or where an earlier call was broken off."""
         train, held = (
             encode(frame, model.tokenizer, settings.numeric, end=settings.end,
-                   limit=model.context_length)
+                   limit=model.context_length, network=model.network)
             for frame in (examples, examples.iloc[:0] if validation is None else validation)
         )  # fmt: skip
         if settings.method == "qlora" and not is_quantised(model.network):

@@ -247,6 +247,7 @@ def load(
     store = None if cache is None else Store(cache)
     source = resolve(name_or_path)
     where = _best_device() if device == "auto" else _device(device)
+    dtype = str(dtype).removeprefix("torch.")
     if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
     wanted = "float32" if dtype == "auto" and where == "cpu" else dtype

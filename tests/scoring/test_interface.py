@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from tokenizers import processors
 
 import simkit as sk
 from simkit.scoring.pivot.interface import as_recorded
@@ -46,5 +50,18 @@ def test_fewer_tokens_give_bounds_that_hold(lm):
 def test_refusals(lm):
     with pytest.raises(ValueError, match="top is 0"):
         as_recorded(lm, PROMPT, " Snugly", top=0)
-    with pytest.raises(ValueError, match="not tokenized apart"):
+    with pytest.raises(ValueError, match="no tokens after prompt"):
         as_recorded(lm, PROMPT, "")
+
+
+def test_an_end_that_the_tokenizer_appends_is_no_part_of_the_text(lm):
+    whole = as_recorded(lm, PROMPT, " Snugly", top=3)
+    appending = copy.deepcopy(lm.tokenizer)
+    first = appending("a")["input_ids"][0]
+    front, end = appending.convert_ids_to_tokens(first), appending.eos_token
+    appending.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{front} $A {end}", special_tokens=[(front, first), (end, appending.eos_token_id)]
+    )
+    assert appending("a")["input_ids"] == [*lm.tokenizer("a")["input_ids"], appending.eos_token_id]
+    other = replace(lm, tokenizer=appending)
+    assert as_recorded(other, PROMPT, " Snugly", top=3) == whole

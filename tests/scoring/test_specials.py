@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 import simkit as sk
+from simkit.finetune.batches import encode
 from simkit.scoring.engine.tokens import Reader, unpack
 from simkit.scoring.local import LocalModel
 from simkit.scoring.runs.sampling import sample_runs
@@ -159,6 +160,19 @@ def test_tokens_without_weights_are_named(architecture: str, path: str) -> None:
     want = [by_hand(network, start, tokenizer(prompt + o)["input_ids"]) for o in OPTIONS]
     found = sk.score(LocalModel("whole", network, tokenizer, asked=path), [prompt], OPTIONS)
     np.testing.assert_allclose(found, [want], atol=1e-5, rtol=0)
+
+
+def test_tokens_without_weights_are_not_trained_on() -> None:
+    tokenizer = make_tokenizer(bos=False)
+    network = make_network("llama", len(tokenizer))
+    tokenizer.add_tokens(["<persona>"])
+    frame = pd.DataFrame(
+        {"prompt": ["It is hot.", "<persona> It is hot."], "options": [(" yes", " no")] * 2,
+         "question": "q", "option_id": 0, "value": 1.0, "values": None, "weight": 1.0}
+    )  # fmt: skip
+    assert len(encode(frame[:1], tokenizer, end=True, network=network)) == 1
+    with pytest.raises(ValueError, match="row 1: the prompt holds the token '<persona>'"):
+        encode(frame, tokenizer, end=True, network=network)
 
 
 def test_options_beyond_the_head_are_named() -> None:

@@ -140,7 +140,9 @@ def _try(network: Any, asked: str) -> Choice:
     # Rounding differs between the paths, in half precision by a step or more of the logits; a
     # wrong mask or position moves them as far as other contexts do.
     spread = float((expected - expected.mean(0)).std())
-    allowed = max(1e-5, min(max(1e-3, 32 * torch.finfo(network.dtype).eps), spread / 10))
+    coarse = torch.finfo(network.dtype).eps
+    most = max(1e-3, 32 * coarse) if coarse > LEAN**2 else LEAN  # float64: what is wrong shows
+    allowed = max(LEAN, min(most, spread / 10))
     together, said = _together(network, contexts, answers, expected, allowed)
     if border is not None:
         said += f"; texts of more than {border} tokens only with others of their length"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from simkit.scoring.engine.tokens import unpack
 from simkit.scoring.local import LocalModel
 from simkit.types import shown
 
@@ -27,16 +28,15 @@ def as_recorded(model: LocalModel, prompt: str, text: str, *, top: int = 20) -> 
         raise ValueError(f"prompt is {shown(prompt)} and text {shown(text)}; both must be strings")
     if not isinstance(top, int | np.integer) or isinstance(top, bool) or top < 1:
         raise ValueError(f"top is {shown(top)}; legal are whole numbers from 1")
-    tokenizer = model.tokenizer
-    start = tokenizer(prompt)["input_ids"]
-    ids = tokenizer(prompt + text)["input_ids"]
-    if ids[: len(start)] != start or len(ids) == len(start):
-        raise ValueError(f"the end of the prompt and {text!r} are not tokenized apart")
-    logits = model.network(torch.tensor([ids], device=model.device)).logits[0]
-    logprob = logits[len(start) - 1 : -1].float().log_softmax(-1).cpu()
-    content = [_place(tokenizer, row, token, top) for row, token in zip(
-        logprob, ids[len(start) :], strict=True
-    )]  # fmt: skip
+    (context,), ((answer,),) = model._reader.read([prompt], [(text,)], [0])
+    written = unpack(answer).tolist()
+    ids = torch.tensor([[*unpack(context).tolist(), *written]], device=model.device)
+    logits = model.network(ids).logits[0]
+    logprob = logits[-len(written) - 1 : -1].float().log_softmax(-1).cpu()
+    content = [
+        _place(model.tokenizer, row, token, top)
+        for row, token in zip(logprob, written, strict=True)
+    ]
     choice = {
         "message": {"role": "assistant", "content": text},
         "logprobs": {"content": content},
