@@ -62,6 +62,11 @@ def test_what_goes_before_a_text_stands_there_once(name: str, lowercase: bool) -
     for written in {"", *("".join(front[i:j]) for i in range(3) for j in range(i, 4))}:
         found = unpack(reader.encode([f"{written}it is hot."])[0]).tolist()
         assert found == [*ahead, *bare]
+    # Behind an empty line, as some templates begin, it stands in the text's own place.
+    if front:
+        text = "\n " + "".join(front) + "it is hot."
+        own = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert unpack(reader.encode([text])[0]).tolist() == own
     # Twice in the text is twice.
     if len(front) == 1:
         found = unpack(reader.encode([front[0] * 2 + "it is hot."])[0]).tolist()

@@ -138,13 +138,13 @@ class Reader:
         self._learn(pieces)
         first, later = self._first, self._later
         return [
-            self._fronted(b"".join([first[some[0]], *[later[piece] for piece in some[1:]]]))
-            for some in pieces
+            self._fronted(text, b"".join([first[some[0]], *[later[piece] for piece in some[1:]]]))
+            for text, some in zip(texts, pieces, strict=True)
         ]
 
     def _tokenize_whole(self, texts: Sequence[str]) -> list[Ids]:
         if self._front is not None:
-            return [self._fronted(ids) for ids in self._call(texts, special=False)]
+            return list(map(self._fronted, texts, self._call(texts, special=False)))
         bos = self.tokenizer.bos_token
         ids = self._call(texts, special=True)
         for i, text in enumerate(texts):
@@ -152,9 +152,13 @@ class Reader:
                 ids[i] = self._call([text], special=False)[0]
         return ids
 
-    def _fronted(self, bare: Ids) -> Ids:
+    def _fronted(self, text: str, bare: Ids) -> Ids:
         """The ids with what goes before every text, less what of it the text begins with itself."""
         front, written = self._front or b"", 0
+        if front and text[:1].isspace():  # a template may begin with an empty line
+            words = self.tokenizer.convert_ids_to_tokens(unpack(front).tolist())
+            if text.lstrip().startswith("".join(words)):
+                return bare
         for at in range(0, len(front), WIDTH):
             if bare[written : written + WIDTH] == front[at : at + WIDTH]:
                 written += WIDTH
