@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from simkit.files import as_path
 from simkit.finetune.adapters import RECORD, load_adapter, read_record
 from simkit.finetune.base import fingerprint
 from simkit.finetune.loss import NumericLoss
@@ -201,13 +202,16 @@ def tuned(
     Profile "full" trains all of them (into `folder`, else a temporary one). "fast" takes those in
     `folder` (else the shipped ones) if they were trained on these weights and with this seed, which
     also decides who is held out; where there are none it trains the main six for a few steps, so
-    that the study runs on any model.
+    that the study runs on any model. Raises ValueError for a folder that is a file.
     """
+    place = as_path(folder, "folder").expanduser()
+    if folder and place.exists() and not place.is_dir():
+        raise ValueError(f"folder is {str(folder)!r}, which is a file; it must be a folder")
     if profile == "fast":
-        found = _loaded(model, Path(folder) if folder else adapters("population"), seed)
+        found = _loaded(model, place if folder else adapters("population"), seed)
         if found:
             return found, f"{len(found)} adapters, trained before on this model"
-    place = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="simkit-adapters-"))
+    place = place if folder else Path(tempfile.mkdtemp(prefix="simkit-adapters-"))
     train_adapters(place, model=model, seed=seed, profile=profile, progress=False)
     found = _loaded(model, place, seed)
     short = "" if profile == "full" else ", a few steps each"

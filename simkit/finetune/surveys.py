@@ -32,6 +32,7 @@ from simkit.personas import (
 )
 from simkit.questions import Question
 from simkit.scoring import LocalModel, believe, write
+from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey as world
@@ -121,10 +122,16 @@ class Survey:
         table = pd.concat(tables, ignore_index=True)
         return table if respondents is None else subset(table, respondents, seed)
 
-    def believe(self, model: Model, question: str, part: str = "test") -> pd.DataFrame:
-        """What `simkit.believe` gives for one part, in the order of its respondents."""
+    def believe(
+        self, model: Model, question: str, part: str = "test", *, least_mass: float = LEAST_MASS
+    ) -> pd.DataFrame:
+        """What `simkit.believe` gives for one part, in the order of its respondents.
+
+        least_mass : as there; 0 where the valid mass is shown, as a study's success rate is.
+        """
         design = self.designs[question].loc[self.part(part).index].reset_index(drop=True)
-        return believe(model, self.questions[question], design, orders=None)
+        asked = self.questions[question]
+        return believe(model, asked, design, orders=None, least_mass=least_mass)
 
     def belief(self, table: pd.DataFrame, question: str, part: str = "test") -> pd.DataFrame:
         """Belief (n, K) of a table from `believe`, a row per respondent, a column per value."""

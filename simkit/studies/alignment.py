@@ -21,6 +21,7 @@ from simkit.worlds import concepts
 __all__ = [
     "CONTEXTS",
     "LAB",
+    "UNRELATED",
     "animal_answers",
     "animal_design",
     "colour_answers",
@@ -34,11 +35,20 @@ __all__ = [
 
 LAB: FloatArray = srgb_to_lab(list(concepts.PALETTE.values()))
 CONTEXTS = ("persona", "none", "unrelated")
-_UNRELATED = (
-    "It rained in the morning.", "The shop opens at nine.", "A train leaves from the north.",
-    "The door was painted last year.", "There are seven chairs in the room.",
-    "The letter came on a Tuesday.",
+_HAPPENED = (
+    "It rained", "The shop was closed", "A train left from the north", "The door was painted",
+    "The bell rang", "A letter came", "The lamp was lit", "The bridge was mended",
+    "The market was quiet", "A window stood open", "The bus was late", "The clock stopped",
 )  # fmt: skip
+_WHEN = (
+    "in the morning", "at noon", "in the evening", "at night", "on Tuesday", "on Wednesday",
+    "on Thursday", "on Friday", "on Saturday", "on Sunday", "last week", "last month", "last year",
+)  # fmt: skip
+# One sentence a person, no two of them the same: two people who read the same text are one prompt.
+UNRELATED = tuple(
+    f"{_HAPPENED[i % len(_HAPPENED)]} {_WHEN[i % len(_WHEN)]}."
+    for i in range(len(_HAPPENED) * len(_WHEN))  # 12 and 13 have no common factor
+)
 
 
 def personas(n: int, seed: int) -> pd.DataFrame:
@@ -51,22 +61,26 @@ def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataF
     """One row per person × word with its prompt's text.
 
     context : "persona" says who the person is, "none" says nothing (all people are asked the same),
-        "unrelated" says a sentence that has nothing to do with it, another one in turn.
-    Raises ValueError for another context.
+        "unrelated" says a sentence that has nothing to do with it, to each person another one.
+    Raises ValueError for another context, and for more people than there are such sentences.
     """
     return _placed(concepts.design("colour", people), people, context)
 
 
 def _placed(design: pd.DataFrame, people: pd.DataFrame, context: str) -> pd.DataFrame:
     if context not in CONTEXTS:
-        raise ValueError(f"no context {context!r}; legal are {', '.join(CONTEXTS)}")
+        raise ValueError(f"no context {context!r}; there are {', '.join(CONTEXTS)}")
     if context == "persona":
         return design
     opening = design["context"].str.extract(r"^(.*?\.)", expand=False).iloc[0]
     if context == "none":
         return design.assign(context=opening)
-    place = {person: i for i, person in enumerate(people["person"])}
-    said = [_UNRELATED[place[p] % len(_UNRELATED)] for p in design["person"]]
+    if len(people) > len(UNRELATED):
+        raise ValueError(
+            f"{len(people)} people: there are {len(UNRELATED)} unrelated sentences, and each "
+            "person must read another one; ask fewer people"
+        )
+    said = design["person"].map(dict(zip(people["person"], UNRELATED, strict=False)))
     return design.assign(context=[f"{opening} {text}" for text in said])
 
 
@@ -118,23 +132,26 @@ def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArra
     return LAB[drawn[0]], LAB[drawn[1]]
 
 
-def animal_answers(model: Model, design: pd.DataFrame, seed: int) -> tuple[FloatArray, float]:
+def animal_answers(
+    model: Model, design: pd.DataFrame, seed: int
+) -> tuple[FloatArray, float, float]:
     """One answer per person and pair, (people, 36) of 0 and 1, drawn from beliefs in content.
 
     The belief that the animal earlier in the world's list is chosen is averaged over the two
     orders in which the pair is named; 1 is the later animal. Also returns the mean belief in
-    whatever is named second: 0.5 without a lean to a position.
+    whatever is named second (0.5 without a lean to a position), and the mean valid mass, which is
+    to be shown: no warning says that it is low.
     """
-    table = believe(model, concepts.question("animal"), design)
+    table = believe(model, concepts.question("animal"), design, least_mass=0.0)
     second = table.loc[table["option_id"] == 1, "belief"].to_numpy(dtype=float)
     both = second.reshape(-1, len(list(combinations(range(9), 2))), 2)
     later = (both[..., 0] + 1 - both[..., 1]) / 2
     drawn = generator(seed, "animal answers").random(later.shape) < later
-    return drawn.astype(float), float(second.mean())
+    return drawn.astype(float), float(second.mean()), float(table["valid_mass"].mean())
 
 
 def mixed(one: FloatArray, other: FloatArray, share: float) -> FloatArray:
     """Beliefs when `share` (0 to 1, else ValueError) of the answers come from `other`."""
     if not 0 <= share <= 1:
-        raise ValueError(f"share is {share!r}; legal are numbers from 0 to 1")
+        raise ValueError(f"share is {share!r}; it must be a number from 0 to 1")
     return (1 - share) * one + share * other

@@ -14,7 +14,16 @@ from simkit import datasets
 from simkit.estimators.marginals import compare_marginals
 from simkit.estimators.structure import compare_structure
 from simkit.finetune import load_adapter
-from simkit.personas import ANES96, Battery, Item, likert, margin_of, question_of, render
+from simkit.personas import (
+    ANES96,
+    Battery,
+    Item,
+    interview,
+    likert,
+    margin_of,
+    question_of,
+    render,
+)
 from simkit.personas.answers import Believe
 from simkit.questions import Question
 from simkit.resources import adapters
@@ -23,9 +32,7 @@ from simkit.scoring import LocalModel, believe
 from simkit.scoring.techniques import (
     answer_numbers,
     independent_answers,
-    joint_answers,
     mixture,
-    persona_answers,
 )
 from simkit.worlds import survey
 
@@ -148,10 +155,13 @@ def simulate(
 ) -> dict[str, pd.DataFrame]:
     """The answers of each technique, as many respondents as `setting.people`.
 
+    The mean valid mass of the questions asked is in `.attrs["valid_mass"]` of each frame (none
+    where no model was asked) and is to be shown: no warning says that it is low.
+
     model : a model, or a belief function (an exact one, for a check of the techniques themselves).
     tuned : name -> model with an adapter; asked persona by persona and in joint interviews.
     """
-    ask = model if callable(model) else partial(believe, model)
+    ask = model if callable(model) else partial(believe, model, least_mass=0.0)
     battery, people = setting.battery, setting.people
     told = list(setting.told)
     source = f"the {setting.name}'s own margins"
@@ -159,15 +169,25 @@ def simulate(
     mixed = setting.contexts(mixture(margins, len(people), seed=seed)[["person", *told]])
     found = {
         "independent margins": independent_answers(setting.humans, len(people), seed=seed),
-        "personas": persona_answers(ask, battery, people, seed=seed),
-        "mixture": persona_answers(ask, battery, mixed, seed=seed + 1),
-        "joint interview": joint_answers(ask, battery, people, seed=seed + 2),
+        "personas": _interviewed(ask, battery, people, False, seed),
+        "mixture": _interviewed(ask, battery, mixed, False, seed + 1),
+        "joint interview": _interviewed(ask, battery, people, True, seed + 2),
     }
     for name, model_ in (tuned or {}).items():
-        other = partial(believe, model_)
-        found[f"{name}, personas"] = persona_answers(other, battery, people, seed=seed)
-        found[f"{name}, joint interview"] = joint_answers(other, battery, people, seed=seed + 2)
+        other = partial(believe, model_, least_mass=0.0)
+        found[f"{name}, personas"] = _interviewed(other, battery, people, False, seed)
+        found[f"{name}, joint interview"] = _interviewed(other, battery, people, True, seed + 2)
     return found
+
+
+def _interviewed(
+    ask: Believe, battery: Battery, people: pd.DataFrame, joint: bool, seed: int
+) -> pd.DataFrame:
+    """Answers as numbers, as `persona_answers` and `joint_answers` give them, and valid mass."""
+    found = interview(ask, battery, people, joint=joint, seed=seed)
+    answers = answer_numbers(found.answers, battery)
+    answers.attrs["valid_mass"] = float(found.turns["valid_mass"].mean())
+    return answers
 
 
 def errors(
@@ -182,7 +202,8 @@ def errors(
     marginal : mean total variation over the items; structural : RMSD of the item correlations,
     each with interval and floor (the structural interval is the populations', sqrt(end^2 +
     floor^2), so that it can be seen beside an estimate and a floor that both hold noise);
-    kept : share of the structure; pattern : the correlation of correlations, noise taken out.
+    kept : share of the structure; pattern : the correlation of correlations, noise taken out;
+    valid_mass : mean of the questions asked (see `simulate`), NaN where no model was asked.
     """
     rows, details = [], {}
     for name, answers in found.items():
@@ -193,6 +214,7 @@ def errors(
             setting.humans, answers, n_boot=n_boot, splits=40, permutations=199, rng=seed
         )
         row: dict[str, Any] = {"technique": name}
+        row["valid_mass"] = answers.attrs.get("valid_mass", float("nan"))
         for side, part in (("marginal", margin), ("structural", structure["rmsd"])):
             row |= {side: part["estimate"], f"{side}_floor": part["floor"]}
             row |= {f"{side}_low": part["low"], f"{side}_high": part["high"]}

@@ -35,9 +35,34 @@ def test_designs_say_what_the_context_is():
     unrelated = study.colour_design(people, context="unrelated")
     assert unrelated["context"].nunique() == 5
     assert unrelated.groupby("person")["context"].nunique().eq(1).all()
-    with pytest.raises(ValueError, match="no context 'mood'; legal are persona, none, unrelated"):
+    with pytest.raises(ValueError, match="no context 'mood'; there are persona, none, unrelated"):
         study.colour_design(people, context="mood")
     assert not study.personas(5, 1).equals(study.personas(5, 2))
+
+
+def test_each_person_reads_an_unrelated_sentence_of_his_own():
+    """Two people with one prompt are one belief: such pairs would draw `population` down."""
+    many = study.personas(len(study.UNRELATED), 1)
+    read = study.colour_design(many, context="unrelated")
+    assert read["context"].nunique() == len(many) >= 144  # the people of the full profile
+    with pytest.raises(ValueError, match="157 people: there are 156 unrelated sentences"):
+        study.colour_design(study.personas(157, 1), context="unrelated")
+    # A model of one colour per sentence, twelve in turn: of 24 people, each has 1 of 23 others
+    # with the same colour, so `population` is 22 / 23 of the mean distance of two colours.
+    colours = list(concepts.PALETTE)
+    place = {text: i % 12 for i, text in enumerate(study.UNRELATED)}
+
+    def one_colour(prompt):
+        said = next(i for text, i in place.items() if text in prompt)
+        return {colour: float(i == said) for i, colour in enumerate(colours)}
+
+    design = study.colour_design(many.head(24), context="unrelated")
+    found = study.measures(study.cube(believe(MockModel(one_colour), concepts.question("colour"),
+                                              design)))  # fmt: skip
+    apart = np.linalg.norm(study.LAB[:, None] - study.LAB, axis=-1)
+    two = apart.sum() / (12 * 11)
+    assert found["internal"].to_numpy() == pytest.approx(np.zeros(12))
+    assert found["population"].to_numpy() == pytest.approx(np.full(12, 22 / 23 * two))
 
 
 def test_measures_of_a_model_that_knows_the_world_are_exact():
@@ -89,7 +114,8 @@ def test_animals_are_coded_by_content_over_both_orders():
         names = [a for a in concepts.ANIMALS if f"the {a} or" in prompt or f"or the {a}?" in prompt]
         return {names[0]: 1.0, names[1]: 0.0}
 
-    content, lean = study.animal_answers(MockModel(earlier), design, 1)
+    content, lean, mass = study.animal_answers(MockModel(earlier), design, 1)
+    assert mass == pytest.approx(1)
     assert content.shape == (3, 36) and (content == 0).all()
     assert lean == pytest.approx(0.5)
 
@@ -97,7 +123,7 @@ def test_animals_are_coded_by_content_over_both_orders():
         names = prompt.split("penguin, the ")[1].split("?")[0].split(" or the ")
         return {names[0]: 1.0, names[1]: 0.0}
 
-    position, lean = study.animal_answers(MockModel(always_first), design, 1)
+    position, lean, _ = study.animal_answers(MockModel(always_first), design, 1)
     assert lean == 0 and 0.3 < position.mean() < 0.7  # no content at all: coins
 
 
