@@ -39,7 +39,7 @@ def coverage(
     (ArithmeticError, LinAlgError) is a failure, as is an interval that is NaN.
     The table is that of `interval_coverage`. For many data sets at once, let the estimator's `by`
     do them in one call and give its columns to `interval_coverage`: far quicker.
-    Raises ValueError for fewer than 2 repetitions, and a quantity that the Result lacks.
+    Raises ValueError for fewer than 2 repetitions, where every estimate raised, and a quantity that the Result lacks.
     """
     if repetitions < 2:
         raise ValueError(f"repetitions is {repetitions}; legal are 2 or more")
@@ -52,6 +52,9 @@ def coverage(
             answer = estimate(data)
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
             errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
+            if r == repetitions - 1 and sum(errors.values()) == repetitions:
+                raise ValueError(f"estimate raised in all {repetitions} repetitions, at last "
+                                 f"{type(error).__name__}: {error}") from error  # fmt: skip
             continue
         found[r] = _ends(answer, names)
     exact = list(truth.values()) if isinstance(truth, Mapping) else [truth]
