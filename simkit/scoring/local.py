@@ -79,7 +79,7 @@ class LocalModel:
         """
         config = self.network.config
         longest = getattr(config, "max_position_embeddings", None)
-        if longest is None:
+        if longest is None or longest < 1:  # -1 stands for no limit
             return None
         settings = getattr(config, "rope_parameters", None) or {}
         if settings.get("rope_type") == "dynamic":
