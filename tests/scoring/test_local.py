@@ -211,7 +211,7 @@ def test_choices_are_drawn_from_the_belief_whatever_the_order() -> None:
     )
     design = pd.DataFrame({"context": ["A", "A again", "B"]})
     table = sk.believe(mock, sk.Question("Buy?", ["yes", "no", "maybe"]), design)
-    with pytest.raises(ValueError, match="prompt_id 2: .*no probability at all"):
+    with pytest.raises(ValueError, match=r"prompt_id 2: .*no probability at all"):
         sk.sample_choices(table)  # the belief of "B" is undefined
     table = table[table["belief"].notna()]
     drawn = sk.sample_choices(table, runs=4_000, seed=3)
