@@ -137,3 +137,25 @@ def test_nan_is_low() -> None:
             MockModel(by_price), np.array([0.9, np.nan]), 0.5, lambda i: (f"run {i}", "", "", ()),
             "runs",
         )  # fmt: skip
+
+
+def test_runs_warn_of_the_mean_mass_of_their_prompts(glassbox: LocalModel) -> None:
+    """ "Yes" is one token that the glass box never writes here, "yes" is what it writes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for options in (("Yes", "No"), ("yes", "no")):
+            table = sk.sample_runs(
+                glassbox, ask(*options), DESIGN, runs=3, max_tokens=4, forced=True
+            )
+    assert len(caught) == 1 and caught[0].category is LowMassWarning
+    assert caught[0].filename == __file__
+    text = str(caught[0].message)
+    assert "below 0.5 in 3 of 3 prompts" in text and "forms={'Yes': ['yes']" in text
+    assert table["valid_mass"].groupby(table["prompt_id"]).mean().min() > 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sk.sample_runs(
+            glassbox, ask("Yes", "No"), DESIGN, runs=2, max_tokens=4, forced=True, least_mass=0
+        )
+    with pytest.raises(ValueError, match="least_mass is 2; it must be a number from 0 to 1"):
+        sk.sample_runs(glassbox, ask("yes", "no"), DESIGN, runs=2, least_mass=2)

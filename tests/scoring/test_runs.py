@@ -240,7 +240,9 @@ def test_a_run_stops_at_the_marker() -> None:
 
     model = LocalModel("counting", Counting(2, [1, 8]), characters(), asked="padded")
     question = sk.Question("ab", ["x", "y"], template="{question}", separator="")
-    sample_runs(model, question, pd.DataFrame({"n": [1]}), runs=50, max_tokens=40, marker="=>")
+    asked = pd.DataFrame({"n": [1]})
+    # A warning of low mass would read on.
+    sample_runs(model, question, asked, runs=50, max_tokens=40, marker="=>", least_mass=0)
     assert max(steps) == 4  # prompt, "a", "=>": of 40 tokens two were written
 
 

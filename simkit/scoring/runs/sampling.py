@@ -22,12 +22,13 @@ from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.forms import refuse_same_ids
 from simkit.scoring.local import LocalModel, _evaluating
+from simkit.scoring.mass import LEAST_MASS, Place, check_least_mass, warn_of_mass
 from simkit.scoring.runs.ends import Ask, End, ends_of, flat, score_ends
 from simkit.scoring.runs.generate import NotNumbers, Sampling, Written, grow
 from simkit.scoring.runs.kept import Kept
 from simkit.scoring.runs.table import columns, frame, near_borders
 from simkit.scoring.types import Model
-from simkit.types import FloatArray, IntArray, framed, generator
+from simkit.types import FloatArray, IntArray, framed, generator, shown
 
 __all__ = ["MARKER", "sample_runs"]
 
@@ -56,6 +57,7 @@ def sample_runs(
     top_k: int | None = None,
     top_p: float | None = None,
     chat: Chat | bool | None = False,
+    least_mass: float = LEAST_MASS,
 ) -> pd.DataFrame:
     """Runs of reasoning, each with the belief at its answer and the choice drawn from it.
 
@@ -81,6 +83,8 @@ def sample_runs(
         out by the model's chat template (once for all runs), and the reasoning and answer the
         model's turn. The chat's `prefix` is how the answer begins, so it stands after the
         reasoning; if the prompt ends with it, it is taken off there.
+    least_mass : valid mass, averaged over a prompt's runs, below which its beliefs are not to be
+        trusted; one `LowMassWarning` then says so, as in `believe`. 0 for none.
 
     Returns
     -------
@@ -115,10 +119,15 @@ def sample_runs(
             f"{getattr(model, 'name', model)!r} ({type(model).__name__}) writes no text; "
             f"runs need a model from simkit.load"
         )
+    if not isinstance(question, Question):
+        raise ValueError(f"question is {shown(question)}; it must be a Question")
+    if not isinstance(forced, bool | np.bool_):
+        raise ValueError(f"forced is {shown(forced)}; it must be True or False")
     sampling = Sampling(temperature, top_k, top_p)
     said = talk(chat) if chat else None
     marker = _marker(said) if marker is None else marker
     _check(design, runs, max_tokens, marker)
+    least_mass = check_least_mass(least_mass)
     question.warn_unsaid(design, None if said is None else said.system, stacklevel=3)
     reader, work = model._reader, Work()
     asked = _ask(model, reader, question, design, said, max_tokens, marker, forced)
@@ -155,6 +164,8 @@ def sample_runs(
                 kept.keep(row, run, number, new, *scores[-1])
     _report(ends, of, work, f"{marker!r} within {max_tokens} tokens")
     logprob, mass = (np.concatenate(parts) for parts in zip(*scores, strict=True))
+    before = question.separator if said is None or said.separator is None else said.separator
+    _warn(model, mass[of], ends, of, before, least_mass)
     table = frame(question, design, runs)
     table = table.assign(**columns(ends, of, first, logprob, mass, temperature))
     return table.assign(belief_temperature=float(temperature), seed=seed, model=model.name)
@@ -266,6 +277,20 @@ def _write(
     except NotNumbers as error:
         row = next(ask.row for ask in here if number[ask.context] == error.place)
         raise ValueError(f"row {row}: {NOT_NUMBERS}") from error
+
+
+def _warn(
+    model: LocalModel, mass: FloatArray, ends: list[End], of: IntArray, before: str, least: float
+) -> None:
+    """Warn of prompts whose mean valid mass is low; mass and `of` are (prompts, runs)."""
+    rows = np.flatnonzero(~np.isnan(mass).all(1))
+
+    def place(i: int) -> Place:
+        end = ends[of[rows[i], np.nanargmin(mass[rows[i]])]]
+        own = tuple(tuple(f.removeprefix(before) for f in some) for some in end.ask.spelled)
+        return f"row {rows[i]}", str(end.before), before, own
+
+    warn_of_mass(model, np.nanmean(mass[rows], axis=1), least, place)
 
 
 def _report(ends: list[End], of: IntArray, work: Work, what: str) -> None:

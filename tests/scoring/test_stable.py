@@ -1,0 +1,91 @@
+"""Results that no processor changes: float64 for small models, a second look for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import simkit as sk
+from simkit.scoring.engine import precision
+from simkit.scoring.engine.precision import Exact
+from simkit.scoring.runs.table import near_borders
+
+QUESTION = sk.Question("Does the customer buy it?", ["yes", "no"])
+DESIGN = pd.DataFrame(
+    {"context": [f"A store sells ice cream. The price is ${p:.2f}." for p in (1, 2.5, 4)]}
+)
+
+
+def test_small_models_compute_in_float64_unless_told_otherwise() -> None:
+    assert sk.load("glassbox").network.dtype is torch.float64
+    assert sk.load("glassbox", dtype="float32").network.dtype is torch.float32
+
+
+def test_the_limit_is_in_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simkit.scoring.local.SMALL", 1_000_000)  # the glass box has 1.18 million
+    assert sk.load("glassbox").network.dtype is torch.float32
+
+
+def test_both_precisions_agree_and_only_one_is_exact() -> None:
+    wide, narrow = sk.load("glassbox"), sk.load("glassbox", dtype="float32")
+    belief = [sk.believe(m, QUESTION, DESIGN)["belief"].to_numpy() for m in (wide, narrow)]
+    assert np.abs(belief[0] - belief[1]).max() < 1e-5
+    # More prompts beside them change batches, so float32's last digits; float64's far less.
+    more = pd.concat([DESIGN, DESIGN.assign(context=DESIGN["context"] + " It is summer.")])
+    again = sk.believe(wide, QUESTION, more.reset_index(drop=True))["belief"].to_numpy()[:6]
+    assert np.abs(again - belief[0]).max() < 1e-8
+
+
+def runs_of(shift: float) -> pd.DataFrame:
+    """Runs of a model whose float32 logits are off by rounding, as on another processor."""
+
+    def tremble(network: Any, inputs: Any, out: Any) -> Any:
+        if network.dtype is torch.float32:
+            out.logits = out.logits + shift * (torch.arange(out.logits.shape[-1]) % 7 - 3)
+        return out
+
+    model = sk.load("glassbox", dtype="float32")
+    model.network.register_forward_hook(tremble)
+    return sk.sample_runs(
+        model, QUESTION, DESIGN, runs=2_000, max_tokens=6, forced=True, least_mass=0
+    )
+
+
+@pytest.mark.parametrize(("slack", "equal"), [(0, False), (1_000, True)])
+def test_runs_do_not_follow_rounding(
+    slack: int, equal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logits off by up to 3e-4, a hundred times what float32 rounds, and a second look as wide.
+
+    A second look within 1,000 x 1.2e-7 x 20 = 2.4e-3 of a border covers that; with none, of some
+    40,000 draws about 40,000 x 1e-4 = 4 fall otherwise.
+    """
+    monkeypatch.setattr("simkit.scoring.runs.generate.SLACK", slack)
+    monkeypatch.setattr("simkit.scoring.runs.table.SLACK", slack)
+    here, there = runs_of(0.0), runs_of(1e-4)
+    same = (here["reasoning"] == there["reasoning"]) & (here["choice"] == there["choice"])
+    assert same.all() == equal
+
+
+def test_which_choices_are_looked_at_again() -> None:
+    """Beliefs (0.25, 0.75): the border is 0.25, and 16 x 1.2e-7 x 1.39 = 2.6e-6 beside it near."""
+    logprob = np.log([[0.25, 0.75], [0.25, 0.75], [np.nan, np.nan]])
+    u = np.array([0.25 + 2e-6, 0.25 + 4e-6, 0.25, 0.9])
+    assert near_borders(logprob, np.array([0, 1, 2, 0]), u, 1.0).tolist() == [0]
+    assert near_borders(logprob, np.array([1, 0, 2, 0]), u, 0.5).tolist() == []  # border 0.1
+    tie = np.log([[0.5, 0.5 - 1e-7], [0.25, 0.75]])
+    assert near_borders(tie, np.array([0, 1]), np.array([0.9, 0.9]), 0.0).tolist() == [0]
+
+
+def test_a_copy_is_made_once_and_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide, narrow = sk.load("glassbox").network, sk.load("glassbox", dtype="float32").network
+    assert Exact(wide).network is wide
+    exact = Exact(narrow)
+    assert exact.network is exact.network and exact.network is not narrow
+    assert exact.network.dtype is torch.float64 and narrow.dtype is torch.float32
+    monkeypatch.setattr(precision, "MOST", 1_000)
+    assert Exact(narrow).network is narrow
