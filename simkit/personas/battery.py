@@ -131,11 +131,11 @@ class Battery:
         object.__setattr__(self, "order", order)
         for item in self.items:
             if not isinstance(item, Item):
-                raise ValueError(f"{shown(item)} is no Item")
+                raise ValueError(f"items: {shown(item)} is no Item; write Item(name, question)")
         names = [item.name for item in self.items]
         twice = [name for name in names if names.count(name) > 1]
         if twice or not names:
-            raise ValueError(f"item {twice[0]!r} stands twice" if twice else "no items")
+            raise ValueError(f"item {twice[0]!r} stands twice" if twice else "there are no items")
         for item in self.items:
             unknown = [name for name in item.after if name not in names]
             if unknown:

@@ -6,7 +6,7 @@ Neither a model nor a scorer is imported: beliefs come from a function with the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from simkit.personas.answers import (
 from simkit.personas.battery import Battery, Item, next_questions, transcript
 from simkit.personas.scales import Free, is_numeric
 from simkit.questions import Question, fill
-from simkit.templates import field_names, is_missing, records_of
+from simkit.templates import check_text, field_names, is_missing, records_of
 from simkit.types import framed, generator, listed, shown
 
 __all__ = ["Interviews", "interview"]
@@ -108,6 +108,8 @@ def interview(
     without `write`, and for a `believe` or `write` that returns something else than it was asked
     for.
     """
+    if not isinstance(joint, bool):
+        raise ValueError(f"joint is {shown(joint)}; it must be True or False")
     for given, function in {"believe": believe, "write": write}.items():
         if not callable(function) and (given == "believe" or function is not None):
             raise ValueError(f"{given} is {shown(function)}; it must be a function")
@@ -141,8 +143,9 @@ def _checked(battery: Battery, people: pd.DataFrame, write: Write | None) -> pd.
     for row, text, who in zip(people.index, people["context"], people["person"], strict=True):
         if not isinstance(text, str):
             raise ValueError(f"context: row {row!r} holds {shown(text)}; legal is text")
-        if is_missing(who):
-            raise ValueError(f"person: row {row!r} holds {who}; legal are integers and names")
+        if is_missing(who) or not isinstance(who, Hashable):
+            raise ValueError(f"person: row {row!r} holds {shown(who)}; legal are numbers and names")
+        check_text(str(who))
     if not people["person"].is_unique:
         who = people["person"][people["person"].duplicated()].iloc[0]
         raise ValueError(f"person {who!r} is there twice; legal is one row per person")

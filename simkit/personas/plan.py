@@ -136,6 +136,8 @@ def _compared(
     else:
         names = [margin] if isinstance(margin, str) else listed(margin, "margins")
         source = ""
+    if not names:
+        raise ValueError("margins: one has no column; at least one is needed")
     for name in names:
         if not isinstance(name, str | int) or name not in people:
             columns = ", ".join(map(str, frame.columns))

@@ -20,6 +20,7 @@ from simkit.types import FloatArray, IntArray, column, framed, generator, listed
 __all__ = ["draw", "joint_table"]
 
 METHODS = ("systematic", "random")
+MOST = 10**9  # respondents
 
 
 def joint_table(table: pd.Series | pd.DataFrame, probability: str = "weight") -> pd.DataFrame:
@@ -133,8 +134,9 @@ def _check(
     strata: str | Sequence[str] | None,
     by: Sequence[str] | None,
 ) -> None:
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n is {shown(n)}; legal are whole numbers from 1")
+    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    if not whole or not 1 <= n <= MOST:
+        raise ValueError(f"n is {shown(n)}; legal are whole numbers from 1 to {MOST}")
     if not isinstance(replace, bool):
         raise ValueError(f"replace is {shown(replace)}; it must be True or False")
     if not isinstance(method, str) or method not in METHODS:
@@ -209,6 +211,8 @@ def _strata(
     """Rows of positive share of each stratum, and how many are drawn from it."""
     alive = np.flatnonzero(share > 0)
     names = _names(strata)
+    if not isinstance(allocation, str | Mapping):
+        raise ValueError(f"allocation is {shown(allocation)}; it must be a word or a mapping")
     if not names:
         if allocation != "proportional":
             raise ValueError(f"allocation is {allocation!r} without strata")

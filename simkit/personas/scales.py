@@ -103,6 +103,8 @@ def numeric(
     """
     if not isinstance(unit, str) or not isinstance(end, str):
         raise ValueError(f"unit {shown(unit)}, end {shown(end)}; both must be text")
+    if not isinstance(thousands, bool):
+        raise ValueError(f"thousands is {shown(thousands)}; it must be True or False")
     try:
         first, last, stride = (Decimal(str(x)) for x in (low, high, step))
         fine = first.is_finite() and last.is_finite() and stride.is_finite() and stride > 0
@@ -146,8 +148,8 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
     if not isinstance(name, str) or name not in code_book:
         raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
     attribute = code_book[name]
-    text = text or attribute.ask
-    if not text:
+    text = attribute.ask if text is None else text
+    if not isinstance(text, str) or not text:
         raise ValueError(f"{name}: the code book has no question; give one as text")
     if isinstance(attribute.values, Numbers):
         if attribute.values.step is None:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from simkit.personas.answers import Write, draw_seed, stream_name
 from simkit.questions import fill
+from simkit.templates import check_text
 from simkit.types import framed, shown
 
 __all__ = ["STORY", "back_stories"]
@@ -59,6 +60,9 @@ def back_stories(
     if isinstance(people, int | np.integer) and not isinstance(people, bool):
         people = pd.DataFrame({"person": np.arange(people), "weight": 1.0})
     framed(people, "people")
+    if not isinstance(model, str):
+        raise ValueError(f"model is {shown(model)}; it must be a name")
+    check_text(model)
     if not callable(write):
         raise ValueError(f"write is {shown(write)}; it must be a function")
     if people.empty or "person" not in people or not people["person"].is_unique:
