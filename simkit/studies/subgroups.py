@@ -14,6 +14,7 @@ from simkit.estimators.intervals import score_interval
 from simkit.estimators.structure import compare_structure
 from simkit.estimators.structure_measures import compare_matrices, rmsd
 from simkit.estimators.structure_samples import sampled
+from simkit.result import t_frame
 from simkit.scoring.techniques import answer_numbers, persona_answers
 from simkit.studies.representativeness import exact_beliefs, survey_battery
 from simkit.types import FloatArray, generator
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 POPULATIONS = ("second sample", "personas", "independent margins")
+FAR = 1.5  # times a second sample's distance, from which a measure tells a population from it
 
 
 def ten_groups(people: pd.DataFrame) -> pd.DataFrame:
@@ -74,8 +76,11 @@ def subgroup_simulation(
 
     Returns two frames. The first has a row per population and number of groups: estimate (mean
     RMSD of the correlations of group means over repetitions), low and high (their 2.5 and 97.5 %
-    quantiles); where fewer groups have 10 members, the row is missing. The second has the RMSD of
-    the individual correlations: population, estimate, low, high.
+    quantiles), and excess with its ends (mean over repetitions of the RMSD less FAR times that of
+    the second sample, and its 95 % t interval: above 0 the measure tells the population from a
+    perfect one by that factor, below 0 it does not); where fewer groups have 10 members, the row
+    is missing. The second has the RMSD of the individual correlations: population, estimate, low,
+    high.
     """
     battery, rows, single = survey_battery(), [], []
     for r in range(repetitions):
@@ -94,12 +99,23 @@ def subgroup_simulation(
             drawn = stream.choice(len(names), g, replace=False)
             true = _correlations(means[0][:, drawn])
             for name, m in zip(made, means[1:], strict=True):
-                rows.append((name, g, float(rmsd(true, _correlations(m[:, drawn])))))
+                rows.append((name, g, r, float(rmsd(true, _correlations(m[:, drawn])))))
         human = off_diagonal(answers[0].corr())
         single += [(name, float(rmsd(human, off_diagonal(a.corr())))) for name, a in made.items()]
-    by = pd.DataFrame(rows, columns=["population", "groups", "value"])
+    by = pd.DataFrame(rows, columns=["population", "groups", "repetition", "value"])
     alone = pd.DataFrame(single, columns=["population", "value"])
-    return _summary(by, ["population", "groups"]), _summary(alone, ["population"])
+    grouped = _summary(by, ["population", "groups"]).join(_excess(by), on=["population", "groups"])
+    return grouped, _summary(alone, ["population"])
+
+
+def _excess(by: pd.DataFrame) -> pd.DataFrame:
+    """Mean of value less FAR times the second sample's, with the t interval over repetitions."""
+    wide = by.pivot(index=["groups", "repetition"], columns="population", values="value")
+    over = wide.sub(FAR * wide[POPULATIONS[0]], axis=0).stack()
+    found = over.groupby(level=["population", "groups"]).agg(["mean", "sem", "size"])
+    frame = t_frame(list(found.index), found["mean"], found["sem"], found["size"] - 1, 0.05)
+    ends = frame[["estimate", "low", "high"]].set_axis(found.index)
+    return ends.set_axis(["excess", "excess_low", "excess_high"], axis=1)
 
 
 def _means(answers: pd.DataFrame, groups: pd.DataFrame) -> FloatArray:

@@ -38,6 +38,20 @@ def test_on_the_worlds_own_beliefs_the_techniques_come_out_as_they_must(world):
     assert personas.structural_high < control.structural_low
     assert at.kept["personas"] == pytest.approx(0.3, abs=0.1) and joint.kept > 0.85
     assert details["personas"]["rmsd"]["estimate"] == personas.structural
+    assert np.isnan(control.valid_mass) and (table.valid_mass[1:] == 1).all()
+
+
+def test_valid_mass_is_that_of_the_questions_asked():
+    setting = rep.survey_setting(100, 20, seed=1)
+
+    def half(question, design):  # as a model would that says something else in every other prompt
+        table = rep.exact_beliefs(question, design)
+        return table.assign(valid_mass=np.where(table["prompt_id"] % 2, 0.2, 0.6))
+
+    found = rep.simulate(half, setting, seed=1)
+    assert "valid_mass" not in found["independent margins"].attrs
+    for name in ("personas", "mixture", "joint interview"):
+        assert found[name].attrs["valid_mass"] == pytest.approx(0.4)
 
 
 def test_anes_is_the_held_out_part_and_asks_four_items():
@@ -67,6 +81,11 @@ def test_group_means_cannot_tell_personas_from_persons():
     assert ten["second sample"] > 2 * alone["second sample"]
     forty = grouped[grouped.groups == 40].set_index("population").estimate
     assert forty["second sample"] < ten["second sample"]
+    at_ten = grouped[grouped.groups == 10].set_index("population")
+    excess = at_ten.estimate - subgroups.FAR * ten["second sample"]
+    assert at_ten.excess.to_numpy() == pytest.approx(excess.to_numpy())
+    assert (at_ten.excess_low < at_ten.excess).all() and (at_ten.excess < at_ten.excess_high).all()
+    assert at_ten.excess_high["second sample"] < 0 < at_ten.excess["independent margins"]
 
 
 def test_intervals_as_published_miss():
