@@ -89,3 +89,20 @@ def test_a_copy_is_made_once_and_only_where_it_can_be(monkeypatch: pytest.Monkey
     assert exact.network.dtype is torch.float64 and narrow.dtype is torch.float32
     monkeypatch.setattr(precision, "MOST", 1_000)
     assert Exact(narrow).network is narrow
+
+
+@pytest.mark.parametrize("wrong", [1, 7, 15])
+def test_a_machine_that_gives_two_results_is_refused(wrong: int) -> None:
+    """One forward pass of the self-check is off by 0.03, and the same pass again is not."""
+    passes = []
+
+    def tremble(network: Any, inputs: Any, out: Any) -> Any:
+        passes.append(1)
+        if len(passes) == wrong:
+            out.logits = out.logits + 0.01 * (torch.arange(out.logits.shape[-1]) % 7 - 3)
+        return out
+
+    model = sk.load("glassbox", dtype="float32")
+    model.network.register_forward_hook(tremble)
+    with pytest.raises(RuntimeError, match="this machine's arithmetic is not to be trusted"):
+        assert model.path

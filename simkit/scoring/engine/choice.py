@@ -104,7 +104,8 @@ def choose(network: Any, asked: str, name: str = "model") -> Choice:
 
     Texts of several lengths are read each alone, as a plain forward pass without padding; that is
     what every other way must give. Raises RuntimeError if the tree path was asked for and the
-    network cannot take it; ValueError for one that is not causal.
+    network cannot take it, or if one forward pass gives two results; ValueError for a network
+    that is not causal.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of arguments that a network ignores: that is found here
@@ -166,6 +167,15 @@ def _try(network: Any, asked: str) -> Choice:
     difference = float(np.sqrt(np.mean((_unmasked(found) - expected) ** 2)))
     checked = f"self-check difference {difference:.1e}, allowed {allowed:.1e}"
     if not _off(found, expected) <= allowed:
+        # A wrong mask or position is wrong every time. What is not has no right result to keep.
+        again = choice.score(network, contexts, answers, limits)
+        alone = score_padded(network, contexts, answers, "alone")
+        moved = max(_off(again, _unmasked(found)), _off(alone, expected))
+        if moved > allowed / 10:
+            raise RuntimeError(
+                f"the same forward pass gave results {moved:.1e} apart: this machine's arithmetic "
+                "is not to be trusted for this model; try again, or load it with dtype='float64'"
+            )
         return padded(checked, difference)
     lean = fits(network) and _agrees(network, contexts, answers, expected)
     checked += ", in few passes" if lean else ""
