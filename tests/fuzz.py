@@ -75,7 +75,7 @@ def odd(value: Any, rng: np.random.Generator) -> Any:
                 value + "\ud800", value * 1000, "\n", value + "\x00", "no such"]  # fmt: skip
         return near[rng.integers(len(near))]
     if isinstance(value, bool | int | float | np.number):
-        near = [-value, 0, 1, 2, value * 1e6, value / 1e6, value + 0.5, str(value), [value],
+        near = [-value, 0, 1, 2, value * 1e12, value / 1e6, value + 0.5, str(value), [value],
                 np.array(value), 10**400, 1e300, 1e-300, float(value), bool(value)]  # fmt: skip
         return near[rng.integers(len(near))]
     if isinstance(value, Question):

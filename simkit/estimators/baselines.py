@@ -265,6 +265,9 @@ def _features(features: pd.DataFrame, new: pd.DataFrame, answers: Any) -> pd.Dat
         if _is_number(features[name]):
             column(features[name], f"features[{name}]", missing=True)
             column(new[name], f"new[{name}]", missing=True)
+            if not _is_number(new[name]):
+                raise ValueError(f"new[{name}] holds {new[name].dtype} values; legal are numbers, "
+                                 "as in features")  # fmt: skip
             continue
         for what, frame in (("features", features), ("new", new)):
             labels(_named(frame[name]), f"{what}[{name}]", len(frame))

@@ -39,7 +39,8 @@ def coverage(
     (ArithmeticError, LinAlgError) is a failure, as is an interval that is NaN.
     The table is that of `interval_coverage`. For many data sets at once, let the estimator's `by`
     do them in one call and give its columns to `interval_coverage`: far quicker.
-    Raises ValueError for fewer than 2 repetitions, where every estimate raised, and a quantity that the Result lacks.
+    Raises ValueError for fewer than 2 repetitions, where every estimate raised, and for a quantity
+    that the Result lacks.
     """
     if repetitions < 2:
         raise ValueError(f"repetitions is {repetitions}; legal are 2 or more")

@@ -29,6 +29,8 @@ def index(out: str | PathLike[str]) -> Path:
     be read, or lacks something, has no card, and the page says which file it is and why.
     """
     folder = as_path(out, "out")
+    if encodable(str(folder)) != str(folder) or "\0" in str(folder):
+        raise ValueError(f"out is {str(folder)!r}; it must be a path that a disk can hold")
     folder.mkdir(parents=True, exist_ok=True)
     cards, left_out = [], []
     for path in sorted(folder.glob("*.json")):

@@ -12,6 +12,7 @@ from jinja2 import TemplateError
 
 from simkit.questions import fill
 from simkit.scoring.types import Model
+from simkit.types import shown
 
 __all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "talk"]
 
@@ -66,6 +67,8 @@ class Chat:
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.template_args, Mapping):
+            raise ValueError(f"template_args is {shown(self.template_args)}; it must be a mapping")
         clash = sorted(_OURS & self.template_args.keys())
         if clash:
             raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
@@ -141,6 +144,8 @@ def open_turns(
 
 
 def _with_template(model: Model, chat: Chat) -> Any:
+    if not isinstance(getattr(model, "name", None), str):
+        raise ValueError(f"model is {shown(model)}; it must be a model, such as load(...) gives")
     tokenizer = getattr(model, "tokenizer", None)
     if getattr(tokenizer, "chat_template", None) is None or tokenizer is None:
         raise ValueError(

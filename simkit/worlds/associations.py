@@ -315,7 +315,7 @@ def _individual(level: str) -> tuple[FloatArray, FloatArray]:
 
 
 def _word(word: str) -> int:
-    if word not in WORDS:
+    if not isinstance(word, str) or word not in WORDS:
         raise ValueError(f"word={word!r} is not one of: {', '.join(WORDS)}")
     return WORDS.index(word)
 

@@ -19,7 +19,7 @@ from scipy.stats import binom
 
 from simkit.questions import Question
 from simkit.resources import root
-from simkit.types import FloatArray, IntArray, framed, generator
+from simkit.types import FloatArray, IntArray, framed, generator, shown
 from simkit.worlds.kinds import once
 from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
@@ -186,6 +186,8 @@ def groceries(
     `design`.
     """
     shelf = pd.read_csv(root("data") / "groceries.csv")
+    if not isinstance(first, int) or isinstance(first, bool):
+        raise ValueError(f"first is {shown(first)}; it must be a whole number")
     if not 1 <= first <= len(shelf):
         raise ValueError(f"first={first}: there are {len(shelf)} groceries")
     once("multiples", multiples)
@@ -253,8 +255,9 @@ def stated(
     same for all prices, so that the mean over the rows of a wording is the adjusted demand.
     Raises ValueError for profiles below 1, and where product, wording or usual price is missing.
     """
-    if profiles < 1:
-        raise ValueError(f"profiles={profiles}; it must be 1 or more")
+    whole = isinstance(profiles, int) and not isinstance(profiles, bool)
+    if not whole or not 1 <= profiles <= 100_000:
+        raise ValueError(f"profiles={shown(profiles)}; it must be 1 or more, up to 100,000")
     for name in ("product", "wording", "usual_price"):
         if name not in framed(frame, "the frame") or frame[name].isna().any():
             raise ValueError(f"the frame has no column {name!r}, or a row without it; see `design`")

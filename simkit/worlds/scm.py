@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, shown
 
 __all__ = ["SCM", "Variable", "draw", "softmax"]
 
@@ -165,6 +165,9 @@ class SCM:
         self, n: int, rng: np.random.Generator, fixed: Mapping[str, IntArray] | None = None
     ) -> dict[str, IntArray]:
         """n ancestral draws as value indices; variables in `fixed` are set (do), not drawn."""
+        whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+        if not whole or not 0 <= n <= 10**8:
+            raise ValueError(f"n is {shown(n)}; it must be a whole number up to 100,000,000")
         drawn: dict[str, IntArray] = {}
         for v in self.variables:
             if fixed is not None and v.name in fixed:
