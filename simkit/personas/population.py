@@ -291,7 +291,7 @@ def _respondents(
     frame: pd.DataFrame, number: IntArray, heavy: FloatArray, weight: str | None
 ) -> pd.DataFrame:
     drawn = frame.iloc[number]
-    source = drawn["person"] if "person" in frame else pd.Series(drawn.index)
+    source = drawn["person"] if "person" in frame else pd.Series(drawn.index.to_flat_index())
     kept = [c for c in drawn if c not in (weight, "person")]
     out = drawn[kept].reset_index(drop=True)
     out.insert(0, "person", np.arange(len(out)))
