@@ -19,7 +19,7 @@ from scipy.stats import binom
 
 from simkit.questions import Question
 from simkit.resources import root
-from simkit.types import FloatArray, IntArray, framed, generator, shown
+from simkit.types import FloatArray, IntArray, encodable, framed, generator, shown
 from simkit.worlds.kinds import once
 from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
@@ -157,6 +157,9 @@ def design(
     """
     for name, values in (("products", products), ("prices", prices)):
         once(name, values)
+    broken = [p for p in products if not encodable(p)]
+    if broken:
+        raise ValueError(f"products holds broken text (half a surrogate pair), {broken[0]!r}")
     rows = list(cartesian(products, prices, _wordings(wordings, known=True)))
     frame = pd.DataFrame(rows, columns=["product", "price", "wording"])
     return with_context(frame.assign(usual_price=USUAL_PRICE, **said))
@@ -164,6 +167,8 @@ def design(
 
 def _wordings(asked: int | None, known: bool) -> range:
     there = distinct(known)
+    if asked is not None and (not isinstance(asked, int) or isinstance(asked, bool)):
+        raise ValueError(f"wordings is {shown(asked)}; it must be a whole number, or None for all")
     if asked is not None and not 1 <= asked <= there:
         raise ValueError(
             f"wordings={asked}: a prompt has {there} distinct phrasings here; "
