@@ -190,3 +190,15 @@ def test_the_calibration_quoted_is_the_cards() -> None:
     table = pd.read_csv(root("data") / "models" / "glassbox-small" / "calibration.csv")
     low, high = table["mean_error"].min(), table["mean_error"].max()
     assert f"between {low:.4f} and {high:.4f}" in " ".join(TEXT.split())
+
+
+def test_every_test_that_reliability_names_is_there() -> None:
+    """Rows are | kind | where | what happens | tests |; "::name" goes on in the file before it."""
+    rows = re.findall(r"\| ([^|]*\.py[^|]*) \|$", (HERE / "docs/reliability.md").read_text(), re.M)
+    assert len(rows) > 60
+    for said in rows:
+        file = ""
+        for path, _, name in (part.partition("::") for part in re.findall("`([^`]+)`", said)):
+            if path.endswith(".py"):
+                file = (HERE / "tests" / path).read_text(encoding="utf-8")
+            assert not name or f"def {name}(" in file, f"{path}::{name}"
