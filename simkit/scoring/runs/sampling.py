@@ -38,6 +38,7 @@ COLUMNS = (
     "choice", "reasoning", "reached", "tokens", "belief_temperature", "seed", "model",
 )  # fmt: skip
 BLOCK = 2**23  # uniforms held at a time
+MOST = 10_000_000  # runs of a prompt, and tokens of a run
 KEPT = 2_048  # runs that a killed process may lose, with a store
 
 _log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def sample_runs(
     if not isinstance(forced, bool | np.bool_):
         raise ValueError(f"forced is {shown(forced)}; it must be True or False")
     sampling = Sampling(temperature, top_k, top_p)
-    said = talk(chat) if chat else None
+    said = talk(chat)
     marker = _marker(said) if marker is None else marker
     _check(design, runs, max_tokens, marker)
     least_mass = check_least_mass(least_mass)
@@ -165,7 +166,7 @@ def sample_runs(
     _report(ends, of, work, f"{marker!r} within {max_tokens} tokens")
     logprob, mass = (np.concatenate(parts) for parts in zip(*scores, strict=True))
     before = question.separator if said is None or said.separator is None else said.separator
-    _warn(model, mass[of], ends, of, before, least_mass)
+    _warn(model, mass[of], ends, of, marker, before, least_mass)
     table = frame(question, design, runs)
     table = table.assign(**columns(ends, of, first, logprob, mass, temperature))
     return table.assign(belief_temperature=float(temperature), seed=seed, model=model.name)
@@ -184,8 +185,10 @@ def _marker(chat: Chat | None) -> str:
 
 def _check(design: pd.DataFrame, runs: int, max_tokens: int, marker: str) -> None:
     for name, number in (("runs", runs), ("max_tokens", max_tokens)):
-        if not isinstance(number, int | np.integer) or number < 1:
-            raise ValueError(f"{name} is {number!r}; legal are whole numbers from 1")
+        if not isinstance(number, int | np.integer) or not 1 <= number <= MOST:
+            raise ValueError(
+                f"{name} is {shown(number)}; it must be a whole number from 1 to {MOST:,}"
+            )
     if not isinstance(marker, str) or not marker:
         raise ValueError(f"marker is {marker!r}; legal is text of one character or more")
     taken = [c for c in COLUMNS if c in framed(design, "the design")]
@@ -280,15 +283,16 @@ def _write(
 
 
 def _warn(
-    model: LocalModel, mass: FloatArray, ends: list[End], of: IntArray, before: str, least: float
-) -> None:
+    model: LocalModel, mass: FloatArray, ends: list[End], of: IntArray, marker: str, before: str,
+    least: float,
+) -> None:  # fmt: skip
     """Warn of prompts whose mean valid mass is low; mass and `of` are (prompts, runs)."""
     rows = np.flatnonzero(~np.isnan(mass).all(1))
 
     def place(i: int) -> Place:
         end = ends[of[rows[i], np.nanargmin(mass[rows[i]])]]
         own = tuple(tuple(f.removeprefix(before) for f in some) for some in end.ask.spelled)
-        return f"row {rows[i]}", str(end.before), before, own
+        return f"row {rows[i]}", end.ask.text + end.reasoning + marker, before, own
 
     warn_of_mass(model, np.nanmean(mass[rows], axis=1), least, place)
 
