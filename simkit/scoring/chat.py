@@ -12,7 +12,8 @@ from jinja2 import TemplateError
 
 from simkit.questions import fill
 from simkit.scoring.types import Model
-from simkit.types import shown
+from simkit.templates import check_text
+from simkit.types import listed, shown
 
 __all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "talk"]
 
@@ -76,11 +77,16 @@ class Chat:
             raise ValueError("fold_system is set, but there is no system text to fold")
 
 
-def talk(chat: Chat | bool) -> Chat:
-    """The chat that is meant: True is one as it comes. Raises ValueError for anything else."""
-    if not isinstance(chat, Chat | bool):
-        raise ValueError(f"chat is {chat!r}; legal are True, False, None and a Chat")
-    return Chat() if isinstance(chat, bool) else chat
+def talk(chat: Chat | bool | None) -> Chat | None:
+    """The chat that is meant, None for plain text: True is one as it comes, False is none.
+
+    Raises ValueError for anything else.
+    """
+    if not isinstance(chat, Chat | bool | None):
+        raise ValueError(f"chat is {shown(chat)}; it must be True, False, None or a Chat")
+    if isinstance(chat, bool):
+        return Chat() if chat else None
+    return chat
 
 
 def chat_prompts(
@@ -95,7 +101,12 @@ def chat_prompts(
     fields of the system text, one row per prompt. Options scored after these texts bring their
     own separator. Raises ValueError as `believe` does with a chat.
     """
-    return lay_out(model, prompts, chat or Chat(), design, separator=" ")[0]
+    texts = listed(prompts, "prompts")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"prompts hold {shown(text)}; they must be text")
+        check_text(text)
+    return lay_out(model, texts, talk(chat) or Chat(), design, separator=" ")[0]
 
 
 def lay_out(
