@@ -71,7 +71,7 @@ def word_tokenizer() -> PreTrainedTokenizerFast:
 def build(model: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
     """Network and tokenizer; random weights are the same in every process."""
     if model == "glassbox":
-        glassbox = load("glassbox", dtype="float32")  # as the peers compute
+        glassbox = load("glassbox")
         return glassbox.network.to(dtype), glassbox.tokenizer
     torch.manual_seed(0)
     return _network(model).to(dtype).eval(), word_tokenizer()
