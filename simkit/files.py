@@ -11,10 +11,19 @@ __all__ = ["as_path", "write_text"]
 
 
 def as_path(value: Any, name: str) -> Path:
-    """`value` as a Path; ValueError, which calls it `name`, for what is neither text nor a path."""
+    """`value` as a Path; ValueError, which calls it `name`, for what is neither text nor a path.
+
+    And for text that no file can be called by: with a null character, or half a surrogate pair.
+    """
     if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"{name} is {value!r}; it must be a path, or text")
-    return Path(value)
+        raise ValueError(f"{name} is {value!r:.80}; it must be a path, or text")
+    try:
+        bad = b"\0" in os.fsencode(value)
+    except UnicodeEncodeError:
+        bad = True
+    if bad:
+        raise ValueError(f"{name} is {value!r:.80}, which no file can be called")
+    return Path(os.fsdecode(value))
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:

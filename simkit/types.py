@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import operator
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -19,14 +22,19 @@ __all__ = [
     "Rows",
     "SeedLike",
     "aligned",
+    "check_labels",
     "column",
     "counted",
     "encodable",
     "framed",
     "generator",
+    "hashable",
+    "integer",
     "labels",
     "listed",
     "numbers",
+    "one_of",
+    "scalar",
     "several",
     "shown",
     "usable_rows",
@@ -52,7 +60,11 @@ def generator(seed: SeedLike, *names: str | int) -> np.random.Generator:
         return seed
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):
         raise TypeError(f"seed is {shown(seed)}; it must be an integer or a numpy Generator")
-    digest = hashlib.sha256(json.dumps([operator.index(seed), *names]).encode()).digest()
+    try:
+        named = json.dumps([operator.index(seed), *names])
+    except TypeError:
+        raise TypeError(f"names are {shown(names)}; they must be text and numbers") from None
+    digest = hashlib.sha256(named.encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype="<u4").tolist())
 
 
@@ -195,6 +207,23 @@ def listed(values: Any, name: str) -> list[Any]:
     return list(values)
 
 
+def integer(value: Any, name: str, low: int = 0, high: int = 10**8) -> int:
+    """One whole number in [low, high]; ValueError, naming it, for all else (2.0 and True too)."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not low <= value <= high:
+        raise ValueError(
+            f"{name} is {shown(value)}; it must be a whole number from {low:,} to {high:,}"
+        )
+    return int(value)
+
+
+def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
+    """One of the names there are; ValueError, naming them, for all else."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"no {name} {shown(value)}; there are: {', '.join(choices)}")
+    return value
+
+
 def several(values: Any) -> Any:
     """`values`, or a list of it where it is a single number."""
     return [values] if np.isscalar(values) or getattr(values, "ndim", 1) == 0 else values
@@ -256,30 +285,62 @@ def labels(values: Any, name: str, rows: int) -> tuple[IntArray, pd.DataFrame]:
         frame = series.to_frame(series.name if isinstance(series.name, str | int) else name)
     if len(frame) != rows:
         raise ValueError(f"{name} has {len(frame)} rows; legal is {rows}, as the other columns")
+    check_labels(frame, name)
     absent = frame.isna().any(axis=1).to_numpy()
     if absent.any():
         row = frame.index[int(np.flatnonzero(absent)[0])]
         raise ValueError(f"{name}: row {row!r} has no label; legal is any value but None or NaN")
-    try:
-        if frame.shape[1] == 1:
-            codes, _ = pd.factorize(frame.iloc[:, 0])
-        else:
-            keys = [frame.iloc[:, k].reset_index(drop=True) for k in range(frame.shape[1])]
-            groups = frame.reset_index(drop=True).groupby(keys, sort=False, observed=True)
-            codes = groups.ngroup().to_numpy(copy=True)
-    except (TypeError, UnicodeError):  # lists, dictionaries, half a surrogate pair
-        raise ValueError(f"{name} holds values that cannot be labels, such as lists or broken "
-                         "text; legal are numbers, text and dates") from None  # fmt: skip
+    if frame.shape[1] == 1:
+        codes, _ = pd.factorize(frame.iloc[:, 0])
+    else:
+        keys = [frame.iloc[:, k].reset_index(drop=True) for k in range(frame.shape[1])]
+        groups = frame.reset_index(drop=True).groupby(keys, sort=False, observed=True)
+        codes = groups.ngroup().to_numpy(copy=True)
     first = np.unique(codes, return_index=True)[1]
-    for k in range(frame.shape[1]):
-        some = frame.iloc[first, k]
-        if some.dtype.kind != "O":
-            continue
-        broken = np.flatnonzero(~some.map(encodable).to_numpy(dtype=bool))
-        if len(broken):
-            raise ValueError(f"{name}: row {some.index[broken[0]]!r} holds broken text (half a "
-                             f"surrogate pair), {some.iloc[broken[0]]!r}")  # fmt: skip
     return codes.astype(np.int64), frame.iloc[first].reset_index(drop=True)
+
+
+_LABELS = (str, bool, int, float, np.generic, Decimal, datetime.date, datetime.time,
+           datetime.timedelta, pd.Interval, pd.Period, tuple)  # fmt: skip
+
+
+def check_labels(frame: pd.DataFrame, name: str) -> None:
+    """ValueError where a column that rows are told apart by holds what cannot be a label.
+
+    Lists, objects without an order, and text with half a surrogate pair; what is missing passes.
+    Names the column and the row.
+    """
+    for k in range(frame.shape[1]):
+        column = frame.iloc[:, k]
+        if column.dtype.kind != "O":
+            continue
+        with suppress(TypeError, UnicodeError):  # which is what the loop looks for
+            column = column.drop_duplicates()
+        for row, value in column.items():
+            kept = isinstance(value, _LABELS) or value is None or value is pd.NA or value is pd.NaT
+            if not (kept and hashable(value) and encodable(value)):
+                what = "broken text (half a surrogate pair)" if isinstance(value, str) else (
+                    f"a {type(value).__name__}, which cannot be a label; it must be a number, text "
+                    "or a date")  # fmt: skip
+                where = name if str(column.name) == name else f"{name}, column {column.name!r}"
+                raise ValueError(f"{where}: row {_label(row)} holds {what}, {shown(value)}")
+
+
+def hashable(value: Any) -> bool:
+    """Whether a value can be a key: no list, dictionary or array, nor a tuple that holds one."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def scalar(value: Any, name: str, low: float = -LARGEST, high: float = LARGEST) -> float:
+    """One finite number in [low, high] as a float; ValueError, naming it, for all else."""
+    number = float("nan") if isinstance(value, bool | np.ndarray) else _number(value)
+    if not low <= number <= high:
+        raise ValueError(f"{name} is {shown(value)}; it must be a number from {low:g} to {high:g}")
+    return number
 
 
 @dataclass(frozen=True)

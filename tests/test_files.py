@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from simkit.files import write_text
+from simkit.files import as_path, write_text
 
 
 def test_text_is_written_with_the_permissions_of_any_new_file(tmp_path):
@@ -59,3 +59,10 @@ def test_a_reader_never_finds_a_part(tmp_path):
         found.add((len(text), len(set(text))))
     writer.join()
     assert found <= {(200_000, 1)}
+
+
+@pytest.mark.parametrize("value", ["a\0b", "half \ud800", b"bytes", 3, None, ["a"]])
+def test_what_no_file_can_be_called_is_named(value):
+    with pytest.raises(ValueError, match="out is "):
+        as_path(value, "out")
+    assert as_path("caf\u00e9/x", "out").name == "x"

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.types import column, generator, labels, usable_rows
+from simkit.types import (
+    check_labels,
+    column,
+    generator,
+    integer,
+    labels,
+    one_of,
+    scalar,
+    usable_rows,
+)  # fmt: skip
 
 
 def draw(*args):
@@ -111,3 +120,32 @@ def test_usable_rows_counts_what_it_leaves_out():
         usable_rows(np.array([0.5]), [0], None)
     with pytest.raises(ValueError, match="weights: row 0 holds -1"):
         usable_rows(np.array([0.5]), [-1], None)
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, ([1],), object(), "half \ud800", 1j])
+def test_what_cannot_be_a_label_is_named_with_its_row(value):
+    frame = pd.DataFrame({"sex": pd.Series(["m", value], index=["p", "q"], dtype=object)})
+    with pytest.raises(ValueError, match="the people, column 'sex': row 'q' holds"):
+        check_labels(frame, "the people")
+    kept = ["m", 2, None, pd.NaT, (1, "a"), pd.Interval(0, 1), pd.Timestamp("2026-03-01")]
+    check_labels(pd.DataFrame({"sex": pd.Series(kept, dtype=object)}), "the people")
+
+
+@pytest.mark.parametrize(
+    "value", [None, pd.NA, np.nan, np.inf, 10**400, "1", True, [1], np.array(1.0), pd.Series([1.0])]
+)
+def test_one_number_is_one_number(value):
+    with pytest.raises(ValueError, match=r"width is .*; it must be a number from 0 to 2"):
+        scalar(value, "width", 0, 2)
+    with pytest.raises(ValueError, match=r"steps is .*; it must be a whole number from 1 to 9"):
+        integer(value, "steps", 1, 9)
+    with pytest.raises(ValueError, match=r"no level .*; there are: low, high"):
+        one_of(value, "level", ("low", "high"))
+
+
+def test_numbers_and_names_pass():
+    assert (scalar(np.float32(0.5), "width", 0, 2), scalar(2, "width", 0, 2)) == (0.5, 2.0)
+    assert integer(np.int64(3), "steps", 1, 9) == 3
+    assert one_of("high", "level", ("low", "high")) == "high"
+    with pytest.raises(ValueError, match=r"steps is 2\.0"):
+        integer(2.0, "steps")

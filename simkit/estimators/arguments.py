@@ -16,7 +16,17 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from simkit.types import LARGEST, aligned, encodable, framed, generator, listed, several, shown
+from simkit.types import (
+    LARGEST,
+    aligned,
+    encodable,
+    framed,
+    generator,
+    hashable,
+    listed,
+    several,
+    shown,
+)
 
 __all__ = [
     "checked",
@@ -145,14 +155,14 @@ def items_of(value: Any, name: str) -> list[Any]:
     items = listed(value, name)
     for v in items:
         kept = isinstance(v, str | int | float | tuple | np.number | np.bool_ | date)
-        if not kept or v != v or not encodable(v) or v.__hash__ is None:
+        if not kept or v != v or not encodable(v) or not hashable(v):
             raise ValueError(f"{name} holds {shown(v)}; legal are numbers, text and dates")
     return [v.item() if isinstance(v, np.generic) else v for v in items]
 
 
 def name_of(value: Any, name: str) -> Any:
     """The name of one column, whatever columns are named by."""
-    if value is None or isinstance(value, pd.DataFrame | list) or value.__hash__ is None:
+    if value is None or value is pd.NA or value is pd.NaT or not hashable(value):
         raise ValueError(f"{name} is {shown(value)}; it must be the name of a column")
     return value
 

@@ -26,7 +26,16 @@ from scipy import special
 from simkit.estimators.arguments import checked, name_of, names_in, text
 from simkit.estimators.copies import merge_copies
 from simkit.result import Result, clustered_mean, jackknife, t_frame
-from simkit.types import FloatArray, IntArray, Rows, column, labels, shown, usable_rows
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    Rows,
+    check_labels,
+    column,
+    labels,
+    shown,
+    usable_rows,
+)
 
 __all__ = ["balance_audit", "elicited_curve", "expected_value"]
 
@@ -367,12 +376,9 @@ def _codes(frame: pd.DataFrame, names: Sequence[str]) -> IntArray:
     """Numbers (n,) of the distinct labels in these columns; None and NaN are labels here."""
     if not names:
         return np.zeros(len(frame), dtype=np.int64)
-    try:
-        groups = frame.groupby(list(names), sort=False, dropna=False, observed=True)
-        return np.asarray(groups.ngroup(), dtype=np.int64)
-    except (TypeError, UnicodeError):
-        raise ValueError(f"the columns {list(names)} hold values that cannot be labels, such as "
-                         "lists; legal are numbers, text and dates") from None  # fmt: skip
+    check_labels(frame[list(names)], "the frame")
+    groups = frame.groupby(list(names), sort=False, dropna=False, observed=True)
+    return np.asarray(groups.ngroup(), dtype=np.int64)
 
 
 def _names(columns: str | Sequence[str] | None) -> list[str]:

@@ -243,7 +243,8 @@ def _gower(known: pd.DataFrame, new: pd.DataFrame) -> FloatArray:
             off = np.abs(of[0][:, None] - of[1]) / wide
             off = np.minimum(off, 1.0)  # beyond the range of the training respondents
         else:
-            off = (b.to_numpy(object)[:, None] != a.to_numpy(object)).astype(float)
+            known_here = [v.astype(object).where(v.notna(), None).to_numpy() for v in (b, a)]
+            off = (known_here[0][:, None] != known_here[1]).astype(float)
         total += np.where(both, off, 0.0)
         there += both
     gone = np.ones_like(total)

@@ -88,6 +88,8 @@ def own_price_elasticity(
     """
     fit = _logit(price, buys, weights, covariates, products, cluster)
     prices = np.unique(column(price, "price")) if at is None else column(several(at), "at")
+    if not len(prices):
+        raise ValueError("at holds no price; it must hold one or more, or be None for all")
     b, share = fit.beta[fit.at], fit.share
     est, gradients = np.zeros(len(prices)), np.zeros((len(prices), len(fit.beta)))
     for row, p in enumerate(prices):

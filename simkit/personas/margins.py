@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.templates import is_missing, text_of
-from simkit.types import FloatArray, column, framed, listed, shown
+from simkit.types import FloatArray, check_labels, column, framed, listed, shown
 
 __all__ = ["Key", "Margin", "difference", "margin_of", "value_text"]
 
@@ -121,10 +121,8 @@ def margin_of(
     if not names or len({*names}) < len(names):
         raise ValueError(f"variables are {names}; legal are one or more that differ")
     w = 1.0 if weight is None else column(people[weight], weight, low=0)
-    try:
-        total = people[names].assign(_w=w).groupby(names, observed=True)["_w"].sum()
-    except TypeError as error:  # lists in cells
-        raise ValueError(f"{', '.join(names)}: values that cannot be counted ({error})") from error
+    check_labels(people[names], "the people")
+    total = people[names].assign(_w=w).groupby(names, observed=True)["_w"].sum()
     return Margin(variables, total.to_dict(), source=source, unit="count")
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from simkit.personas.margins import Margin, difference, value_text
 from simkit.personas.population import draw
 from simkit.personas.raking import Raking
-from simkit.types import FloatArray, column, listed
+from simkit.types import FloatArray, check_labels, column, listed
 
 __all__ = ["Plan", "sampling_plan"]
 
@@ -102,9 +102,9 @@ def sampling_plan(
             margins = population.margins
         else:
             margins, notes = _shown(frame, weight)
+    margins = [margins] if isinstance(margins, str | Margin) else listed(margins, "margins")
     if not margins:
         raise ValueError(f"no margin to compare; columns are: {', '.join(map(str, frame.columns))}")
-    margins = [margins] if isinstance(margins, str | Margin) else listed(margins, "margins")
     parts = [_compared(margin, frame, w, people, n) for margin in margins]
     return Plan(people, pd.concat(parts, ignore_index=True), notes)
 
@@ -164,6 +164,7 @@ def _compared(
 def _share(frame: pd.DataFrame, names: Sequence[str], w: FloatArray) -> Mapping[Any, float]:
     """(value, …) -> share, in the order of the values."""
     told = frame[list(names)].reset_index(drop=True)
+    check_labels(told, "the population")
     for name in names:
         if told[name].isna().any():
             told[name] = told[name].astype(object).where(told[name].notna(), "(missing)")

@@ -152,7 +152,7 @@ def _check_margins(margins: Sequence[Margin], tolerance: float) -> None:
         raise ValueError("no margins; at least one is needed")
     for margin in margins:
         if not isinstance(margin, Margin):
-            raise ValueError(f"{shown(margin)} is no Margin")
+            raise ValueError(f"margins hold {shown(margin)}; each must be a Margin")
     for a, b in combinations(margins, 2):
         if set(a.variables) == set(b.variables):
             raise ValueError(f"margin {a.name} is there twice ({a.source}; {b.source})")

@@ -17,7 +17,7 @@ import pandas as pd
 from simkit.personas.answers import Write, draw_seed, stream_name
 from simkit.questions import fill
 from simkit.templates import check_text
-from simkit.types import framed, shown
+from simkit.types import framed, integer, shown
 
 __all__ = ["STORY", "back_stories"]
 
@@ -58,6 +58,7 @@ def back_stories(
     or whose value is missing, and for a `write` that returns another number of texts.
     """
     if isinstance(people, int | np.integer) and not isinstance(people, bool):
+        integer(people, "people", 1)
         people = pd.DataFrame({"person": np.arange(people), "weight": 1.0})
     framed(people, "people")
     if not isinstance(model, str):

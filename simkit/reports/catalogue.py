@@ -98,6 +98,8 @@ def legal(study: Study, values: Mapping[str, Any]) -> dict[str, Any]:
     notebook cannot be given: what JSON cannot hold, and text that is no Unicode. UTF-8 that Python
     took for single bytes, as it does with a shell's words where the locale is ASCII, is put right.
     """
+    if not isinstance(study, Study):
+        raise ValueError(f"study is {study!r:.80}; it must be from reports.find")
     if not isinstance(values, Mapping):
         raise ValueError(f"parameters is {values!r}; it must be a mapping of names and values")
     unknown = [name for name in values if name not in study.parameters]
@@ -123,7 +125,10 @@ def check(values: Mapping[str, Any], /, **allowed: Sequence[Any] | pd.Interval) 
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"check takes globals(), not {values!r}")
-    for name, kind in values.get("__annotations__", {}).items():
+    kinds = values.get("__annotations__", {})
+    if not isinstance(kinds, Mapping):
+        raise ValueError(f"__annotations__ is {kinds!r:.80}; check takes globals()")
+    for name, kind in kinds.items():
         words = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
         words = str(kind) if getattr(kind, "__args__", ()) else words
         if name in values and not _fits(_annotation(words), values[name]):
@@ -236,7 +241,10 @@ def _typed(parameter: Parameter, given: Any) -> Any:
 
 
 def _annotation(text: str) -> ast.expr:
-    return ast.parse(text or "Any", mode="eval").body
+    try:
+        return ast.parse(text or "Any", mode="eval").body
+    except (SyntaxError, ValueError):  # ValueError: a null character, half a surrogate pair
+        raise ValueError(f"{text!r:.80} is no annotation, such as int or list[str]") from None
 
 
 def _fits(kind: ast.expr, value: Any) -> bool:

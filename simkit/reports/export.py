@@ -51,6 +51,8 @@ def export_html(
     of the run's record, from which the model's hash is told.
     """
     folder, out = Path(), as_path(out, "out")
+    if not isinstance(provenance, Mapping | None):
+        raise ValueError(f"provenance is {provenance!r:.80}; it must be a mapping, or None")
     if not isinstance(notebook, NotebookNode):
         folder = as_path(notebook, "notebook").parent
         notebook = nbformat.read(notebook, as_version=4)

@@ -170,7 +170,7 @@ def believe(
         raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
     framed(design, "the design")
     least_mass = check_least_mass(least_mass)
-    said = talk(chat) if chat else None
+    said = talk(chat)
     asked = orders_for(question, orders)
     added = COLUMNS if asked is None else (*COLUMNS, *LISTED)
     taken = [c for c in added if c in design]

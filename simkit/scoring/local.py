@@ -24,6 +24,7 @@ from simkit.scoring.engine.tree import Limits
 from simkit.scoring.source import bundled, name_of, read, resolve
 from simkit.scoring.types import Scores
 from simkit.store import Store
+from simkit.types import one_of, shown
 
 __all__ = ["LocalModel", "bundled", "load"]
 
@@ -242,8 +243,7 @@ def load(
     weights missing, unexpected or of another shape), and a device or dtype that is none; OSError
     from transformers where a hub model cannot be fetched.
     """
-    if path not in PATHS:  # before anything is read
-        raise ValueError(f"no path {path!r}; there are: {', '.join(PATHS)}")
+    one_of(path, "path", PATHS)  # before anything is read
     store = None if cache is None else Store(cache)
     source = resolve(name_or_path)
     where = _best_device() if device == "auto" else _device(device)
@@ -260,6 +260,12 @@ def load(
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
     name = name_of(name_or_path)
     return LocalModel(name, network, tokenizer, commit, path, budget, store)
+
+
+def check_local(model: Any) -> None:
+    """ValueError for what is not a model of this machine, such as a mock or a name."""
+    if not isinstance(model, LocalModel):
+        raise ValueError(f"model is {shown(model)}; it must be from simkit.load")
 
 
 def _device(name: str) -> str:

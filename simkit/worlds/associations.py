@@ -17,7 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simkit.types import FloatArray, IntArray, SeedLike, generator
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    SeedLike,
+    framed,
+    generator,
+    integer,
+    listed,
+    numbers,
+    one_of,
+    shown,
+)
 from simkit.worlds.scm import SCM, Variable, draw, softmax
 
 __all__ = [
@@ -243,12 +254,18 @@ def answers(
 
     Raises ValueError for an unknown `ask`, `about` or latent type, naming what is legal.
     """
-    if ask not in ("colour", "animal"):
-        raise ValueError(f"no question {ask!r}; there are: colour, animal")
+    one_of(ask, "question", ("colour", "animal"))
     legal = WORDS if ask == "colour" else ANIMALS
-    unknown = [x for x in about or () if x not in legal]
+    about = None if about is None else listed(about, "about")
+    if about == []:
+        raise ValueError("about holds no word and no target; None asks about all")
+    integer(blocks, "blocks", 1, 10_000)
+    for name in ("person", "colour_type" if ask == "colour" else "way"):
+        if name not in framed(persons, "persons"):
+            raise ValueError(f"persons have no column {name!r}; see `individuals`")
+    unknown = [x for x in about or () if not isinstance(x, str) or x not in legal]
     if unknown:
-        raise ValueError(f"about={unknown[0]!r} is not one of: {', '.join(legal)}")
+        raise ValueError(f"about={shown(unknown[0])} is not one of: {', '.join(legal)}")
     asked = tuple(legal if about is None else about)
     rng = generator(seed, "answers", ask)
     return (_colour_answers if ask == "colour" else _animal_answers)(persons, asked, blocks, rng)
@@ -305,8 +322,7 @@ def _animal_answers(
 
 def _individual(level: str) -> tuple[FloatArray, FloatArray]:
     """Shares of the individuals (i,), and the colour type's probability in each (i, types)."""
-    if level not in ("persona", "type"):
-        raise ValueError(f"no level {level!r}; there are: persona, type")
+    one_of(level, "level", ("persona", "type"))
     joint = people.joint().sum(people.axis["way"]).reshape(-1, len(COLOUR_TYPES))
     if level == "type":
         return joint.sum(0), np.eye(len(COLOUR_TYPES))
@@ -339,7 +355,7 @@ def expected_distance(
     two independently drawn ones. Population does not depend on `level`. Raises ValueError for an
     unknown word or level and for a matrix of another shape.
     """
-    d = np.asarray(distance, dtype=float)
+    d = numbers(distance, "distance", "a matrix (12, 12)")
     if d.shape != (len(PALETTE), len(PALETTE)):
         raise ValueError(f"distance has shape {d.shape}; legal is {(len(PALETTE),) * 2}")
     share, types = _individual(level)

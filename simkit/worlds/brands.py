@@ -18,7 +18,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray, framed
+from simkit.types import FloatArray, framed, one_of
 from simkit.worlds.kinds import once
 from simkit.worlds.scm import SCM, Variable, softmax
 
@@ -133,8 +133,7 @@ def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
     "letters" the brands in the columns of `LISTED`, whose options are the places in the list.
     Prices are set by the design, never by demand, so conditional and interventional agree here.
     """
-    if ask not in QUESTIONS:
-        raise ValueError(f"no question {ask!r}; there are: {', '.join(QUESTIONS)}")
+    one_of(ask, "question", QUESTIONS)
     framed(design, "the design")
     if ask == "letters":
         missing = [name for name in LISTED if name not in design]
@@ -153,6 +152,7 @@ def efficiency(design: pd.DataFrame) -> float:
 
     Both by enumeration over thoughts; Var(choice) = p (1 - p) with p the share. Columns as `exact`.
     """
+    design = framed(design, "the design").reset_index(drop=True)
     weight, share = exact(design, "thought"), exact(design)
     each = design.loc[design.index.repeat(len(THOUGHTS))].assign(thought=THOUGHTS * len(design))
     after = np.nan_to_num(exact(each, "choice").reshape(len(design), len(THOUGHTS), -1))

@@ -19,7 +19,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray, framed
+from simkit.types import FloatArray, IntArray, framed, listed, one_of
 from simkit.worlds.associations import (
     ANIMALS,
     ATTRIBUTES,
@@ -107,8 +107,7 @@ def question(ask: str) -> Question:
 
 
 def _known(ask: str) -> None:
-    if ask not in _QUESTIONS:
-        raise ValueError(f"no question {ask!r}; there are: {', '.join(_QUESTIONS)}")
+    one_of(ask, "question", _QUESTIONS)
 
 
 def exact(design: pd.DataFrame, ask: str) -> FloatArray:
@@ -270,6 +269,9 @@ def design(
     unknown = [name for name in said if name not in (*ATTRIBUTES, "earlier")]
     if unknown:
         raise ValueError(f"no field {unknown[0]!r}; legal: {', '.join(ATTRIBUTES)}, earlier")
+    if about is not None:
+        about = listed(about, "about")
+        once("about", about)
     if ask == "colour":
         items = pd.DataFrame({"word": list(WORDS if about is None else about)})
     else:
@@ -280,7 +282,6 @@ def design(
             for order in (pair, pair[::-1])
         ]
         items = pd.DataFrame(triples, columns=["target", "first", "second"])
-    once("about", [] if about is None else about)
     numbers = pd.DataFrame({"wording": _numbers(wordings, ask, persons, said)})
     frame = items.merge(numbers, how="cross")
     if persons is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, integer, labels, listed
 
 __all__ = ["WORDINGS", "Kind", "Kinds", "Prompts", "distinct_wordings", "once", "wordings"]
 
@@ -30,8 +30,13 @@ def wordings(n: int, rng: np.random.Generator, held_out: bool) -> IntArray:
 
 
 def once(name: str, values: Sequence[Any]) -> None:
-    """ValueError for a value that is there twice: a copy of a prompt is no new prompt."""
-    twice = [v for i, v in enumerate(values) if v in values[:i]]
+    """ValueError for a value that is there twice: a copy of a prompt is no new prompt.
+
+    Also for what is no list, and for values that are missing or broken text, naming the place.
+    """
+    items = listed(values, name)
+    labels(pd.Series(items, dtype=object), name, len(items))
+    twice = [v for i, v in enumerate(items) if v in items[:i]]
     if twice:
         raise ValueError(f"{name}: {twice[0]!r} is there twice; a copy of a prompt is no new one")
 
@@ -42,6 +47,7 @@ def distinct_wordings(asked: int, texts: Sequence[str]) -> list[int]:
     Wordings are draws of phrasing and order, and may repeat each other. Raises ValueError for
     fewer than one, or for more than there are.
     """
+    integer(asked, "wordings", -1000)
     first: dict[str, int] = {}
     for wording, text in enumerate(texts):
         first.setdefault(text, wording)

@@ -19,7 +19,18 @@ from scipy.stats import binom
 
 from simkit.questions import Question
 from simkit.resources import root
-from simkit.types import FloatArray, IntArray, encodable, framed, generator, shown
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    check_labels,
+    column,
+    framed,
+    generator,
+    listed,
+    one_of,
+    scalar,
+    shown,
+)
 from simkit.worlds.kinds import once
 from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
 from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
@@ -66,6 +77,7 @@ def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
     The options of the two dollar questions are multiples of the product's usual price.
     """
     _known(name)
+    usual_price = scalar(usual_price, "usual_price", 0)
     text, options, values = _ASK[name]
     if name in _DOLLARS:
         values = tuple(round(v * usual_price / USUAL_PRICE, 2) for v in values)
@@ -74,8 +86,7 @@ def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
 
 
 def _known(name: str) -> None:
-    if name not in _ASK:
-        raise ValueError(f"no question {name!r}; there are: {', '.join(_ASK)}")
+    one_of(name, "question", _ASK)
 
 
 def exact(design: pd.DataFrame, ask: str = "buys") -> FloatArray:
@@ -157,9 +168,6 @@ def design(
     """
     for name, values in (("products", products), ("prices", prices)):
         once(name, values)
-    broken = [p for p in products if not encodable(p)]
-    if broken:
-        raise ValueError(f"products holds broken text (half a surrogate pair), {broken[0]!r}")
     rows = list(cartesian(products, prices, _wordings(wordings, known=True)))
     frame = pd.DataFrame(rows, columns=["product", "price", "wording"])
     return with_context(frame.assign(usual_price=USUAL_PRICE, **said))
@@ -196,6 +204,7 @@ def groceries(
     if not 1 <= first <= len(shelf):
         raise ValueError(f"first={first}: there are {len(shelf)} groceries")
     once("multiples", multiples)
+    multiples = column(multiples, "multiples", low=0).tolist()
     shelf = shelf.head(first)
     numbers = _wordings(wordings, known=False)
     rows = list(cartesian(shelf.itertuples(index=False), multiples, numbers))
@@ -231,9 +240,13 @@ def covariate_profiles(
     P(buy | price, covariates) with them is the back-door adjustment (Pearl 2009, section 3.3).
     For a product that this world does not sell, the first product's distribution stands in.
     """
-    unknown = [n for n in names if n not in COVARIATES]
+    names = listed(names, "names")
+    if not isinstance(product, str):
+        raise ValueError(f"product is {shown(product)}; it must be text")
+    usual_price = scalar(usual_price, "usual_price", 0)
+    unknown = [n for n in names if not isinstance(n, str) or n not in COVARIATES]
     if unknown:
-        raise ValueError(f"no covariate {unknown[0]!r}; there are: {', '.join(COVARIATES)}")
+        raise ValueError(f"no covariate {shown(unknown[0])}; there are: {', '.join(COVARIATES)}")
     joint = store.joint().sum(axis=(store.axis["price"], store.axis["buys"]))
     joint = joint[PRODUCTS.index(product) if product in PRODUCTS else 0]
     drop = tuple(store.axis[c] - 1 for c in COVARIATES if c not in names)
@@ -266,11 +279,17 @@ def stated(
     for name in ("product", "wording", "usual_price"):
         if name not in framed(frame, "the frame") or frame[name].isna().any():
             raise ValueError(f"the frame has no column {name!r}, or a row without it; see `design`")
+    if frame.empty:
+        raise ValueError("the frame has no rows; see `design`")
+    check_labels(frame[["product"]], "the frame")
+    numbered = column(frame["wording"], "wording", low=0)
+    if (numbered % 1 != 0).any():
+        raise ValueError("wording holds numbers that are not whole; see `design`")
     parts = []
     for (product, wording), rows in frame.groupby(["product", "wording"], sort=False):
         usual = float(rows["usual_price"].iloc[0])
-        table = covariate_profiles(names, product, usual)
-        start = generator(seed, "stated", product, int(wording)).random()
+        table = covariate_profiles(names, str(product), usual)
+        start = generator(seed, "stated", str(product), int(wording)).random()
         at = (np.arange(profiles) + start) / profiles
         picked = np.searchsorted(table["weight"].cumsum() / table["weight"].sum(), at)
         parts.append(rows.merge(table.iloc[picked].drop(columns="weight"), how="cross"))

@@ -22,7 +22,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.templates import is_missing
-from simkit.types import generator
+from simkit.types import check_labels, column, framed, generator, hashable, labels, scalar, shown
 from simkit.worlds.store import PRICES, PRODUCTS, USUAL_PRICE
 
 __all__ = [
@@ -179,7 +179,11 @@ def tell(frame: pd.DataFrame) -> pd.Series:
     `OTHER`. Raises ValueError for a wording below 0, and where two wordings are one text: copies
     of a prompt tell nothing new, and must not count as further phrasings.
     """
-    rows = frame.reset_index(drop=True)
+    rows = framed(frame, "the frame").reset_index(drop=True)
+    if "wording" in rows:
+        column(rows["wording"], "wording", high=1e6)
+    if "product" in rows:
+        labels(rows["product"], "product", len(rows))
     number = rows["wording"] if "wording" in rows else pd.Series(0, index=rows.index)
     known = rows["product"].isin(PRODUCTS) if "product" in rows else pd.Series(True, rows.index)
     parts = [
@@ -220,8 +224,11 @@ def _refuse_copies(text: pd.Series, number: pd.Series, known: pd.Series) -> None
 
 def announce(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with each experiment's name replaced by the end of the sentence that tells it."""
-    if "experiment" not in frame:
+    if "experiment" not in framed(frame, "the frame"):
         return frame
+    if "product" not in frame:
+        raise ValueError("the frame has no column 'product', whose prices experiments name")
+    check_labels(frame[["product"]], "the frame")
     told: list[str | None] = []
     usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
     for row, (kind, product, price) in enumerate(
@@ -229,13 +236,15 @@ def announce(frame: pd.DataFrame) -> pd.DataFrame:
     ):
         if is_missing(kind):
             told.append(None)
-        elif kind in EXPERIMENTS:
+        elif hashable(kind) and kind in EXPERIMENTS:
+            if product not in PRODUCTS:
+                price = np.nan if is_missing(price) else scalar(price, f"row {row}: usual_price")
             if product not in PRODUCTS and is_missing(price):
                 raise ValueError(f"row {row}: usual_price is {price}; experiments name its prices")
             told.append(_where(kind, product, price))
         else:
             legal = ", ".join(EXPERIMENTS)
-            raise ValueError(f"row {row}: experiment={kind!r} is not one of: {legal}")
+            raise ValueError(f"row {row}: experiment={shown(kind)} is not one of: {legal}")
     return frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from simkit.types import FloatArray, IntArray, generator
+from simkit.types import FloatArray, IntArray, generator, one_of, shown
 from simkit.worlds.scm import SCM, Variable, softmax
 
 __all__ = [
@@ -240,6 +240,15 @@ POPULATIONS: dict[str, Population] = {
 }
 
 
+def check_population(population: Any) -> None:
+    """ValueError for what is no population: its name, say."""
+    if not isinstance(population, Population):
+        raise ValueError(
+            f"population is {shown(population)}; it must be one of POPULATIONS, such as "
+            "POPULATIONS['general']"
+        )
+
+
 def respondents(
     n: int,
     seed: int | np.random.Generator,
@@ -252,6 +261,7 @@ def respondents(
     Answers are the options' own values (words for agreement, integers for numeric scales).
     With `latents`, the two hidden values (-2 to 2) as well.
     """
+    check_population(population)
     drawn = population.scm.sample(n, generator(seed))
     return pd.DataFrame(
         {
@@ -279,8 +289,8 @@ def item_correlation(
     -------
     DataFrame (8, 8), items by items, 1 on the diagonal. Raises ValueError for another level.
     """
-    if level not in ("individual", "demographic"):
-        raise ValueError(f"level={level!r} is not one of: individual, demographic")
+    one_of(level, "level", ("individual", "demographic"))
+    check_population(population)
     joint = population.core.joint().reshape(-1, len(LEVELS) ** 2)  # (groups, latent pairs)
     scale = np.arange(1.0, 6.0)
     tables = np.stack([population.answer(n) for n in ITEMS])  # (items, latent pairs, 5)
@@ -299,6 +309,7 @@ def item_correlation(
 
 def latent_share(population: Population = POPULATIONS["general"]) -> dict[str, float]:
     """Share of each latent value's variance that lies between demographic groups (0 to 1)."""
+    check_population(population)
     joint = population.core.joint()
     level = np.array(LEVELS, dtype=float)
     shares: dict[str, float] = {}

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from simkit.types import FloatArray, IntArray, shown
+from simkit.templates import is_missing
+from simkit.types import FloatArray, IntArray, hashable, shown
 
 __all__ = ["SCM", "Variable", "draw", "softmax"]
 
@@ -110,13 +111,13 @@ class SCM:
         unsaid = len(v.values)
         out = np.empty(len(values), dtype=np.int64)
         for row, value in enumerate(values):
-            if value is None or value != value:
+            if is_missing(value):
                 out[row] = unsaid
-            elif value in codes:
+            elif hashable(value) and value in codes:
                 out[row] = codes[value]
             else:
                 legal = ", ".join(map(str, v.values))
-                raise ValueError(f"row {row}: {name}={value!r} is not one of: {legal}")
+                raise ValueError(f"row {row}: {name}={shown(value)} is not one of: {legal}")
         return out
 
     def conditional(

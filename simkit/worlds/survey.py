@@ -16,7 +16,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray, framed
+from simkit.types import FloatArray, IntArray, framed, listed, one_of, shown
 from simkit.worlds.kinds import Kind, Kinds, Prompts, wordings
 from simkit.worlds.respondents import (
     AGREEMENT,
@@ -28,6 +28,7 @@ from simkit.worlds.respondents import (
     SCALE,
     VEHICLES,
     Population,
+    check_population,
     item_correlation,
     latent_share,
     respondents,
@@ -108,8 +109,7 @@ def question(name: str) -> Question:
 
 
 def _known(name: str) -> None:
-    if name not in _ASK:
-        raise ValueError(f"no question {name!r}; there are: {', '.join(_ASK)}")
+    one_of(name, "question", _ASK)
 
 
 def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> FloatArray:
@@ -131,6 +131,7 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
     values.
     """
     _known(ask)
+    check_population(population)
     rows = framed(design, "the design").reset_index(drop=True)
     said = {
         name: population.scm.encode(name, rows[name].tolist())
@@ -175,9 +176,13 @@ def profiles(
     names: Sequence[str] = tuple(DEMOGRAPHICS), population: Population = GENERAL
 ) -> pd.DataFrame:
     """All combinations of the named demographics with their probability (column `weight`)."""
-    unknown = [n for n in names if n not in DEMOGRAPHICS]
+    check_population(population)
+    names = listed(names, "names")
+    unknown = [n for n in names if not isinstance(n, str) or n not in DEMOGRAPHICS]
     if unknown:
-        raise ValueError(f"no demographic {unknown[0]!r}; there are: {', '.join(DEMOGRAPHICS)}")
+        raise ValueError(
+            f"no demographic {shown(unknown[0])}; there are: {', '.join(DEMOGRAPHICS)}"
+        )
     axis = population.core.axis
     weight = population.core.joint().sum(axis=tuple(i for n, i in axis.items() if n not in names))
     ordered = [n for n in DEMOGRAPHICS if n in names]

@@ -113,3 +113,11 @@ def test_keywords_and_errors():
         interval_coverage([0], [1, 2], 1)
     with pytest.raises(ValueError, match=r"estimate gave shape \(1, 4\)"):
         coverage(lambda r: 1, lambda x: (1, 2, 3, 4), 0.5, repetitions=2)
+
+
+def test_an_estimate_that_always_raises_is_an_error():
+    def broken(data):
+        raise ZeroDivisionError(f"nothing in {data}")
+
+    with pytest.raises(ValueError, match="in all 3 repetitions, at last ZeroDivisionError: noth"):
+        coverage(lambda rng: "it", broken, 0.0, repetitions=3)

@@ -212,7 +212,7 @@ def test_bad_input_is_named() -> None:
         survey.design(PEOPLE.head(2), answered=[("climate",)])
     with pytest.raises(ValueError, match="row 0: answered='hobby' is not one of: climate"):
         survey.with_context(pd.DataFrame({"climate": ["agree"], "answered": [("hobby",)]}))
-    with pytest.raises(ValueError, match="level='group' is not one of"):
+    with pytest.raises(ValueError, match="no level 'group'; there are"):
         survey.item_correlation(level="group")  # type: ignore[arg-type]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simkit.files import as_path
 from simkit.scoring.bulk.request import Request
 from simkit.types import shown
 
@@ -21,7 +22,7 @@ def path_of(path: str | Path) -> Path:
     """A path as it was given, the home folder filled in; ValueError for what is no path."""
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"{shown(path)} is no path; name a parquet file")
-    return Path(os.path.expanduser(path))
+    return Path(os.path.expanduser(as_path(path, "the path")))
 
 
 def checked(request: Request, source: Path, out: Path, rows: int) -> int:

@@ -236,7 +236,7 @@ def _request(
             raise ValueError(f"{name} is {shown(text)}; it must be text")
     request = Request(
         options if isinstance(options, str) else tuple(listed(options, "options")),
-        template, prompt, separator, bare, talk(chat) if chat else None, layout, forms or {},
+        template, prompt, separator, bare, talk(chat), layout, forms or {},
         orders, check_least_mass(least_mass),
     )  # fmt: skip
     request.listed  # noqa: B018  (reads options, layout, forms and orders, so that a bad one is named)

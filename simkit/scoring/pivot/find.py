@@ -41,7 +41,7 @@ from simkit.questions import Question
 from simkit.scoring.belief import believe
 from simkit.scoring.pivot.mentions import Alternatives, Mention, Wanted, wanted
 from simkit.scoring.types import Model
-from simkit.types import framed, listed, shown
+from simkit.types import check_labels, framed, hashable, listed, shown
 
 __all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivot", "find_pivots"]
 
@@ -187,9 +187,10 @@ def count_pivots(table: pd.DataFrame, by: str | Sequence[str] = ()) -> pd.DataFr
     """
     framed(table, "the table")
     keys = [by] if isinstance(by, str) else listed(by, "by")
-    missing = [c for c in (*keys, "run", "status") if c not in list(table)]
+    missing = [c for c in (*keys, "run", "status") if not (hashable(c) and c in table.columns)]
     if missing:
         raise ValueError(f"no column {missing[0]!r}; the table has {list(table.columns)}")
+    check_labels(table[[*keys, "run", "status"]], "the table")
     runs = table.drop_duplicates([*keys, "run"])
     groups = runs.groupby(keys, sort=False, dropna=False) if keys else [((), runs)]
     rows = []

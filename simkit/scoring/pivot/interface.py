@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from simkit.scoring.engine.tokens import unpack
-from simkit.scoring.local import LocalModel
+from simkit.scoring.local import LocalModel, check_local
 from simkit.types import shown
 
 __all__ = ["as_recorded"]
@@ -22,8 +22,7 @@ def as_recorded(model: LocalModel, prompt: str, text: str, *, top: int = 20) -> 
     ValueError for another model, for a `top` below 1, and where prompt and text are not tokenized
     apart.
     """
-    if not isinstance(model, LocalModel):
-        raise ValueError(f"model is {shown(model)}; it must be from simkit.load")
+    check_local(model)
     if not isinstance(prompt, str) or not isinstance(text, str):
         raise ValueError(f"prompt is {shown(prompt)} and text {shown(text)}; both must be strings")
     if not isinstance(top, int | np.integer) or isinstance(top, bool) or top < 1:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from simkit.questions import check_options
 from simkit.types import listed, shown
 
@@ -94,6 +96,8 @@ def surface_forms(
     """
     if isinstance(alternatives, str):
         raise ValueError(f"alternatives must be a list or a mapping, not {alternatives!r}")
+    if not isinstance(ignore_case, bool | np.bool_):
+        raise ValueError(f"ignore_case is {shown(ignore_case)}; it must be True or False")
     names = listed(list(alternatives) if isinstance(alternatives, Mapping) else alternatives,
                    "alternatives")  # fmt: skip
     check_options(names)

@@ -14,6 +14,7 @@ from simkit.scoring.belief import softmax
 from simkit.scoring.pivot.find import STATUSES, Pivot, Status, pivot_frame
 from simkit.scoring.pivot.mentions import Alternatives, surface_forms
 from simkit.scoring.types import BoundaryError, Model, check_model
+from simkit.templates import check_text
 from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
 
 __all__ = ["belief_at_pivot", "check_pivots", "run_table"]
@@ -71,6 +72,8 @@ def belief_at_pivot(
     )
     if not all(isinstance(text, str) for text in (*texts, *given)):
         raise ValueError("texts and prompts must be strings")
+    for text in (*texts, *given):
+        check_text(text)
     if len(given) != len(texts):
         raise ValueError(f"{len(given)} prompts for {len(texts)} texts")
     forms = surface_forms(alternatives, ignore_case=ignore_case)

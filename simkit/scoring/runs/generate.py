@@ -26,9 +26,11 @@ from simkit.scoring.engine.precision import SLACK, Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, pack, unpack
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.runs.frontier import KeptReader, Node, PlainReader, plain_logits
-from simkit.types import FloatArray, IntArray
+from simkit.types import FloatArray, IntArray, scalar, shown
 
 __all__ = ["NotNumbers", "Sampling", "Written", "end_ids", "grow"]
+
+HOTTEST = 1e30  # a temperature beyond which every draw is uniform long since
 
 
 class NotNumbers(ValueError):
@@ -52,12 +54,13 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < np.inf:
-            raise ValueError(f"temperature is {self.temperature}; legal are finite numbers from 0")
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k is {self.top_k}; legal are whole numbers from 1, or None")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; legal are numbers above 0 up to 1, or None")
+        object.__setattr__(self, "temperature", scalar(self.temperature, "temperature", 0, HOTTEST))
+        whole = isinstance(self.top_k, int | np.integer) and not isinstance(self.top_k, bool)
+        if self.top_k is not None and not (whole and 1 <= self.top_k < 2**63):
+            raise ValueError(f"top_k is {shown(self.top_k)}; it must be a whole number from 1, or "
+                             "None")  # fmt: skip
+        if self.top_p is not None and not scalar(self.top_p, "top_p", 0, 1) > 0:
+            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and up to 1, or None")
 
     def draw(
         self, logits: torch.Tensor, row: IntArray, u: FloatArray

@@ -8,9 +8,9 @@ import numpy as np
 
 from simkit.scoring.engine.tokens import Reader
 from simkit.scoring.engine.tree import Limits
-from simkit.scoring.local import LocalModel, _evaluating
+from simkit.scoring.local import LocalModel, _evaluating, check_local
 from simkit.scoring.runs.generate import Sampling, grow
-from simkit.types import generator
+from simkit.types import generator, integer, listed, shown
 
 __all__ = ["write"]
 
@@ -32,11 +32,21 @@ def write(
     (functools.partial(write, model)) it is the `write` of `personas.interview` and `back_stories`.
     Raises ValueError for prompts and seeds of different number, and numbers out of range.
     """
+    check_local(model)
+    prompts, seeds = listed(prompts, "prompts"), listed(seeds, "seeds")
     if len(prompts) != len(seeds):
         raise ValueError(f"{len(seeds)} seeds for {len(prompts)} prompts")
-    if max_tokens < 1 or not stop:
-        raise ValueError(f"max_tokens is {max_tokens}, stop {stop!r}; legal are 1 or more, text")
-    contexts = Reader(model.tokenizer).encode(list(prompts))
+    for prompt in prompts:
+        if not isinstance(prompt, str):
+            raise ValueError(f"prompts hold {shown(prompt)}; they must be text")
+    if not isinstance(stop, str) or not stop:
+        raise ValueError(f"stop is {shown(stop)}; it must be text of one character or more")
+    integer(max_tokens, "max_tokens", 1)
+    for seed in seeds:
+        integer(seed, "a seed", -(2**128), 2**128)
+    if not prompts:
+        return []
+    contexts = Reader(model.tokenizer).encode(prompts)
     first = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
     runs: list[list[int]] = [[] for _ in first]
     for run, context in enumerate(contexts):
