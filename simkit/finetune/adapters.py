@@ -13,11 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from simkit.files import write_text
+from simkit.files import as_path, write_text
 from simkit.finetune.base import fingerprint, shared_copy
 from simkit.finetune.extras import hushed, need
 from simkit.finetune.quantise import is_quantised, quantise, trainable
 from simkit.scoring import LocalModel
+from simkit.scoring.local import check_local
 
 __all__ = ["RECORD", "STORED", "load_adapter", "read_record", "save_adapter"]
 
@@ -103,7 +104,8 @@ def load_adapter(
     an adapter from elsewhere), if weights of it are missing, spare or not finite, or if it was
     trained on another base, naming both.
     """
-    folder = Path(folder).expanduser()
+    check_local(base)
+    folder = as_path(folder, "folder").expanduser()
     if not (folder / "adapter_config.json").exists():
         raise ValueError(f"{folder.name} holds no adapter: there is no adapter_config.json in it")
     record = read_record(folder)

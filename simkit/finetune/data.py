@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.scoring.chat import Chat, lay_out
+from simkit.scoring.chat import Chat, lay_out, talk
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model
 from simkit.templates import text_of, values_of
-from simkit.types import IntArray, aligned, column, framed, generator, listed, shown
+from simkit.types import IntArray, aligned, column, framed, generator, integer, listed, shown
 
 __all__ = ["COLUMNS", "SPLIT", "check_examples", "examples", "split_respondents", "subset"]
 
@@ -76,8 +76,9 @@ def examples(
     weight = np.ones(len(design))
     if weights is not None:
         weight = column(design[weights], weights, low=np.nextafter(0, 1))
-    laid_out = (model, Chat() if chat is True else chat) if chat else None
-    system = laid_out[1].system if laid_out and isinstance(laid_out[1], Chat) else None
+    said = talk(chat)
+    laid_out = None if said is None else (model, said)
+    system = None if said is None else said.system
     for question in questions.values():
         question.warn_unsaid(design, system, stacklevel=3)
     parts = [
@@ -133,7 +134,7 @@ def _one_question(
     weight: np.ndarray,
     orders: str | Sequence[Sequence[int]] | None,
     seed: int,
-    laid_out: tuple[Model | None, Chat | Any] | None,
+    laid_out: tuple[Model | None, Chat] | None,
 ) -> pd.DataFrame:
     kept = np.flatnonzero(given.notna().to_numpy())
     rows, who = design.iloc[kept], [ids[i] for i in kept]
@@ -246,7 +247,7 @@ def split_respondents(
 
 def _share(seed: int, *names: Any) -> float:
     """A number in [0, 1) for the seed and names, the same on every machine."""
-    digest = hashlib.sha256(json.dumps([int(seed), *names]).encode()).digest()
+    digest = hashlib.sha256(json.dumps([int(seed), *names], default=str).encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
@@ -264,7 +265,7 @@ def _ids(ids: Iterable[Any]) -> list[Any]:
 
 def check_examples(frame: pd.DataFrame, what: str) -> None:
     """Raise ValueError unless the frame has rows and the columns that `examples` makes."""
-    missing = [c for c in COLUMNS if c not in frame]
+    missing = [c for c in COLUMNS if c not in framed(frame, what)]
     if missing:
         raise ValueError(f"{what} have no column {missing[0]!r}; legal are frames from `examples`")
     if frame.empty:
@@ -276,6 +277,7 @@ def subset(frame: pd.DataFrame, respondents: int, seed: int) -> pd.DataFrame:
 
     Raises ValueError where there are not so many.
     """
+    integer(respondents, "respondents", 1)
     people = list(dict.fromkeys(frame["respondent"]))
     if not 1 <= respondents <= len(people):
         raise ValueError(f"{respondents} respondents asked for; legal are 1 to {len(people)}")

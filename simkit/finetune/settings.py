@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from simkit.finetune.adapters import STORED
 from simkit.finetune.data import COLUMNS
 from simkit.finetune.loss import NumericLoss
+from simkit.types import integer, one_of, scalar, shown
 
 __all__ = [
     "METHODS",
@@ -55,21 +56,32 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
-        _one_of("method", self.method, METHODS)
-        _one_of("schedule", self.schedule, SCHEDULES)
+        one_of(self.method, "method", METHODS)
+        one_of(self.schedule, "schedule", SCHEDULES)
+        plain: dict[str, Any] = {}  # numbers as JSON keeps them
         for name in ("rank", "steps", "batch", "micro", "together", "every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; legal are numbers from 1")
+            plain[name] = integer(getattr(self, name), name, 1)
         for name in ("alpha", "learning_rate", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; legal are numbers above 0")
+            plain[name] = scalar(getattr(self, name), name, 0, 1e30)
+            if plain[name] == 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be above 0")
         for name in ("dropout", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; legal are shares below 1")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay is {self.weight_decay!r}; legal are numbers from 0")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience is {self.patience}; legal are numbers from 1, or None")
+            plain[name] = scalar(getattr(self, name), name, 0, 1)
+            if plain[name] == 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be a share below 1")
+        plain["weight_decay"] = scalar(self.weight_decay, "weight_decay", 0, 1e30)
+        if self.patience is not None:
+            plain["patience"] = integer(self.patience, "patience", 1)
+        plain["seed"] = integer(self.seed, "seed", 0, 2**63)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        if not isinstance(self.numeric, NumericLoss | None):
+            raise ValueError(f"numeric is {shown(self.numeric)}; it must be a NumericLoss, or None")
+        if not isinstance(self.end, bool):
+            raise ValueError(f"end is {shown(self.end)}; it must be True or False")
+        names = [self.targets] if isinstance(self.targets, str) else self.targets
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"targets is {shown(self.targets)}; it must be names of modules")
 
     @property
     def penalty(self) -> float:
@@ -92,14 +104,9 @@ class Settings:
         return plain
 
 
-def _one_of(name: str, value: str, legal: Sequence[str]) -> None:
-    if value not in legal:
-        raise ValueError(f"no {name} {value!r}; legal are {', '.join(legal)}")
-
-
 def check_stored(stored: str) -> None:
     """Raise ValueError for a type that adapters are not stored in."""
-    _one_of("stored", stored, STORED)
+    one_of(stored, "stored type", STORED)
 
 
 def digest(frame: pd.DataFrame | None) -> str:

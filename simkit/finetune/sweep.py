@@ -16,12 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from simkit.files import write_text
+from simkit.files import as_path, write_text
 from simkit.finetune.data import check_examples, subset
 from simkit.finetune.loss import NumericLoss
 from simkit.finetune.train import Adapted, finetune
 from simkit.result import Result
 from simkit.scoring import LocalModel
+from simkit.types import integer, listed, shown
 
 __all__ = ["Metrics", "learning_curve", "sweep"]
 
@@ -60,8 +61,12 @@ def sweep(
     read, an unfinished one is taken up. Raises ValueError for an empty grid, a name in both grid
     and fixed, and what `finetune` raises.
     """
-    if not grid or not all(len(values) for values in grid.values()):
-        raise ValueError(f"the grid {dict(grid)} has no cells")
+    _checked(metrics, out)
+    if not isinstance(grid, Mapping) or not all(isinstance(name, str) for name in grid):
+        raise ValueError(f"grid is {shown(grid)}; it must be {{setting: values}}")
+    grid = {name: listed(values, f"grid: {name}") for name, values in grid.items()}
+    if not grid or not all(grid.values()):
+        raise ValueError(f"the grid {shown(grid)} has no cells")
     twice = sorted(grid.keys() & fixed.keys())
     if twice:
         raise ValueError(f"{twice[0]} is both in the grid and fixed; legal is one of them")
@@ -99,6 +104,12 @@ def learning_curve(
     a size below 1 or above the respondents that there are.
     """
     check_examples(examples, "examples")
+    _checked(metrics, out)
+    seeds, sizes = listed(seeds, "seeds"), listed(sizes, "sizes")
+    if not seeds or not sizes:
+        raise ValueError(f"{len(seeds)} seeds, {len(sizes)} sizes; each must be one or more")
+    for seed in seeds:
+        integer(seed, "a seed", 0, 2**63)
     if "seed" in fixed:
         raise ValueError("seed is fixed; legal is seeds=(...), which draw the samples too")
     tables = []
@@ -108,6 +119,12 @@ def learning_curve(
         fit = _fit(model, some, {**fixed, "seed": seed})
         tables.append(_cell(Path(out), cell, fit, metrics))
     return pd.concat(tables, ignore_index=True)
+
+
+def _checked(metrics: Metrics, out: Path | str) -> None:
+    as_path(out, "out")
+    if not callable(metrics):
+        raise ValueError(f"metrics is {shown(metrics)}; it must be a function of a model")
 
 
 def _settings(cell: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:

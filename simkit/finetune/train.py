@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from simkit.files import as_path
 from simkit.finetune.adapters import load_adapter, read_record
 from simkit.finetune.base import fingerprint
 from simkit.finetune.data import check_examples
@@ -20,6 +21,8 @@ from simkit.finetune.quantise import is_quantised
 from simkit.finetune.run import HISTORY, Run
 from simkit.finetune.settings import Settings, check_same, check_stored, digest
 from simkit.scoring import LocalModel
+from simkit.scoring.local import check_local
+from simkit.types import integer, listed, scalar, shown
 
 __all__ = ["Adapted", "finetune"]
 
@@ -131,17 +134,24 @@ def finetune(
     without peft, or for qlora without bitsandbytes.
     """
     start = time.perf_counter()
+    check_local(model)
     check_stored(stored)
+    out = as_path(out, "out")
     check_examples(examples, "examples")
     if validation is not None:
         check_examples(validation, "validation examples")
         _check_apart(examples, validation)
-    if not epochs > 0 or batch < 1:
-        raise ValueError(f"epochs is {epochs}, batch is {batch}; legal are numbers above 0")
+    integer(batch, "batch", 1)
+    if not scalar(epochs, "epochs", 0, 1e6) > 0:
+        raise ValueError("epochs is 0; it must be above 0")
     total = steps if steps is not None else math.ceil(epochs * len(examples) / batch)
+    integer(total, "steps", 1)
+    integer(keep_every, "keep_every", 1)
+    if not isinstance(numeric, NumericLoss | None):
+        raise ValueError(f"numeric is {shown(numeric)}; it must be a NumericLoss, or None")
     settings = Settings(
-        method, rank, float(alpha), dropout,
-        targets if isinstance(targets, str) else tuple(targets),
+        method, rank, scalar(alpha, "alpha"), dropout,
+        targets if isinstance(targets, str) else tuple(listed(targets, "targets")),
         learning_rate, schedule, warmup, weight_decay, clip, total, batch,
         batch if micro is None else micro,
         together, max(10, total // 20) if every is None else every, patience,
@@ -149,7 +159,6 @@ def finetune(
     )  # fmt: skip
     if is_quantised(model.network) and method != "qlora":
         raise ValueError(f"{model.name} is in 4 bits; legal is method='qlora'")
-    out = Path(out)
     call = {
         "base": fingerprint(model.network), "examples": digest(examples),
         "validation": digest(validation), "stored": stored, "settings": settings.fields(),

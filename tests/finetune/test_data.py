@@ -45,6 +45,17 @@ def test_who_answered_what_can_stand_elsewhere() -> None:
     assert examples(asked, {"agree": AGREE}, said)["weight"].tolist() == [1] * 4
 
 
+def test_answers_are_paired_by_label_or_refused() -> None:
+    people = survey(4)
+    asked, said = people[["context"]], people[["agree"]]
+    whole = examples(asked, {"agree": AGREE}, said)
+    other = examples(asked, {"agree": AGREE}, said.iloc[[2, 0, 3, 1]])
+    pd.testing.assert_frame_equal(other, whole)
+    assert whole["option"].tolist() == people["agree"].tolist()
+    with pytest.raises(ValueError, match="design has a row 'p0' and answers has none"):
+        examples(asked, {"agree": AGREE}, said.reset_index(drop=True))
+
+
 def test_labels_follow_the_order_in_which_a_row_lists_them() -> None:
     fruit = Question("Best?", ["apple", "pear", "plum"], layout="letters")
     people = pd.DataFrame({"best": ["pear"] * 40})

@@ -257,9 +257,9 @@ def test_a_finished_call_is_not_repeated(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"method": "full"}, "no method 'full'; legal are lora, qlora"),
-        ({"schedule": "step"}, "legal are cosine, constant"),
-        ({"stored": "int8"}, "legal are float16, bfloat16, float32"),
+        ({"method": "full"}, "no method 'full'; there are: lora, qlora"),
+        ({"schedule": "step"}, "there are: cosine, constant"),
+        ({"stored": "int8"}, "there are: float16, bfloat16, float32"),
         ({"batch": 0}, "batch is 0"), ({"epochs": 0.0}, "epochs is 0"),
         ({"micro": 0}, "micro is 0"),
         ({"rank": 0}, "rank is 0"), ({"learning_rate": 0.0}, "learning_rate is 0.0"),
