@@ -140,7 +140,7 @@ def test_calibration():
 @pytest.mark.parametrize(
     ("draw", "column"),
     [(plots.demand_curves, "strategy"), (plots.balance_plot, "covariate"), (plots.ablation, "k"),
-     (plots.scaling, "documents"), (plots.calibration, "exact")],
+     (plots.scaling, "strategy"), (plots.calibration, "exact")],
 )  # fmt: skip
 def test_a_missing_column_is_named(draw, column):
     with pytest.raises(ValueError, match=rf"no column '{column}'; the frame has \['x'\]"):
@@ -210,3 +210,29 @@ def test_margins_put_achieved_beside_target():
     assert line(ax, "Target").get_xdata().tolist() == [0.3, 0.7, 0.5]
     with pytest.raises(ValueError, match="no column 'achieved'"):
         plots.margins(frame.drop(columns="achieved"))
+
+
+def test_names_of_a_categorical_column_are_drawn():
+    frame = pd.DataFrame({"name": ["b", "a"], "method": ["m", "m"], "estimate": [1.0, 2.0]})
+    ax = plots.interval_dots(frame.astype({"name": "category", "method": "category"}))
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["B", "A"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ({"strategy": ["x", None], "price": [1, 2], "estimate": [0.1, 0.2]}, "row 1 has no label"),
+        ({"strategy": ["x", "x"], "price": [1, "2"], "estimate": [0.1, 0.2]}, "price: row 1 holds"),
+        ({"strategy": ["x", "x"], "price": [1, 2], "estimate": [None, None]}, "holds no number"),
+        ({"strategy": [], "price": [], "estimate": []}, "the frame has no rows"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named_before_a_figure_is_made(frame, message):
+    before = plt.get_fignums()
+    with pytest.raises(ValueError, match=message):
+        plots.demand_curves(pd.DataFrame(frame))
+    with pytest.raises(ValueError, match="ax is 'here'; it must be Axes"):
+        plots.demand_curves(
+            pd.DataFrame({"strategy": ["x"], "price": [1], "estimate": [0.5]}), "here"
+        )
+    assert plt.get_fignums() == before

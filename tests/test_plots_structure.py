@@ -56,7 +56,7 @@ def test_correlogram_pair():
     assert np.isnan(drawn[0, 2]) and np.isnan(drawn.diagonal()).all()
     assert sorted(t.get_text() for t in ax.texts) == ["-.25", "-.25", ".50", ".50", ".50"]
     assert not plots.correlogram_pair(below, above, numbers=False).texts
-    with pytest.raises(ValueError, match="legal is the same"):
+    with pytest.raises(ValueError, match="they must be the same"):
         plots.correlogram_pair(below, above.iloc[:2, :2])
 
 

@@ -19,8 +19,8 @@ def error_curves(
     Columns: method (belief, choice), runs, estimate; low and high if known; expected, drawn
     dotted, if theory says what it should be.
     """
+    frame = need(frame, "estimate", at="runs", labels="method", maybe="low high expected")
     ax = axes_or_new(ax)
-    frame = need(frame, "method", "runs", "estimate")
     for method, colour in colours_of(frame["method"]).items():
         part = frame[frame["method"] == method].sort_values("runs")
         band(part, "runs", colour, ax)
@@ -45,8 +45,8 @@ def factors(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Columns: design, method (for instance measured, theoretical, exact), estimate; low and high
     where known. The line at 1 is where belief gains nothing.
     """
+    frame = need(frame, "estimate", labels="design method", maybe="low high")
     ax = axes_or_new(ax)
-    frame = need(frame, "design", "method", "estimate")
     interval_dots(frame.rename(columns={"design": "name"}), ax)
     ax.set_xscale("log")
     ax.axvline(1, color="#555555", linewidth=1, zorder=1)
@@ -60,8 +60,8 @@ def interval_dots(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Columns: name, method, estimate; low and high where known. "exact" is a dark star.
     """
+    frame = need(frame, "estimate", labels="name method", maybe="low high")
     ax = axes_or_new(ax)
-    frame = need(frame, "name", "method", "estimate")
     names = list(dict.fromkeys(frame["name"]))
     colours = {**colours_of(frame["method"])}
     if "exact" in colours:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from simkit.plots.look import (
     need,
     words,
 )
+from simkit.types import framed, shown
 
 __all__ = [
     "ablation",
@@ -39,8 +40,9 @@ def demand_curves(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "d
     Columns: strategy, price, estimate; low and high if there are intervals. Strategies that begin
     with "truth" are dotted lines without points, "human" is black.
     """
+    frame = need(frame, "estimate", at="price", labels="strategy", maybe="low high")
     ax = axes_or_new(ax)
-    draw_curves(need(frame, "strategy", "price", "estimate"), "price", ax)
+    draw_curves(frame, "price", ax)
     ax.set(xlabel=f"Price ({unit})", ylabel="Probability of purchase")
     ax.set_ylim(0, min(1.0, 1.08 * highest(frame)))
     legend(ax)
@@ -59,8 +61,13 @@ def elicited_covariates(
     Columns: covariate, price, estimate, and (all optional) strategy, low, high. `units` names the
     unit of each covariate. Raises ValueError if there are fewer axes than covariates.
     """
-    frame = need(frame, "covariate", "price", "estimate")
+    maybe = "low high strategy"
+    frame = need(frame, "estimate", at="price", labels="covariate strategy", maybe=maybe)
     panels = np.ravel(np.asarray(axes, dtype=object))
+    if not all(isinstance(panel, Axes) for panel in panels):
+        raise ValueError(f"axes is {shown(axes)}; it must hold Axes, as plt.subplots() makes them")
+    if not isinstance(units, Mapping | None):
+        raise ValueError(f"units is {shown(units)}; it must be {{covariate: unit}}")
     names = list(dict.fromkeys(frame["covariate"]))
     if len(panels) < len(names):
         raise ValueError(f"{len(panels)} axes for {len(names)} covariates: {names}")
@@ -82,10 +89,11 @@ def balance_plot(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     quantity (as in balance_audit: only its std_slope rows are drawn). Zero, no endogeneity, is a
     line, and the band to 0.1 on either side of it is what is usually called balanced.
     """
-    ax = axes_or_new(ax)
-    frame = need(frame, "covariate", "estimate", "low", "high")
-    if "quantity" in frame:
+    if "quantity" in framed(frame, "the frame"):
         frame = frame[frame["quantity"] == "std_slope"]
+    both = "covariate strategy"
+    frame = need(frame, "estimate", "low", "high", labels=both, maybe="strategy")
+    ax = axes_or_new(ax)
     frame = frame if "strategy" in frame else frame.assign(strategy="blind")
     names = list(dict.fromkeys(frame["covariate"]))
     colours = colours_of(frame["strategy"])
@@ -111,8 +119,8 @@ def ablation(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Columns: k (number stated), error (mean absolute error, probability), one row per subset, and
     optionally product (one faint line each instead of points only).
     """
+    frame = need(frame, "error", at="k", labels="product", maybe="product")
     ax = axes_or_new(ax)
-    frame = need(frame, "k", "error")
     means = frame.groupby("k")["error"].mean()
     for _, part in frame.groupby("product") if "product" in frame else ():
         line = part.groupby("k")["error"].mean()
@@ -148,8 +156,8 @@ def scaling(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     is the strategy; the observational target is solid with full marks, the causal one dashed
     with hollow marks.
     """
+    frame = need(frame, "error", at="documents", labels="strategy target", maybe="low high")
     ax = axes_or_new(ax)
-    frame = need(frame, "documents", "error", "strategy", "target")
     colours = colours_of(frame["strategy"])
     for (strategy, target), part in frame.groupby(["strategy", "target"], sort=False):
         part, causal = part.sort_values("documents"), "causal" in str(target)
@@ -179,8 +187,8 @@ def calibration(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Columns: exact, belief (both 0 to 1) and optionally strategy (or kind of prompt). The dotted
     line is the identity.
     """
+    frame = need(frame, "exact", "belief", labels="strategy", maybe="strategy")
     ax = axes_or_new(ax)
-    frame = need(frame, "exact", "belief")
     ax.plot([0, 1], [0, 1], ":", color=PALETTE["truth causal"], label="Exact", zorder=3)
     frame = frame if "strategy" in frame else frame.assign(strategy="belief")
     for strategy, colour in colours_of(frame["strategy"]).items():

@@ -6,6 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simkit.plots.look import PALETTE, axes_or_new, band, colours_of, highest, legend, need, words
+from simkit.templates import is_missing
+from simkit.types import scalar
 
 __all__ = ["dose_curve", "model_pairs", "trade_off", "unity"]
 
@@ -16,8 +18,8 @@ def unity(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "ΔE") -> 
     Columns: internal, population, and optionally source (model, human, truth ...). On the line of
     unity people are noise; the further above it, the more of the diversity is between them.
     """
+    frame = need(frame, "internal", "population", labels="source", maybe="source")
     ax = axes_or_new(ax)
-    frame = need(frame, "internal", "population")
     frame = frame if "source" in frame else frame.assign(source="belief")
     top = 1.06 * max(frame["internal"].max(), frame["population"].max())
     ax.plot([0, top], [0, top], color="#555555", linewidth=1, zorder=1)
@@ -47,8 +49,8 @@ def dose_curve(
     Columns: dose, estimate, and optionally source, low, high. The dose is on a log axis that has
     a place for 0. `half` marks the dose at which half is gone.
     """
+    frame = need(frame, "estimate", at="dose", labels="source", maybe="source low high")
     ax = axes_or_new(ax)
-    frame = need(frame, "dose", "estimate")
     frame = frame if "source" in frame else frame.assign(source="belief")
     for source, colour in colours_of(frame["source"]).items():
         part = frame[frame["source"] == source].sort_values("dose")
@@ -58,7 +60,8 @@ def dose_curve(
     doses = sorted(set(frame["dose"]))
     ax.set_xticks(doses, [f"{d:g}" for d in doses])
     ax.minorticks_off()
-    if half is not None and half == half:
+    if half is not None and not is_missing(half):
+        half = scalar(half, "half")
         ax.axvline(half, color="#555555", linewidth=1, linestyle="--", zorder=1)
     ax.set(xlabel="Dose (steps of DPO; 0: supervised control)", ylabel=ylabel)
     ax.set_ylim(min(0.0, float(frame["estimate"].min())), 1.08 * highest(frame))
@@ -71,8 +74,8 @@ def model_pairs(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str) -> 
 
     Columns: pair, way, estimate, low, high. Left of the line at zero alignment took diversity.
     """
+    frame = need(frame, "estimate", "low", "high", labels="pair way")
     ax = axes_or_new(ax)
-    frame = need(frame, "pair", "way", "estimate", "low", "high")
     names = list(dict.fromkeys(frame["pair"]))
     colours = {**colours_of(frame["way"])}
     ax.axvline(0, color="#555555", linewidth=1, zorder=1)
@@ -95,8 +98,8 @@ def trade_off(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Columns: remedy, signed (ΔE), consensus (probability), and optionally label beside the points.
     Remedies called "base" and "aligned" are single black marks: where it came from, where it is.
     """
+    frame = need(frame, "signed", "consensus", labels="remedy")
     ax = axes_or_new(ax)
-    frame = need(frame, "remedy", "signed", "consensus")
     for remedy, colour in colours_of(frame["remedy"]).items():
         part = frame[frame["remedy"] == remedy]
         single = remedy in ("base", "aligned")

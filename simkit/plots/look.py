@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from simkit.types import LARGEST, column, framed, numbers, shown
+from simkit.types import labels as row_labels
+
 __all__ = [
     "MARKS",
     "PALETTE",
@@ -88,14 +91,41 @@ class style:  # lower case: it is used as a function
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
+    if not isinstance(ax, Axes | None):
+        raise ValueError(f"ax is {shown(ax)}; it must be Axes, as plt.subplots() makes them")
     return plt.subplots()[1] if ax is None else ax
 
 
-def need(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    lost = [name for name in columns if name not in frame]
-    if lost:
-        raise ValueError(f"no column {lost[0]!r}; the frame has {list(frame.columns)}")
-    return frame
+def need(
+    frame: pd.DataFrame, *columns: str, at: str = "", labels: str = "", maybe: str = ""
+) -> pd.DataFrame:
+    """The frame, what is drawn of it as floats.
+
+    columns : numbers that must be there; NaN leaves a point out. at : numbers that say where a
+    point lies, which must be finite. labels : tell the figure's parts apart, and must not be
+    missing. maybe : numbers, or labels, that are drawn where they are there. Names are parted by
+    blanks. Raises ValueError for no frame, no rows, no column, no number at all in one of
+    `columns`, and a value that is no number or no label, naming its row.
+    """
+    framed(frame, "the frame")
+    named = labels.split()
+    for name in (*named, *at.split(), *columns):
+        if name not in frame and name not in maybe.split():
+            raise ValueError(f"no column {name!r}; the frame has {list(frame.columns)}")
+    if frame.empty:
+        raise ValueError("the frame has no rows, so there is nothing to draw")
+    for name in named:
+        if name in frame:
+            row_labels(frame[name], name, len(frame))
+    found: dict[str, Any] = {name: column(frame[name], name) for name in at.split()}
+    found |= {name: frame[name].astype(object) for name in named if name in frame}
+    for name in (*columns, *maybe.split()):
+        if name in frame and name not in named:
+            found[name] = numbers(frame[name], name, "a column", dims=(1,), infinite=True)
+            found[name] = np.where(np.abs(found[name]) > LARGEST, np.nan, found[name])
+        if name in columns and not np.isfinite(found[name]).any():
+            raise ValueError(f"column {name!r} holds no number, so there is nothing to draw")
+    return frame.assign(**found)
 
 
 def colours_of(methods: Iterable[str]) -> dict[str, str]:
@@ -123,7 +153,9 @@ def band(part: pd.DataFrame, x: str, colour: str, ax: Axes) -> None:
 
 
 def highest(frame: pd.DataFrame) -> float:
-    return float(np.nanmax(frame[[c for c in ("estimate", "high") if c in frame]].to_numpy()))
+    """The highest finite number of an estimate or its interval, of which there is at least one."""
+    held = frame[[c for c in ("estimate", "high") if c in frame]].to_numpy(dtype=float)
+    return float(held[np.isfinite(held)].max())
 
 
 def words(name: object) -> str:

@@ -18,8 +18,9 @@ def margins(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     deviation under independent draws), drawn as a band of two of them around the target. The
     target is hollow and dotted in the hue of a truth, the achieved share a full mark.
     """
+    frame = need(frame, "target", "achieved", labels="margin value", maybe="by_chance")
     ax = axes_or_new(ax)
-    frame = need(frame, "margin", "value", "target", "achieved").reset_index(drop=True)
+    frame = frame.reset_index(drop=True)
     y = np.arange(len(frame)) + 0.7 * (frame["margin"] != frame["margin"].shift()).cumsum()
     if "by_chance" in frame:
         low, high = (frame["target"] + k * frame["by_chance"] for k in (-2, 2))

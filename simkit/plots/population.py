@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, ScalarFormatter
 
 from simkit.plots.look import PALETTE, SPARE, axes_or_new, band, legend, need, words
+from simkit.types import scalar, shown
 
 __all__ = ["answer_shares", "fit_dots", "learning", "penalty_map", "shifts", "temperatures"]
 
@@ -37,8 +38,8 @@ def answer_shares(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "p
 
     Columns: method, value, share (0 to 1). "truth" is dotted.
     """
+    frame = need(frame, "share", at="value", labels="method")
     ax = axes_or_new(ax)
-    frame = need(frame, "method", "value", "share")
     values = np.sort(frame["value"].unique())
     width = 0.8 * (np.diff(values).min() if len(values) > 1 else 1.0)
     for method, colour in _colours(frame["method"]).items():
@@ -65,8 +66,9 @@ def fit_dots(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "Dist
     Columns: method, estimate; low and high where known; floor and ceiling (the same in all rows),
     drawn as dotted lines, where they are numbers. Methods that are no language model are grey.
     """
+    maybe = "low high floor ceiling"
+    frame = need(frame, "estimate", labels="method", maybe=maybe).reset_index(drop=True)
     ax = axes_or_new(ax)
-    frame = need(frame, "method", "estimate").reset_index(drop=True)
     y = np.arange(len(frame))
     colours = [_colours(frame["method"])[m] for m in frame["method"]]
     if {"low", "high"} <= set(frame):
@@ -96,12 +98,18 @@ def temperatures(
     Columns: method, temperature, estimate; low and high where known; sampled, drawn as crosses,
     where answers were drawn too. The lowest point of each line is ringed.
     """
+    if not isinstance(names, bool):
+        raise ValueError(f"names is {shown(names)}; it must be True or False")
+    frame = need(
+        frame, "estimate", at="temperature", labels="method", maybe="low high sampled"
+    ).reset_index(drop=True)
     ax = axes_or_new(ax)
-    frame = need(frame, "method", "temperature", "estimate")
     for method, colour in _colours(frame["method"]).items():
         part = frame[frame["method"] == method].sort_values("temperature")
         band(part, "temperature", colour, ax)
         ax.plot(part["temperature"], part["estimate"], color=colour, label=words(method), zorder=3)
+        if part["estimate"].isna().all():
+            continue
         best = part.loc[part["estimate"].idxmin()]
         ax.plot(
             [best["temperature"]], [best["estimate"]], "o", color=colour, markerfacecolor="white",
@@ -128,13 +136,16 @@ def learning(
     Columns: respondents, estimate; low and high where known. levels : name -> value of what does
     not learn so (a baseline), drawn as grey lines.
     """
+    frame = need(frame, "estimate", at="respondents", maybe="low high").sort_values("respondents")
     ax = axes_or_new(ax)
-    frame = need(frame, "respondents", "estimate").sort_values("respondents")
     places = np.arange(len(frame))
     if {"low", "high"} <= set(frame):
         ax.vlines(places, frame["low"], frame["high"], color=METHODS["LoRA"], linewidth=2.4)
     ax.plot(places, frame["estimate"], "o-", color=METHODS["LoRA"], label="LoRA", zorder=3)
+    if not isinstance(levels, Mapping | None):
+        raise ValueError(f"levels is {shown(levels)}; it must be {{name: number}}")
     for number, (name, value) in enumerate((levels or {}).items()):
+        value = scalar(value, f"levels: {name}")
         style = ("--", ":", "-.")[number % 3]
         ax.axhline(value, color=DARK, linestyle=style, linewidth=1.4, label=words(name))
     ax.xaxis.set_major_locator(FixedLocator(places.tolist()))
@@ -149,10 +160,12 @@ def penalty_map(frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "RM
 
     Columns: slope, width, estimate (NaN where there is no such adapter). Darker is larger.
     """
+    frame = need(frame, "estimate", at="slope width")
     ax = axes_or_new(ax)
-    grid = need(frame, "slope", "width", "estimate").pivot(
-        index="slope", columns="width", values="estimate"
-    )
+    twice = frame.duplicated(["slope", "width"])
+    if twice.any():
+        raise ValueError(f"row {frame.index[twice][0]!r} has the slope and width of another row")
+    grid = frame.pivot(index="slope", columns="width", values="estimate")
     cells = grid.to_numpy(dtype=float)
     image = ax.imshow(cells, cmap="Blues", origin="lower", aspect="auto")
     middle = np.nanmean([np.nanmin(cells), np.nanmax(cells)])
@@ -174,8 +187,8 @@ def shifts(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "points")
     Columns: information, method, estimate; low and high where known. Respondents are black, the
     truth a hollow diamond.
     """
+    frame = need(frame, "estimate", labels="information method", maybe="low high")
     ax = axes_or_new(ax)
-    frame = need(frame, "information", "method", "estimate")
     kinds, colours = list(dict.fromkeys(frame["information"])), _colours(frame["method"])
     for k, (method, colour) in enumerate(colours.items()):
         part = frame[frame["method"] == method]

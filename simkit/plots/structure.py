@@ -11,9 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from simkit.plots.look import PALETTE, SPARE, axes_or_new, band, colours_of, legend, need, words
+from simkit.types import framed, shown
+from simkit.types import numbers as numbers_of
 
 __all__ = ["correlogram_pair", "quadrant", "structure_bars", "subgroup_lines"]
 
+SIDES = ("marginal", "structural")
 TECHNIQUES = {
     "independent margins": "#8C8C8C",
     "personas": "#D55E00",
@@ -30,8 +33,9 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     structural_high if there are intervals; marginal_floor, structural_floor (of each row; the
     largest is drawn), the corner within which a second sample of humans would lie.
     """
+    maybe = " ".join(f"{side}_{end}" for side in SIDES for end in ("low", "high", "floor"))
+    frame = need(frame, *SIDES, labels="technique", maybe=maybe).reset_index(drop=True)
     ax = axes_or_new(ax)
-    frame = need(frame, "technique", "marginal", "structural").reset_index(drop=True)
     others = [n for n in dict.fromkeys(frame["technique"]) if n not in TECHNIQUES]
     free = [c for c in SPARE if c not in TECHNIQUES.values()]
     colours = TECHNIQUES | {n: free[i % len(free)] for i, n in enumerate(others)}
@@ -61,15 +65,16 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def _cross(ax: Axes, row: dict[Any, Any], colour: str) -> None:
     look: dict[str, Any] = {"color": colour, "linewidth": 2, "alpha": 0.6, "zorder": 3}
-    if "marginal_low" in row:
+    if {"marginal_low", "marginal_high"} <= set(row):
         ax.hlines(row["structural"], row["marginal_low"], row["marginal_high"], **look)
-    if "structural_low" in row:
+    if {"structural_low", "structural_high"} <= set(row):
         ax.vlines(row["marginal"], row["structural_low"], row["structural_high"], **look)
 
 
 def _highest(frame: pd.DataFrame, side: str) -> float:
     columns = [c for c in (side, f"{side}_high", f"{side}_floor") if c in frame]
-    return float(np.nanmax(frame[columns].to_numpy(dtype=float)))
+    held = frame[columns].to_numpy(dtype=float)
+    return float(held[np.isfinite(held)].max())
 
 
 def correlogram_pair(
@@ -81,14 +86,21 @@ def correlogram_pair(
     gives them. numbers : whether each cell says its value. Undefined cells are grey. Raises
     ValueError for different items.
     """
-    ax = axes_or_new(ax)
-    if list(humans.columns) != list(simulated.columns):
+    if not isinstance(numbers, bool):
+        raise ValueError(f"numbers is {shown(numbers)}; it must be True or False")
+    items = list(framed(humans, "humans").columns)
+    if items != list(framed(simulated, "simulated").columns):
         raise ValueError(
-            f"humans have the items {list(humans)}, simulated {list(simulated)}; legal is the same"
+            f"humans have the items {items}, simulated {list(simulated)}; they must be the same"
         )
-    k = len(humans)
-    both = np.where(np.tri(k, k, -1, dtype=bool), humans.to_numpy(), simulated.to_numpy())
-    both = both.astype(float)
+    pair = [numbers_of(f, name, "items × items") for name, f in
+            (("humans", humans), ("simulated", simulated))]  # fmt: skip
+    k = len(items)
+    for name, found in zip(("humans", "simulated"), pair, strict=True):
+        if found.shape != (k, k):
+            raise ValueError(f"{name} has the shape {found.shape}; it must be {k} × {k}")
+    ax = axes_or_new(ax)
+    both = np.where(np.tri(k, k, -1, dtype=bool), *pair)
     np.fill_diagonal(both, np.nan)
     colours = plt.get_cmap("RdBu_r").with_extremes(bad="#EEEEEE")
     image = ax.imshow(np.ma.masked_invalid(both), cmap=colours, vmin=-1, vmax=1)
@@ -112,8 +124,8 @@ def structure_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Columns: name, estimate, low, high, floor. The floor is a short black line.
     """
+    frame = need(frame, "estimate", "low", "high", "floor", labels="name").reset_index(drop=True)
     ax = axes_or_new(ax)
-    frame = need(frame, "name", "estimate", "low", "high", "floor").reset_index(drop=True)
     y = np.arange(len(frame))
     ax.hlines(y, frame["low"], frame["high"], color=TECHNIQUES["twins"], linewidth=2.4, alpha=0.6)
     ax.plot(frame["estimate"], y, "o", color=TECHNIQUES["twins"], label="Simulated", zorder=3)
@@ -133,8 +145,8 @@ def subgroup_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Columns: population, groups (number), estimate; low, high if there are ranges over samples.
     """
+    frame = need(frame, "estimate", at="groups", labels="population", maybe="low high")
     ax = axes_or_new(ax)
-    frame = need(frame, "population", "groups", "estimate")
     for name, colour in colours_of(frame["population"]).items():
         part = frame[frame["population"] == name].sort_values("groups")
         colour = TECHNIQUES.get(name, colour)
