@@ -1,6 +1,6 @@
 """Call every public function with what people should not give it, and see how it fails.
 
-    python -m tests.fuzz --cases 200000 --seed 0 [--only NAME] [--case NUMBER]
+    python -m tests.fuzz --cases 200000 --seed 0 [--first NUMBER] [--only NAME]
 
 Calls are made in an empty folder of their own. A case is a valid call of which one or two arguments
 are changed. It passes if the call returns, or raises a ValueError, TypeError or OSError from a line
@@ -18,6 +18,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections import defaultdict
@@ -26,6 +27,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -65,7 +67,7 @@ def odd(value: Any, rng: np.random.Generator) -> Any:
     if isinstance(value, pd.Series):
         return odd_series(value, rng)
     if isinstance(value, np.ndarray) and value.ndim:
-        return odd_array(value, rng)
+        return odd_array(value, rng) if value.dtype != object else odd_list(list(value), rng)
     if isinstance(value, list | tuple):
         return odd_list(list(value), rng)
     if isinstance(value, dict):
@@ -213,6 +215,8 @@ def judged(name: str, call: Any, given: dict[str, Any]) -> str:
             ]
             at = f"{own[-1].filename[len(ROOT) :]}:{own[-1].lineno}" if own else "the call itself"
             return f"{type(error).__name__} at {at}: {str(error)[:80]!r}"
+        finally:
+            plt.close("all")
     for w in heard:
         if not issubclass(w.category, UserWarning):
             return f"{w.category.__name__}: {str(w.message)[:80]!r}"
@@ -252,7 +256,9 @@ def calls_once() -> dict[str, Any]:
     return _TABLE
 
 
-def run(cases: int, seed: int, only: str = "") -> dict[tuple[str, str], list[tuple[int, str]]]:
+def run(
+    cases: int, seed: int, only: str = "", first: int = 0
+) -> dict[tuple[str, str], list[tuple[int, str]]]:
     """The failures by function and kind, each with the numbers of its cases."""
     failed: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
 
@@ -262,7 +268,7 @@ def run(cases: int, seed: int, only: str = "") -> dict[tuple[str, str], list[tup
     old = signal.signal(signal.SIGALRM, late) if hasattr(signal, "SIGALRM") else None
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         try:
-            _run(cases, seed, only, old is not None, failed)
+            _run(range(first, first + cases), seed, only, old is not None, failed)
         finally:
             if old is not None:
                 signal.signal(signal.SIGALRM, old)
@@ -270,9 +276,9 @@ def run(cases: int, seed: int, only: str = "") -> dict[tuple[str, str], list[tup
 
 
 def _run(
-    cases: int, seed: int, only: str, timed: bool, failed: dict[Any, list[tuple[int, str]]]
+    numbers: range, seed: int, only: str, timed: bool, failed: dict[Any, list[tuple[int, str]]]
 ) -> None:
-    for number in range(cases):
+    for number in numbers:
         if timed:
             signal.alarm(LIMIT)
         try:
@@ -299,18 +305,20 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="functions whose name contains this")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--case", type=int, help="one case, with its traceback")
     asked = parser.parse_args()
     if asked.case is not None:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             print(one_case(asked.case, asked.seed, asked.only))
         return 0
-    failed = run(asked.cases, asked.seed, asked.only)
-    print(report(failed))
+    start = time.perf_counter()
+    failed = run(asked.cases, asked.seed, asked.only, asked.first)
+    print(report(failed).encode("utf-8", "backslashreplace").decode())
     wrong = sum(map(len, failed.values()))
     print(
         f"{asked.cases:,} cases of {len(calls_once())} functions: {wrong} failed, "
-        f"{len(failed)} kinds"
+        f"{len(failed)} kinds; {time.perf_counter() - start:.0f} s"
     )
     return int(bool(failed))
 
