@@ -15,7 +15,7 @@ import torch
 
 from simkit.files import write_text
 from simkit.finetune.adapters import read_record, save_adapter
-from simkit.finetune.base import fingerprint, shared_copy
+from simkit.finetune.base import fingerprint, for_training, shared_copy
 from simkit.finetune.extras import hushed, need
 from simkit.finetune.quantise import trainable
 from simkit.scoring import LocalModel
@@ -82,7 +82,7 @@ def _policy(base: LocalModel, start: Path) -> Any:
     peft = need("peft")
     with hushed():
         return peft.PeftModel.from_pretrained(
-            trainable(shared_copy(base.network)), start, is_trainable=True,
+            trainable(shared_copy(for_training(base.network))), start, is_trainable=True,
             torch_device=str(base.device),
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["fingerprint", "remember", "shared_copy"]
+__all__ = ["fingerprint", "for_training", "remember", "shared_copy"]
 
 _MARK = "_simkit_base_fingerprint"
 
@@ -32,6 +32,11 @@ def shared_copy(network: Any) -> Any:
         if getattr(module, "quant_state", None) is not None:
             shared[id(module.quant_state)] = module.quant_state
     return copy.deepcopy(network, shared)
+
+
+def for_training(network: Any) -> Any:
+    """The network, or a float32 copy of one in float64: a step in float64 takes thrice the time."""
+    return shared_copy(network).float() if network.dtype is torch.float64 else network
 
 
 def fingerprint(network: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from simkit.finetune.adapters import save_adapter
-from simkit.finetune.base import shared_copy
+from simkit.finetune.base import for_training, shared_copy
 from simkit.finetune.batches import Example, Order, batches, encode
 from simkit.finetune.extras import hushed, need
 from simkit.finetune.loss import losses
@@ -71,6 +71,7 @@ class Run:
                    limit=model.context_length, network=model.network)
             for frame in (examples, examples.iloc[:0] if validation is None else validation)
         )  # fmt: skip
+        model = replace(model, network=for_training(model.network))
         if settings.method == "qlora" and not is_quantised(model.network):
             model = quantise(model)
         tree = model.path == "tree"
