@@ -79,7 +79,7 @@ def expected_value(
     b = column(table["belief"], "belief", low=0, high=1 + 1e-6)
     code = _codes(table, by)
     first = np.unique(code, return_index=True)[1]
-    prompt = table["prompt_id"].to_numpy()
+    prompt = labels(table["prompt_id"], "prompt_id", len(b))[0]
     several = prompt != prompt[first][code]
     options = pd.DataFrame(
         {"code": code, "option": labels(table["option_id"], "option_id", len(b))[0]}

@@ -31,6 +31,7 @@ from simkit.types import FloatArray, SeedLike, column, generator, several
 __all__ = ["efficiency_factor", "runs_needed"]
 
 DUST = 1e-10  # a variance of beliefs this small against that of choices is rounding: zero
+SMALLEST = 1e-8  # of a target: it takes 1e16 runs, near the last whole number that floats count
 CHUNK = 4_000_000  # numbers held at once in a bootstrap
 
 
@@ -117,6 +118,9 @@ def runs_needed(
     aims = column(several(target), "target", low=0)
     if not (aims > 0).all():
         raise ValueError("target: one is 0; legal are numbers above 0")
+    if (aims < SMALLEST).any():
+        raise ValueError(f"target: {aims.min():g} needs more runs than can be counted; it must be "
+                         f"{SMALLEST:g} or more")  # fmt: skip
     if len(np.unique(aims)) < len(aims) or not len(aims):
         raise ValueError(f"targets are {aims.tolist()}; legal are one or more that differ")
     runs = paired_runs(choice, belief, condition)

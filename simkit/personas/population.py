@@ -15,7 +15,16 @@ import numpy as np
 import pandas as pd
 
 from simkit.personas.raking import Raking
-from simkit.types import FloatArray, IntArray, column, framed, generator, listed, shown
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    check_labels,
+    column,
+    framed,
+    generator,
+    listed,
+    shown,
+)
 
 __all__ = ["draw", "joint_table"]
 
@@ -150,6 +159,7 @@ def _check(
         if not isinstance(name, str | int) or name not in frame:
             columns = ", ".join(map(str, frame.columns))
             raise ValueError(f"the population has no column {name!r}; there are: {columns}")
+    check_labels(frame[[*_names(strata), *(by or ())]], "the population")
 
 
 def _names(names: str | Sequence[str] | None) -> list[str]:

@@ -51,11 +51,16 @@ def export_html(
     of the run's record, from which the model's hash is told.
     """
     folder, out = Path(), as_path(out, "out")
+    if not isinstance(failure, str):
+        raise ValueError(f"failure is {failure!r:.80}; it must be text")
     if not isinstance(provenance, Mapping | None):
         raise ValueError(f"provenance is {provenance!r:.80}; it must be a mapping, or None")
     if not isinstance(notebook, NotebookNode):
         folder = as_path(notebook, "notebook").parent
-        notebook = nbformat.read(notebook, as_version=4)
+        try:
+            notebook = nbformat.read(notebook, as_version=4)
+        except (ValueError, nbformat.ValidationError) as error:  # bytes, or JSON of another kind
+            raise ValueError(f"{notebook} cannot be read as a notebook: {error!s:.200}") from error
     nb = nbformat.from_dict(notebook)
     nb.cells = [c for c in nb.cells if not _made_by_papermill(c)]
     title = title_of(nb.cells) or out.stem

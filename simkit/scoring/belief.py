@@ -171,6 +171,8 @@ def believe(
     framed(design, "the design")
     least_mass = check_least_mass(least_mass)
     said = talk(chat)
+    if not isinstance(average, bool | np.bool_):
+        raise ValueError(f"average is {shown(average)}; it must be True or False")
     asked = orders_for(question, orders)
     added = COLUMNS if asked is None else (*COLUMNS, *LISTED)
     taken = [c for c in added if c in design]

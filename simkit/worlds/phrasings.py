@@ -22,7 +22,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.templates import is_missing
-from simkit.types import check_labels, column, framed, generator, hashable, labels, scalar, shown
+from simkit.types import column, framed, generator, hashable, labels, scalar, shown
 from simkit.worlds.store import PRICES, PRODUCTS, USUAL_PRICE
 
 __all__ = [
@@ -228,7 +228,7 @@ def announce(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     if "product" not in frame:
         raise ValueError("the frame has no column 'product', whose prices experiments name")
-    check_labels(frame[["product"]], "the frame")
+    labels(frame["product"], "product", len(frame))  # raises for what is missing or no label
     told: list[str | None] = []
     usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
     for row, (kind, product, price) in enumerate(
