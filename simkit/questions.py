@@ -10,7 +10,7 @@ from string import ascii_uppercase
 import pandas as pd
 
 from simkit.templates import check_text, field_names, fill_rows, is_missing, values_of
-from simkit.types import column, framed, listed, shown
+from simkit.types import aligned, column, framed, listed, shown
 
 __all__ = ["LAYOUTS", "Question", "check_options", "fill"]
 
@@ -76,6 +76,7 @@ class Question:
             if not isinstance(string, str):
                 raise ValueError(f"{name} is {shown(string)}; it must be text")
             check_text(string)
+        values = aligned({"options": options, "values": values})["values"]
         options = check_options(options, separator=separator if layout == "text" else "")
         if values is not None:
             values = column(listed(values, "values"), "values").tolist()

@@ -121,6 +121,8 @@ def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NA or NaT."""
     if value is None or type(value) is str:
         return value is None
+    if isinstance(value, Decimal):  # of a signalling NaN pandas cannot say it
+        return value.is_nan()
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
@@ -206,7 +208,8 @@ def _plain(value: Any) -> Any:
         if isinstance(value, np.floating):
             value = float(str(value))  # the shortest digits of its own width
         else:
-            value = pd.Timestamp(value) if isinstance(value, np.datetime64) else value.item()
+            stamps = {"M": pd.Timestamp, "m": pd.Timedelta}  # .item() of them may be a number
+            value = stamps.get(value.dtype.kind, lambda v: v.item())(value)
     if isinstance(value, bool):
         return value
     if isinstance(value, str):

@@ -152,8 +152,12 @@ def test_what_is_missing_is_named_wherever_a_field_is_filled(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[1, 2], {"a": 1}, b"x", (1,), np.inf, -np.inf, object(), 1 + 2j, Fraction(1, 3)]
-)
+    "value",
+    [
+        [1, 2], {"a": 1}, b"x", (1,), np.inf, -np.inf, object(), 1 + 2j, Fraction(1, 3),
+        np.timedelta64(86_400_000_000_000, "ns"),
+    ],
+)  # fmt: skip
 def test_what_has_no_text_is_refused(value: Any) -> None:
     design = pd.DataFrame({"v": pd.Series(["fine", value], dtype=object)})
     with pytest.raises(ValueError, match=r"row 1: 'It is \{v\}\.' cannot be filled: 'v': "):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simkit.estimators.arguments import checked
-from simkit.types import FloatArray, numbers
+from simkit.types import FloatArray, aligned, numbers
 
 __all__ = ["delta_e", "srgb_to_lab"]
 
@@ -46,10 +46,8 @@ def delta_e(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> FloatArray:
     (..., 3) and (..., 3), which broadcast, to (...). About 2.3 is just noticeable; black and white
     are 100 apart. NaN stays NaN.
     """
-    one, two = (
-        numbers(x, name, "(..., 3)", dims=range(1, 9))
-        for name, x in (("lab_1", lab_1), ("lab_2", lab_2))
-    )
+    given = aligned({"lab_1": lab_1, "lab_2": lab_2}, what="column")
+    one, two = (numbers(x, name, "(..., 3)", dims=range(1, 9)) for name, x in given.items())
     fits = one.shape[-1] == two.shape[-1] == 3
     sizes = zip(one.shape[-2::-1], two.shape[-2::-1], strict=False)
     if not fits or any(a != b and 1 not in (a, b) for a, b in sizes):

@@ -13,7 +13,7 @@ from jinja2 import TemplateError
 from simkit.questions import fill
 from simkit.scoring.types import Model
 from simkit.templates import check_text
-from simkit.types import listed, shown
+from simkit.types import aligned, listed, shown
 
 __all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "talk"]
 
@@ -68,8 +68,15 @@ class Chat:
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name, text in {"system": self.system, "separator": self.separator}.items():
+            if text is not None and not isinstance(text, str):
+                raise ValueError(f"{name} is {shown(text)}; it must be text or None")
+        if not isinstance(self.prefix, str):
+            raise ValueError(f'prefix is {shown(self.prefix)}; it must be text, "" for none')
         if not isinstance(self.template_args, Mapping):
             raise ValueError(f"template_args is {shown(self.template_args)}; it must be a mapping")
+        if not all(isinstance(name, str) for name in self.template_args):
+            raise ValueError(f"template_args is {shown(self.template_args)}; its keys must be text")
         clash = sorted(_OURS & self.template_args.keys())
         if clash:
             raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
@@ -101,6 +108,7 @@ def chat_prompts(
     fields of the system text, one row per prompt. Options scored after these texts bring their
     own separator. Raises ValueError as `believe` does with a chat.
     """
+    design = aligned({"prompts": prompts, "the design": design})["the design"]
     texts = listed(prompts, "prompts")
     for text in texts:
         if not isinstance(text, str):
@@ -223,6 +231,10 @@ def _render(tokenizer: Any, talks: list[list[dict[str, str]]], chat: Chat) -> li
         if chat.system is not None and not chat.fold_system:
             raise ValueError(f"{_NO_SYSTEM} (it says: {error})") from error
         raise ValueError(f"the model's chat template refuses the prompt: {error}") from error
+    except Exception as error:  # whatever a template's own expressions raise
+        raise ValueError(
+            f"the model's chat template fails with {type(error).__name__}: {error}"
+        ) from error
     return opened
 
 

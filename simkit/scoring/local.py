@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +20,7 @@ from simkit.scoring.bulk.cached import blocks, scores_through
 from simkit.scoring.bulk.fingerprint import Fingerprint
 from simkit.scoring.engine.choice import PATHS, Choice, choose, refuse_nan
 from simkit.scoring.engine.padded import virtual_tokens
-from simkit.scoring.engine.precision import SMALL
+from simkit.scoring.engine.precision import SMALL, doubled
 from simkit.scoring.engine.tally import Tally
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
 from simkit.scoring.engine.tree import Limits
@@ -255,7 +258,7 @@ def load(
     tokenizer, network = read(source, wanted, trust_remote_code=trust_remote_code, **extra)
     small = sum(p.numel() for p in network.parameters()) <= SMALL
     if dtype == "auto" and where == "cpu" and small:
-        network = network.double()
+        network = doubled(network)
     network = network.to(where).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
     name = name_of(name_or_path)
@@ -284,14 +287,24 @@ def _best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+_TURNS: WeakKeyDictionary[Any, RLock] = WeakKeyDictionary()  # one per network
+if hasattr(os, "register_at_fork"):  # a child has no thread that would give a turn back
+    os.register_at_fork(after_in_child=_TURNS.clear)
+
+
 @contextmanager
 def _evaluating(network: Any) -> Iterator[None]:
-    """No dropout meanwhile: a network may come straight from training."""
-    training = network.training
-    if training:
-        network.eval()
-    try:
-        yield
-    finally:
+    """No dropout meanwhile (a network may come straight from training), one thread at a time.
+
+    Threads would meet in what a pass changes on the network: classes and hooks of its layers, and
+    rotation that goes by the longest text so far.
+    """
+    with _TURNS.setdefault(network, RLock()):
+        training = network.training
         if training:
-            network.train()
+            network.eval()
+        try:
+            yield
+        finally:
+            if training:
+                network.train()

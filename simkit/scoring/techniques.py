@@ -17,7 +17,9 @@ import pandas as pd
 
 from simkit.personas import Battery, Item, Margin, draw, interview, rake
 from simkit.personas.answers import Believe, believed
+from simkit.personas.interview import _texts
 from simkit.questions import Question
+from simkit.templates import records_of
 from simkit.types import FloatArray, aligned, column, framed, generator, shown
 
 __all__ = [
@@ -92,7 +94,11 @@ def group_answers(
             f"{list(believers)}"
         )
     ask = joint_answers if joint else persona_answers
-    places = [np.flatnonzero(people[by] == group) for group in believers]
+    missing = people[by].isna().to_numpy()
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        raise ValueError(f"{by}: row {people.index[row]!r} has no group; name it, or leave it out")
+    places = [np.flatnonzero((people[by] == group).to_numpy(bool)) for group in believers]
     parts = [
         ask(believe, battery, people.iloc[place], seed=seed)
         for believe, place in zip(believers.values(), places, strict=True)
@@ -171,6 +177,9 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
         if not isinstance(text, str):
             raise ValueError(f"context: row {row!r} holds {shown(text)}; it must be text")
     w = column(people["weight"], "weight", low=0) if "weight" in people else np.ones(len(people))
+    if not w.sum() > 0:
+        raise ValueError("weight: all weights are 0")
+    _check_battery(battery)
     items = {item.name: item for item in battery.items if isinstance(item.question, Question)}
     alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
     out = np.eye(len(items))
@@ -190,6 +199,7 @@ def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
     as 99 for "no answer" must be NaN.
     """
     framed(answers, "the answers")
+    _check_battery(battery)
     out = {}
     for item in battery.items:
         if not isinstance(item.question, Question):
@@ -214,6 +224,11 @@ def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
     return pd.DataFrame(out, index=answers.index)
 
 
+def _check_battery(battery: Any) -> None:
+    if not isinstance(battery, Battery):
+        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
+
+
 def _scale(item: Item) -> FloatArray:
     question = item.question
     assert isinstance(question, Question)
@@ -231,12 +246,13 @@ def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
 def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
     """Each respondent once per option, that option told as the answer given before."""
     assert isinstance(item.question, Question)
-    options, scale = item.question.options, _scale(item)
-    rows = people.iloc[np.repeat(np.arange(len(people)), len(options))].reset_index(drop=True)
+    scale, asked = _scale(item), _texts(item.question, people)
+    told = [option for row in item.question.options_for(people) for option in row]
+    rows = people.iloc[np.repeat(np.arange(len(people)), len(scale))].reset_index(drop=True)
     lines = []
-    for number, record in enumerate(rows.to_dict("records")):
-        k = number % len(options)
-        own = {"question": item.question.text, "answer": options[k], "value": scale[k]}
+    for number, record in enumerate(records_of(rows)):
+        person, k = divmod(number, len(scale))
+        own = {"question": asked[person], "answer": told[number], "value": scale[k]}
         lines.append(f"{record['context']}\n{item.line(record, **own)}")
     return rows.assign(context=lines)
 

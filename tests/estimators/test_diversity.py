@@ -285,3 +285,8 @@ def test_distance_of_categories_is_the_probability_of_different_answers():
     belief = np.array([[[0.9, 0.1]] * 2, [[0.5, 0.5]] * 2])
     found = expected_distance(belief, 1 - np.eye(2), items=["q1", "q2"]).to_frame()
     assert found.loc["q1", ["internal", "population"]].tolist() == pytest.approx([0.34, 0.42])
+
+
+def test_colours_pair_by_the_names_of_their_columns():
+    lab = pd.DataFrame({"L": [50.0], "a": [20.0], "b": [-30.0]})
+    assert delta_e(lab, lab[["b", "a", "L"]]) == pytest.approx([0.0])

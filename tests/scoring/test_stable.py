@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel, MixtralConfig, MixtralForCausalLM
 
 import simkit as sk
 from simkit.scoring.engine import precision
 from simkit.scoring.engine.precision import Exact
+from simkit.scoring.local import LocalModel
 from simkit.scoring.runs.table import near_borders
 
 QUESTION = sk.Question("Does the customer buy it?", ["yes", "no"])
@@ -106,3 +109,36 @@ def test_a_machine_that_gives_two_results_is_refused(wrong: int) -> None:
     model.network.register_forward_hook(tremble)
     with pytest.raises(RuntimeError, match="this machine's arithmetic is not to be trusted"):
         assert model.path
+
+
+def test_threads_that_share_a_model_get_what_each_gets_alone() -> None:
+    """The network comes from training, so dropout is switched off for each call and on again."""
+    torch.manual_seed(0)
+    size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
+    network = GPT2LMHeadModel(GPT2Config(vocab_size=984, **size))
+    tokenizer = sk.load("glassbox").tokenizer
+    prompts = [f"The price is ${i}.00. The day is cold." for i in range(1, 9)]
+    want = sk.score(LocalModel("quiet", network.eval(), tokenizer), prompts, [" yes", " no"])
+    shared = LocalModel("shared", network.train(), tokenizer)
+    with ThreadPoolExecutor(6) as threads:
+        calls = [threads.submit(sk.score, shared, prompts, [" yes", " no"]) for _ in range(36)]
+        apart = [np.abs(call.result() - want).max() for call in calls]
+    assert max(apart) < 1e-5
+    assert network.training
+
+
+def test_experts_are_scored_in_float64() -> None:
+    """Grouped products of experts have no float64: they are taken one by one."""
+    torch.manual_seed(0)
+    config = MixtralConfig(
+        vocab_size=984, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, num_local_experts=4,
+    )  # fmt: skip
+    network = MixtralForCausalLM(config).eval()
+    model = LocalModel("experts", Exact(network).network, sk.load("glassbox").tokenizer)
+    ids = model.tokenizer("It is cold.", return_tensors="pt")["input_ids"]
+    token = model.tokenizer(" yes", add_special_tokens=False)["input_ids"]
+    with torch.inference_mode():
+        logp = network(input_ids=ids).logits[0, -1].log_softmax(-1)
+    found = sk.score(model, ["It is cold."], [" yes", " no"])
+    assert len(token) == 1 and found[0, 0] == pytest.approx(float(logp[token[0]]), abs=1e-5)

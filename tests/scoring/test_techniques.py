@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from simkit.estimators.structure_measures import compare_matrices
-from simkit.personas import Margin
+from simkit.personas import Battery, Item, Margin
+from simkit.questions import Question
+from simkit.scoring import MockModel, believe
 from simkit.scoring.techniques import (
     answer_numbers,
     chained_correlation,
@@ -128,6 +130,32 @@ def test_a_mixture_meets_its_margins_and_knows_no_more():
     free = mixture(margins, 1_000, table=table.drop(columns="weight"), weight=None, seed=1)
     assert len(free) == 1_000
     assert not mixture(margins, 50, seed=2).equals(mixture(margins, 50, seed=1))
+
+
+def test_answers_given_before_are_told_as_they_were_asked():
+    """Fields of question and options are filled, float32 by the one rule, before they are told."""
+    likes = Question("At {p}: does {who} like tea?", ["no, {who}", "yes, {who}"], values=[0, 1])
+    drinks = Question("Does {who} drink tea?", ["no", "yes"], values=[0, 1])
+    battery = Battery([Item("likes", likes), Item("drinks", drinks)])
+    people = pd.DataFrame({"context": ["Here is Ann."], "who": ["Ann"], "p": np.float32([0.1])})
+    told = []
+
+    mock = MockModel(lambda prompt: dict.fromkeys(("no", "yes", "no, Ann", "yes, Ann"), 0.5))
+
+    def ask(question, design):
+        told.extend(design["context"])
+        return believe(mock, question, design)
+
+    chained_correlation(ask, battery, people)
+    said = "\n".join(told)
+    assert "At 0.1: does Ann like tea?" in said and "yes, Ann" in said and "{" not in said
+
+
+def test_people_without_a_group_are_refused():
+    people = PEOPLE.head(3).assign(group=["a", None, "a"])
+    ask = {"a": exact_beliefs, np.nan: exact_beliefs}
+    with pytest.raises(ValueError, match=r"group: row .* has no group"):
+        group_answers(ask, BATTERY, people, by="group")
 
 
 def test_chained_correlations_of_a_perfect_model_are_exact():

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["MOST", "SLACK", "SMALL", "Exact", "fine", "widened"]
+__all__ = ["MOST", "SLACK", "SMALL", "Exact", "doubled", "fine", "widened"]
 
 SMALL = 2**23  # weights up to which a model on the CPU is loaded in float64
 MOST = 2**30  # weights up to which a float64 copy is made of a model
@@ -29,6 +29,13 @@ SLACK = 16
 def fine(network: Any) -> bool:
     """Whether a network rounds so finely that a second look at few draws makes them all stable."""
     return bool(torch.finfo(network.dtype).eps <= torch.finfo(torch.float32).eps)
+
+
+def doubled(network: Any) -> Any:
+    """The network in float64, its experts one by one: grouped products have no float64."""
+    if getattr(network.config, "_experts_implementation", None) not in (None, "eager"):
+        network.set_experts_implementation("eager")
+    return network.double()
 
 
 def widened(x: torch.Tensor) -> torch.Tensor:
@@ -53,4 +60,4 @@ class Exact:
             return own
         if sum(p.numel() for p in own.parameters()) > MOST:
             return own
-        return copy.deepcopy(own).double()
+        return doubled(copy.deepcopy(own))
