@@ -325,7 +325,7 @@ def test_back_stories_are_data() -> None:
 @pytest.mark.parametrize(
     ("people", "message"),
     [
-        (0, "0 people; legal are one or more"),
+        (0, "people is 0; it must be a whole number from 1"),
         (SMALL.drop(columns="person"), "each with its own `person`"),
         (SMALL.assign(person=1), "each with its own `person`"),
         (SMALL.assign(story="x"), "already have a column 'story'"),
