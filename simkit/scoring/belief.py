@@ -38,7 +38,7 @@ def score(
     Returns
     -------
     Array of shape (N, K): natural log-probability, summed over the option's tokens, with the
-    softmax taken in float32.
+    softmax taken in float32 or float64.
 
     Raises
     ------

@@ -2,7 +2,8 @@
 
 Vector units of other widths, other libraries and other batches sum in another order. In float32 a
 probability then moves by 1e-6: enough to change the third digit of a table now and then, and one
-sampled run in about 5,000. In float64 it moves by less than 1e-8, and no digit that is shown.
+sampled run in about 5,000. In float64 it moves by 1e-14 (between the tree and the padded path by
+2e-7, for some norms round to float32), and no digit that is shown.
 
 So small models compute in float64 (`SMALL`). Larger ones compute in their own precision, and a draw
 that falls so near a border that rounding decides is made once more from a float64 copy.
