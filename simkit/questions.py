@@ -17,6 +17,8 @@ __all__ = ["LAYOUTS", "Question", "check_options", "fill"]
 LAYOUTS = ("text", "letters", "numbers")
 # No label may begin another ("1" and "10" may share their first token), so numbers end at 9.
 _LABELS = {"letters": tuple(ascii_uppercase), "numbers": tuple("123456789")}
+# What str.strip takes away, and blanks without width, which pasted texts bring along.
+_BLANKS = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\u200b\u2060\ufeff"
 _PLAIN = "{context}\nQuestion: {question}\nAnswer:"
 _LISTED = "{context}\nQuestion: {question}\n{options}\nAnswer:"
 
@@ -161,6 +163,12 @@ class Question:
         """
         used = self.fields.union(*(field_names(text) for text in texts if text is not None))
         unsaid = [name for name in framed(design, "the design").columns if name not in used]
+        if "question" in unsaid and "question" in field_names(self.template):
+            warnings.warn(
+                "the design has a column 'question', and {question} in the template stands for "
+                "the question's text; rename the column if it is to be said",
+                stacklevel=stacklevel,
+            )
         if len(design) < 2 or not unsaid:
             return
         if len(unsaid) == design.shape[1]:
@@ -231,9 +239,10 @@ def check_options(options: Sequence[str], where: str = "", separator: str = "") 
             hint = f'; write "{option}"' if number else ""
             raise ValueError(f"{where}option {shown(option)} is empty or not text{hint}")
         check_text(option)
-        if separator and (option != option.lstrip() or option.rstrip() != option.rstrip("\r\n")):
+        bare = option.strip(_BLANKS)
+        if separator and option.rstrip("\r\n") != bare:
             raise ValueError(
-                f"{where}option {option!r} has a blank at an end; write {option.strip()!r}, after "
+                f"{where}option {option!r} has a blank at an end; write {bare!r}, after "
                 f'the separator {separator!r} (with separator="" options bring their own blanks)'
             )
         if option in seen:

@@ -177,6 +177,8 @@ class Store:
             for name in ("page_count", "application_id", "user_version")
         )
         if not pages:
+            if self.path.stat().st_size == 1:  # SQLite takes such a file for an empty one
+                raise self._foreign()
             db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "CREATE TABLE IF NOT EXISTS kept "

@@ -62,7 +62,7 @@ def test_options_are_a_list_of_text(options: Any, message: str) -> None:
     assert sk.Question("?", (x for x in "ab")).options == ("a", "b")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("stray", ["yes ", " yes", "yes\t", "\nyes", " yes "])
+@pytest.mark.parametrize("stray", ["yes ", " yes", "yes\t", "\nyes", "\u200byes", "yes\ufeff"])
 def test_stray_blanks_at_an_option_are_refused_with_the_remedy(stray: str) -> None:
     named = "has a blank at an end; write 'yes', after the separator ' '"
     with pytest.raises(ValueError, match=named):
@@ -158,6 +158,12 @@ def test_what_a_design_says_to_nobody_is_warned_of(
     with pytest.warns(UserWarning, match=message) as caught:
         sk.believe(model, replace(question, text=text + "\n{options}"), design, orders="cyclic")
     assert len(caught) == 1 and caught[0].filename == __file__  # once a call, however many orders
+
+
+def test_a_column_that_the_questions_text_hides_is_warned_of() -> None:
+    design = TWO.assign(question=["Buy?", "Sell?"])
+    with pytest.warns(UserWarning, match="stands for the question's text; rename the column"):
+        sk.Question("Buy at {price}?", ["yes", "no"]).prompts(design)
 
 
 def test_columns_that_merely_stand_by_are_not_warned_of() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -460,6 +461,7 @@ def test_one_bad_neighbour_does_not_take_the_index_down(good, tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{")
     (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")  # nobody will ever write to it
     record = json.loads((tmp_path / "tea.json").read_text())
     least = {**record, "study": "least", "numbers": [], "seconds": math.nan, "provenance": {}}
     least["provenance"] = {"parameters": {}, "versions": {}}
@@ -467,7 +469,7 @@ def test_one_bad_neighbour_does_not_take_the_index_down(good, tmp_path):
     (tmp_path / "foreign.json").write_text('{"mine": "<script>"}')
     page = Page(reports.index(tmp_path).read_text())
     assert [a["id"] for a in page.all("article")] == ["least", "tea"]
-    for name in ("half", "poor", "deep", "bytes", "folder"):
+    for name in ("half", "poor", "deep", "bytes", "folder", "pipe"):
         assert f"Left out: {name}.json , because it" in page.text
     assert "foreign" not in page.text and page.all("script") == []
 

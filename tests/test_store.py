@@ -447,6 +447,7 @@ def foreign(path):
     [
         (lambda p: p.write_text("a letter, " * 50), "is not a store of simkit"),
         (lambda p: p.write_bytes(b"PAR1"), "is not a store of simkit"),
+        (lambda p: p.write_bytes(b"x"), "is not a store of simkit"),  # to SQLite it is empty
         (foreign, "is not a store of simkit"),
         (lambda p: newer(p), r"has format 3, this simkit reads 2"),
         (lambda p: first_format(p), r"has format 1, this simkit reads 2"),

@@ -134,6 +134,10 @@ class Attribute:
         if isinstance(self.values, Numbers):
             return self.values.say(value)
         try:
+            if isinstance(value, bool | np.bool_) and not any(
+                isinstance(known, bool | np.bool_) for known in self.values
+            ):
+                return None  # True is equal to 1, and is no code
             return self.values.get(value)
         except TypeError:  # a list has no hash, and is no value
             return None

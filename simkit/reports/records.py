@@ -113,6 +113,8 @@ def read(path: Path) -> dict[str, Any] | None:
     Raises ValueError, in words, for a file that cannot be read as JSON and for a record that lacks
     something or holds what no record does.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError("it is no file")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

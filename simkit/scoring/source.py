@@ -148,6 +148,11 @@ def read(source: str, dtype: str, **settings: Any) -> tuple[Any, Any]:
         if Path(source).is_dir() or isinstance(error, SafetensorError):
             said = str(error).strip() or type(error).__name__
             raise ValueError(f"{source} cannot be loaded: {said.splitlines()[0]}") from error
+        if isinstance(error, OSError):
+            raise OSError(
+                f"{source} is neither a bundled model ({', '.join(bundled())}) nor a folder, and "
+                f"the hub does not give it: {str(error).strip().splitlines()[0]}"
+            ) from error
         raise
     network, found = loaded
     wrong = {

@@ -81,6 +81,8 @@ def test_wordings_pick_phrasing_and_order_and_the_seed_counts() -> None:
 def test_unknown_values_are_named() -> None:
     with pytest.raises(ValueError, match="sex: row 'v' holds 3; legal are 1, 2"):
         render(PEOPLE.assign(sex=[1, 3, 2]), BOOK)
+    with pytest.raises(ValueError, match="sex: row 'u' holds True; legal are 1, 2"):
+        render(PEOPLE.assign(sex=True), BOOK)  # equal to 1, and no code
     with pytest.raises(ValueError, match="age: row 'u' holds 17; legal are numbers from 18 to 99"):
         render(PEOPLE.assign(age=[17, 30, 40]), BOOK)
     with pytest.raises(ValueError, match="age: row 'w' holds '40'; legal are numbers"):

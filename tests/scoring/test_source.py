@@ -257,6 +257,14 @@ def test_arguments_that_are_none(given: dict[str, Any], said: str) -> None:
         sk.load(**given)
 
 
+def test_a_name_that_neither_simkit_nor_the_hub_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        OSError, match=r"glasbox is neither a bundled model \(glassbox, .*nor a fol"
+    ):
+        sk.load("glasbox")
+
+
 def test_configs_with_unknown_kinds(tmp_path: Path) -> None:
     folder = saved(tmp_path / "new")
     config = json.loads((folder / "config.json").read_text()) | {"model_type": "of-tomorrow"}
