@@ -25,6 +25,8 @@ class Result:
     frame : one row per quantity (the index is its name), with at least the columns estimate,
         std_error, low, high (the ends of the 1 - alpha interval); NaN where undefined.
     n : rows used. source : the paper, or "our formulation". notes : what was skipped and why.
+    over : what the intervals generalise to, in words: "phrasings", "products and phrasings",
+        "runs of these conditions". Empty where the result has no interval.
     Raises ValueError for a missing column, a repeated quantity, an interval the wrong way round,
     or an alpha outside (0, 1).
     """
@@ -35,6 +37,7 @@ class Result:
     alpha: float
     source: str
     notes: tuple[str, ...] = ()
+    over: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.frame, pd.DataFrame) or not self.frame.columns.is_unique:
@@ -88,15 +91,19 @@ class Result:
     def summary(self) -> str:
         """The table in fixed width, with the method above and the notes below it."""
         table = self._shown().to_string()
-        lines = [f"{self.method}: n = {self.n}, {_level(self.alpha)} intervals", table]
+        lines = [self._head(), table]
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join([*lines, f"Source: {self.source}"])
+
+    def _head(self) -> str:
+        over = f" over {self.over}" if self.over else ""
+        return f"{self.method}: n = {self.n}, {100 * (1 - self.alpha):g} % intervals{over}"
 
     def __repr__(self) -> str:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        head = html.escape(f"{self.method}: n = {self.n}, {_level(self.alpha)} intervals")
+        head = html.escape(self._head())
         foot = [f"Note: {note}" for note in self.notes] + [f"Source: {self.source}"]
         feet = "<br>".join(html.escape(line) for line in foot)
         table = self._shown().to_html(border=0)  # escapes names and cells
@@ -155,10 +162,6 @@ def clustered_mean(
         return mean, np.nan, 1
     without = (top.sum() - top) / (bottom.sum() - bottom)
     return mean, float(np.sqrt(jackknife(without[:, None], np.array([mean]))[0, 0])), len(top)
-
-
-def _level(alpha: float) -> str:
-    return f"{100 * (1 - alpha):g} %"
 
 
 def _text(value: Any) -> str:

@@ -106,7 +106,7 @@ def line_of_unity(
     table = means_over_items(frame, np.stack([cell.boot for cell in cells]),
                      np.stack([cell.null for cell in cells]), alpha)  # fmt: skip
     overall = Result(f"{method}: means over words", table, people, alpha, MURTHY, notes)
-    return ByItem(method, frame, people, alpha, MURTHY, notes, overall)
+    return ByItem(method, frame, people, alpha, MURTHY, notes, overall=overall)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def expected_distance(
     table = table.drop(index="null_absolute", columns=["low_people", "high_people"])
     overall = Result("Expected distance: means over items", table, len(b), alpha, MURTHY, notes)
     method = "Expected distance from beliefs"
-    return ByItem(method, frame, len(b), alpha, MURTHY, notes, overall)
+    return ByItem(method, frame, len(b), alpha, MURTHY, notes, overall=overall)
 
 
 def _expected(

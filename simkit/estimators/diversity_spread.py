@@ -83,7 +83,7 @@ def spread_ratio(
         f"Ratio of {kind}, simulated over human", _overall(frame, study, alpha), len(one), alpha,
         source, notes,
     )  # fmt: skip
-    return ByItem(overall.method, frame, len(one), alpha, source, notes, overall)
+    return ByItem(overall.method, frame, len(one), alpha, source, notes, overall=overall)
 
 
 def _tables(human: Any, simulated: Any, paired: bool) -> tuple[FloatArray, FloatArray, list[Any]]:
