@@ -8,6 +8,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from simkit.estimators import difference_rate, equivalence_test
+from simkit.estimators.agreement import _Score
 from simkit.types import generator
 from tests.estimators.runs import binomial_bounds, choices, dirichlet, draw, market
 
@@ -32,12 +33,60 @@ def test_known_values():
     assert row["high"] == pytest.approx(stats.t.ppf(0.95, 3) * np.sqrt(1 / 12))
 
 
-def test_it_is_the_paired_test_of_statsmodels():
-    y, b = dirichlet([2, 1, 4], 37, np.random.default_rng(0))
-    result = equivalence_test(y, b, margin=0.15)
+def test_with_many_runs_it_is_the_paired_test_of_statsmodels():
+    # both are t tests then: half a step, 1 / 40,000, is 0.008 standard errors
+    y, b = dirichlet([2, 1, 4], 20_000, np.random.default_rng(0))
+    result = equivalence_test(y, b, margin=0.006)
     for option in b:
-        p = ttost_paired(y[option].to_numpy(), b[option].to_numpy(), -0.15, 0.15)[0]
-        assert result[option]["p"] == pytest.approx(p)
+        p = ttost_paired(y[option].to_numpy(), b[option].to_numpy(), -0.006, 0.006)[0]
+        assert result[option]["p"] == pytest.approx(p, abs=0.005)
+
+
+def test_nothing_shows_no_equivalence():
+    # two runs, belief 0.04, nobody bought: the sample's variance is 0. Were the difference at the
+    # margin, 0.05, the chance would be 0.09, the standard error sqrt(0.09 * 0.91 / 2) = 0.20236;
+    # the gap 0.05 - (-0.04) = 0.09, less half a choice, 1/4, is -0.16: z = -0.79067
+    row = equivalence_test([0, 0], [0.04, 0.04], margin=0.05)["share"]
+    assert row["p"] == pytest.approx(stats.norm.sf(-0.79067), abs=1e-5)
+    assert row["equivalent"] is False
+    # nor a difference: z = (0.04 - 0.25) / se, below 0
+    assert row["p_zero"] == 1
+    assert row["std_error"] == pytest.approx(np.sqrt(0.04 * 0.96 / 2))
+    # the upper end solves (x - 0.04) + 0.04 - 0.25 = 1.645 sqrt(x (1 - x) / 2), x the chance
+    x = row["high"] + 0.04
+    assert x - 0.25 == pytest.approx(stats.norm.ppf(0.95) * np.sqrt(x * (1 - x) / 2))
+    # a difference below -0.04 is impossible, and the lower end says so
+    assert row["low"] == pytest.approx(-0.04)
+
+
+@pytest.mark.parametrize("n", [5, 10, 20, 100, 400])
+@pytest.mark.parametrize("belief", [0.005, 0.01, 0.06, 0.3, 0.5])
+def test_size_at_the_margin_is_exact(n, belief):
+    # all outcomes of n runs of one belief, each a condition: no simulation. At belief 0.01 and a
+    # margin of 0.05, 0.94^10 = 0.54 of ten runs have no buyer.
+    counts, y = np.arange(n + 1), (np.arange(n) < np.arange(n + 1)[:, None]).ravel().astype(float)
+    for margin in (0.05, 0.2):
+        table = _Score(np.full((len(y), 1), belief), np.repeat(counts, n), np.full(n + 1, n * 1.0),
+                       whole=False)  # fmt: skip
+        share = counts / n
+        error = np.sqrt(share * (1 - share) / (n - 1))
+        p = table.table(share - belief, error, np.full(n + 1, n - 1.0), margin, 0.05)["p"]
+        for chance in {belief + margin, belief - margin}:
+            if 0 <= chance <= 1:
+                size = stats.binom.pmf(counts, n, chance)[p < 0.05].sum()
+                assert size <= 0.0505, (margin, chance)
+
+
+def test_size_with_unequal_runs():
+    # 4, 6, 100, 200 runs, belief 0.01, choices 0.05 above: the t test alone called 0.46 of such
+    # samples equivalent, and the smallest condition 0.19
+    rng, code = np.random.default_rng(10), np.repeat(range(4), [4, 6, 100, 200])
+    found = [
+        equivalence_test(rng.random(310) < 0.06, np.full(310, 0.01), margin=0.05, condition=code)
+        for _ in range(40)
+    ]
+    for name in ("share", "worst_cell"):
+        assert np.mean([r[name]["equivalent"] for r in found]) <= 0.05
 
 
 def test_conditions_count_equally():
@@ -71,7 +120,19 @@ def test_centred_is_pearsons_chi2_when_beliefs_do_not_vary():
     row = equivalence_test(y, np.tile([0.5, 0.3, 0.2], (50, 1)), margin=0.5)["centred"]
     assert row["estimate"] == pytest.approx(2)
     assert row["df"] == 2
-    assert row["p_zero"] == pytest.approx(stats.chi2.sf(2, 2))
+    # its variance in 50 runs is 4 + (1/0.5 + 1/0.3 + 1/0.2 - 13) / 50 (Pearson 1900): of a chi2 on
+    # 2 times 4 / that
+    variance = 4 + (1 / 0.5 + 1 / 0.3 + 1 / 0.2 - 9 - 6 + 2) / 50
+    assert row["p_zero"] == pytest.approx(stats.chi2.sf(2 * 4 / variance, 2 * 4 / variance))
+
+
+def test_rare_options_alone_do_not_refute_the_beliefs():
+    # belief 0.005, ten runs, one buyer: z = 0.095 / sqrt(0.005 * 0.995 / 10) = 4.26, and p would be
+    # 2e-5 of a chi2; yet one buyer or more has a chance of 1 - 0.995^10 = 0.049
+    y = np.arange(10) < 1
+    row = equivalence_test(y, [0.005] * 10, margin=0.1)["centred"]
+    assert row["estimate"] == pytest.approx(0.095**2 / (0.005 * 0.995 / 10))
+    assert 0.01 < row["p_zero"] < 0.1
 
 
 def test_centred_of_one_option_is_spiegelhalters_z():
@@ -110,10 +171,19 @@ def test_a_wrong_temperature_is_found():
 
 
 def test_settled_beliefs():
-    # beliefs 0 and 1 are the choices: no difference, no variance
-    result = equivalence_test([1, 0, 1], [1.0, 0.0, 1.0], margin=0.01)
-    assert result["share"][["estimate", "std_error", "p"]].tolist() == [0, 0, 0]
+    # beliefs 0 and 1 are the choices: no difference, no variance. Three runs do not show that none
+    # is larger than 0.01: with a chance of 0.03 in the one run where it can be, 0.97 would show it
+    y = [1, 0, 1]
+    result = equivalence_test(y, np.array(y, dtype=float), margin=0.01)
+    assert result["share"][["estimate", "std_error"]].tolist() == [0, 0]
+    assert result["share"]["p"] > 0.9
     assert np.isnan(result["centred"]["estimate"])
+    # 3,000 do: a chance of 0.015 to leave the option in 2,000 runs (the harder side; the other has
+    # 0.03 in 1,000), standard error sqrt(29.55) / 3,000, z = (0.01 - 1/6000) / 0.001812 = 5.43
+    many = equivalence_test(y * 1000, np.array(y * 1000, dtype=float), margin=0.01)["share"]
+    assert many["p"] == pytest.approx(
+        stats.norm.sf((0.01 - 1 / 6000) * 3000 / np.sqrt(2000 * 0.015 * 0.985)), rel=1e-4
+    )
 
 
 def test_keywords_and_errors():
@@ -124,7 +194,7 @@ def test_keywords_and_errors():
     for margin in (0, 1.5):
         with pytest.raises(ValueError, match=f"margin is {margin}"):
             equivalence_test(y, b, margin=margin)
-    with pytest.raises(ValueError, match=r"alpha is 0\.5; legal are numbers between 0 and 0.5"):
+    with pytest.raises(ValueError, match=r"alpha is 0\.5; it must be a number between 0 and 0.5"):
         equivalence_test(y, b, margin=0.2, alpha=0.5)
 
 
