@@ -8,14 +8,19 @@ Beta(alpha, alpha) prior that is integrated out. With y_tq ones among m_tq answe
                     + sum_t sum_q [lnB(y_tq + alpha, m_tq - y_tq + alpha) - lnB(alpha, alpha)].
 
 (Martí, Wu, Piantadosi & Kidd, Open Mind 2023; Murthy, Ullman & Hu, arXiv 2411.04427, with c = 1 and
-alpha = 0.16, at which two people of one cluster agree on 87 % of the questions a priori.) The
+alpha = 0.16, at which two people of one cluster agree on 88 % of the questions a priori.) The
 source takes the last of 500 sweeps of one chain, populations of several sizes together, and only
 people without a missing answer; here the sweeps and chains are averaged, R-hat says whether the
 chains agree, and a missing answer is left out of the products.
+
+A prior that takes answers to be steadier than they are splits noise: coins score 0.96 at 0.16. So
+alpha is to be set to how often one person answers alike when asked again (`agreement`), and the
+number stands beside that of the same answers without individuals (`permutations`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +36,7 @@ from simkit.types import (
     FloatArray,
     IntArray,
     SeedLike,
+    column,
     counted,
     generator,
     labels,
@@ -41,6 +47,8 @@ from simkit.types import (
 __all__ = ["chao1", "crp_clusters", "crp_log_posterior", "pairwise_agreement", "split_rhat"]
 
 MARTI = "Martí et al., Open Mind 2023; Murthy, Ullman & Hu, arXiv 2411.04427"
+MIXED = 1.05  # chains with a larger R-hat have not mixed: no interval
+POWER = 0.8  # of two planted concepts that the test must find before it can say anything
 QUANTITIES = ("p_multiple", "p_multiple_population", "clusters", "chao1", "ichao1")
 MEAN = "mean of groups"
 
@@ -75,8 +83,10 @@ def crp_clusters(
     answers: npt.ArrayLike,
     *,
     alpha: float = 0.16,
+    agreement: float | Mapping[Any, float] | None = None,
     concentration: float = 1.0,
     by: Any = None,
+    permutations: int = 0,
     sweeps: int = 1000,
     burn_in: int | None = None,
     chains: int = 4,
@@ -91,6 +101,13 @@ def crp_clusters(
     answers : (people, questions) of 0 and 1, NaN where missing.
     alpha, concentration : of the prior; larger alpha lets a cluster's people differ, larger
         concentration makes more clusters.
+    agreement : how often one person gives the same answer to a question when asked twice, a
+        number or one for each population; it sets alpha = (1 - r) / (2 r - 1), at which two
+        people of one cluster agree as often. (r is taken as 0.505 below and 0.99 above these.)
+    permutations : 0, or 19 or more shuffles of the answers to each question across the people
+        who gave one, after which nobody is an individual: the null. As many populations of two
+        equal concepts, of these people and missing answers, with answers from the prior, are
+        planted and put to the same test: its power. One chain each.
     by : (people,) labels of populations (target concepts, models), each clustered alone, all at
         once. None: one population.
     sweeps, burn_in, chains : of the sampler; burn_in (default: a fifth) sweeps are left out.
@@ -112,26 +129,33 @@ def crp_clusters(
     - clusters, and chao1 and ichao1: number of concepts in the population, see `chao1`.
 
     estimate is the posterior mean, std_error the posterior standard deviation, low and high its
-    quantiles; rhat the split R-hat over chains (above about 1.05: not mixed, take more sweeps),
-    people and missing (share of the answers). Raises ValueError for other shapes or answers
-    (naming the row), parameters out of range, fewer than 2 kept sweeps.
+    quantiles (NaN, with a note, where rhat, the split R-hat over chains, is above 1.05: take more
+    sweeps); people and missing (share of the answers). With permutations the rows p_multiple have
+    alpha, null (mean over the shuffles), above (estimate - null), p (share of shuffles with as
+    much, one-sided) and power: below 0.8 the answers are too unreliable to say how many concepts
+    there are, which the notes say too. Raises ValueError for other shapes or answers (naming the
+    row), parameters out of range, fewer than 2 kept sweeps. Null and power: our formulation.
     """
     x = _answers(answers)
     _positive(alpha=alpha, concentration=concentration)
     burn = sweeps // 5 if burn_in is None else burn_in
     if chains < 1 or burn < 0 or sweeps - burn < 2:
-        raise ValueError(f"sweeps {sweeps}, burn_in {burn}, chains {chains}: legal are 2 or more "
-                         "sweeps after the burn-in, and 1 or more chains")  # fmt: skip
+        raise ValueError(f"sweeps {sweeps}, burn_in {burn}, chains {chains}: there must be 2 or "
+                         "more sweeps after the burn-in, and 1 or more chains")  # fmt: skip
     if start not in START:
-        raise ValueError(f"no start {start!r}; legal are {', '.join(START)}")
+        raise ValueError(f"no start {start!r}; there are {', '.join(START)}")
+    if permutations and permutations < 19:
+        raise ValueError(f"permutations is {permutations}; it must be 0, or 19 or more")
     code, names = grouped(by, len(x))
+    prior = _prior(alpha, agreement, names)
     stack, real = _stacked(x, code, len(names))
     size = real.sum(1)
     stream = generator(rng)
+    how: dict[str, Any] = {"sweeps": sweeps, "concentration": concentration, "start": start}
     kept = np.empty((sweeps - burn, len(QUANTITIES), len(names), chains))
-    every = sweeps_of(stack, real, chains=chains, sweeps=sweeps, alpha=alpha,
-                      concentration=concentration, start=start, stream=stream)  # fmt: skip
-    for s, tables in enumerate(every):
+    for s, tables in enumerate(
+        sweeps_of(stack, real, chains=chains, alpha=prior, stream=stream, **how)
+    ):
         if s >= burn:
             kept[s - burn] = _measures(tables, size[:, None], concentration, stream)
     missing = [float(np.isnan(x[code == g]).mean()) for g in range(len(names))]
@@ -147,8 +171,92 @@ def crp_clusters(
         table.insert(4, "group", np.repeat([*names, MEAN], len(QUANTITIES)))
         table.insert(5, "quantity", list(QUANTITIES) * len(heads))
     notes = counted(int(np.isnan(x).sum()), x.size, "answers are missing (left out)")
+    apart = (table["rhat"] > MIXED).to_numpy()
+    table.loc[apart, ["std_error", "low", "high"]] = np.nan
+    notes += counted(int(apart.sum()), len(table), f"quantities have an R-hat above {MIXED}: the "
+                     "chains do not agree, no interval; take more sweeps")  # fmt: skip
+    if permutations:
+        rows_of = [head + QUANTITIES[0] for head in heads[: len(names)]]
+        found = _against_null(stack, real, prior, kept[:, 0].mean((0, 2)), permutations, burn,
+                              stream, how)  # fmt: skip
+        table.loc[rows_of, list(found)] = np.column_stack(list(found.values()))
+        notes += counted(
+            int((found["power"] < POWER).sum()), len(names), "populations are too unreliable to "
+            f"say: two planted concepts would be told from the null in fewer than {POWER:.0%}",
+        )  # fmt: skip
     method = f"CRP clusters, {chains} chains, {sweeps - burn} of {sweeps} sweeps"
-    return Result(method, table, len(x), level, MARTI, notes)
+    over = "divisions of these people (p_multiple_population: people)"
+    return Result(method, table, len(x), level, MARTI, notes, over=over)
+
+
+def _prior(
+    alpha: float, agreement: float | Mapping[Any, float] | None, names: list[str]
+) -> FloatArray:
+    """Alpha of each population (G,)."""
+    if agreement is None:
+        return np.full(len(names), float(alpha))
+    if isinstance(agreement, Mapping):
+        given = {str(name): value for name, value in agreement.items()}
+        lost = [name for name in names if name not in given]
+        if lost:
+            raise ValueError(f"agreement has no {lost[0]!r}; it must have one of each population")
+        values = [given[name] for name in names]
+    else:
+        values = [agreement] * len(names)
+    r = np.clip(column(values, "agreement", low=0, high=1), 0.505, 0.99)
+    return np.asarray((1 - r) / (2 * r - 1))
+
+
+def _against_null(
+    stack: FloatArray, real: npt.NDArray[np.bool_], prior: FloatArray, estimate: FloatArray,
+    copies: int, burn: int, stream: np.random.Generator, how: dict[str, Any],
+) -> dict[str, FloatArray]:  # fmt: skip
+    """Null, p and power of p_multiple of each population, by one chain per copy."""
+    planted = np.concatenate([_planted(stack, real, prior, stream) for _ in range(copies)])
+    every = [_shuffled(stack, stream) for _ in range(copies)]
+    every += [planted, _shuffled(planted, stream)]
+    answers = np.concatenate(every)
+    seats, alpha = np.tile(real, (3 * copies, 1)), np.tile(prior, 3 * copies)
+    total, size = np.zeros(len(answers)), seats.sum(1)
+    for s, tables in enumerate(
+        sweeps_of(answers, seats, chains=1, alpha=alpha, stream=stream, **how)
+    ):
+        if s >= burn:
+            total += 1 - ((tables[:, 0] / size[:, None]) ** 2).sum(1)
+    null, two, without = (total / (how["sweeps"] - burn)).reshape(3, copies, -1)
+
+    def p(value: FloatArray, shuffles: FloatArray) -> FloatArray:
+        beyond = (shuffles >= value[..., None, :] - 1e-9).sum(-2)
+        return np.asarray((1 + beyond) / (1 + copies))
+
+    mean = null.mean(0)
+    power = (p(two, without) <= 0.05).mean(0)
+    return {"alpha": prior, "null": mean, "above": estimate - mean, "p": p(estimate, null),
+            "power": power}  # fmt: skip
+
+
+def _shuffled(stack: FloatArray, stream: np.random.Generator) -> FloatArray:
+    """Each question's answers (G, P, Q) dealt anew to the people who gave one."""
+    # sorted by (missing, random): the answers that are there come first, in a drawn order
+    drawn = stream.random(stack.shape)
+    gone = np.isnan(stack)
+    order = np.argsort(np.where(gone, 2.0, drawn), axis=1, kind="stable")
+    place = np.argsort(gone, axis=1, kind="stable")
+    out = np.full(stack.shape, np.nan)
+    np.put_along_axis(out, place, np.take_along_axis(stack, order, axis=1), axis=1)
+    return out
+
+
+def _planted(
+    stack: FloatArray, real: npt.NDArray[np.bool_], prior: FloatArray, stream: np.random.Generator
+) -> FloatArray:
+    """Two concepts of equal size, answers from the prior, missing where they are missing."""
+    g, people, questions = stack.shape
+    a = np.broadcast_to(prior[:, None, None], (g, 2, questions))
+    p = stream.beta(a, a)
+    concept = np.arange(people) % 2
+    drawn = (stream.random(stack.shape) < p[:, concept]).astype(float)
+    return np.where(np.isnan(stack) | ~real[..., None], np.nan, drawn)
 
 
 def _answers(answers: npt.ArrayLike) -> FloatArray:
@@ -163,7 +271,7 @@ def _answers(answers: npt.ArrayLike) -> FloatArray:
 def _positive(**values: float) -> None:
     for name, value in values.items():
         if not 0 < value < np.inf:
-            raise ValueError(f"{name} is {value!r}; legal are finite numbers above 0")
+            raise ValueError(f"{name} is {value!r}; it must be a finite number above 0")
 
 
 def _stacked(x: FloatArray, code: IntArray, n: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
@@ -261,7 +369,10 @@ def pairwise_agreement(answers: npt.ArrayLike, *, by: Any = None, level: float =
     Of m answers to a question with y ones, (y (y - 1) + (m - y)(m - y - 1)) / (m (m - 1)) of the
     pairs agree; questions with fewer than 2 answers are left out. std_error is the jackknife's
     over people, the interval t with people - 1 degrees of freedom. Rows as in `crp_clusters`.
-    0.5 is what coins give; 1 a population of one mind, or of one habit of answering.
+    0.5 is what coins give; 1 a population of one mind, or of one habit of answering. Near 0.5 the
+    interval is too wide, and with a dozen people near 1 a little too narrow; where all answer
+    alike it is NaN. Answers of one prompt, given anew, are retests: then this is the `agreement`
+    that `crp_clusters` asks for.
     """
     x = _answers(answers)
     code, names = grouped(by, len(x))
@@ -275,8 +386,13 @@ def pairwise_agreement(answers: npt.ArrayLike, *, by: Any = None, level: float =
         errors.append(np.sqrt(jackknife(without[:, None], np.array([values[-1]]))[0, 0]))
         sizes.append(len(own))
     heads = [f"{name}, agreement" if by is not None else "agreement" for name in names]
-    frame = t_frame(heads, values, errors, np.array(sizes) - 1, level)
-    return Result("Pairwise agreement", frame.assign(people=sizes), len(x), level, MARTI)
+    still = np.array(errors) < 1e-12  # people who do not differ say nothing of how they would
+    frame = t_frame(heads, values, np.where(still, np.nan, errors), np.array(sizes) - 1, level)
+    notes = counted(int(still.sum()), len(names), "populations of people who do not differ: "
+                    "no interval")  # fmt: skip
+    frame = frame.drop(columns=["statistic", "df", "p"]).assign(people=sizes)
+    method = "Pairwise agreement"
+    return Result(method, frame, len(x), level, MARTI, notes, over="people, these questions")
 
 
 def _agreement(m: FloatArray, y: FloatArray) -> float:

@@ -35,14 +35,15 @@ class _Room:
     """R restaurants of K tables: seat (R, P), -1 for nobody; people (R, K); count (R, K, 3 Q)."""
 
     def __init__(
-        self, seat: IntArray, answers: FloatArray, alpha: float, concentration: float
+        self, seat: IntArray, answers: FloatArray, alpha: FloatArray, concentration: float
     ) -> None:
         there = (~np.isnan(answers)).astype(float)
         x = np.nan_to_num(answers)
         self.seat, self.new = seat, np.log(concentration)
         self.count_of = np.concatenate([x, there - x, there], axis=2)
         self.told = np.concatenate([x, there - x, -there], axis=2)
-        self.prior = np.repeat([alpha, alpha, 2 * alpha], answers.shape[2])
+        each = np.stack([alpha, alpha, 2 * alpha], axis=-1)
+        self.prior = np.repeat(each, answers.shape[2], axis=-1)[:, None]  # (R, 1, 3 Q)
         self.all = np.arange(len(seat))
         with np.errstate(divide="ignore"):
             self.log_n = np.log(np.arange(seat.shape[1] + 1))
@@ -56,15 +57,16 @@ class _Room:
         self.seat[at, who] = (used.cumsum(1) - 1)[at, self.seat[at, who]]
         k = int(used.sum(1).max()) + SPARE
         self.people = np.zeros((len(self.seat), k), dtype=np.int64)
-        self.count = np.zeros((len(self.seat), k, len(self.prior)))
+        self.count = np.zeros((len(self.seat), k, self.prior.shape[-1]))
         np.add.at(self.people, (at, self.seat[at, who]), 1)
         np.add.at(self.count, (at, self.seat[at, who]), self.count_of[at, who])
         self.score, self.without = (
-            self.told @ logs.transpose(0, 2, 1) for logs in self._logs(self.count)
+            self.told @ logs.transpose(0, 2, 1) for logs in self._logs(self.count, self.all)
         )
 
-    def _logs(self, count: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return np.log(count + self.prior), np.log(np.maximum(count - 1, 0) + self.prior)
+    def _logs(self, count: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        prior = self.prior[rows]
+        return np.log(count + prior), np.log(np.maximum(count - 1, 0) + prior)
 
     def draw(self, rows: IntArray, uniform: FloatArray) -> IntArray:
         """Everybody's next table (A, P), given where all the others sit now."""
@@ -95,7 +97,7 @@ class _Room:
         had = old >= 0
         self.people[rows[had], old[had]] -= 1
         self.count[rows[had], old[had]] -= self.count_of[rows[had], person[had]]
-        logs = np.concatenate(self._logs(self.count[rows[:, None], tables]), axis=1)
+        logs = np.concatenate(self._logs(self.count[rows[:, None], tables], rows), axis=1)
         new = self.told[rows] @ logs.transpose(0, 2, 1)  # (A, P, 4): two tables, with and without
         who = np.arange(self.seat.shape[1])[None, :, None]
         place = rows[:, None, None], who, tables[:, None, :]
@@ -124,14 +126,15 @@ def sweeps_of(
     *,
     chains: int,
     sweeps: int,
-    alpha: float,
+    alpha: FloatArray,
     concentration: float,
     start: str,
     stream: np.random.Generator,
 ) -> Iterator[IntArray]:
     """After each sweep the tables' sizes (G, C, K) of G populations in C chains.
 
-    answers : (G, P, Q) of 0, 1 and NaN; real : (G, P), False where a population has fewer people.
+    answers : (G, P, Q) of 0, 1 and NaN; real : (G, P), False where a population has fewer people;
+        alpha : (G,).
     start : the people come "in turn", each seated given those before him, in an order that is
         drawn; or everybody is "alone" at first, or all "together".
     """
@@ -139,7 +142,7 @@ def sweeps_of(
     which = np.repeat(np.arange(g), chains)
     first = {"in turn": np.full(p, -1), "alone": np.arange(p), "together": np.zeros(p, dtype=int)}
     seat = np.where(real[which], first[start], -1).astype(np.int64)
-    room = _Room(seat, answers[which], alpha, concentration)
+    room = _Room(seat, answers[which], alpha[which], concentration)
     if start == "in turn":
         for person in stream.permutation(p):
             rows = np.flatnonzero(real[which, person])

@@ -43,7 +43,6 @@ def line_of_unity(
     words: Sequence[str] | None = None,
     pairs: str = "all",
     permutations: int = 200,
-    n_boot: int = 200,
     alpha: float = 0.05,
     rng: SeedLike = 0,
 ) -> ByItem:
@@ -63,22 +62,24 @@ def line_of_unity(
         order of the people.
     permutations : shuffles of block 2 across the people of a word, after which nobody is an
         individual: the null.
-    n_boot : resamples of people.
 
     Returns
     -------
-    `ByItem`. Its frame has a row per word: internal, population, signed (also as estimate, with a
-    percentile interval over people), absolute, null (mean absolute distance when shuffled), p
-    (share of shuffles with a signed distance at least as large, one-sided), people. `overall` has
-    the means over words: absolute, signed, null_absolute, internal, population, correlation (of
-    internal and population over words), share_negative (words on the wrong side of the line). Its
-    low and high are over words as a sample of words (t; Fisher's z for the correlation, Wilson's
-    for the share), low_people and high_people over people (percentile; NaN for the null, whose
-    low and high are the quantiles of the shuffles).
+    `ByItem`. Its frame has a row per word: internal, population, signed (also as estimate, with
+    an interval over people: delete-one-person jackknife, t), absolute, null (mean absolute
+    distance when shuffled), p (share of shuffles with a signed distance at least as large,
+    one-sided), people. `overall` has the means over words: absolute, signed, null_absolute,
+    internal, population, correlation (of internal and population over words), share_negative
+    (words on the wrong side of the line). Its low and high are over words as a sample of words,
+    for these people (t; Fisher's z for the correlation, Wilson's for the share); low_people and
+    high_people over people, for these words (jackknife, t). The latter are NaN for absolute,
+    correlation and share_negative, which people's noise shifts: of other people they would not
+    be right on average. The null's low and high are the quantiles of the shuffles.
 
-    Undefined: a word that fewer than 2 people saw twice is NaN. Raises ValueError for other
-    shapes, fewer than 2 words with numbers, an unknown `pairs`, infinite values, and fewer than 2
-    permutations or resamples. Source: arXiv 2411.04427; null and intervals: our formulation.
+    Undefined: a word that fewer than 2 people saw twice is NaN, and has no interval for 2. Raises
+    ValueError for other shapes, fewer than 2 words with numbers, an unknown `pairs`, infinite
+    values, and fewer than 2 permutations. Source: arXiv 2411.04427; null and intervals: our
+    formulation.
     """
     one, two = _blocks(lab_1, lab_2)
     names = list(range(one.shape[1])) if words is None else list(words)
@@ -86,15 +87,11 @@ def line_of_unity(
         raise ValueError(f"{len(names)} words for {one.shape[1]} columns; legal is one each")
     if pairs not in PAIRS:
         raise ValueError(f"no pairs {pairs!r}; legal are {', '.join(PAIRS)}")
-    for name, value in {"permutations": permutations, "n_boot": n_boot}.items():
-        if value < 2:
-            raise ValueError(f"{name} is {value}; legal are 2 or more")
+    if permutations < 2:
+        raise ValueError(f"permutations is {permutations}; it must be 2 or more")
     stream = generator(rng)
     people = len(one)
-    counts = _resamples(people, n_boot, stream)
-    cells = [
-        _word(one[:, w], two[:, w], counts, pairs, permutations, stream) for w in range(len(names))
-    ]
+    cells = [_word(one[:, w], two[:, w], pairs, permutations, stream) for w in range(len(names))]
     frame = pd.DataFrame([_row(cell, alpha) for cell in cells], index=pd.Index(names))
     half = int((np.isnan(one).any(-1) ^ np.isnan(two).any(-1)).sum())
     notes = counted(half, people * len(names), "answers left out: the other block has none")
@@ -103,19 +100,28 @@ def line_of_unity(
     if len(names) - undefined < 2:
         raise ValueError("fewer than 2 words were answered twice by 2 people or more")
     method = f"Line of unity, pairs {'i < j' if pairs == 'source' else 'i != j'}"
-    table = means_over_items(frame, np.stack([cell.boot for cell in cells]),
-                     np.stack([cell.null for cell in cells]), alpha)  # fmt: skip
-    overall = Result(f"{method}: means over words", table, people, alpha, MURTHY, notes)
-    return ByItem(method, frame, people, alpha, MURTHY, notes, overall=overall)
+    table = means_over_items(frame, alpha)
+    shuffled = np.abs(np.stack([c.null for c in cells if c.people > 1])).mean(0)
+    table.loc["null_absolute"] = [shuffled.mean(), *percentiles(shuffled, alpha)]
+    table = table.join(_over_people(cells, alpha))
+    over = "words (low, high), people (low_people, high_people)"
+    overall = Result(f"{method}: means over words", table, people, alpha, MURTHY, notes, over=over)
+    return ByItem(method, frame, people, alpha, MURTHY, notes, over="people", overall=overall)
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """One word: boot (1 + B, 2) internal and population, the data first; null (P,) signed."""
+    """One word: who saw it twice; all (2,) internal and population; without (people, 2), the same
+    without each person (as all, where he did not see it); null (P,) signed."""
 
-    people: int
-    boot: FloatArray
+    who: frozenset[int]
+    all: FloatArray
+    without: FloatArray
     null: FloatArray
+
+    @property
+    def people(self) -> int:
+        return len(self.who)
 
 
 def _blocks(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -136,27 +142,22 @@ def _blocks(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> tuple[FloatArray, Flo
     return one, two
 
 
-def _resamples(people: int, n_boot: int, stream: np.random.Generator) -> FloatArray:
-    """How often each person counts (1 + B, people): once each, then resampled."""
-    drawn = stream.integers(0, people, (n_boot, people)) + people * np.arange(n_boot)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=n_boot * people).reshape(n_boot, people)
-    return np.concatenate([np.ones((1, people)), counts])
-
-
 def _word(
-    one: FloatArray, two: FloatArray, counts: FloatArray, pairs: str, permutations: int,
-    stream: np.random.Generator,
-) -> _Cell:  # fmt: skip
+    one: FloatArray, two: FloatArray, pairs: str, permutations: int, stream: np.random.Generator
+) -> _Cell:
     seen = ~np.isnan(one + two).any(-1)
-    n = int(seen.sum())
+    n, who = int(seen.sum()), frozenset(np.flatnonzero(seen).tolist())
     if n < 2:
-        return _Cell(n, np.full((len(counts), 2), np.nan), np.full(permutations, np.nan))
+        none = np.full((len(one), 2), np.nan)
+        return _Cell(who, none[0], none, np.full(permutations, np.nan))
     d = delta_e(one[seen][:, None], two[seen][None])
     others = np.triu(np.ones((n, n)), 1) if pairs == "source" else 1 - np.eye(n)
-    c = counts[:, seen]
-    with np.errstate(invalid="ignore", divide="ignore"):  # nobody of this word drawn: NaN
-        internal = (c @ d.diagonal()) / c.sum(1)
-        population = ((c @ (d * others)) * c).sum(1) / ((c @ others) * c).sum(1)
+    own, far = d.diagonal(), d * others
+    every = np.array([own.mean(), far.sum() / others.sum()])
+    without = np.tile(every, (len(one), 1))
+    left = far.sum() - far.sum(0) - far.sum(1), others.sum() - others.sum(0) - others.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of 2 people no pair is left
+        without[seen] = np.stack([(own.sum() - own) / (n - 1), left[0] / left[1]], axis=1)
     mixed = stream.permuted(np.tile(np.arange(n), (permutations, 1)), axis=1)
     own = d[np.arange(n), mixed]
     if pairs == "source":
@@ -164,26 +165,37 @@ def _word(
     else:
         rest = (d.sum() - own.sum(1)) / others.sum()
     null = (rest - own.mean(1)) / np.sqrt(2)
-    return _Cell(n, np.stack([internal, population], axis=1), null)
+    return _Cell(who, every, without, null)
+
+
+def _signed(both: FloatArray) -> FloatArray:
+    return np.asarray((both[..., 1] - both[..., 0]) / np.sqrt(2))
+
+
+def _over_person(without: FloatArray, people: int, alpha: float) -> list[float]:
+    """Jackknife standard error and t interval of a mean that all people make, around 0."""
+    moves = without[~np.isnan(without)]
+    if len(moves) < len(without) or people < 3:
+        return [np.nan] * 3
+    error = np.sqrt((people - 1) / people * (moves**2).sum())
+    row = t_frame(["x"], 0.0, error, people - 1, alpha).iloc[0]
+    return [float(error), float(row["low"]), float(row["high"])]
 
 
 def _row(cell: _Cell, alpha: float) -> dict[str, Any]:
-    signed = (cell.boot[:, 1] - cell.boot[:, 0]) / np.sqrt(2)
-    error, low, high = percentiles(signed[1:], alpha)
-    undefined = np.isnan(signed[0])
-    beyond = (1 + (cell.null >= signed[0] - 1e-9).sum()) / (1 + len(cell.null))
+    signed = float(_signed(cell.all))
+    error, below, above = _over_person(_signed(cell.without) - signed, cell.people, alpha)
+    beyond = (1 + (cell.null >= signed - 1e-9).sum()) / (1 + len(cell.null))
     return {
-        "estimate": signed[0], "std_error": error, "low": low, "high": high,
-        "internal": cell.boot[0, 0], "population": cell.boot[0, 1], "signed": signed[0],
-        "absolute": abs(signed[0]), "null": np.abs(cell.null).mean(),
-        "p": np.nan if undefined else beyond, "people": cell.people,
+        "estimate": signed, "std_error": error, "low": signed + below, "high": signed + above,
+        "internal": cell.all[0], "population": cell.all[1], "signed": signed,
+        "absolute": abs(signed), "null": np.abs(cell.null).mean(),
+        "p": np.nan if np.isnan(signed) else beyond, "people": cell.people,
     }  # fmt: skip
 
 
-def means_over_items(
-    frame: pd.DataFrame, boot: FloatArray, null: FloatArray, alpha: float
-) -> pd.DataFrame:
-    """The means over words, from the words' frame, boot (words, 1 + B, 2) and null (words, P)."""
+def means_over_items(frame: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """The means over words, with intervals over words, from the words' frame."""
     there = frame["estimate"].notna().to_numpy()
     words = frame[there]
     w = len(words)
@@ -192,39 +204,27 @@ def means_over_items(
         ["absolute", "signed", "internal", "population"],
         [m.mean() for m in means], [m.std(ddof=1) / np.sqrt(w) for m in means], w - 1, alpha,
     )[["estimate", "std_error", "low", "high"]]  # fmt: skip
-    shuffled = np.abs(null[there]).mean(0)
-    error, low, high = percentiles(shuffled, alpha)
-    table.loc["null_absolute"] = [shuffled.mean(), error, low, high]
     table.loc["correlation"] = _correlation(words["internal"], words["population"], alpha)
     table.loc["share_negative"] = _share(words["signed"].to_numpy() < 0, alpha)
-    table["low_people"], table["high_people"] = np.nan, np.nan
-    for name, values in _resampled_means(boot[there]).items():
-        table.loc[name, ["low_people", "high_people"]] = percentiles(values[1:], alpha)[1:]
     return table
 
 
-def _resampled_means(boot: FloatArray) -> dict[str, FloatArray]:
-    internal, population = boot[..., 0], boot[..., 1]
-    signed = (population - internal) / np.sqrt(2)
-    within, between = internal - _mean(internal), population - _mean(population)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = _mean(within * between) / np.sqrt(_mean(within**2) * _mean(between**2))
-    return {
-        "absolute": _mean(np.abs(signed)),
-        "signed": _mean(signed),
-        "internal": _mean(internal),
-        "population": _mean(population),
-        "correlation": r,
-        "share_negative": _mean(np.where(np.isnan(signed), np.nan, signed < 0)),
-    }
-
-
-def _mean(x: FloatArray) -> FloatArray:
-    """Means over the words (axis 0) that are there; NaN without any."""
-    there = ~np.isnan(x)
-    n = there.sum(0)
-    total = np.where(there, x, 0.0).sum(0)
-    return np.asarray(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))
+def _over_people(cells: list[_Cell], alpha: float) -> pd.DataFrame:
+    """Columns low_people and high_people of the means over words of this people."""
+    used = [cell for cell in cells if cell.people > 1]
+    every = np.stack([cell.all for cell in used]).mean(0)
+    moves = np.stack([cell.without for cell in used])  # (words, people, 2)
+    gone = np.isnan(moves)  # a word of 2 people is no word without one of them
+    moves = np.where(gone, 0, moves).sum(0) / np.maximum((~gone).sum(0), 1) - every
+    people = len({i for cell in cells for i in cell.who})
+    rows = {}
+    for name, value, move in (
+        ("internal", every[0], moves[:, 0]), ("population", every[1], moves[:, 1]),
+        ("signed", float(_signed(every)), _signed(moves)),
+    ):  # fmt: skip
+        _, below, above = _over_person(move, people, alpha)
+        rows[name] = [value + below, value + above]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["low_people", "high_people"])
 
 
 def _correlation(x: pd.Series, y: pd.Series, alpha: float) -> list[float]:

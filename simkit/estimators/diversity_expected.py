@@ -26,7 +26,7 @@ def expected_delta_e(
     *,
     words: Sequence[str] | None = None,
     weights: npt.ArrayLike | None = None,
-    distinct: bool = False,
+    distinct: bool = True,
     alpha: float = 0.05,
 ) -> ByItem:
     """`expected_distance` in ΔE: the exact counterpart of `line_of_unity` for beliefs.
@@ -49,7 +49,7 @@ def expected_distance(
     *,
     items: Sequence[Any] | None = None,
     weights: npt.ArrayLike | None = None,
-    distinct: bool = False,
+    distinct: bool = True,
     alpha: float = 0.05,
 ) -> ByItem:
     """Expected distance of two answers, of one individual and of two, from their beliefs.
@@ -66,14 +66,17 @@ def expected_distance(
         makes "distance" the probability of different answers.
     items : names (words, questions); numbers by default.
     weights : (individuals,) shares in the population, in any unit; None: all equal.
-    distinct : count pairs of different individuals only, as with people, i != j. False is right
-        where the rows are kinds of people of which the population has many.
+    distinct : count pairs of different individuals only, i != j: right where the rows are a
+        sample of people (with all pairs the population's distance is too low by 1/N of what lies
+        between). False is right where the rows are kinds of people, of each of which the
+        population has many, as with `weights` of a whole population.
 
     Returns
     -------
     `ByItem`: a row per item (estimate is the signed distance, exact given the beliefs, so its
-    std_error is 0), and `overall`, the means over items with t intervals over items, its rows as
-    those of `line_of_unity`. Undefined: an item without beliefs (NaN). Raises ValueError for other
+    std_error is 0), and `overall`, the means over items with t intervals over items, for these
+    individuals, its rows as those of `line_of_unity`. Undefined: an item without beliefs, or with
+    those of one individual if distinct (NaN). Raises ValueError for other
     shapes, a distance that is none, and beliefs that do not sum to 1, naming individual and item.
     Source: arXiv 2411.04427; the exact form is our formulation.
     """
@@ -101,11 +104,14 @@ def expected_distance(
     frame = frame.assign(signed=signed, absolute=signed.abs(), estimate=signed, std_error=0.0,
                          low=signed, high=signed)  # fmt: skip
     notes = counted(int(np.isnan(b).any(-1).sum()), b[..., 0].size, "beliefs skipped: none there")
-    still = np.repeat(frame[["internal", "population"]].to_numpy()[:, None], 3, axis=1)
-    table = means_over_items(frame, still, np.zeros((len(names), 2)), alpha)
-    table = table.drop(index="null_absolute", columns=["low_people", "high_people"])
-    overall = Result("Expected distance: means over items", table, len(b), alpha, MURTHY, notes)
-    method = "Expected distance from beliefs"
+    undefined = int(frame["estimate"].isna().sum())
+    notes += counted(undefined, len(frame), "items undefined: too few individuals with a belief")
+    table = means_over_items(frame, alpha)
+    method = "Expected distance"
+    overall = Result(
+        f"{method}: means over items", table, len(b), alpha, MURTHY, notes, over="items"
+    )
+    method += " from beliefs"
     return ByItem(method, frame, len(b), alpha, MURTHY, notes, overall=overall)
 
 

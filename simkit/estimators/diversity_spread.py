@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ import pandas as pd
 
 from simkit.estimators.arguments import checked
 from simkit.estimators.diversity_items import ByItem
-from simkit.estimators.respondents import percentiles
 from simkit.estimators.rows import optional_labels, texts
 from simkit.result import Result, clustered_mean, t_frame
-from simkit.types import FloatArray, SeedLike, counted, generator, numbers
+from simkit.types import FloatArray, counted, numbers
 
 __all__ = ["spread_ratio"]
 
@@ -28,9 +28,7 @@ def spread_ratio(
     kind: str = "sd",
     by: Any = None,
     paired: bool = True,
-    n_boot: int = 200,
     alpha: float = 0.05,
-    rng: SeedLike = 0,
 ) -> ByItem:
     """Spread of simulated people over that of people, per outcome: below 1 is under-dispersed.
 
@@ -42,48 +40,71 @@ def spread_ratio(
         their shares; biased down by about (categories - 1) / 2n nats in both).
     by : (outcomes,) the study that each outcome belongs to: outcomes of one study are not
         independent. None: every outcome by itself.
-    paired : row i of both is one person and that person's twin; they are resampled together.
-    n_boot : resamples of people.
+    paired : row i of both is one person and that person's twin, who are left out together.
 
     Returns
     -------
-    `ByItem`: a row per outcome: estimate (the ratio, with a percentile interval over people),
-    human and simulated (the two spreads), study. `overall` has mean (geometric, over outcomes),
-    mean_of_studies (geometric, of the studies' geometric means), share_below (outcomes with a ratio
-    below 1) and share_clearly_below (the whole interval below 1), with t intervals over studies
-    (delete-one-study jackknife).
+    `ByItem`: a row per outcome: estimate (the ratio, with an interval over people: t of its
+    logarithm, delete-one-person jackknife), human and simulated (the two spreads), study.
+    `overall` has mean (geometric, over outcomes), mean_of_studies (geometric, of the studies'
+    geometric means), share_below (outcomes with a ratio below 1) and share_clearly_below (the
+    whole interval below 1), with t intervals over studies (delete-one-study jackknife).
 
-    Undefined: a human spread of 0, or fewer than 2 answers (NaN, counted). Raises ValueError for
-    other shapes or columns, an unknown kind, fewer than 2 resamples, infinite values.
-    Our formulation; used on the twins of Peng et al., arXiv 2509.19088.
+    Undefined: a human spread of 0, or fewer than 2 answers (NaN, counted); an interval where a
+    spread is 0 or would be without one person. Raises ValueError for other shapes or columns, an
+    unknown kind, infinite values. Our formulation; used on the twins of Peng et al., arXiv
+    2509.19088.
     """
     one, two, names = _tables(human, simulated, paired)
     if kind not in KINDS:
         raise ValueError(f"no kind {kind!r}; legal are {', '.join(KINDS)}")
-    if n_boot < 2:
-        raise ValueError(f"n_boot is {n_boot}; legal are 2 or more")
     study, keys = optional_labels(range(len(names)) if by is None else by, "by", len(names))
-    stream = generator(rng)
-    first = _counts(len(one), n_boot, stream)
-    second = first if paired else _counts(len(two), n_boot, stream)
     rows, titles = [], texts(keys)
     for q in range(len(names)):
-        both = _spread(one[:, q], first, kind), _spread(two[:, q], second, kind)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.where(both[0] > 0, both[1] / both[0], np.nan)
-        error, low, high = percentiles(ratio[1:], alpha)
-        rows.append([ratio[0], error, low, high, both[0][0], both[1][0], titles[study[q]]])
+        row = _ratio(_spread(one[:, q], kind), _spread(two[:, q], kind), paired, alpha)
+        rows.append([*row, titles[study[q]]])
     columns = ["estimate", "std_error", "low", "high", "human", "simulated", "study"]
     frame = pd.DataFrame(rows, columns=columns, index=pd.Index(names))
-    frame.loc[frame["estimate"].isna(), ["std_error", "low", "high"]] = np.nan
-    lost = counted(int(frame["estimate"].isna().sum()), len(frame), "outcomes undefined (NaN)")
-    notes = (*lost, f"{len(keys)} studies")
-    source = "our formulation"
-    overall = Result(
-        f"Ratio of {kind}, simulated over human", _overall(frame, study, alpha), len(one), alpha,
-        source, notes,
-    )  # fmt: skip
-    return ByItem(overall.method, frame, len(one), alpha, source, notes, overall=overall)
+    there = frame["estimate"].notna()
+    lost = counted(int((~there).sum()), len(frame), "outcomes undefined (NaN)")
+    bare = int((there & frame["low"].isna()).sum())
+    bare_note = counted(bare, len(frame), "outcomes without an interval: a spread is 0, or is "
+                        "without one person")  # fmt: skip
+    notes, source = (*lost, *bare_note, f"{len(keys)} studies"), "our formulation"
+    method, n = f"Ratio of {kind}, simulated over human", len(one)
+    over = "outcomes" if by is None else "studies"
+    overall = Result(method, _overall(frame, study, alpha), n, alpha, source, notes, over=over)
+    return ByItem(method, frame, n, alpha, source, notes, over="people", overall=overall)
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Spread of one outcome; without each person (people,); and who answered (people,)."""
+
+    value: float
+    without: FloatArray
+    there: npt.NDArray[np.bool_]
+
+
+def _ratio(human: _Spread, simulated: _Spread, paired: bool, alpha: float) -> list[float]:
+    """Estimate, std_error, low, high of simulated / human, and the two spreads."""
+    h, s = human.value, simulated.value
+    if not h > 0 or np.isnan(s):
+        return [np.nan] * 4 + [h, s]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moves = [np.log(x.without / x.value) for x in (simulated, human)]
+    told = [int(x.there.sum()) for x in (simulated, human)]
+    if paired:
+        moves, told = [moves[0] - moves[1]], [int((simulated.there | human.there).sum())]
+    parts = np.array([(n - 1) / n * (m**2).sum() for m, n in zip(moves, told, strict=True)])
+    variance, df = parts.sum(), float(told[0] - 1)
+    if not np.isfinite(variance):
+        return [s / h, np.nan, np.nan, np.nan, h, s]
+    if not paired and variance > 0:  # Satterthwaite
+        df = variance**2 / (parts**2 / (np.array(told) - 1)).sum()
+    row = t_frame(["x"], np.log(s / h), np.sqrt(variance), df, alpha).iloc[0]
+    low, high = np.exp(row[["low", "high"]].to_numpy(dtype=float))
+    return [s / h, np.sqrt(variance) * s / h, float(low), float(high), h, s]
 
 
 def _tables(human: Any, simulated: Any, paired: bool) -> tuple[FloatArray, FloatArray, list[Any]]:
@@ -102,28 +123,33 @@ def _tables(human: Any, simulated: Any, paired: bool) -> tuple[FloatArray, Float
     return one, two, list(frames[0]) if frames else list(range(one.shape[1]))
 
 
-def _counts(people: int, n_boot: int, stream: np.random.Generator) -> FloatArray:
-    """How often each person counts (1 + B, people): once each, then resampled."""
-    drawn = stream.integers(0, people, (n_boot, people)) + people * np.arange(n_boot)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=n_boot * people).reshape(n_boot, people)
-    return np.concatenate([np.ones((1, people)), counts])
-
-
-def _spread(x: FloatArray, counts: FloatArray, kind: str) -> FloatArray:
-    """Spread (1 + B,) of one outcome's answers (people,), NaN where fewer than 2 answered."""
+def _spread(x: FloatArray, kind: str) -> _Spread:
+    """Of one outcome's answers (people,); NaN of fewer than 2."""
     there = ~np.isnan(x)
-    c, x = counts[:, there], x[there]
-    n = c.sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if kind == "entropy":
-            values = np.unique(x, return_inverse=True)[1]
-            share = c @ np.eye(values.max(initial=0) + 1)[values] / n[:, None]
-            found = -(share * np.log(np.where(share > 0, share, 1))).sum(1)
-        else:
-            x = x - x.mean() if len(x) else x  # for precision; the spread does not change
-            variance = np.maximum((c @ x**2 - (c @ x) ** 2 / n) / (n - 1), 0)
-            found = np.sqrt(variance) if kind == "sd" else variance
-    return np.where(n > 1, found, np.nan)
+    y, n = x[there], int(there.sum())
+    if n < 2:
+        return _Spread(np.nan, np.full(len(x), np.nan), there)
+    if kind == "entropy":
+        values = np.unique(y, return_inverse=True)[1]
+        count = np.bincount(values)
+        fewer = count - np.eye(len(count), dtype=int)  # (values, values): one of each less
+        found = np.array([_entropy(count), *_entropy(fewer)[values]])
+    else:
+        y = y - y.mean()  # for precision; the spread does not change
+        rest = n - 1
+        with np.errstate(invalid="ignore", divide="ignore"):  # of 2 people no spread is left
+            less = ((y**2).sum() - y**2 * n / rest) / (rest - 1)
+        found = np.array([(y**2).sum() / rest, *less])
+        found[found < 1e-12 * found[0]] = 0  # rounding dust
+        found = np.sqrt(found) if kind == "sd" else found
+    without = np.full(len(x), found[0])
+    without[there] = found[1:]
+    return _Spread(float(found[0]), without, there)
+
+
+def _entropy(count: npt.NDArray[np.int64]) -> FloatArray:
+    share = count / count.sum(-1, keepdims=True)
+    return np.asarray(-(share * np.log(np.where(share > 0, share, 1))).sum(-1))
 
 
 def _overall(frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float) -> pd.DataFrame:

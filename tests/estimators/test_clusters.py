@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from simkit.estimators.clusters import (
+    _shuffled,
     chao1,
     crp_clusters,
     crp_log_posterior,
@@ -144,7 +145,65 @@ def test_rhat_sees_chains_that_do_not_mix():
     x = known(people=60, clusters=3)[0]
     stuck = crp_clusters(x, sweeps=60, chains=6, start="together")
     assert stuck["p_multiple"]["rhat"] > 1.2  # one at a time, two clusters seldom part
+    assert stuck["p_multiple"][["std_error", "low", "high"]].isna().all()  # and no interval
+    assert any("R-hat above 1.05: the chains do not agree" in note for note in stuck.notes)
     assert crp_clusters(x, sweeps=300, chains=6)["p_multiple"]["rhat"] < 1.1
+
+
+# --- null, agreement and power -----------------------------------------------------------------
+
+
+def test_coins_are_not_above_their_null():
+    """Issue: answers of coins score 0.96 at alpha 0.16, and so do they permuted: 0 is above it."""
+    coins = np.random.default_rng(0).integers(0, 2, (30, 36)).astype(float)
+    row = crp_clusters(coins, sweeps=60, permutations=19)["p_multiple"]
+    assert row["estimate"] > 0.9 and row["null"] > 0.9  # the number alone would be 29 concepts
+    assert abs(row["above"]) < 0.02 and row["p"] > 0.05
+    # two concepts, each with 0.95 or 0.05 to every question: 1/2 above a null of next to nothing
+    p = np.random.default_rng(1).choice([0.05, 0.95], (2, 36))[np.arange(30) % 2]
+    two = (np.random.default_rng(2).random((30, 36)) < p).astype(float)
+    # the same person says the same twice with 0.95^2 + 0.05^2 = 0.905
+    row = crp_clusters(two, sweeps=60, permutations=19, agreement=0.905)["p_multiple"]
+    assert row["estimate"] == pytest.approx(0.5, abs=0.01) and row["null"] < 0.1
+    assert row["p"] == pytest.approx(1 / 20) and row["power"] > 0.9
+
+
+def test_alpha_follows_from_the_agreement_of_two_answers():
+    # Beta(a, a): two answers agree with E[p^2 + (1 - p)^2] = (1 + a) / (1 + 2 a);
+    # a = 0.16: 1.16 / 1.32 = 0.8788. From r = 0.8: a = 0.2 / 0.6 = 1/3; r = 0.6: 0.4 / 0.2 = 2.
+    x = np.random.default_rng(0).integers(0, 2, (12, 4)).astype(float)
+    how = {"sweeps": 20, "permutations": 19, "by": np.repeat(["a", "b"], 6)}
+    found = crp_clusters(x, agreement={"a": 0.8, "b": 0.6}, **how)
+    assert found["a, p_multiple"]["alpha"] == pytest.approx(1 / 3)
+    assert found["b, p_multiple"]["alpha"] == pytest.approx(2)
+    same = crp_clusters(x, agreement=1.16 / 1.32, sweeps=20).frame["estimate"]
+    source = crp_clusters(x, sweeps=20).frame["estimate"]
+    assert same.to_numpy() == pytest.approx(source.to_numpy(), rel=1e-6)  # the same draws
+    with pytest.raises(ValueError, match="agreement has no 'b'"):
+        crp_clusters(x, agreement={"a": 0.8}, **how)
+    with pytest.raises(ValueError, match=r"agreement: row 0 holds 1[.]2; legal"):
+        crp_clusters(x, agreement=1.2)
+    with pytest.raises(ValueError, match="permutations is 5; it must be 0, or 19 or more"):
+        crp_clusters(x, permutations=5)
+
+
+def test_answers_too_unreliable_say_nothing():
+    """30 people who agree with themselves in 0.54 of the answers: two concepts are not found."""
+    coins = np.random.default_rng(0).integers(0, 2, (30, 36)).astype(float)
+    found = crp_clusters(coins, sweeps=40, permutations=19, agreement=0.54)
+    assert found["p_multiple"]["power"] < 0.5
+    assert any("too unreliable to say" in note for note in found.notes)
+    steady = crp_clusters(coins, sweeps=40, permutations=19, agreement=0.9)
+    assert not any("too unreliable" in note for note in steady.notes)
+
+
+def test_shuffles_keep_each_question_and_who_answered():
+    x = np.random.default_rng(0).integers(0, 2, (1, 20, 5)).astype(float)
+    x[0, :4, 1] = np.nan
+    mixed = _shuffled(x, np.random.default_rng(1))
+    assert (np.isnan(mixed) == np.isnan(x)).all()
+    assert np.nansum(mixed, axis=1) == pytest.approx(np.nansum(x, axis=1))
+    assert not np.array_equal(mixed, x, equal_nan=True)
 
 
 def test_every_keyword_changes_the_result():
@@ -161,10 +220,14 @@ def test_every_keyword_changes_the_result():
         {"start": "alone"}, {"rng": 1},
     ):  # fmt: skip
         assert not of(**change)["estimate"].equals(first["estimate"]), change
-    assert not of(level=0.5)["low"].equals(first["low"])
+    rows = ["p_multiple_population", "clusters"]
+    long = {"sweeps": 400, "chains": 2}  # R-hat below 1.05: there is an interval
+    assert (of(**long, level=0.5)["low"][rows] > of(**long)["low"][rows]).all()
+    assert not of(agreement=0.6)["estimate"].equals(first["estimate"])
+    assert {"null", "above", "p", "power", "alpha"} <= set(of(permutations=19))
     assert len(of(by=np.arange(20) % 2)) == 15
     pd.testing.assert_frame_equal(first, of())
-    assert crp_clusters(x, **base).notes == ("1 of 100 answers are missing (left out)",)
+    assert crp_clusters(x, **base).notes[0] == "1 of 100 answers are missing (left out)"
 
 
 def test_bad_input_is_refused():
@@ -173,10 +236,10 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="row 1, question 1 is 2; legal are 0, 1 and NaN"):
         crp_clusters(x)
     for value in ({"alpha": 0.0}, {"concentration": -1.0}):
-        with pytest.raises(ValueError, match="legal are finite numbers above 0"):
+        with pytest.raises(ValueError, match="must be a finite number above 0"):
             crp_clusters(np.zeros((3, 2)), **value)
     for value in ({"sweeps": 1}, {"burn_in": 1000}, {"chains": 0}):
-        with pytest.raises(ValueError, match="legal are 2 or more sweeps after the burn-in"):
+        with pytest.raises(ValueError, match="must be 2 or more sweeps after the burn-in"):
             crp_clusters(np.zeros((3, 2)), **value)
     with pytest.raises(ValueError, match="no start 'apart'"):
         crp_clusters(np.zeros((3, 2)), start="apart")
@@ -226,5 +289,8 @@ def test_agreement_by_hand():
     coins = np.random.default_rng(0).integers(0, 2, (80, 40))
     low, high = pairwise_agreement(coins).interval("agreement")
     assert low < 0.5 < high
+    with_one_mind = pairwise_agreement(np.ones((5, 3)))
+    assert np.isnan(with_one_mind["agreement"]["low"])  # nobody differs: no interval of width 0
+    assert with_one_mind.notes == ("1 of 1 populations of people who do not differ: no interval",)
     narrow = pairwise_agreement(coins, level=0.5).interval("agreement")
     assert low < narrow[0] < narrow[1] < high

@@ -126,17 +126,17 @@ def test_against_loops_with_axes_of_unequal_length(pairs):
 def test_individuals_are_found_and_their_absence_too():
     # differences of 3-D normals of standard deviation s have mean length s sqrt(2) sqrt(8 / pi)
     one, two = population(people=300, words=30)
-    overall = line_of_unity(one, two, n_boot=20, permutations=20).overall
+    overall = line_of_unity(one, two, permutations=20).overall
     length = 2 * np.sqrt(2) * np.sqrt(2 / np.pi)
     assert overall["internal"]["estimate"] == pytest.approx(6 * length, rel=0.02)
     assert overall["population"]["estimate"] == pytest.approx(np.hypot(20, 6) * length, rel=0.02)
     one, two = population(people=80, words=200, spread=0.0, noise=20.0)
-    noise = line_of_unity(one, two, n_boot=50)
+    noise = line_of_unity(one, two)
     # no individuals: the signed mean is 0, the absolute one is not, and the null says how much
     assert noise.overall["signed"]["low"] < 0 < noise.overall["signed"]["high"]
     absolute, null = noise.overall["absolute"], noise.overall["null_absolute"]
     assert absolute["low"] > 0.3
-    assert null["low"] < absolute["estimate"] < null["high"]
+    assert abs(absolute["estimate"] - null["estimate"]) < 3 * null["std_error"]
     p = noise.to_frame()["p"]
     assert 0.4 < p.mean() < 0.6  # uniform
 
@@ -153,21 +153,41 @@ def test_shuffles_take_the_individuals_out():
     assert again["p"].iloc[0] > 0.02 and again["p"].iloc[1] <= 1 / 201 + 1e-12
 
 
+def test_jackknife_is_that_of_leaving_people_out():
+    one, two = population(people=9, words=3)
+    for pairs in ("all", "source"):
+        found = line_of_unity(one, two, pairs=pairs, permutations=2)
+        every = (plain(one, two, pairs) @ [-1, 1]) / ROOT2
+        moves = []
+        for i in range(9):
+            rest = np.delete(one, i, axis=0), np.delete(two, i, axis=0)
+            moves.append((plain(*rest, pairs) @ [-1, 1]) / ROOT2 - every)
+        moves = np.array(moves)  # (people, words); 0 where a person did not see the word
+        n = found.to_frame()["people"].to_numpy()
+        error = np.sqrt((n - 1) / n * (moves**2).sum(0))
+        assert found.to_frame()["std_error"].to_numpy() == pytest.approx(error)
+        row = found.overall["signed"]
+        half = 2.306004 * np.sqrt(8 / 9 * (moves.mean(1) ** 2).sum())  # t of 8 at 0.975
+        assert row["high_people"] - row["estimate"] == pytest.approx(half, rel=1e-6)
+    # what noise of the people shifts has no interval over them
+    shifted = ["absolute", "correlation", "share_negative", "null_absolute"]
+    assert found.overall.to_frame().loc[shifted, ["low_people", "high_people"]].isna().all().all()
+
+
 def test_intervals_over_people_cover():
     rng = np.random.default_rng(5)
     truth = 2 * np.sqrt(2) * np.sqrt(2 / np.pi) * (np.hypot(20, 6) - 6) / ROOT2
     hits = []
     for seed in range(15):  # words are independent here: 15 studies of 20 words
         one, two = population(people=40, words=20, seed=seed)
-        found = line_of_unity(one, two, n_boot=100, permutations=2, rng=rng).to_frame()
+        found = line_of_unity(one, two, permutations=2, rng=rng).to_frame()
         hits += ((found["low"] <= truth) & (truth <= found["high"])).tolist()
-    # percentile intervals of 28 people fall a little short of 95 %
-    assert 0.88 <= np.mean(hits) <= 0.99
+    assert 0.95 - 4 * np.sqrt(0.0475 / 300) <= np.mean(hits) <= 0.99
 
 
 def test_every_keyword_changes_the_result():
     one, two = population(people=20)
-    base = {"permutations": 20, "n_boot": 20}
+    base = {"permutations": 20}
 
     def of(**kwargs):
         found = line_of_unity(one, two, **(base | kwargs))
@@ -176,8 +196,7 @@ def test_every_keyword_changes_the_result():
     words, overall = of()
     assert not words["population"].equals(of(pairs="source")[0]["population"])
     assert not words["null"].equals(of(permutations=21)[0]["null"])
-    assert not words["low"].equals(of(n_boot=21)[0]["low"])
-    assert not words["low"].equals(of(rng=1)[0]["low"])
+    assert not words["null"].equals(of(rng=1)[0]["null"])
     assert (of(alpha=0.5)[1]["high"] < overall["high"]).any()
     assert list(of(words=list("abcdefg"))[0].index) == list("abcdefg")
     pd.testing.assert_frame_equal(words, of()[0])  # the same seed, the same numbers
@@ -195,8 +214,6 @@ def test_undefined_words_and_bad_input():
         line_of_unity(one, two, pairs="half")
     with pytest.raises(ValueError, match="permutations is 1"):
         line_of_unity(one, two, permutations=1)
-    with pytest.raises(ValueError, match="n_boot is 0"):
-        line_of_unity(one, two, n_boot=0)
     with pytest.raises(ValueError, match="3 words for 4 columns"):
         line_of_unity(one, two, words=["a", "b", "c"])
     with pytest.raises(ValueError, match="fewer than 2 words"):
@@ -219,7 +236,8 @@ GREYS = [[0, 0, 0], [10, 0, 0], [40, 0, 0]]
 def test_expected_by_hand():
     # Individuals (1/2, 1/2, 0) and (0, 1/2, 1/2) with shares 3 : 1; distances 10, 30, 40.
     belief = np.array([[[0.5, 0.5, 0]], [[0, 0.5, 0.5]]])
-    found = expected_delta_e(np.tile(belief, (1, 2, 1)), GREYS, weights=[3, 1])
+    two = np.tile(belief, (1, 2, 1))
+    found = expected_delta_e(two, GREYS, weights=[3, 1], distinct=False)
     row = found.to_frame().iloc[0]
     # within: 2 (1/4) 10 = 5 and 2 (1/4) 30 = 15; 3/4 * 5 + 1/4 * 15 = 7.5
     assert row["internal"] == pytest.approx(7.5)
@@ -227,20 +245,34 @@ def test_expected_by_hand():
     assert row["population"] == pytest.approx(11.25)
     assert row["signed"] == pytest.approx(3.75 / ROOT2)
     # different individuals only, equal weights: of the two, 1/4 * (10 + 40 + 0 + 30) = 20
-    apart = expected_delta_e(np.tile(belief, (1, 2, 1)), GREYS, distinct=True).to_frame().iloc[0]
+    apart = expected_delta_e(two, GREYS).to_frame().iloc[0]
     assert (apart["internal"], apart["population"]) == (pytest.approx(10), pytest.approx(20))
+
+
+def test_a_sample_of_people_is_not_too_narrow():
+    """Issue: with all pairs, i = j too, the signed distance of N people is low by 1/N."""
+    # N people say one colour each, of two 40 apart, by halves: of the population 40 / 2 = 20
+    # between, 0 within, signed 20 / sqrt(2) = 14.142. All pairs of a sample of 5 give
+    # (1 - 1/5) 14.142 = 11.314 on average, pairs of different people 14.142.
+    rng = np.random.default_rng(0)
+    one = np.eye(2)[rng.integers(0, 2, (5, 4_000))]
+    greys = [[0, 0, 0], [40, 0, 0]]
+    found = [
+        expected_delta_e(one, greys, **how).overall["signed"]["estimate"]
+        for how in ({}, {"distinct": True}, {"distinct": False})
+    ]
+    assert found[0] == found[1] == pytest.approx(20 / ROOT2, rel=0.02)
+    assert found[2] == pytest.approx(0.8 * found[0])
 
 
 def test_expected_is_what_sampling_tends_to():
     rng = np.random.default_rng(3)
     belief = rng.dirichlet(np.full(4, 0.5), (150, 3))
     lab = srgb_to_lab(rng.integers(0, 256, (4, 3)))
-    exact = expected_delta_e(belief, lab, distinct=True).to_frame()
+    exact = expected_delta_e(belief, lab).to_frame()
     u = rng.random((2, 20, 150, 3, 1))
     chosen = (u > belief.cumsum(-1)).sum(-1)
-    many = [
-        line_of_unity(lab[a], lab[b], n_boot=2, permutations=2) for a, b in chosen.swapaxes(0, 1)
-    ]
+    many = [line_of_unity(lab[a], lab[b], permutations=2) for a, b in chosen.swapaxes(0, 1)]
     mean = np.mean([m.to_frame()[["internal", "population"]].to_numpy() for m in many], axis=0)
     assert exact[["internal", "population"]].to_numpy() == pytest.approx(mean, rel=0.04)
 
@@ -251,7 +283,8 @@ def test_expected_is_the_worlds_own():
     share = joint.sum(-1).ravel()
     types = joint.reshape(-1, joint.shape[-1]) / share[:, None]
     belief = np.einsum("it,wtk->iwk", types, associations.COLOUR)
-    found = expected_delta_e(belief, lab, words=associations.WORDS, weights=share).to_frame()
+    kinds = {"weights": share, "distinct": False}  # of each kind there are many
+    found = expected_delta_e(belief, lab, words=associations.WORDS, **kinds).to_frame()
     apart = delta_e(lab[:, None], lab[None])
     for word in associations.WORDS:
         known = associations.expected_distance(word, apart)
@@ -269,7 +302,10 @@ def test_expected_refuses_and_counts():
     found = expected_delta_e(belief, GREYS)
     assert found.to_frame()["people"].tolist() == [2, 2, 1]
     assert "1 of 6 beliefs skipped: none there" in found.notes
-    assert np.isnan(expected_delta_e(belief, GREYS, distinct=True).to_frame().iloc[2]["signed"])
+    assert np.isnan(found.to_frame().iloc[2]["signed"])  # one person is no pair
+    assert any("1 of 3 items undefined" in note for note in found.notes)
+    kinds = expected_delta_e(belief, GREYS, distinct=False).to_frame()
+    assert kinds.iloc[2]["signed"] == pytest.approx(0)
     with pytest.raises(ValueError, match="2 names for 3 items"):
         expected_delta_e(belief, GREYS, words=["a", "b"])
     with pytest.raises(ValueError, match="symmetric, 0 to itself"):
@@ -283,7 +319,8 @@ def test_expected_refuses_and_counts():
 def test_distance_of_categories_is_the_probability_of_different_answers():
     # 0.9/0.1 and 0.5/0.5: within 2 * 0.09 = 0.18 and 0.5, mean 0.34; mean belief 0.7/0.3: 0.42
     belief = np.array([[[0.9, 0.1]] * 2, [[0.5, 0.5]] * 2])
-    found = expected_distance(belief, 1 - np.eye(2), items=["q1", "q2"]).to_frame()
+    kinds = {"items": ["q1", "q2"], "distinct": False}
+    found = expected_distance(belief, 1 - np.eye(2), **kinds).to_frame()
     assert found.loc["q1", ["internal", "population"]].tolist() == pytest.approx([0.34, 0.42])
 
 

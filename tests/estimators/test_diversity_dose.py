@@ -55,6 +55,34 @@ def test_half_dose_interval_covers():
     assert np.mean(hits) > 0.95 - 3.5 * np.sqrt(0.95 * 0.05 / 150) - 0.02
 
 
+def test_half_dose_that_was_passed_before_the_first_is_undefined():
+    """Undefined is not zero: 0.25 is left at the first dose, so half was gone before it."""
+    found = half_dose([[1, 1], [0.5, 0.5]], [2, 5], baseline=[4, 4])
+    assert found["half_dose"].isna().all()
+    assert found.notes == (
+        "the first dose leaves less than that: where it was reached is not known",
+    )
+    # exactly half at the first dose is that dose
+    assert half_dose([[2, 2], [1, 1]], [2, 5], baseline=[4, 4])["half_dose"]["estimate"] == (
+        pytest.approx(2)
+    )
+
+
+def test_nothing_is_left_of_what_may_be_nothing():
+    # base -1, 1, 3, -2, 2: mean 0.6, standard error 2.074/sqrt(5) = 0.927, t of 4 2.776: reaches 0
+    base = np.array([-1.0, 1, 3, -2, 2])
+    found = dose_response([base, base / 4], [0, 1])
+    row = found["left, dose=1"]
+    assert row["estimate"] == pytest.approx(0.25) and np.isnan([row["low"], row["high"]]).all()
+    assert found.notes == (
+        "the baseline's own interval reaches 0: what is left of it has no interval",
+    )
+    assert np.isnan(half_dose([base, base / 4], [0, 1]).interval("half_dose")).all()
+    none = dose_response([-base, base], [0, 1])
+    assert np.isnan(none["left, dose=1"]["estimate"])
+    assert none.notes == ("the baseline's mean is not above 0: what is left of it is undefined",)
+
+
 def test_keywords_and_errors():
     x = np.random.default_rng(1).random((3, 5)) + np.array([[3.0], [2.0], [1.0]])
     first = dose_response(x, [0, 1, 2]).frame
