@@ -345,31 +345,69 @@ def scalar(value: Any, name: str, low: float = -LARGEST, high: float = LARGEST) 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that count: `kept` (m,) row numbers, `weight` (n,), `cluster` (n,) codes.
+    """The rows that count: `kept` (m,) row numbers, `weight` (n,), `factors` of clusters.
 
-    The clusters of the kept rows are numbered 0, 1, ...; `notes` count what was left out.
+    factors : codes (n,) of the clusters, once per factor (two that are crossed at most); those of
+    the kept rows are numbered 0, 1, ... names : the factors' names. notes : what was left out.
+    Weights are divided by the largest, so that no sum of them overflows.
     """
 
     kept: IntArray
     weight: FloatArray
-    cluster: IntArray
+    factors: tuple[IntArray, ...]
+    names: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def cluster(self) -> IntArray:
+        """The codes (n,) of the one factor."""
+        return self.factors[0]
 
-def usable_rows(outcome: FloatArray, weights: npt.ArrayLike | None, cluster: Any) -> Rows:
+    def codes(self, rows: IntArray | None = None) -> list[IntArray]:
+        """Each factor's codes of some rows (the kept ones), numbered 0, 1, ... anew."""
+        some = self.kept if rows is None else rows
+        return [np.unique(code[some], return_inverse=True)[1] for code in self.factors]
+
+    @property
+    def over(self) -> str:
+        """The factors with their numbers of clusters: "product (3) and wording (20)"."""
+        sizes = [int(code.max()) + 1 for code in self.codes()]
+        return " and ".join(f"{n} ({k})" for n, k in zip(self.names, sizes, strict=True))
+
+
+def usable_rows(
+    outcome: FloatArray, weights: npt.ArrayLike | None, cluster: Any, *, crossed: bool = False
+) -> Rows:
     """Rows whose outcome (n,) is not NaN and whose weight is above 0.
 
-    weights None: all 1. cluster None: every row its own. Raises ValueError if none is left.
+    weights None: all 1. cluster None: every row its own; with `crossed`, a DataFrame of two
+    columns is two factors. Raises ValueError if no row is left, and for more columns.
     """
     n = len(outcome)
     weight = np.ones(n) if weights is None else column(weights, "weights", low=0, rows=n)
-    codes = np.arange(n) if cluster is None else labels(cluster, "cluster", n)[0]
+    names: tuple[str, ...] = ("rows",)
+    factors = [np.arange(n)]
+    if cluster is not None:
+        several = isinstance(cluster, pd.DataFrame) and cluster.shape[1] > 1
+        if several and cluster.shape[1] > 1 + crossed:
+            most = "one column, or two that are crossed" if crossed else "one column here"
+            raise ValueError(
+                f"cluster has the columns {list(cluster)}; it must be {most}. Where every "
+                "combination of them is a unit of its own, join them to one label"
+            )
+        parts = [cluster[c] for c in cluster] if several else [cluster]
+        coded = [labels(part, "cluster", n) for part in parts]
+        factors = [code for code, _ in coded]
+        names = tuple(str(keys.columns[0]) for _, keys in coded)
+        names = tuple("clusters" if name == "cluster" else name for name in names)
     kept = np.flatnonzero(~np.isnan(outcome) & (weight > 0))
     if len(kept) == 0:
         raise ValueError(f"no row to use: all {n} have no outcome or a weight of 0")
-    codes[kept] = np.unique(codes[kept], return_inverse=True)[1]
+    for code in factors:
+        code[kept] = np.unique(code[kept], return_inverse=True)[1]
     notes = counted(int(np.isnan(outcome).sum()), n, "rows skipped: no outcome")
-    return Rows(kept, weight, codes, notes + counted(int((weight == 0).sum()), n, "rows weigh 0"))
+    notes += counted(int((weight == 0).sum()), n, "rows weigh 0")
+    return Rows(kept, weight / weight.max(), tuple(factors), names, notes)
 
 
 def counted(k: int, n: int, what: str) -> tuple[str, ...]:

@@ -6,11 +6,10 @@ prompt that is read as an experiment the means do not move with the treatment; a
 read as an observation moves them, and the simulated demand is confounded (Gui & Toubia, arXiv
 2312.15524). The audit needs no truth and runs on any model.
 
-What the intervals cover is what `cluster` says. cluster="wording" (crossed with the products):
-other wordings, these products. cluster=["product", "wording"]: the same, and products whose slopes
-differ count as variation, which is cautious. cluster="product": other products. The covariance is
-the delete-one-cluster jackknife (CV3: MacKinnon, Nielsen & Webb 2023, arXiv 2301.04527) with t
-quantiles on clusters - 1 degrees of freedom: exact for normal, equally designed clusters, even as
+What the intervals cover is what `cluster` says. cluster="wording": other wordings, these products.
+cluster="product": other products, these wordings. cluster=["product", "wording"], where every
+wording is asked for every product: both, crossed. Variances and degrees of freedom:
+`simkit.estimators.clustering`; exact for normal, equally designed clusters of one factor, even as
 few as 3.
 """
 
@@ -24,8 +23,9 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked, name_of, names_in, text
+from simkit.estimators.clustering import few_note, mean_over, spread
 from simkit.estimators.copies import merge_copies
-from simkit.result import Result, clustered_mean, jackknife, t_frame
+from simkit.result import Result, t_frame
 from simkit.types import (
     FloatArray,
     IntArray,
@@ -125,22 +125,24 @@ def elicited_curve(
     sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs])
     exact = np.asarray((sd > 0).any(axis=1))
     group, cell = (_codes(frame, names) for names in (_names(by), split))
-    used = _rows(frame, weights, cluster)
-    used = merge_copies(used, exact, mean, sd, cell, within=group)
+    given = _rows(frame, weights, cluster)
+    used = merge_copies(given, exact, mean, sd, cell, within=group)
     keys = [frame[c].reset_index(drop=True) for c in split]
     places = pd.Series(used.kept, index=used.kept)
     rows, index = [], []
     for name, m in zip(_pairs(frame, covariates), mean.T, strict=True):
         for key, part in places.groupby(keys, sort=True, dropna=False):
             i = part.to_numpy()
-            rows.append((name, *key, *clustered_mean(m[i], used.weight[i], used.cluster[i])))
+            m_c = mean_over(m[i], used.weight[i], used.codes(i))
+            rows.append((name, *key, m_c.estimate, m_c.error, m_c.df, m_c.units, m_c.clusters))
             texts = (f"{v:g}" if isinstance(v, float) else str(v) for v in key)
             index.append(", ".join([name, *map("=".join, zip(split, texts, strict=True))]))
-    names = ["covariate", *split, "estimate", "std_error", "clusters"]
+    names = ["covariate", *split, "estimate", "std_error", "df", "units", "clusters"]
     table = pd.DataFrame(rows, index=pd.Index(index), columns=names)
-    stats = t_frame(index, table["estimate"], table["std_error"], table["clusters"] - 1, alpha)
+    stats = t_frame(index, table["estimate"], table["std_error"], table["df"], alpha)
+    notes = (*used.notes, *few_note(table.pop("units").to_numpy(dtype=np.float64)))
     table = table.assign(low=stats["low"], high=stats["high"])
-    return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, used.notes)
+    return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, notes, given.over)
 
 
 @checked(frames="frame", treatment=name_of, strata=names_in, weights=name_of, cluster=names_in)
@@ -163,7 +165,8 @@ def balance_audit(
         Slopes of opposite sign in different strata cancel in that average: the columns
         stratum_min and stratum_max are the extremes of std_slope over strata; where they differ
         much, audit the products one by one.
-    weights, cluster : column names; cluster None makes every prompt its own cluster.
+    weights, cluster : column names (two of `cluster` are crossed); cluster None makes every prompt
+        its own cluster.
 
     Quantities for each covariate C, from the mixture of its beliefs over the prompts:
     - slope[C]: least-squares slope of E[C | prompt] on the treatment (units of C per dollar).
@@ -172,10 +175,12 @@ def balance_audit(
     - smd[C]: (mean in the upper - in the lower half of the treatment levels) / root mean of the
       two halves' variances; a middle level is in neither half. 0.1 is the usual line (Austin
       2009).
-    - joint_wald: H0 all std_slopes are 0. estimate = chi2 = b' V^- b, df = rank of V (on the
+      Infinite (without interval) where the halves differ and neither varies.
+    - joint_wald: H0 all std_slopes are 0. estimate = chi2 = b' V^- b, df = rank r of V (on the
       correlation scale, so collinear covariates count once); statistic = Hotelling's
-      F = chi2 (G - r) / (r (G - 1)) on (r, G - r), which gives p (the chi2 limit rejects far too
-      often with few clusters). NaN, with a note, if the G clusters are too few to tell rank.
+      F = chi2 (d - r + 1) / (r d) on (r, d - r + 1), which gives p (the chi2 limit rejects far too
+      often with few clusters); d are the slopes' degrees of freedom, clusters - 1 where these are
+      equal. NaN, with a note, if the clusters are too few to tell rank.
     - endogeneity_index = max |std_slope|. A maximum of absolute values is never 0 and biased
       upwards, so no percentile interval of it can say "zero": instead all K std_slopes get
       simultaneous intervals at Bonferroni's t quantile (columns low_all, high_all; valid for any
@@ -197,34 +202,55 @@ def balance_audit(
     stratum = labels(frame[_names(strata)], "strata", len(t))[0] if strata else np.zeros(len(t))
     given = _rows(frame, weights, cluster)
     rows = merge_copies(given, np.asarray((sd > 0).any(axis=1)), mean, sd, t, stratum)
-    k, weight, code = rows.kept, rows.weight[rows.kept], rows.cluster[rows.kept]
+    k, weight = rows.kept, rows.weight[rows.kept]
     stratum = np.unique(stratum[k], return_inverse=True)[1]
-    n_g, counted = len(np.unique(code)), len(np.unique(given.cluster[k]))
-    if counted < 3:
+    most = max(int(code.max()) + 1 for code in given.codes())
+    if most < 3:
         raise ValueError(
-            f"cluster: {counted} clusters; legal are 3 or more (wordings, field orders, products)"
+            f"cluster: {most} clusters; legal are 3 or more (wordings, field orders, products)"
         )
-    few = n_g < 3  # copies of one or two prompts: no interval, for nothing says how others move
-    code = given.cluster[k] if few else code
-    every, without, own = _jackknifed(t[k], mean[k], sd[k], weight / weight.max(), stratum, code)
+    factors = rows.codes()
+    few = max(int(code.max()) + 1 for code in factors) < 3  # copies of one or two prompts
+    factors = given.codes() if few else factors
+
+    def jackknifed(code: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        return _jackknifed(t[k], mean[k], sd[k], weight, stratum, code)
+
+    def shares(code: IntArray) -> FloatArray:  # of the treatment's variation
+        x = _within(t[k], np.zeros(len(k)), weight, stratum)[0]
+        return np.asarray(np.bincount(code, weight * x * x), dtype=np.float64)
+
+    every, _, own = jackknifed(max(factors, key=np.max))
+    found = spread(
+        factors, every.ravel(), lambda c: jackknifed(c)[1].reshape(-1, every.size), shares
+    )
     names, live = list(pairs), ~np.isnan(every[1])
-    error = np.sqrt([np.diag(jackknife(without[:, q], every[q])) for q in range(3)])
-    error[:] = np.nan if few else error
+    error, df = (x.reshape(every.shape) for x in (found.error, found.df))
+    error = np.full_like(error, np.nan) if few else error  # nothing says how others would move
     whats = ("slope", "std_slope", "smd")
     index = [f"{what}[{c}]" for what in whats for c in names]
-    table = t_frame(index, every.ravel(), error.ravel(), n_g - 1, alpha)
+    table = t_frame(index, every.ravel(), error.ravel(), df.ravel(), alpha)
     table["covariate"], table["quantity"] = names * 3, np.repeat(whats, len(names))
-    ends, worst = _simultaneous(every[1], error[1], names, n_g, alpha)
+    ends, worst = _simultaneous(every[1], error[1], names, df[1], alpha)
     ends |= {"stratum_min": own.min(axis=0), "stratum_max": own.max(axis=0)}
     for name, values in ends.items():  # blank in the rows of the other quantities
         kept = table[name].to_numpy(copy=True) if name in table else np.full(len(table), np.nan)
         kept[len(names) : 2 * len(names)] = values
         table[name] = kept
-    wald, note = _wald(every[1, live], without[:, 1, live], n_g, few)
+    slopes = np.flatnonzero(live) + len(names)
+    n_g = min(int(code.max()) + 1 for code in factors if code.max() > 0) if not few else 0
+    cov = found.covariance[np.ix_(slopes, slopes)]
+    wald, note = _wald(every[1, live], cov, n_g, float(np.nanmin(df)) if not few else np.nan)
     last = pd.DataFrame([wald, worst], index=["joint_wald", "endogeneity_index"])
     table = pd.concat([table, last])
-    notes = [*rows.notes, *(f"{c} never varies: left out" for c in np.array(names)[~live]), note]
-    return Result(f"Balance audit, {n_g} clusters", table, len(k), alpha, SOURCE, tuple(notes))
+    never = (f"{c} never varies: left out" for c in np.array(names)[~live])
+    wide = (f"{c}: no spread within halves: its smd is undefined" for c in _endless(every, names))
+    notes = (*rows.notes, *never, *wide, note, *(() if few else few_note(found.units)))
+    return Result("Balance audit", table, len(k), alpha, SOURCE, notes, given.over)
+
+
+def _endless(every: FloatArray, names: list[str]) -> list[str]:
+    return [name for name, smd in zip(names, every[2], strict=True) if np.isinf(smd)]
 
 
 def _jackknifed(
@@ -277,9 +303,14 @@ def _jackknifed(
         out[:, 0, c] = (size * both * x_unit * unit).sum(1) / (size * spread * x_unit**2).sum(1)
         high, low = average(m, upper), average(m, lower)
         variance = (average(square, upper) - high**2 + average(square, lower) - low**2) / 2
-        gap = _over(high - low, np.sqrt(variance.clip(0)))
+        gap = high - low
         gap[np.abs(gap) < DUST] = 0
-        out[:, 2, c] = _over((paired * gap).sum(axis=1), paired.sum(axis=1))
+        inside = np.sqrt(variance.clip(0))
+        endless = (gap != 0) & (inside <= DUST) & (paired > 0)  # halves that differ and do not vary
+        gap = np.where(endless, np.copysign(np.inf, gap), _over(gap, inside))
+        with np.errstate(invalid="ignore"):  # infinite both ways: NaN
+            shift = np.where(paired > 0, paired * np.where(paired > 0, gap, 0), 0).sum(axis=1)
+        out[:, 2, c] = _over(shift, paired.sum(axis=1))
     return out[0], out[1:], own
 
 
@@ -312,12 +343,12 @@ def _sides(t: FloatArray, stratum: IntArray) -> IntArray:
     return side
 
 
-def _wald(b: FloatArray, without: FloatArray, n_g: int, few: bool) -> tuple[dict[str, object], str]:
-    if few:
-        empty: dict[str, object] = dict.fromkeys(("estimate", "statistic", "df", "p"), np.nan)
-        note = f"{n_g} distinct clusters: no interval and no test; both need 3 or more"
-        return {**empty, "quantity": "joint_wald"}, note
-    cov = jackknife(without, b)
+def _wald(b: FloatArray, cov: FloatArray, n_g: int, df: float) -> tuple[dict[str, object], str]:
+    """Hotelling's test that all b (K,) are 0. n_g : clusters, of which 0 allow no test."""
+    empty: dict[str, object] = dict.fromkeys(("estimate", "statistic", "df", "p"), np.nan)
+    empty["quantity"] = "joint_wald"
+    if not n_g:
+        return empty, "fewer than 3 distinct clusters: no interval and no test"
     err = np.sqrt(np.diag(cov))
     free = err > DUST
     root, turn = np.linalg.eigh(cov[np.ix_(free, free)] / np.outer(err[free], err[free]))
@@ -327,18 +358,20 @@ def _wald(b: FloatArray, without: FloatArray, n_g: int, few: bool) -> tuple[dict
     chi2 = float((z[real] ** 2 / root[real]).sum())
     if b[~free].any() or (z[~real] ** 2).sum() > 1e-6 * (z**2).sum():
         chi2 = np.inf  # a covariate, or a combination, moves by the same in every cluster
-    f = chi2 * (n_g - r) / (r * (n_g - 1)) if r else (np.inf if chi2 else 0.0)
-    p = float(special.fdtrc(r, n_g - r, f)) if 0 < r < n_g and f < np.inf else float(f == 0)
-    note = f"joint_wald: p from F({r}, {n_g - r}), Hotelling" if r else "all slopes are exact"
-    if len(b) == 0 or r >= n_g or (r == n_g - 1 and r < k):
-        chi2, f, p = np.nan, np.nan, np.nan
+    if len(b) == 0 or (r > 0 and df - r + 1 < 1) or (r == n_g - 1 and r < k):
         note = f"joint_wald undefined: {n_g} clusters for {k} covariates; read the index's p"
+        return empty, note
+    f = chi2 * (df - r + 1) / (r * df) if r else (np.inf if chi2 else 0.0)
+    p = float(special.fdtrc(r, df - r + 1, f)) if r and f < np.inf else float(f == 0)
+    note = (
+        f"joint_wald: p from F({r}, {df - r + 1:.3g}), Hotelling" if r else "all slopes are exact"
+    )
     row = {"estimate": chi2, "statistic": f, "df": r, "p": p, "quantity": "joint_wald"}
     return row, note
 
 
 def _simultaneous(
-    slope: FloatArray, error: FloatArray, names: list[str], n_g: int, alpha: float
+    slope: FloatArray, error: FloatArray, names: list[str], df: FloatArray, alpha: float
 ) -> tuple[dict[str, FloatArray], dict[str, object]]:
     """Intervals of the std_slopes (pointwise, Bonferroni's), and the row of the index.
 
@@ -346,12 +379,12 @@ def _simultaneous(
     """
     live = ~np.isnan(slope)
     k = max(int(live.sum()), 1)
-    half = error * special.stdtrit(n_g - 1, 1 - alpha / 2)
-    wide = error * special.stdtrit(n_g - 1, 1 - alpha / (2 * k))
+    half = error * special.stdtrit(df, 1 - alpha / 2)
+    wide = error * special.stdtrit(df, 1 - alpha / (2 * k))
     low, high = (slope - wide).clip(-1, 1), (slope + wide).clip(-1, 1)
     t = np.divide(np.abs(slope), error, out=np.where(slope == 0, 0, np.inf), where=error > 0)
     t[~live | np.isnan(error)] = np.nan
-    p = (2 * k * special.stdtr(n_g - 1, -t)).clip(max=1)
+    p = (2 * k * special.stdtr(df, -t)).clip(max=1)
     ends = {"low": (slope - half).clip(-1, 1), "high": (slope + half).clip(-1, 1)}
     ends |= {"low_all": low, "high_all": high, "p_all": p}
     row: dict[str, object] = dict.fromkeys(("estimate", "std_error", "low", "high", "p"), np.nan)
@@ -366,7 +399,7 @@ def _simultaneous(
             "low": max(np.nanmax(low), np.nanmax(-high), 0.0),
             "high": max(np.nanmax(-low), np.nanmax(high)),
             "statistic": np.nanmax(t),
-            "df": n_g - 1,
+            "df": df[int(np.nanargmax(t))],
             "p": np.nanmin(p),
         }
     return ends, row
@@ -404,4 +437,6 @@ def _pairs(frame: pd.DataFrame, covariates: Names) -> dict[str, tuple[str, str]]
 def _rows(frame: pd.DataFrame, weights: str | None, cluster: str | Sequence[str] | None) -> Rows:
     _require(frame, [*_names(cluster), *_names(weights)])
     groups = frame[_names(cluster)] if cluster else None
-    return usable_rows(np.zeros(len(frame)), frame[weights] if weights else None, groups)
+    return usable_rows(
+        np.zeros(len(frame)), frame[weights] if weights else None, groups, crossed=True
+    )

@@ -34,31 +34,41 @@ def merge_copies(
     each row keeps its weight. within : (n,) codes of groups that are never pooled: what a cluster
     has in one of them is compared with what others have there.
     """
-    k, code = rows.kept, rows.cluster[rows.kept]
+    k = rows.kept
     if within is not None:
-        pair = np.column_stack([code, within[k]])
-        code = np.unique(pair, axis=0, return_inverse=True)[1].ravel()
         seen = (*seen, within)
-    table = np.column_stack([rows.weight / rows.weight.max(), *seen])[k].astype(np.float64)
+    table = np.column_stack([rows.weight, *seen])[k].astype(np.float64)
     kind = np.unique(table.round(DIGITS), axis=0, return_inverse=True)[1].ravel()
+    factors, notes = [], list(rows.notes)
+    for name, given in zip(rows.names, rows.factors, strict=True):
+        code = given[k]
+        if within is not None:
+            pair = np.column_stack([code, within[k]])
+            code = np.unique(pair, axis=0, return_inverse=True)[1].ravel()
+        new = _merged(code, kind, exact[k])
+        distinct = int(new.max()) + 1
+        factors.append(given)
+        if distinct <= code.max():
+            factors[-1] = given.copy()
+            factors[-1][k] = new
+            notes.append(
+                f"{name}: {int(code.max()) + 1} clusters, {distinct} of them distinct: the others "
+                "repeat their rows and count as one with them"
+            )
+    return replace(rows, factors=tuple(factors), notes=tuple(notes))
+
+
+def _merged(code: IntArray, kind: IntArray, exact: npt.NDArray[np.bool_]) -> IntArray:
+    """Codes (m,) of the clusters, copies having one; kind : (m,) what each row is."""
     order = np.lexsort((kind, code))
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    believed = np.bincount(code, exact[k]) > 0
+    believed = np.bincount(code, exact) > 0
     first: dict[bytes, int] = {}
     new = np.arange(len(starts))
     for number, part in enumerate(np.split(kind[order], starts[1:])):
         if believed[number]:
             new[number] = first.setdefault(part.tobytes(), number)
-    distinct, merged = np.unique(new, return_inverse=True)
-    if len(distinct) == len(new):
-        return rows
-    cluster = rows.cluster.copy()
-    cluster[k] = merged[code]
-    note = (
-        f"{len(new)} clusters, {len(distinct)} of them distinct: the others repeat their rows and "
-        "count as one with them"
-    )
-    return replace(rows, cluster=cluster, notes=(*rows.notes, note))
+    return np.asarray(np.unique(new, return_inverse=True)[1][code])
 
 
 def believed(values: FloatArray) -> npt.NDArray[np.bool_]:

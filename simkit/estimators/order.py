@@ -78,7 +78,7 @@ def positional_effect(
     spread = _ranges(prompt, option, belief)[kept]
     told = _by_order(prompt, option, place, belief)
     exact = np.asarray(((told != 0) & (told != 1)).any(axis=1))
-    rows = Rows(np.flatnonzero(kept), np.ones(len(kept)), group, ())
+    rows = Rows(np.flatnonzero(kept), np.ones(len(kept)), (group,), ("clusters",), ())
     rows = merge_copies(rows, exact, told)
     group = rows.cluster
     frame = _places(effect, group[kept], alpha)

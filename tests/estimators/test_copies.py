@@ -36,9 +36,6 @@ CALLS = {
     "demand_curve": lambda f: est.demand_curve(
         f["price"], f["buys"], groups=f["product"], cluster=f["wording"]
     ),
-    "demand_curve, bootstrap": lambda f: est.demand_curve(
-        f["price"], f["buys"], cluster=f["wording"], n_boot=50
-    ),
     "curve_error": lambda f: est.curve_error(
         f["price"], f["buys"], f["truth"], products=f["product"], cluster=f["wording"]
     ),
@@ -101,10 +98,10 @@ def test_choices_are_left_alone():
     assert (found.frame["clusters"] == 50).all()
     assert found.notes == ()
     fit = est.price_coefficient(price, rng.integers(0, 2, 200), cluster=cluster)
-    assert fit.frame["df"].iloc[0] == 49
+    assert fit.frame["df"].iloc[0] == pytest.approx(49)
     drawn = pd.DataFrame({"price": price, "w": cluster, "c": rng.integers(0, 2, 200), "c_sd": 0.0})
     audit = est.balance_audit(drawn, covariates=["c"], cluster="w")
-    assert audit["slope[c]"]["df"] == 49
+    assert audit["slope[c]"]["df"] == pytest.approx(49)
 
 
 def test_rows_without_a_cluster_are_told_apart_too():

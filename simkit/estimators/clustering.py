@@ -1,0 +1,188 @@
+"""Variances over clusters, in one factor or in two that are crossed.
+
+One factor: the delete-one-cluster jackknife (CV3) with a t quantile. Its degrees of freedom are
+the effective number of clusters less one: 1 / sum(s^2) - 1, s a cluster's share of what the
+quantity is made from (weight for a mean, variation of the regressor for a slope). With equal
+clusters that is the usual clusters - 1; where one cluster dominates there are far fewer.
+
+Two crossed factors (each wording asked for each product): what a wording has in common over all
+products, what a product has over all wordings, and the rest of each cell. The variance is
+V_A + V_B - V_I: either factor's jackknife, less what both count, the interaction. V_I comes from
+the residuals of the cells' contributions after both factors' effects, so that the sum is unbiased
+where the design is balanced. It is never below V_I itself. Degrees of freedom are Satterthwaite's.
+A factor whose every level lies in one level of the other (nested) adds nothing: the coarser one
+is the unit.
+
+Sources: MacKinnon, Nielsen & Webb 2023, arXiv 2301.04527 (CV3); Cameron, Gelbach & Miller 2011
+(two-way clusters); Satterthwaite 1946. Degrees of freedom from shares: after Carter, Schnepel &
+Steigerwald 2017. Coverage of all this by simulation: docs/coverage.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simkit.result import jackknife
+from simkit.types import FloatArray, IntArray
+
+__all__ = ["FEW", "Mean", "Spread", "effective", "few_note", "mean_over", "spread"]
+
+FEW = 5  # effective clusters below which an interval rests on normality
+
+Replicates = Callable[[IntArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Variance (k,) and degrees of freedom (k,) of k quantities; NaN where there is one cluster.
+
+    covariance : (k, k). units : (k,) effective number of clusters, of the factor with fewest.
+    """
+
+    variance: FloatArray
+    df: FloatArray
+    covariance: FloatArray
+    units: FloatArray
+
+    @property
+    def error(self) -> FloatArray:
+        return np.sqrt(self.variance)
+
+
+def effective(shares: FloatArray) -> FloatArray:
+    """The effective number of clusters, 1 / sum of squared shares, by column of (G,) or (G, k)."""
+    total = shares.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total**2 / (shares**2).sum(axis=0))
+
+
+def few_note(units: FloatArray) -> tuple[str, ...]:
+    """A note where the effective number of clusters is below 5."""
+    known = units[np.isfinite(units)]
+    if not known.size or known.min() >= FEW - 1e-6:
+        return ()
+    return (
+        f"{known.min():.1f} effective clusters: with fewer than {FEW} an interval rests on the "
+        "normal shape of what varies between clusters, and is not to be trusted alone",
+    )
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A weighted mean; `clusters` is the number of the scarcer factor, `units` the effective one.
+
+    One cluster: error, df and units are NaN.
+    """
+
+    estimate: float
+    error: float
+    df: float
+    units: float
+    clusters: int
+
+
+def mean_over(y: FloatArray, w: FloatArray, factors: Sequence[IntArray]) -> Mean:
+    """sum(w y) / sum(w) of values (m,) with its standard error over the clusters."""
+    centre = np.array([w @ y / w.sum()])
+
+    def shares(code: IntArray) -> FloatArray:
+        return np.asarray(np.bincount(code, w), dtype=np.float64)
+
+    def without(code: IntArray) -> FloatArray:
+        top, bottom = np.bincount(code, w * y), shares(code)
+        return np.asarray((top.sum() - top) / (bottom.sum() - bottom))[:, None]
+
+    found = spread(factors, centre, without, shares)
+    n_g = min((int(code.max()) + 1 for code in factors if code.max() > 0), default=1)
+    units = float(found.units[0]) if n_g > 1 else np.nan
+    return Mean(float(centre[0]), float(found.error[0]), float(found.df[0]), units, n_g)
+
+
+def spread(
+    factors: Sequence[IntArray], centre: FloatArray, without: Replicates, shares: Replicates
+) -> Spread:
+    """The variance of k quantities over the clusters of one factor, or of two that are crossed.
+
+    factors : codes 0, 1, ... of the rows (m,), of one factor or two. centre : (k,) the quantities.
+    without(codes) : (G, k), row g without cluster g. shares(codes) : (G,) or (G, k), each
+    cluster's share of what a quantity is made from; they need not sum to 1.
+    """
+    k = len(centre)
+
+    def share(code: IntArray) -> FloatArray:
+        s = shares(code)
+        s = np.broadcast_to(s[:, None] if s.ndim == 1 else s, (len(s), k))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(s / s.sum(axis=0))
+
+    def one(code: IntArray) -> Spread:
+        with np.errstate(invalid="ignore"):  # what is infinite has no variance
+            found = jackknife(without(code), centre)
+        units = effective(share(code))
+        return Spread(np.diag(found).copy(), np.maximum(units - 1, 1.0), found, units)
+
+    levels = [int(code.max()) + 1 for code in factors]
+    factors = [code for code, n in zip(factors, levels, strict=True) if n > 1]
+    if not factors:
+        nothing = np.full(k, np.nan)
+        return Spread(nothing, nothing, np.full((k, k), np.nan), np.ones(k))
+    if len(factors) == 1:
+        return one(factors[0])
+    pairs, cell = np.unique(np.column_stack(factors), axis=0, return_inverse=True)
+    cell = cell.ravel()
+    for finer, coarser in ((0, 1), (1, 0)):
+        if len(pairs) == int(factors[finer].max()) + 1:
+            return one(factors[coarser])
+    return _crossed([one(code) for code in factors], pairs, *_cells(cell, centre, without, share))
+
+
+def _cells(
+    cell: IntArray, centre: FloatArray, without: Replicates, share: Replicates
+) -> tuple[FloatArray, FloatArray]:
+    """Shares (C, k) of the cells, and how far each lies from the whole, in the quantity's unit."""
+    part = share(cell)
+    with np.errstate(invalid="ignore"):
+        moved = (centre - without(cell)) * (1 - part)
+    return part, np.divide(moved, part, out=np.zeros_like(moved), where=part > 1e-12)
+
+
+def _crossed(both: list[Spread], pairs: IntArray, part: FloatArray, off: FloatArray) -> Spread:
+    a, b = both
+    dummies = np.concatenate(
+        [pairs[:, [f]] == np.arange(pairs[:, f].max() + 1) for f in (0, 1)], axis=1
+    ).astype(float)
+    used = (part > 1e-12).any(axis=1)
+    basis, root, _ = np.linalg.svd(dummies[used], full_matrices=False)
+    basis = basis[:, root > 1e-9 * root.max()]
+    off[~np.isfinite(off)] = np.nan
+    rest = off[used] - basis @ (basis.T @ off[used])
+    df = float(used.sum() - basis.shape[1])
+    scale = np.sqrt((part**2).sum(axis=0))
+    inside = (rest.T @ rest) / max(df, 1.0) * np.outer(scale, scale)
+    own = np.diag(inside)
+    variance = a.variance + b.variance - own
+    low = variance < own
+    with np.errstate(invalid="ignore", divide="ignore"):
+        noise = a.variance**2 / a.df + b.variance**2 / b.df + own**2 / max(df, 1.0)
+        free = np.where(noise > 0, variance**2 / noise, np.minimum(a.df, b.df))
+    variance, free = np.where(low, own, variance), np.where(low, max(df, 1.0), free)
+    units = np.minimum(a.units, b.units)
+    covariance = _covariance(a.covariance + b.covariance, inside)
+    return Spread(variance, np.maximum(free, 1.0), covariance, units)
+
+
+def _covariance(both: FloatArray, inside: FloatArray) -> FloatArray:
+    """V_A + V_B - V_I, in no direction below V_I; NaN rows and columns stay."""
+    out = np.full_like(both, np.nan)
+    known = np.flatnonzero(np.isfinite(np.diag(both + inside)))
+    both, inside = both[np.ix_(known, known)], inside[np.ix_(known, known)]
+    unit = np.sqrt(np.diag(both)).clip(1e-300)
+    extra = (both - 2 * inside) / np.outer(unit, unit)
+    values, vectors = np.linalg.eigh((extra + extra.T) / 2)
+    out[np.ix_(known, known)] = inside + (vectors * values.clip(0)) @ vectors.T * np.outer(
+        unit, unit
+    )
+    return out
