@@ -29,7 +29,7 @@ from simkit.estimators.respondents import percentiles
 from simkit.result import Result, t_frame
 from simkit.types import LARGEST, FloatArray, SeedLike, counted, generator, numbers
 
-__all__ = ["MURTHY", "line_of_unity", "means_over_items"]
+__all__ = ["MURTHY", "Cell", "line_of_unity", "means_over_items", "over_people"]
 
 MURTHY = "Murthy, Ullman & Hu, arXiv 2411.04427"
 PAIRS = ("all", "source")
@@ -103,14 +103,14 @@ def line_of_unity(
     table = means_over_items(frame, alpha)
     shuffled = np.abs(np.stack([c.null for c in cells if c.people > 1])).mean(0)
     table.loc["null_absolute"] = [shuffled.mean(), *percentiles(shuffled, alpha)]
-    table = table.join(_over_people(cells, alpha))
+    table = table.join(over_people(cells, alpha))
     over = "words (low, high), people (low_people, high_people)"
     overall = Result(f"{method}: means over words", table, people, alpha, MURTHY, notes, over=over)
     return ByItem(method, frame, people, alpha, MURTHY, notes, over="people", overall=overall)
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """One word: who saw it twice; all (2,) internal and population; without (people, 2), the same
     without each person (as all, where he did not see it); null (P,) signed."""
 
@@ -144,12 +144,12 @@ def _blocks(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> tuple[FloatArray, Flo
 
 def _word(
     one: FloatArray, two: FloatArray, pairs: str, permutations: int, stream: np.random.Generator
-) -> _Cell:
+) -> Cell:
     seen = ~np.isnan(one + two).any(-1)
     n, who = int(seen.sum()), frozenset(np.flatnonzero(seen).tolist())
     if n < 2:
         none = np.full((len(one), 2), np.nan)
-        return _Cell(who, none[0], none, np.full(permutations, np.nan))
+        return Cell(who, none[0], none, np.full(permutations, np.nan))
     d = delta_e(one[seen][:, None], two[seen][None])
     others = np.triu(np.ones((n, n)), 1) if pairs == "source" else 1 - np.eye(n)
     own, far = d.diagonal(), d * others
@@ -165,7 +165,7 @@ def _word(
     else:
         rest = (d.sum() - own.sum(1)) / others.sum()
     null = (rest - own.mean(1)) / np.sqrt(2)
-    return _Cell(who, every, without, null)
+    return Cell(who, every, without, null)
 
 
 def _signed(both: FloatArray) -> FloatArray:
@@ -182,7 +182,7 @@ def _over_person(without: FloatArray, people: int, alpha: float) -> list[float]:
     return [float(error), float(row["low"]), float(row["high"])]
 
 
-def _row(cell: _Cell, alpha: float) -> dict[str, Any]:
+def _row(cell: Cell, alpha: float) -> dict[str, Any]:
     signed = float(_signed(cell.all))
     error, below, above = _over_person(_signed(cell.without) - signed, cell.people, alpha)
     beyond = (1 + (cell.null >= signed - 1e-9).sum()) / (1 + len(cell.null))
@@ -209,8 +209,8 @@ def means_over_items(frame: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return table
 
 
-def _over_people(cells: list[_Cell], alpha: float) -> pd.DataFrame:
-    """Columns low_people and high_people of the means over words of this people."""
+def over_people(cells: list[Cell], alpha: float) -> pd.DataFrame:
+    """Columns low_people and high_people of the means over items."""
     used = [cell for cell in cells if cell.people > 1]
     every = np.stack([cell.all for cell in used]).mean(0)
     moves = np.stack([cell.without for cell in used])  # (words, people, 2)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.diversity import MURTHY, means_over_items
+from simkit.estimators.diversity import MURTHY, Cell, means_over_items, over_people
 from simkit.estimators.diversity_colour import delta_e
 from simkit.estimators.diversity_items import ByItem
 from simkit.result import Result
@@ -75,9 +75,11 @@ def expected_distance(
     -------
     `ByItem`: a row per item (estimate is the signed distance, exact given the beliefs, so its
     std_error is 0), and `overall`, the means over items with t intervals over items, for these
-    individuals, its rows as those of `line_of_unity`. Undefined: an item without beliefs, or with
-    those of one individual if distinct (NaN). Raises ValueError for other
-    shapes, a distance that is none, and beliefs that do not sum to 1, naming individual and item.
+    individuals, its rows as those of `line_of_unity`; of distinct individuals without weights
+    low_people and high_people are over individuals, for these items (jackknife, t). Undefined: an
+    item without beliefs, or with those of one individual if distinct (NaN). Raises ValueError for
+    other shapes, a distance that is none, and beliefs that do not sum to 1, naming individual and
+    item.
     Source: arXiv 2411.04427; the exact form is our formulation.
     """
     b = numbers(belief, "belief", "(individuals, items, K)", dims=(3,), infinite=True)
@@ -98,7 +100,8 @@ def expected_distance(
     names = list(range(b.shape[1])) if items is None else list(items)
     if len(names) != b.shape[1]:
         raise ValueError(f"{len(names)} names for {b.shape[1]} items; legal is one each")
-    rows = [_expected(b[:, w], d, share, distinct) for w in range(b.shape[1])]
+    cells = [_expected(b[:, w], d, share, distinct) for w in range(b.shape[1])]
+    rows = [[*cell.all, cell.people] for cell in cells]
     frame = pd.DataFrame(rows, columns=["internal", "population", "people"], index=pd.Index(names))
     signed = (frame["population"] - frame["internal"]) / np.sqrt(2)
     frame = frame.assign(signed=signed, absolute=signed.abs(), estimate=signed, std_error=0.0,
@@ -106,26 +109,31 @@ def expected_distance(
     notes = counted(int(np.isnan(b).any(-1).sum()), b[..., 0].size, "beliefs skipped: none there")
     undefined = int(frame["estimate"].isna().sum())
     notes += counted(undefined, len(frame), "items undefined: too few individuals with a belief")
-    table = means_over_items(frame, alpha)
+    table, over = means_over_items(frame, alpha), "items"
+    if distinct and weights is None:
+        table = table.join(over_people(cells, alpha))
+        over = "items (low, high), individuals (low_people, high_people)"
     method = "Expected distance"
-    overall = Result(
-        f"{method}: means over items", table, len(b), alpha, MURTHY, notes, over="items"
-    )
+    overall = Result(f"{method}: means over items", table, len(b), alpha, MURTHY, notes, over=over)
     method += " from beliefs"
     return ByItem(method, frame, len(b), alpha, MURTHY, notes, overall=overall)
 
 
-def _expected(
-    b: FloatArray, d: FloatArray, share: FloatArray, distinct: bool
-) -> tuple[float, float, int]:
+def _expected(b: FloatArray, d: FloatArray, share: FloatArray, distinct: bool) -> Cell:
+    """One item: the distances, and (for equal shares) the same without each individual."""
     there = ~np.isnan(b).any(1) & (share > 0)
-    n = int(there.sum())
+    who = frozenset(np.flatnonzero(there).tolist())
+    n, none = len(who), np.full((len(b), 2), np.nan)
     if n < (2 if distinct else 1):
-        return np.nan, np.nan, n
+        return Cell(who, none[0], none, none[0])
     b, s = b[there], share[there] / share[there].sum()
     own = np.einsum("ik,kl,il->i", b, d, b)
     mean = s @ b
-    internal, population = float(s @ own), float(mean @ d @ mean)
+    every = np.array([s @ own, mean @ d @ mean])
     if distinct:
-        population = (population - float(s**2 @ own)) / (1 - float(s @ s))
-    return internal, population, n
+        every[1] = (every[1] - s**2 @ own) / (1 - s @ s)
+    without = np.tile(every, (len(there), 1))
+    with np.errstate(invalid="ignore", divide="ignore"):  # of 2 individuals no pair is left
+        far = every[1] * n * (n - 1) - 2 * (n * b @ d @ mean - own)
+        without[there] = np.stack([(own.sum() - own) / (n - 1), far / ((n - 1) * (n - 2))], axis=1)
+    return Cell(who, every, without, none[0])

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.arguments import checked
+from simkit.estimators.clustering import Mean, few_note, mean_over
 from simkit.estimators.diversity_items import ByItem
 from simkit.estimators.rows import optional_labels, texts
-from simkit.result import Result, clustered_mean, t_frame
+from simkit.result import Result, t_frame
 from simkit.types import FloatArray, counted, numbers
 
 __all__ = ["spread_ratio"]
@@ -48,7 +49,8 @@ def spread_ratio(
     logarithm, delete-one-person jackknife), human and simulated (the two spreads), study.
     `overall` has mean (geometric, over outcomes), mean_of_studies (geometric, of the studies'
     geometric means), share_below (outcomes with a ratio below 1) and share_clearly_below (the
-    whole interval below 1), with t intervals over studies (delete-one-study jackknife).
+    whole interval below 1), with t intervals over studies (delete-one-study jackknife, degrees of
+    freedom from the effective number of studies; below 5 of them a note).
 
     Undefined: a human spread of 0, or fewer than 2 answers (NaN, counted); an interval where a
     spread is 0 or would be without one person. Raises ValueError for other shapes or columns, an
@@ -73,7 +75,8 @@ def spread_ratio(
     notes, source = (*lost, *bare_note, f"{len(keys)} studies"), "our formulation"
     method, n = f"Ratio of {kind}, simulated over human", len(one)
     over = "outcomes" if by is None else "studies"
-    overall = Result(method, _overall(frame, study, alpha), n, alpha, source, notes, over=over)
+    table, few = _overall(frame, study, alpha)
+    overall = Result(method, table, n, alpha, source, (*notes, *few), over=over)
     return ByItem(method, frame, n, alpha, source, notes, over="people", overall=overall)
 
 
@@ -152,7 +155,9 @@ def _entropy(count: npt.NDArray[np.int64]) -> FloatArray:
     return np.asarray(-(share * np.log(np.where(share > 0, share, 1))).sum(-1))
 
 
-def _overall(frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float) -> pd.DataFrame:
+def _overall(
+    frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     there = (frame["estimate"] > 0).to_numpy()  # a ratio of 0 has no logarithm
     log, code = np.log(frame["estimate"].to_numpy()[there]), study[there]
     defined = frame["estimate"].notna().to_numpy()
@@ -164,9 +169,12 @@ def _overall(frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float) ->
         ("share_below", below[0].astype(float), np.ones(defined.sum()), study[defined]),
         ("share_clearly_below", below[1].astype(float), np.ones(defined.sum()), study[defined]),
     ]
-    found = [clustered_mean(v, w, c) if len(v) else (np.nan, np.nan, 0) for _, v, w, c in columns]
-    mean, error, clusters = (np.array(x, dtype=float) for x in zip(*found, strict=True))
-    table = t_frame([c[0] for c in columns], mean, error, clusters - 1, alpha)
+    none = Mean(np.nan, np.nan, np.nan, np.nan, 0)
+    found = [mean_over(v, w, [_codes(c)]) if len(v) else none for _, v, w, c in columns]
+    table = t_frame(
+        [c[0] for c in columns], [m.estimate for m in found], [m.error for m in found],
+        [m.df for m in found], alpha,
+    )  # fmt: skip
     table = table[["estimate", "std_error", "low", "high"]]
     shares = ["share_below", "share_clearly_below"]
     table.loc[shares, ["low", "high"]] = table.loc[shares, ["low", "high"]].clip(0, 1)
@@ -175,4 +183,8 @@ def _overall(frame: pd.DataFrame, study: npt.NDArray[np.int64], alpha: float) ->
     ends = ["estimate", "low", "high"]
     with np.errstate(over="ignore"):  # an end beyond all numbers is inf
         table.loc[logs, ends] = np.exp(table.loc[logs, ends])
-    return table
+    return table, few_note(np.array([m.units for m in found]))
+
+
+def _codes(study: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    return np.unique(study, return_inverse=True)[1]

@@ -265,6 +265,25 @@ def test_a_sample_of_people_is_not_too_narrow():
     assert found[2] == pytest.approx(0.8 * found[0])
 
 
+def test_expected_without_each_person():
+    belief = np.random.default_rng(0).dirichlet(np.ones(3), (7, 4))
+    belief[2, 1] = np.nan
+    found = expected_delta_e(belief, GREYS).overall
+    without = np.array([
+        expected_delta_e(np.delete(belief, i, axis=0), GREYS).to_frame()[["internal", "population"]]
+        for i in range(7)
+    ])  # fmt: skip
+    for name, value in (
+        ("internal", without[..., 0]), ("signed", (without[..., 1] - without[..., 0]) / ROOT2),
+    ):  # fmt: skip
+        row = found[name]
+        moves = value.mean(1) - row["estimate"]
+        half = 2.446912 * np.sqrt(6 / 7 * (moves**2).sum())  # t of 6 at 0.975
+        assert row["high_people"] - row["estimate"] == pytest.approx(half, rel=1e-6)
+    kinds = expected_delta_e(belief, GREYS, distinct=False).overall.to_frame()
+    assert "low_people" not in kinds  # kinds of people are no sample of people
+
+
 def test_expected_is_what_sampling_tends_to():
     rng = np.random.default_rng(3)
     belief = rng.dirichlet(np.full(4, 0.5), (150, 3))

@@ -123,7 +123,7 @@ def _spread(people: int, kind: str, likert: bool, paired: bool = True) -> Case:
     return Case("spread_ratio", f"{kind} of an outcome, over people", design, repetition)
 
 
-def _studies(sizes: Sequence[int], quantity: str, what: str) -> Case:
+def _studies(sizes: Sequence[int], quantity: str, what: str, promise=None, why="") -> Case:
     """Studies differ in their mean log ratio (0.2), outcomes within them too (0.1)."""
 
     def repetition(rng: np.random.Generator) -> bool | None:
@@ -135,7 +135,7 @@ def _studies(sizes: Sequence[int], quantity: str, what: str) -> Case:
         return _inside(found.overall[quantity], 0.7)
 
     return Case("spread_ratio", f"{quantity}, over studies", f"{len(sizes)} studies, {what}",
-                repetition)  # fmt: skip
+                repetition, promise=promise, why=why)  # fmt: skip
 
 
 # --- dose and response ----------------------------------------------------------------------------
