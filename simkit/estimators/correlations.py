@@ -23,6 +23,7 @@ __all__ = [
     "Answers",
     "answer_matrix",
     "correlation_matrix",
+    "matrices_of",
     "matrix_of",
     "off_diagonal",
     "repaired",
@@ -30,6 +31,7 @@ __all__ = [
 
 METHODS = ("pearson", "spearman", "polychoric")
 MOST_CATEGORIES = 25  # of an item whose correlation is to be polychoric
+CHUNK = 4_000_000  # numbers held at once
 FLAT = 1e-12  # a variance below this share of the squared scale is rounding dust
 
 
@@ -66,6 +68,12 @@ class Answers:
         """The items with fewer than two different answers."""
         return [i for i, level in zip(self.items, self.levels, strict=True) if len(level) < 2]
 
+    @property
+    def worth(self) -> float:
+        """Respondents of equal weight that these are worth: 1 / sum of squared shares of weight."""
+        share = self.weight / max(self.weight.sum(), 1e-300)
+        return float(1 / max((share**2).sum(), 1e-300))
+
 
 @checked("frame weights", frames="frame")
 def correlation_matrix(
@@ -97,11 +105,11 @@ def answer_matrix(
     if least < 3:
         raise ValueError(f"least is {least}; legal are whole numbers from 3")
     if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"{name} is a {type(frame).__name__}; legal is a DataFrame of items")
+        raise ValueError(f"{name} is a {type(frame).__name__}; it must be a DataFrame of items")
     if not frame.columns.is_unique or frame.shape[1] < 2 or not len(frame):
         raise ValueError(
-            f"{name} has {len(frame)} rows of the columns {list(frame)}; legal are rows of two or "
-            "more items that differ"
+            f"{name} has {len(frame)} rows of the columns {list(frame)}; it must be rows of two "
+            "or more items that differ"
         )
     parts = [column(frame[c], f"{name}[{c}]", missing=True) for c in frame]
     weight = np.ones(len(frame))
@@ -110,46 +118,53 @@ def answer_matrix(
     return Answers(np.column_stack(parts), weight, [str(c) for c in frame], least)
 
 
-def matrix_of(answers: Answers, method: str, weight: FloatArray | None = None) -> FloatArray:
-    """The matrix (k, k) of `correlation_matrix`, with other weights (n,) if given: resamples."""
-    w = answers.weight if weight is None else weight
+def matrix_of(answers: Answers, method: str) -> FloatArray:
+    """The matrix (k, k) of `correlation_matrix`."""
+    return np.asarray(matrices_of(answers, method, answers.weight[None])[0])
+
+
+def matrices_of(answers: Answers, method: str, weights: FloatArray) -> FloatArray:
+    """The matrices (B, k, k) under each of B lists of weights (B, n), such as resamples."""
+    a = answers
     if method == "pearson":
-        found = _pearson(answers.x, answers.mask, w, answers.whole)
-    elif method == "spearman":
-        found = _spearman(answers, w)
-    elif method == "polychoric":
-        found = _polychoric(answers, w)
+        step = max(CHUNK // max(a.x.size, 1), 1)
+        parts = [weights[i : i + step] for i in range(0, len(weights), step)]
+        found = np.concatenate([_pearson(a.x, a.mask, w, a.whole) for w in parts])
+    elif method in METHODS:
+        one = _spearman if method == "spearman" else _polychoric
+        found = np.stack([one(a, w) for w in weights])
     else:
-        raise ValueError(f"method is {method!r}; legal are {', '.join(METHODS)}")
-    return np.asarray(np.where(answers.thin & ~np.eye(len(found), dtype=bool), np.nan, found))
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+    k = len(a.items)
+    return np.asarray(np.where(a.thin & ~np.eye(k, dtype=bool), np.nan, found))
 
 
 def _pearson(x: FloatArray, mask: npt.NDArray[np.bool_], w: FloatArray, whole: bool) -> FloatArray:
-    """Pairwise weighted correlations (k, k) of columns that hold 0 where they are missing."""
-    wx = w[:, None] * x
-    cross = x.T @ wx
+    """Pairwise correlations (B, k, k), weighted by w (B, n), of columns with 0 where missing."""
+    wx = w[:, None] * x.T
+    cross = wx @ x
     if whole:
-        total = w.sum()
-        mean = wx.sum(axis=0) / total if total else wx.sum(axis=0) * np.nan
-        cov = cross / max(total, 1e-300) - np.outer(mean, mean)
-        var_i = np.broadcast_to(np.diag(cov)[:, None], cov.shape)
-        rows: Any = np.full(cov.shape, (w > 0).sum())
-        power = np.broadcast_to((cross.diagonal() / max(total, 1e-300))[:, None], cov.shape)
+        total = np.maximum(w.sum(axis=1), 1e-300)[:, None, None]
+        mean = wx.sum(axis=2, keepdims=True) / total
+        cov = cross / total - mean * mean.swapaxes(1, 2)
+        var_i = np.diagonal(cov, axis1=1, axis2=2)[..., None]
+        power = np.diagonal(cross / total, axis1=1, axis2=2)[..., None]
+        rows: Any = (w > 0).sum(axis=1)[:, None, None]
     else:
         m = mask.astype(float)
-        total = m.T @ (w[:, None] * m)
+        total = (w[:, None] * m.T) @ m
         safe = np.where(total > 0, total, np.nan)
-        mean_i = (wx.T @ m) / safe  # of item i, on the rows that have j too
-        power = ((wx * x).T @ m) / safe
-        cov = cross / safe - mean_i * mean_i.T
-        var_i = power - mean_i**2
-        used = m * (w > 0)[:, None]
-        rows = used.T @ used
-    flat = var_i <= FLAT * np.maximum(power, FLAT)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = cov / np.sqrt(np.where(flat, np.nan, var_i) * np.where(flat, np.nan, var_i).T)
+        mean = (wx @ m) / safe  # of item i, on the rows that have j too
+        power = ((wx * x.T) @ m) / safe
+        cov = cross / safe - mean * mean.swapaxes(1, 2)
+        var_i = power - mean**2
+        used = m.T * (w > 0)[:, None]
+        rows = used @ used.swapaxes(1, 2)
+    spread = np.where(var_i <= FLAT * np.maximum(power, FLAT), np.nan, var_i)
+    r = cov / np.sqrt(spread * spread.swapaxes(1, 2))
     r = np.clip(np.where(rows >= 3, r, np.nan), -1.0, 1.0)
-    np.fill_diagonal(r, np.where(np.isnan(r.diagonal()), np.nan, 1.0))
+    i = np.arange(x.shape[1])
+    r[:, i, i] = np.where(np.isnan(r[:, i, i]), np.nan, 1.0)
     return np.asarray(r)
 
 
@@ -164,15 +179,17 @@ def _spearman(a: Answers, w: FloatArray) -> FloatArray:
     if a.whole:
         ranks = np.column_stack([_ranks(a.codes[:, j], len(a.levels[j]), w) for j in range(k)])
         centred = ranks - np.average(ranks, axis=0, weights=w) if w.sum() else ranks
-        return _pearson(centred, a.mask, w, True)
+        return np.asarray(_pearson(centred, a.mask, w[None], True)[0])
     out = np.full((k, k), np.nan)
     for i in range(k):
         for j in range(i + 1, k):
             both = np.flatnonzero(a.mask[:, i] & a.mask[:, j])
-            pair = [_ranks(a.codes[both, c], len(a.levels[c]), w[both]) for c in (i, j)]
-            two = np.column_stack(pair)
+            two = np.column_stack(
+                [_ranks(a.codes[both, c], len(a.levels[c]), w[both]) for c in (i, j)]
+            )
             centred = two - (two * w[both, None]).sum(axis=0) / max(w[both].sum(), 1e-300)
-            out[i, j] = out[j, i] = _pearson(centred, a.mask[both][:, [i, j]], w[both], True)[0, 1]
+            pair = _pearson(centred, a.mask[both][:, [i, j]], w[None, both], True)
+            out[i, j] = out[j, i] = pair[0, 0, 1]
     np.fill_diagonal(out, np.where([len(level) > 1 for level in a.levels], 1.0, np.nan))
     return out
 

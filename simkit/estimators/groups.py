@@ -16,8 +16,8 @@ import pandas as pd
 
 from simkit.estimators.arguments import checked, groups_of
 from simkit.estimators.correlations import off_diagonal
-from simkit.estimators.respondents import percentiles
 from simkit.estimators.structure import WILLIAMS
+from simkit.estimators.structure_intervals import apart, pattern
 from simkit.estimators.structure_measures import correlation_of_correlations, mean_of, rmsd
 from simkit.result import Result
 from simkit.types import FloatArray, SeedLike, column, counted, generator
@@ -26,6 +26,7 @@ __all__ = ["Groups", "by_groups", "group_means", "subgroup_structure", "topic_me
 
 Groups = Mapping[str, pd.DataFrame]
 Ends = tuple[float, float]
+FEW = 200  # members of a group, below which intervals cover too seldom
 AS_PUBLISHED = (0.25, 0.975)  # the quantiles that the source's code takes for a 95 % interval
 
 
@@ -127,8 +128,13 @@ def subgroup_structure(
         and both bounds of the matrix *item x item*, which is what is compared: halves by
         respondent, and each item's means in random order over the groups.
 
-    Rows: pearson_r and rmse. Columns: estimate, std_error, low, high (of the estimate, which
-    sampling error makes worse than the truth), lower_bound, upper_bound (means over `splits`).
+    Rows: pearson_r and rmse. Columns: estimate, std_error, low, high : of the populations' group
+    means, sampling noise taken out (as `compare_structure`; as_published: of the samples, and no
+    confidence interval); raw : of the samples as they are, to compare with lower_bound and
+    upper_bound (means over `splits`). Simulated (ten overlapping groups, six items) 95 % intervals
+    of rmse cover in 0.79 of cases with 300 people and in 0.90 to 0.98 with 1,000 and more, of
+    pearson_r in 0.93 to 0.98: means of few members have noise in them that draws correlations to
+    0, which a note says where a group has fewer than 200.
     An item whose means do not vary over the groups has no correlation and is left out; the notes
     count it. Raises ValueError for different or fewer than 3 groups, and what `group_means` raises.
     Source: Williams et al., arXiv 2601.15755, and its code.
@@ -143,28 +149,42 @@ def subgroup_structure(
     group_means(humans, scales), group_means(simulated, scales)  # raise what there is to raise
     tables = [_Table(groups, list(scales)) for groups in (humans, simulated)]
     low, high = np.array(list(scales.values()), dtype=float).T
-    digits = 2 if as_published else None
+    places = 2 if as_published else None
 
     def means(parts: list[FloatArray]) -> FloatArray:
         raw = np.column_stack([_column_means(x) for x in parts])
-        raw = raw if digits is None else raw.round(digits)
+        raw = raw if places is None else raw.round(places)
         scaled = (raw - low[:, None]) / (high - low)[:, None]
         if topics is None:
             return np.asarray(scaled)
         named = pd.DataFrame(scaled, index=list(scales))
-        return np.asarray(topic_means(named, topics, digits=digits), dtype=np.float64)
+        return np.asarray(topic_means(named, topics, digits=places), dtype=np.float64)
 
-    def compared(first: FloatArray, second: FloatArray) -> FloatArray:
-        return _measures(first, second, 3 if as_published else None)
+    digits = 3 if as_published else None
+
+    def listed(table: FloatArray) -> FloatArray:
+        return _row_correlations(table, digits)
+
+    def compared(first: FloatArray, second: FloatArray) -> list[float]:
+        one, two = listed(first), listed(second)
+        found = [float(correlation_of_correlations(one, two)), float(rmsd(one, two))]
+        return found if digits is None else [round(v, digits) for v in found]
 
     stream = generator(rng)
     true, model = (means(t.parts) for t in tables)
-    at = compared(true, model)
-    found = []
+    again = []
     for _ in range(n_boot):
         first = true if as_published else means(tables[0].respondents(stream))
         drawn = tables[1].columns(stream) if as_published else tables[1].respondents(stream)
-        found.append(compared(first, means(drawn)))
+        again.append((first, means(drawn)))
+    raw = compared(true, model)
+    if as_published:
+        rows = _as_published(raw, np.array([compared(*pair) for pair in again]))
+    else:
+        pairs = [(true, model), *again]
+        h, s = (np.stack([listed(pair[side]) for pair in pairs]) for side in (0, 1))
+        people = min(t.n for t in tables)
+        rows = [pattern(h, s, people, alpha, False), apart(h, s, people, alpha)]
     turn: Callable[[FloatArray], FloatArray] = np.transpose if as_published else np.asarray
     base = turn(true)
     lower = [compared(base, stream.permuted(base, axis=1)) for _ in range(splits)]
@@ -172,7 +192,9 @@ def subgroup_structure(
     for _ in range(splits):
         halves = tables[0].halves(stream, apart=as_published)
         upper.append(compared(*(turn(means(half)) for half in halves)))
-    frame = _frame(at, np.array(found), np.array(lower), np.array(upper), as_published, alpha)
+    frame = pd.DataFrame(rows, index=pd.Index(["pearson_r", "rmse"])).assign(raw=raw)
+    bounds = {"lower_bound": lower, "upper_bound": upper}
+    frame = frame.assign(**{k: mean_of(np.array(v, dtype=float).T) for k, v in bounds.items()})
     what = "topics" if topics is not None else "items"
     how = "as published" if as_published else "bounds on its own matrix"
     method = f"Structure of group means, {len(true)} {what}, {len(humans)} groups, {how}"
@@ -180,17 +202,26 @@ def subgroup_structure(
     notes = counted(flat, 2 * len(true), f"{what} (both sides) have the same mean in all groups")
     if as_published:
         notes += (
-            "the interval is from the 25 % to the 97.5 % quantile, as the source's code has it",
+            "no confidence interval: from the 25 % to the 97.5 % quantile, as the source's code",
+            "both bounds are of the group x group matrix, which is not the one compared",
         )
-        notes += ("both bounds are of the group x group matrix, which is not the one compared",)
-    return Result(method, frame, sum(len(g) for g in humans.values()), alpha, WILLIAMS, notes)
+    smallest = min(len(part) for t in tables for part in t.parts)
+    if smallest < FEW and not as_published:
+        notes += (f"the smallest group has {smallest} members; below {FEW} trust no interval",)
+    over = "" if as_published else "respondents of both sides, for these groups"
+    n = sum(len(g) for g in humans.values())
+    return Result(method, frame.astype(float), n, alpha, WILLIAMS, notes, over)
 
 
-def _measures(first: FloatArray, second: FloatArray, digits: int | None) -> FloatArray:
-    """Pearson r and RMSE of the correlations, over columns, between the rows of two tables."""
-    one, two = (_row_correlations(m, digits) for m in (first, second))
-    found = np.array([correlation_of_correlations(one, two), rmsd(one, two)])
-    return found if digits is None else found.round(digits)
+def _as_published(at: list[float], found: FloatArray) -> list[dict[str, float]]:
+    """The source's columns, its quantiles for an interval."""
+    rows = []
+    for value, column_ in zip(at, found.T, strict=True):
+        there = column_[~np.isnan(column_)]
+        low, high = np.quantile(there, AS_PUBLISHED) if len(there) else (np.nan, np.nan)
+        error = float(there.std(ddof=1)) if len(there) > 1 else np.nan
+        rows.append({"estimate": value, "std_error": error, "low": low, "high": high})
+    return rows
 
 
 def _row_correlations(means: FloatArray, digits: int | None) -> FloatArray:
@@ -247,23 +278,3 @@ class _Table:
 def _column_means(x: FloatArray) -> FloatArray:
     """Mean of each column (items,) over what is not NaN; NaN where nothing is."""
     return mean_of(x.T)
-
-
-def _frame(
-    at: FloatArray,
-    found: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-    as_published: bool,
-    alpha: float,
-) -> pd.DataFrame:
-    rows = []
-    for k in range(2):
-        error, low, high = percentiles(found[:, k], alpha)
-        if as_published:
-            there = found[~np.isnan(found[:, k]), k]
-            low, high = np.quantile(there, AS_PUBLISHED) if len(there) else (np.nan, np.nan)
-        bounds = (_mean(b[:, k]) for b in (lower, upper))
-        rows.append((float(at[k]), error, low, high, *bounds))
-    columns = ["estimate", "std_error", "low", "high", "lower_bound", "upper_bound"]
-    return pd.DataFrame(rows, columns=columns, index=pd.Index(["pearson_r", "rmse"]))

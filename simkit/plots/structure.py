@@ -31,7 +31,8 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Columns: technique, marginal, structural; marginal_low, marginal_high, structural_low,
     structural_high if there are intervals; marginal_floor, structural_floor (of each row; the
-    largest is drawn), the corner within which a second sample of humans would lie.
+    largest is drawn), the corner within which a second sample of humans would lie: only where the
+    errors hold the samples' noise too.
     """
     maybe = " ".join(f"{side}_{end}" for side in SIDES for end in ("low", "high", "floor"))
     frame = need(frame, *SIDES, labels="technique", maybe=maybe).reset_index(drop=True)
@@ -120,23 +121,27 @@ def correlogram_pair(
 
 
 def structure_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Structural error of each study or population, with its interval and its noise floor.
+    """Structural error of each study or population, with its interval.
 
-    Columns: name, estimate, low, high, floor. The floor is a short black line.
+    Columns: name, estimate, low, high; floor, a short black line, only where the estimates hold
+    the samples' noise too.
     """
-    frame = need(frame, "estimate", "low", "high", "floor", labels="name").reset_index(drop=True)
+    frame = need(frame, "estimate", "low", "high", labels="name", maybe="floor")
+    frame = frame.reset_index(drop=True)
     ax = axes_or_new(ax)
     y = np.arange(len(frame))
     ax.hlines(y, frame["low"], frame["high"], color=TECHNIQUES["twins"], linewidth=2.4, alpha=0.6)
     ax.plot(frame["estimate"], y, "o", color=TECHNIQUES["twins"], label="Simulated", zorder=3)
-    ax.plot(frame["floor"], y, "|", color=PALETTE["human"], markersize=14, markeredgewidth=2,
-            label="Noise floor of the humans", zorder=4)  # fmt: skip
+    if "floor" in frame:
+        ax.plot(frame["floor"], y, "|", color=PALETTE["human"], markersize=14, markeredgewidth=2,
+                label="Noise floor of the humans", zorder=4)  # fmt: skip
     ax.set_yticks(y, frame["name"])
     ax.set_ylim(len(frame) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.grid(axis="y", visible=False)
     ax.set(xlabel="Structural error (RMSD of item correlations)")
-    legend(ax)
+    if "floor" in frame:
+        legend(ax)
     return ax
 
 

@@ -20,6 +20,9 @@ from simkit.estimators.distances import normalised_emd, total_variation
 from simkit.estimators.groups import by_groups, subgroup_structure
 from simkit.estimators.marginals import compare_marginals
 from simkit.estimators.structure import compare_structure
+from simkit.estimators.structure_intervals import kept
+from simkit.estimators.structure_measures import structure_kept
+from simkit.estimators.structure_samples import sampled
 from simkit.files import write_text
 from simkit.resources import root
 from simkit.result import Result
@@ -40,18 +43,22 @@ LATIN_AMERICA = ("ARG", "BOL", "BRA", "CHL", "COL", "ECU", "GTM", "MEX", "NIC", 
                  "URY", "VEN")  # fmt: skip
 MIDDLE_EAST = ("CYP", "EGY", "IRN", "IRQ", "JOR", "LBN", "LBY", "MAR", "TUN", "TUR")
 _ENDS = ("estimate", "low", "high", "floor")
+_SAMPLES = ("raw", "split_half")
 
 
 def twin2k_results(*, n_boot: int = 100, seed: int = 1) -> pd.DataFrame:
     """People and their language-model twins (Twin-2K-500): both errors per study, and overall.
 
     One row per study with three outcomes or more and per measure: study, measure, items, people,
-    estimate, low, high, floor (nothing but sampling error of as many people), split_half. Measures:
-    marginal (mean normalised Wasserstein-1 on the outcomes' scales), structural (RMSD of
-    their correlations), kept (share of the people's structure), pattern (correlation of
-    correlations) and own (mean over outcomes of the correlation between a person and that
-    person's twin). Persons are resampled together with their twins. Overall: all 163 outcomes,
-    pairs that fewer than 100 people answered left out. Raises `DataError` without the data.
+    estimate, low, high, floor (what nothing but the sampling error of as many people makes of
+    raw), raw, split_half. Measures: marginal (mean normalised Wasserstein-1 on the outcomes'
+    scales), structural (RMSD of their correlations), kept (share of the people's structure),
+    pattern (correlation of correlations) and own (mean over outcomes of the correlation between a
+    person and that person's twin). Of structural, kept and pattern the estimate has sampling error
+    taken out and raw has not: see `compare_structure`. Persons are resampled together with their
+    twins. Overall: all 163 outcomes, pairs that fewer than 100 people answered left out; kept also
+    of the pairs within a study (kept within) and of two studies (kept across). Raises `DataError`
+    without the data.
     """
     both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
     sides = [
@@ -68,9 +75,27 @@ def twin2k_results(*, n_boot: int = 100, seed: int = 1) -> pd.DataFrame:
             rows += _both_errors(
                 str(study), people.loc[asked, items], twins.loc[asked, items], ends, n_boot, seed
             )
-    some = max(n_boot // 4, 10)  # a matrix of 163 items takes its time
-    rows += _both_errors(OVERALL, people, twins, _ends(scales), some, seed, LEAST_PAIR)
+    rows += _both_errors(OVERALL, people, twins, _ends(scales), n_boot, seed, LEAST_PAIR)
+    rows += _kept_by_study(people, twins, scales.set_index("outcome")["study"], n_boot, seed)
     return pd.DataFrame(rows)
+
+
+def _kept_by_study(
+    people: pd.DataFrame, twins: pd.DataFrame, study: pd.Series, n_boot: int, seed: int
+) -> list[dict[str, object]]:
+    """Structure kept of the pairs of outcomes of one study, and of the pairs of two studies."""
+    draws = sampled(people, twins, "pearson", None, None, True, n_boot, 2, seed, LEAST_PAIR)
+    human, twin = draws.pairs[:2]
+    of = study.reindex(draws.items).to_numpy()
+    i, j = np.triu_indices(len(of), 1)
+    rows: list[dict[str, object]] = []
+    for name, pairs in (("kept within", of[i] == of[j]), ("kept across", of[i] != of[j])):
+        h, s = human[:, pairs], twin[:, pairs]
+        found = kept(h, s, 0.05, True)
+        row = {"estimate": found["estimate"], "low": found["low"], "high": found["high"]}
+        head = {"study": OVERALL, "items": len(of), "people": len(people), "measure": name}
+        rows.append({**head, **row, "raw": float(structure_kept(h[0], s[0]))})
+    return rows
 
 
 def _ends(about: pd.DataFrame) -> dict[str, tuple[float, float]]:
@@ -94,7 +119,7 @@ def _both_errors(
         and max(people[c].max(), twins[c].max()) <= ends[1]
     }  # fmt: skip
     margin = compare_marginals(
-        people, twins, scales=inside, metrics=["nemd"], paired=True, n_boot=n_boot, rng=seed
+        people, twins, scales=inside or None, metrics=["nemd"], paired=True, n_boot=n_boot, rng=seed
     )["nemd"]
     structure = compare_structure(
         people, twins, paired=True, n_boot=n_boot, splits=max(n_boot // 5, 2), permutations=199,
@@ -109,11 +134,7 @@ def _both_errors(
     }
     for name, row in names.items():
         part = structure[row]
-        at = part["estimate"] if name == "structural" else part["corrected"]
-        ends = {e: part[e] for e in _ENDS[1:]}
-        found.append(
-            {**head, "measure": name, "estimate": at, **ends, "split_half": part["split_half"]}
-        )
+        found.append({**head, "measure": name, **{e: part[e] for e in (*_ENDS, *_SAMPLES)}})
     low, high = _mean_ends(people, twins, n_boot, seed)
     mean = float(np.nanmean(own))
     return [*found, {**head, "measure": "own", "estimate": mean, "low": low, "high": high}]

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 ANES_TOLD = ("educ", "income", "age")
-ANES_ITEMS = ("PID", "selfLR", "vote", "TVnews")  # in the order asked
+ANES_ITEMS = ("PID", "selfLR", "vote", "TVnews")
 HELD_OUT = "test"  # the part of the people of whom no adapter has seen an answer
 
 
@@ -83,13 +83,16 @@ class Setting:
 
 
 def survey_battery() -> Battery:
-    """The eight opinion items of the survey world, answers told as its interviews tell them."""
-    return Battery(
-        [
-            Item(n, survey.question(n), tell=f"{text}: {{answer}}")
-            for n, (text, *_) in survey.ITEMS.items()
-        ]
-    )
+    """The eight opinion items of the survey world, answers told as its interviews tell them.
+
+    Each person is asked in a random order, so that what an order does to the answers is spread
+    over the people, and in every interval over them.
+    """
+    items = [
+        Item(n, survey.question(n), tell=f"{text}: {{answer}}")
+        for n, (text, *_) in survey.ITEMS.items()
+    ]
+    return Battery(items, order="random")
 
 
 def survey_setting(n: int, simulated: int, *, seed: int = 1) -> Setting:
@@ -134,7 +137,8 @@ def anes_setting(*, seed: int = 1, simulated: int | None = None) -> Setting:
             ),
             Item("vote", Question(VOTE, ("1", "2")), tell="Vote (1 Clinton, 2 Dole): {answer}"),
             Item("TVnews", question_of(ANES96, "TVnews")),
-        ]
+        ],
+        order="random",  # anew for each person, as in the survey world
     )
     scales = {"PID": (1.0, 7.0), "selfLR": (1.0, 7.0), "vote": (0.0, 1.0), "TVnews": (0.0, 7.0)}
     people = (
@@ -199,10 +203,11 @@ def errors(
 ) -> tuple[pd.DataFrame, dict[str, Result]]:
     """Both errors of each technique, one row each (for `plots.quadrant`), and the details.
 
-    marginal : mean total variation over the items; structural : RMSD of the item correlations,
-    each with interval and floor (the structural interval is the populations', sqrt(end^2 +
-    floor^2), so that it can be seen beside an estimate and a floor that both hold noise);
-    kept : share of the structure; pattern : the correlation of correlations, noise taken out;
+    marginal : mean total variation over the items, sampling noise taken out; structural : RMSD of
+    the item correlations, likewise; kept : share of the structure; pattern : the correlation of
+    correlations; each of the populations, with the ends of its 95 % interval over respondents of
+    both sides (a simulated one with an order of questions of its own). marginal_raw,
+    structural_raw : of the samples as they are, with the floor of samples of this size;
     valid_mass : mean of the questions asked (see `simulate`), NaN where no model was asked.
     """
     rows, details = [], {}
@@ -215,15 +220,15 @@ def errors(
         )
         row: dict[str, Any] = {"technique": name}
         row["valid_mass"] = answers.attrs.get("valid_mass", float("nan"))
-        for side, part in (("marginal", margin), ("structural", structure["rmsd"])):
-            row |= {side: part["estimate"], f"{side}_floor": part["floor"]}
-            row |= {f"{side}_low": part["low"], f"{side}_high": part["high"]}
-        # The populations' interval, with the noise of samples of this size put back: as it shows.
-        floor = row["structural_floor"]
-        row |= {e: np.hypot(row[e], floor) for e in ("structural_low", "structural_high")}
-        kept = structure["structure_kept"]
-        row |= {"kept": kept["corrected"], "kept_low": kept["low"], "kept_high": kept["high"]}
-        row["pattern"] = structure["correlation_of_correlations"]["corrected"]
+        distance, kept, pattern = (
+            structure[m] for m in ("rmsd", "structure_kept", "correlation_of_correlations")
+        )
+        of = (("marginal", margin, "corrected"), ("structural", distance, "estimate"),
+              ("kept", kept, "estimate"), ("pattern", pattern, "estimate"))  # fmt: skip
+        for side, part, value in of:
+            row |= {side: part[value], f"{side}_low": part["low"], f"{side}_high": part["high"]}
+        row |= {"marginal_raw": margin["estimate"], "structural_raw": distance["raw"]}
+        row |= {"marginal_raw_floor": margin["floor"], "structural_raw_floor": distance["floor"]}
         rows.append(row)
         details[name] = structure
     return pd.DataFrame(rows), details

@@ -65,7 +65,11 @@ def test_the_two_ways_differ_in_bounds_and_interval(sides):
     published, right = (found(sides, as_published=p) for p in (True, False))
     for name in ("low", "lower_bound", "upper_bound"):
         assert published["rmse"][name] != pytest.approx(right["rmse"][name], abs=1e-3)
-    assert not right.notes
+    assert right.over and not published.over
+    # 240 people, 40 % of them old: means of fewer members than the interval needs.
+    assert len(right.notes) == 1 and "below 200 trust no interval" in right.notes[0]
+    held = right.frame.dropna()
+    assert (held["low"] <= held["estimate"]).all() and (held["estimate"] <= held["high"]).all()
 
 
 def test_keywords(sides):
@@ -81,8 +85,8 @@ def test_answers_of_a_person_may_be_torn_apart_unseen(sides):
     rng = np.random.default_rng(0)
     torn = {g: f.apply(lambda c: rng.permutation(c.to_numpy())) for g, f in sides[0].items()}
     result = subgroup_structure(sides[0], torn, SCALES, n_boot=5, splits=3)
-    assert result["pearson_r"]["estimate"] == pytest.approx(1)
-    assert result["rmse"]["estimate"] == pytest.approx(0, abs=1e-12)
+    assert result["pearson_r"]["raw"] == pytest.approx(1)
+    assert result["rmse"]["raw"] == pytest.approx(0, abs=1e-12)
     kept = np.corrcoef(torn["men"].to_numpy(), rowvar=False)[0, 1]
     assert abs(kept) < 0.25 < np.corrcoef(sides[0]["men"].to_numpy(), rowvar=False)[0, 1]
 
@@ -126,12 +130,16 @@ def test_population_fidelity_known_values():
     flat = population_fidelity(CELLS, np.full((4, 2), 0.5), n_boot=20).frame["estimate"]
     assert flat.tolist() == pytest.approx([0.8, 0, 0, 0])
     assert np.isnan(population_fidelity(np.full((4, 2), 0.5), CELLS, n_boot=5)["pfs"]["estimate"])
+    # A part of exactly 0 or 1 shows no spread: no interval of it.
+    ends = population_fidelity(CELLS, np.full((4, 2), 0.5), n_boot=20).frame[["low", "high"]]
+    assert ends.loc[["adaptability", "structure", "pfs"]].isna().all(axis=None)
+    assert "4 cells; below 5 trust no interval" in population_fidelity(CELLS, CELLS).notes
     holes = CELLS.copy()
     holes[0] = np.nan
     assert "1 of 4 cells skipped" in population_fidelity(holes, CELLS, n_boot=5).notes[0]
-    with pytest.raises(ValueError, match="legal are 3 or more"):
+    with pytest.raises(ValueError, match="they must be 3 or more"):
         population_fidelity(CELLS[:2], CELLS[:2])
-    with pytest.raises(ValueError, match="legal is the same"):
+    with pytest.raises(ValueError, match="must be the same"):
         population_fidelity(CELLS, CELLS[:3])
 
 
