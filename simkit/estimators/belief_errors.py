@@ -1,18 +1,18 @@
-"""Errors of beliefs about single respondents: exact, and resampled; beliefs at any temperature."""
+"""Errors of beliefs about single respondents, and their means; beliefs at any temperature."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.respondents import answer_codes, belief_rows, numeric_scale, resampled
+from simkit.estimators.respondents import answer_codes, belief_rows, left_out, numeric_scale
 from simkit.types import FloatArray, IntArray, Rows, column, numbers
 
-__all__ = ["ERRORS", "belief_at_temperature", "individual_errors", "placed", "resampled_errors"]
+__all__ = ["ERRORS", "belief_at_temperature", "individual_errors", "mean_errors", "placed"]
 
 ERRORS = ("rmse", "mae", "log_loss")
 
@@ -75,34 +75,31 @@ def placed(
     return place, rows, scale
 
 
-def resampled_errors(
+def mean_errors(
     parts: Sequence[FloatArray],
     used: Rows,
     group: IntArray,
     n_groups: int,
-    n_boot: int,
-    stream: np.random.Generator,
-) -> FloatArray:
-    """rmse, mae, log loss (G, 3, P, 1 + n_boot) from P parts (n, 3) of `individual_errors`.
+    sums_of: Callable[..., list[FloatArray]] = left_out,
+) -> list[FloatArray]:
+    """rmse, mae, log loss (3, P, 1 + R) of each group, from P parts (n, 3) of `individual_errors`.
 
-    The first of the last axis is the data's. inf where the log loss is; groups with one cluster
-    have NaN in all resamples.
+    The first of the last axis is the data's, the others' rows are weighed as `sums_of` says
+    (`left_out`, or `resampled`). inf where the log loss is.
     """
     i, n_p = used.kept, len(parts)
     table = np.column_stack([*parts, np.ones(len(i))])
     endless = np.isinf(table)
     table[endless] = 0.0  # 0 * inf is NaN; put back below
-    cluster, group = used.cluster[i], group[i]
+    group, out = group[i], []
     rows = used.weight[i, None] * table
-    out = np.full((n_groups, 3, n_p, 1 + n_boot), np.nan)
-    for g, sums in enumerate(resampled(cluster, group, rows, n_groups, n_boot, stream)):
+    for g, sums in enumerate(sums_of(used.cluster[i], group, rows, n_groups)):
         top, total = sums[:, :-1], sums[:, -1:]
         mean = np.divide(top, total, out=np.full_like(top, np.nan), where=total > 0)
         mean[:, endless[group == g, :-1].any(axis=0)] = np.inf
-        if len(np.unique(cluster[group == g])) < 2:
-            mean[1:] = np.nan
-        out[g] = mean.reshape(-1, n_p, 3).transpose(2, 1, 0)
-    out[:, 0] = np.sqrt(out[:, 0])
+        found = mean.reshape(-1, n_p, 3).transpose(2, 1, 0)
+        found[0] = np.sqrt(found[0])
+        out.append(found)
     return out
 
 

@@ -82,4 +82,5 @@ def drawn_fit(
         table[name] = dict(zip(REQUIRED, map(float, row), strict=True)) | {"exact": exact[name]}
     frame = pd.DataFrame.from_dict(table, orient="index")
     method = f"One drawn answer each (temperature {temperature:g}), {repetitions} repetitions"
-    return Result(method, frame, n, alpha, NAMIKOSHI, used.notes)
+    over = "draws of one answer each, for these respondents"
+    return Result(method, frame, n, alpha, NAMIKOSHI, used.notes, over)

@@ -18,13 +18,19 @@ from simkit.estimators.belief_errors import (
     ERRORS,
     belief_at_temperature,
     individual_errors,
+    mean_errors,
     placed,
-    resampled_errors,
 )
 from simkit.estimators.fit import NAMIKOSHI, uniform
-from simkit.estimators.respondents import belief_rows, grouped, percentiles
+from simkit.estimators.respondents import (
+    belief_rows,
+    cluster_notes,
+    effective_clusters,
+    grouped,
+    left_out_of,
+)
 from simkit.result import REQUIRED, Result, clustered_mean, t_frame
-from simkit.types import FloatArray, SeedLike, column, counted, generator, usable_rows
+from simkit.types import FloatArray, IntArray, Rows, column, counted, usable_rows
 
 __all__ = ["STATISTICS", "individual_fit", "shift_fit", "success_rate"]
 
@@ -46,9 +52,7 @@ def individual_fit(
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
     by: Any = None,
-    n_boot: int = 500,
     alpha: float = 0.05,
-    rng: SeedLike = 0,
 ) -> Result:
     """RMSE, MAE and log loss of each respondent's own answer under the belief about it.
 
@@ -62,7 +66,8 @@ def individual_fit(
     temperature : of the belief before all else (`belief_at_temperature`).
     log_loss = mean of -ln b_i(y_i), nats; inf if any answer had belief 0 (interval NaN, counted).
 
-    Columns: estimate, std_error (over n_boot resamples of clusters), low, high (percentiles);
+    Columns: estimate, std_error (delete-one-cluster jackknife, CV3), low, high (t on effective
+    clusters - 1 degrees of freedom, on the log scale; see `simkit.estimators.respondents`);
     - ceiling : the same with uniform beliefs. A belief can be worse.
     - floor : the same with `truth` (n, K), the exact distribution of each answer given what the
       prompt says, at temperature 1 (a world knows it); NaN without. No belief that knows as
@@ -70,8 +75,10 @@ def individual_fit(
       a smaller mae. A draw pays for its own spread, so sharper beliefs have a smaller error than
       the true one: that is no fault of this floor but of sampling.
     weights, cluster : (n,) as in `marginal_fit`. by : (n,) groups. One row per group and error.
-    Undefined: fewer than 2 clusters in a group (interval NaN). Raises ValueError for an answer that
-    is not among the values (naming the row), beliefs that do not sum to 1, an unknown statistic.
+    Undefined (interval NaN): fewer than 2 effective clusters in a group, and an error that is the
+    same whichever cluster is left out, for then the sample shows no spread (but the log loss of
+    uniform beliefs is known: ln K, width 0). Raises ValueError for an answer that is not among the
+    values (naming the row), beliefs that do not sum to 1, an unknown statistic.
     Source: Namikoshi et al., arXiv 2403.20252; the exact expectation is our formulation.
     """
     if statistic not in STATISTICS:
@@ -87,23 +94,38 @@ def individual_fit(
     flat = np.tile(uniform(len(scale)), (len(i), 1))
     beliefs = (belief_at_temperature(rows[i], temperature), true[i], flat)
     parts = [individual_errors(place[i], b, scale, statistic) for b in beliefs]
-    errors = resampled_errors(parts, used, code, len(names), n_boot, generator(rng))
-    if truth is None:
-        errors[:, :, 1] = np.nan
+    known = np.allclose(beliefs[0], flat, rtol=1e-12)  # their log loss is ln K whatever is answered
     table, index = [], []
-    for g, name in enumerate(names):
+    for g, errors in enumerate(mean_errors(parts, used, code, len(names))):
+        worth = effective_clusters(*_of(used, code, g))
         for e, error in enumerate(ERRORS):
-            own, (floor, ceiling) = errors[g, e, 0], errors[g, e, 1:, 0]
-            found = (own[0], *percentiles(own[1:], alpha), floor, ceiling)
-            table.append((name, error, *found))
-            index.append(f"{name}, {error}" if name else error)
+            own, (floor, ceiling) = errors[e, 0], errors[e, 1:, 0]
+            spread = left_out_of(own).interval([worth], alpha, log=True)[1:]
+            if known and error == "log_loss" and worth >= 2:
+                spread = (0.0, own[0], own[0])
+            floor = floor if truth is not None else np.nan
+            table.append((names[g], error, own[0], *spread, floor, ceiling))
+            index.append(f"{names[g]}, {error}" if names[g] else error)
     columns = ["group", "metric", *REQUIRED, "floor", "ceiling"]
     frame = pd.DataFrame(table, index=pd.Index(index), columns=columns)
     frame = frame if len(names) > 1 else frame.drop(columns="group")
     zero = int(np.isinf(parts[0][:, 2]).sum())
     notes = used.notes + counted(zero, len(i), "answers had belief 0: their log loss is infinite")
-    method = f"Individual fit ({statistic}, temperature {temperature:g}), {n_boot} resamples"
-    return Result(method, frame, len(i), alpha, SOURCE, notes)
+    notes += _worths(used, code, names)
+    method = f"Individual fit ({statistic}, temperature {temperature:g})"
+    over = "respondents" if cluster is None else "clusters of cluster="
+    return Result(method, frame, len(i), alpha, SOURCE, notes, over)
+
+
+def _of(used: Rows, code: IntArray, g: int) -> tuple[IntArray, FloatArray]:
+    """Clusters and weights of the rows of a group."""
+    i = used.kept[code[used.kept] == g]
+    return used.cluster[i], used.weight[i]
+
+
+def _worths(used: Rows, code: IntArray, names: list[str]) -> tuple[str, ...]:
+    parts = [cluster_notes(*_of(used, code, g), f"{n}: " if n else "") for g, n in enumerate(names)]
+    return tuple(note for part in parts for note in part)
 
 
 @checked("valid_mass answers by weights cluster")
@@ -140,7 +162,9 @@ def success_rate(
     frame = found.frame.drop(columns="option")
     old = "belief" if answers is None else "choice"
     frame.index = pd.Index([name.removesuffix(old) + "success_rate" for name in frame.index])
-    return Result(f"Success rate ({found.method})", frame, found.n, alpha, NAMIKOSHI, found.notes)
+    method, notes = f"Success rate ({found.method})", found.notes
+    over = "prompts" if cluster is None else "clusters of cluster="
+    return Result(method, frame, found.n, alpha, NAMIKOSHI, notes, over)
 
 
 @checked("before after simulated_before simulated_after weights cluster by")
@@ -163,8 +187,10 @@ def shift_fit(
     taken. Rows that miss any of the four are skipped and counted.
     Rows true_shift, predicted_shift and difference (predicted - true, taken respondent by
     respondent), per group of `by` (n,), in units of the scale: weighted means with the
-    delete-one-cluster jackknife's standard error (CV3), t intervals and two-sided p on clusters - 1
-    degrees of freedom. One cluster: NaN. weights, cluster : (n,). Raises ValueError for numbers of
+    delete-one-cluster jackknife's standard error (CV3), t intervals and two-sided p on effective
+    clusters - 1 degrees of freedom (see `simkit.estimators.respondents`). NaN for fewer than 2
+    effective clusters, and where all rows are the same: that is no proof that there is no spread.
+    weights, cluster : (n,). Raises ValueError for numbers of
     rows that differ, beliefs without values (or values without beliefs), and bad rows, by name.
     """
     y = [column(x, name, missing=True) for x, name in ((before, "before"), (after, "after"))]
@@ -185,16 +211,22 @@ def shift_fit(
     rows, index = [], []
     for g, name in enumerate(names):
         i = used.kept[code[used.kept] == g]
+        worth = effective_clusters(*_of(used, code, g))
         for what, x in zip(SHIFTS, d[:, i], strict=True):
             found = clustered_mean(x, used.weight[i], used.cluster[i]) if len(i) else NOTHING
-            rows.append((name, what, len(i), *found))
+            flat = not len(i) or np.ptp(x) <= 1e-12 * np.abs(x).max()
+            error = np.nan if flat else found[1]
+            rows.append((name, what, len(i), found[0], error, found[2], worth))
             index.append(f"{name}, {what}" if name else what)
-    columns = ["group", "quantity", "n", "mean", "error", "clusters"]
+    columns = ["group", "quantity", "n", "mean", "error", "clusters", "worth"]
     table = pd.DataFrame(rows, index=pd.Index(index), columns=columns)
-    stats = t_frame(index, table["mean"], table["error"], table["clusters"] - 1, alpha)
+    free = np.round(table["worth"] - 1, 9)  # rounding must not take 2 clusters for fewer
+    stats = t_frame(index, table["mean"], table["error"], free, alpha)
     frame = pd.concat([table[["group", "quantity", "n", "clusters"]], stats], axis=1)
     frame = frame if len(names) > 1 else frame.drop(columns="group")
-    return Result("Shift of answers", frame, len(used.kept), alpha, NAMIKOSHI, used.notes)
+    notes = used.notes + _worths(used, code, names)
+    over = "respondents" if cluster is None else "clusters of cluster="
+    return Result("Shift of answers", frame, len(used.kept), alpha, NAMIKOSHI, notes, over)
 
 
 def _expected(answers: Any, values: npt.ArrayLike | None, name: str) -> FloatArray:

@@ -12,7 +12,14 @@ import pandas as pd
 from simkit.estimators.arguments import checked
 from simkit.estimators.correlations import Answers, answer_matrix
 from simkit.estimators.fit import normalised
-from simkit.estimators.metrics import chosen_metrics, noise_floor, spread
+from simkit.estimators.metrics import Metric, chosen_metrics, noise_floor, spread
+from simkit.estimators.respondents import (
+    Moved,
+    cluster_notes,
+    effective_clusters,
+    left_out,
+    mean_moved,
+)
 from simkit.result import Result
 from simkit.types import FloatArray, SeedLike, counted, generator
 
@@ -61,29 +68,34 @@ def compare_marginals(
     if paired and h.n != s.n:
         raise ValueError(f"paired: {h.n} humans, {s.n} simulated; legal is the same number")
     stream = generator(rng)
-    first = _draws(h, n_boot, stream)
-    second = first if paired else _draws(s, n_boot, stream)
-    third = _draws(h, n_boot, stream, s.n)[1:]
-    used, rows, floors = [], [], []
+    first, third = _draws(h, n_boot, stream), _draws(h, n_boot, stream, s.n)
+    used, found, floors = [], [], []
     for j, item in enumerate(h.items):
         if not len(h.levels[j]) or not len(s.levels[j]):
             continue
         values, low, high = _scale(item, h.levels[j], s.levels[j], scales)
         chosen = chosen_metrics(metrics, (values - low) / (high - low), smoothing)
-        p, q, again = (
-            normalised(_shares(a, j, values, d)) for a, d in ((h, first), (s, second), (h, third))
-        )
+        hits = [_hits(a, j, values) for a in (h, s)]
+        p, q = (normalised(_without(a, x)) for a, x in zip((h, s), hits, strict=True))
+        samples = [(p, q)] if paired else [(p, q[:1]), (p[:1], q)]
+        again = [normalised(draws @ hits[0]) for draws in (first, third)]
         used.append(item)
-        rows.append([_named(m, high - low).draws(p, q) for m in chosen])
-        floors.append([noise_floor(_named(m, high - low), p, again) for m in chosen])
+        named = [_named(m, high - low) for m in chosen]
+        found.append([m.moved(*samples) for m in named])
+        floors.append([noise_floor(m, again[0], again[1][1:]) for m in named])
     if not used:
         raise ValueError("no item was answered on both sides")
-    draws, floor = np.array(rows), np.array(floors)
-    frame = _frame(chosen, draws, floor, used if per_item else [], alpha)
+    sides = [h] if paired else [h, s]
+    worth = [
+        effective_clusters(np.flatnonzero(x.weight > 0), x.weight[x.weight > 0]) for x in sides
+    ]
+    frame = _frame(chosen, found, np.array(floors), used if per_item else [], worth, alpha)
     lost = len(h.items) - len(used)
     notes = counted(lost, len(h.items), "items left out: nobody answered on one side")
-    method = f"Margins of {len(used)} items, {n_boot} resamples"
-    return Result(method, frame, h.n, alpha, SOURCE, notes)
+    for who, side in (("humans: ", h), ("simulated: ", s)):
+        notes += cluster_notes(np.arange(side.n), side.weight, who)
+    method = f"Margins of {len(used)} items, floor from {n_boot} resamples"
+    return Result(method, frame, h.n, alpha, SOURCE, notes, "respondents, for these items")
 
 
 def _named(metric: Any, width: float) -> Any:
@@ -120,24 +132,36 @@ def _scale(
     return values, float(low), float(high) if high > low else float(low) + 1
 
 
-def _shares(a: Answers, j: int, values: FloatArray, draws: FloatArray) -> FloatArray:
-    """Weight (draws, K) of each value of an item."""
+def _hits(a: Answers, j: int, values: FloatArray) -> FloatArray:
+    """Which value of an item each respondent gave (n, K); rows of 0 where none."""
     rows = np.flatnonzero(a.mask[:, j])
-    hits = np.zeros((len(rows), len(values)))
+    hits = np.zeros((a.n, len(values)))
     place = np.searchsorted(values, a.levels[j])
-    hits[np.arange(len(rows)), place[a.codes[rows, j]]] = 1.0
-    return np.asarray(draws[:, rows] @ hits)
+    hits[rows, place[a.codes[rows, j]]] = 1.0
+    return hits
+
+
+def _without(a: Answers, hits: FloatArray) -> FloatArray:
+    """Weight of each value (1 + n, K): of all, then without each respondent."""
+    one = np.zeros(a.n, dtype=np.int64)
+    return left_out(np.arange(a.n), one, a.weight[:, None] * hits, 1)[0]
 
 
 def _frame(
-    chosen: Any, draws: FloatArray, floor: FloatArray, items: list[str], alpha: float
+    chosen: list[Metric],
+    found: list[list[Moved]],
+    floor: FloatArray,
+    items: list[str],
+    worth: list[float],
+    alpha: float,
 ) -> pd.DataFrame:
     rows, index = [], []
     for m, metric in enumerate(chosen):
-        parts = [(metric.name, draws[:, m].mean(axis=0), float(floor[:, m].mean()))]
+        each = [row[m] for row in found]
+        parts = [(metric.name, mean_moved(each), float(floor[:, m].mean()))]
         for i, item in enumerate(items):
-            parts.append((f"{item}, {metric.name}", draws[i, m], float(floor[i, m])))
-        for name, d, f in parts:
-            rows.append({**spread(metric, d, alpha), "floor": f})
+            parts.append((f"{item}, {metric.name}", each[i], float(floor[i, m])))
+        for name, moved, f in parts:
+            rows.append({**spread(metric, moved, worth, alpha), "floor": f})
             index.append(name)
     return pd.DataFrame(rows, index=pd.Index(index)).astype(float)

@@ -1,27 +1,47 @@
-"""What the fits of simulated to human answers share: answers as rows, resampled respondents."""
+"""What the fits of simulated to human answers share: answers as rows, and their intervals.
+
+**Few clusters.** Percentiles of resampled clusters are too narrow (at 4 equal clusters 95 %
+intervals contained the truth in 0.79 to 0.85 of cases), by two things: resamples vary as if the
+clusters were (G - 1) / G times as variable, and nothing allows for the estimated variance. What is
+smooth is therefore delete-one-cluster jackknifed (`left_out`, `Moved`), with t quantiles on
+E - 1 degrees of freedom; where resamples stay, they are spread by `stretch`. E = 1 / sum of the
+squares of the clusters' shares of weight is the effective number of clusters: G if they are equal.
+Below 5, no interval is to be trusted, which `cluster_notes` says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from simkit.estimators.rows import run_matrix, split_rows, texts
 from simkit.types import FloatArray, IntArray, column, labels
 
 __all__ = [
+    "Moved",
     "answer_codes",
     "answer_rows",
     "belief_rows",
+    "cluster_notes",
+    "effective_clusters",
     "grouped",
+    "left_out",
+    "left_out_of",
+    "mean_moved",
     "numeric_scale",
     "percentiles",
     "resampled",
+    "stretch",
 ]
 
 CHUNK = 4_000_000  # numbers held at once in a bootstrap
+TRUSTED = 5  # effective clusters below which no interval is to be trusted
+DUST = 1e-12  # a share below it is what subtraction leaves of nothing
 
 
 def numeric_scale(options: Sequence[Any], values: Any) -> FloatArray | None:
@@ -126,6 +146,123 @@ def resampled(
         for sums, i in zip(out, members, strict=True):
             sums.append(counts[:, cluster[i]] @ rows[i])
     return [np.concatenate(sums) for sums in out]
+
+
+def effective_clusters(cluster: IntArray, weight: FloatArray) -> float:
+    """1 / sum of squared shares of weight of the clusters (n,); NaN if there are none."""
+    if not len(cluster):
+        return np.nan
+    total = np.bincount(cluster, weight / weight.max())
+    return float(total.sum() ** 2 / (total**2).sum())
+
+
+def cluster_notes(cluster: IntArray, weight: FloatArray, where: str = "") -> tuple[str, ...]:
+    """How many clusters, and how many equal ones they are worth; a warning below 5."""
+    many, worth = len(np.unique(cluster)), effective_clusters(cluster, weight)
+    said = f"{where}{many} clusters, worth {worth:.1f} equal ones"
+    if 1 < worth < TRUSTED:
+        return (f"{said}: below {TRUSTED}, no interval is to be trusted",)
+    return (said,) if many < len(cluster) else ()
+
+
+def stretch(effective: float, alpha: float) -> float:
+    """How much wider than percentiles of resampled clusters an interval must be; NaN below 2.
+
+    sqrt(E / (E - 1)) for the variance, t over normal quantile for its estimate (the expanded
+    percentile interval: Hesterberg 2015, American Statistician 69).
+    """
+    if not effective >= 2 - 1e-9:
+        return np.nan
+    ratio = special.stdtrit(effective - 1, 1 - alpha / 2) / special.ndtri(1 - alpha / 2)
+    return float(ratio * np.sqrt(effective / (effective - 1)))
+
+
+def left_out(
+    cluster: IntArray, group: IntArray, rows: FloatArray, n_groups: int
+) -> list[FloatArray]:
+    """Sums of each group's rows (m, M), none negative: of all, then without each of its clusters.
+
+    (1 + G, M) per group. What only the cluster left out had is 0 exactly.
+    """
+    out = []
+    for i in split_rows(group, np.arange(len(group)), n_groups):
+        code = np.unique(cluster[i], return_inverse=True)[1]
+        clusters = int(code.max(initial=-1)) + 1
+        parts = [np.bincount(code, x, minlength=clusters) for x in rows[i].T]
+        each = np.stack(parts, axis=1).astype(np.float64)
+        total = rows[i].sum(axis=0)
+        rest = total - each
+        rest[rest <= DUST * total] = 0.0
+        out.append(np.concatenate([total[None], rest]))
+    return out
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A number, and what leaving out each cluster does to it, once per independent sample.
+
+    moves : (C,) of each sample, value without the cluster - value, times sqrt((G - 1) / G) of its G
+    clusters; their squares sum to the jackknife's variance (CV3). bias : its estimate of the bias.
+    slack : a further bias that the number may have and no jackknife sees, 0 or more.
+    """
+
+    at: float
+    moves: list[FloatArray]
+    bias: float
+    slack: float = 0.0
+
+    def interval(
+        self, effective: Sequence[float], alpha: float, *, log: bool = False
+    ) -> tuple[float, float, float, float]:
+        """The number freed of its bias, standard error, and the ends of its t interval.
+
+        effective : of the clusters of each sample; the degrees of freedom are these less 1 (of two
+        samples, put together as by Satterthwaite 1946). log : symmetrical on the log scale, bias
+        left in: for positive numbers. NaN below 2 effective clusters, for anything infinite, and
+        where no cluster makes a difference: a sample that shows no spread does not show that
+        there is none.
+        """
+        variances = np.array([(m**2).sum() for m in self.moves])
+        free = np.array(effective) - 1
+        total = variances.sum()
+        known = np.isfinite(self.at) and np.isfinite(total) and (free > 1 - 1e-9).all()
+        error = float(np.sqrt(total)) if known else np.nan
+        if not error > DUST * max(abs(self.at), 0.01):
+            return self.at, np.nan, np.nan, np.nan
+        df = max(total**2 / (variances**2 / free).sum(), 1.0)
+        half = float(special.stdtrit(df, 1 - alpha / 2)) * error
+        if log:
+            return (
+                self.at,
+                error,
+                self.at * np.exp(-half / self.at),
+                self.at * np.exp(half / self.at),
+            )
+        centre = self.at - self.bias
+        return centre, error, centre - half - self.slack, centre + half
+
+
+def left_out_of(*samples: FloatArray) -> Moved:
+    """`Moved` from the values (1 + G,) of each sample: of all, and without each of its clusters."""
+    moves, bias = [], 0.0
+    for values in samples:
+        with np.errstate(invalid="ignore"):
+            off = values[1:] - values[0]
+        kept = 1 - 1 / max(len(off), 1)
+        moves.append(np.sqrt(kept) * off)
+        bias += kept * float(off.sum())
+    return Moved(float(samples[0][0]), moves, bias)
+
+
+def mean_moved(several: Sequence[Moved]) -> Moved:
+    """Unweighted mean of numbers that have a place for the same clusters."""
+    samples = range(len(several[0].moves))
+    return Moved(
+        float(np.mean([m.at for m in several])),
+        [np.mean([m.moves[i] for m in several], axis=0) for i in samples],
+        float(np.mean([m.bias for m in several])),
+        float(np.mean([m.slack for m in several])),
+    )
 
 
 def percentiles(values: FloatArray, alpha: float) -> tuple[float, float, float]:

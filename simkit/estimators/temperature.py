@@ -15,12 +15,20 @@ from simkit.estimators.belief_errors import (
     ERRORS,
     belief_at_temperature,
     individual_errors,
+    mean_errors,
     placed,
-    resampled_errors,
 )
 from simkit.estimators.fit import NAMIKOSHI, normalised, stated, uniform
 from simkit.estimators.metrics import MARGINAL_METRICS, Metric, chosen_metrics, noise_floor, spread
-from simkit.estimators.respondents import percentiles, resampled
+from simkit.estimators.respondents import (
+    cluster_notes,
+    effective_clusters,
+    left_out,
+    left_out_of,
+    percentiles,
+    resampled,
+    stretch,
+)
 from simkit.result import REQUIRED, Result
 from simkit.types import (
     FloatArray,
@@ -71,10 +79,11 @@ def temperature_curve(
     One row per metric and temperature, "kl, T=0.5", with columns metric, temperature, estimate,
     std_error, low, high, corrected (not of the errors), floor and ceiling as in those two
     functions. Then "best temperature, kl" for every metric that should be small: the one of
-    `temperatures` where it is smallest, and percentiles of that over the resamples. All
-    temperatures share the resamples of respondents, so their curves move together.
-    weights, cluster : (n,). Undefined: one cluster, or an infinite metric in some resample:
-    interval NaN. Raises ValueError as the two functions do, and for temperatures that repeat.
+    `temperatures` where it is smallest, and percentiles of that over n_boot resamples of clusters
+    that all temperatures share, stretched as those functions' are and put on the nearest of
+    `temperatures`. weights, cluster : (n,). Undefined: fewer than 2 effective clusters, or an
+    infinite metric in some resample: interval NaN. Raises ValueError as the two functions do, and
+    for temperatures that repeat.
     Source: Namikoshi et al., arXiv 2403.20252 (there by sampling); exact curves: our formulation.
     """
     t = column(several(temperatures), "temperatures", low=0)
@@ -87,28 +96,34 @@ def temperature_curve(
     wanted = [name for name in metrics if name not in ERRORS]
     chosen = chosen_metrics(wanted, scale, smoothing)
     used = usable_rows(np.where(place < 0, np.nan, 0.0) + rows.sum(axis=1), weights, cluster)
-    kept = _Kept(place, rows, scale, used, n_boot, int(generator(rng).integers(2**63)))
-    draws, bounds = kept.population(chosen, t) if chosen else ({}, {})
+    kept = _Kept(place, rows, scale, used, n_boot, int(generator(rng).integers(2**63)), alpha)
+    found = kept.population(chosen, t) if chosen else {}
     if len(wanted) < len(metrics):
-        own, limits = kept.individual(t)
-        draws, bounds = draws | own, bounds | limits
-    table = []
+        found |= kept.individual(t)
+    table, index = [], []
     for name in metrics:
-        metric = next((m for m in chosen if m.name == name), None)
-        for value, drawn in zip(t, draws[name], strict=True):
-            found = spread(metric, drawn, alpha) if metric else _errors(drawn, alpha)
-            ends = dict(zip(("floor", "ceiling"), bounds[name], strict=True))
-            table.append({"metric": name, "temperature": value} | found | ends)
-    index = [f"{row['metric']}, T={row['temperature']:g}" for row in table]
+        for value, row in zip(t, found[name].rows, strict=True):
+            table.append({"metric": name, "temperature": value} | row)
+            index.append(f"{name}, T={value:g}")
     for name in metrics:
         if name not in ("mean_difference", "variance_ratio"):
-            plain = np.array(draws[name]).reshape(len(t), -1, 1 + n_boot)[:, 0]
-            table.append({"metric": f"best_{name}"} | _best(plain, t, alpha))
+            table.append({"metric": f"best_{name}"} | kept.best(found[name].plain, t))
             index.append(f"best temperature, {name}")
     frame = pd.DataFrame(table, index=pd.Index(index))
-    method = f"Fit by temperature, {n_boot} resamples"
-    notes = used.notes + stated(chosen, frame)
-    return Result(method, frame, len(used.kept), alpha, SOURCE, notes)
+    i = used.kept
+    notes = used.notes + stated(chosen, frame) + cluster_notes(used.cluster[i], used.weight[i])
+    over = "respondents" if cluster is None else "clusters of cluster="
+    return Result(
+        f"Fit by temperature, {n_boot} resamples", frame, len(i), alpha, SOURCE, notes, over
+    )
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A row per temperature, and resampled values (T, 1 + B), in which the best is looked for."""
+
+    rows: list[dict[str, float]]
+    plain: FloatArray
 
 
 @dataclass(frozen=True)
@@ -122,52 +137,75 @@ class _Kept:
     used: Rows
     n_boot: int
     seed: int
+    alpha: float
 
-    def population(
-        self, chosen: list[Metric], t: FloatArray
-    ) -> tuple[dict[str, FloatArray], dict[str, tuple[float, float]]]:
-        """Draws (T, 3, 1 + B), and floor and ceiling, of each metric."""
+    @property
+    def effective(self) -> float:
+        i = self.used.kept
+        return effective_clusters(self.used.cluster[i], self.used.weight[i])
+
+    def sums(
+        self, cluster: IntArray, group: IntArray, rows: FloatArray, groups: int
+    ) -> list[FloatArray]:
+        stream = np.random.default_rng(self.seed)
+        return resampled(cluster, group, rows, groups, self.n_boot, stream)
+
+    def population(self, chosen: list[Metric], t: FloatArray) -> dict[str, _Curve]:
         i, k = self.used.kept, len(self.scale)
         human, one = np.eye(k)[self.place[i]], np.zeros(len(i), dtype=np.int64)
-        draws, p = np.empty((len(chosen), len(t), 3, 1 + self.n_boot)), np.empty((0, k))
-        for at, value in enumerate(t):
+        rows: dict[str, list[dict[str, float]]] = {m.name: [] for m in chosen}
+        plain: dict[str, list[FloatArray]] = {m.name: [] for m in chosen}
+        p = np.empty((0, k))
+        for value in t:
             both = np.concatenate([human, belief_at_temperature(self.rows[i], value)], axis=1)
             both *= self.used.weight[i, None]
-            stream = np.random.default_rng(self.seed)
-            sums = resampled(self.used.cluster[i], one, both, 1, self.n_boot, stream)[0]
-            p, q = normalised(sums[:, :k]), normalised(sums[:, k:])
-            if self.used.cluster[i].max() == 0:
-                p[1:] = np.nan
-            draws[:, at] = [m.draws(p, q) for m in chosen]
-        ends = {m.name: (noise_floor(m, p), float(m(p[0], uniform(k)))) for m in chosen}
-        return {m.name: d for m, d in zip(chosen, draws, strict=True)}, ends
+            p, q, p_out, q_out = (
+                normalised(sums[:, part])
+                for sums in (
+                    self.sums(self.used.cluster[i], one, both, 1)[0],
+                    left_out(self.used.cluster[i], one, both, 1)[0],
+                )
+                for part in (slice(k), slice(k, None))
+            )
+            for m in chosen:
+                moved = m.moved((p_out, q_out))
+                rows[m.name].append(spread(m, moved, [self.effective], self.alpha))
+                plain[m.name].append(m(p, q))
+        out = {}
+        for m in chosen:
+            ends = {"floor": noise_floor(m, p), "ceiling": float(m(p[0], uniform(k)))}
+            out[m.name] = _Curve([row | ends for row in rows[m.name]], np.array(plain[m.name]))
+        return out
 
-    def individual(
-        self, t: FloatArray
-    ) -> tuple[dict[str, FloatArray], dict[str, tuple[float, float]]]:
-        """Draws (T, 1 + B), and floor (NaN) and ceiling, of each error."""
+    def individual(self, t: FloatArray) -> dict[str, _Curve]:
         i, k = self.used.kept, len(self.scale)
-        one, curves = np.zeros(len(self.rows), dtype=np.int64), []
+        one, errors, plain = np.zeros(len(self.rows), dtype=np.int64), [], []
         flat = np.full((len(i), k), 1 / k)
         for b in [*(belief_at_temperature(self.rows[i], value) for value in t), flat]:
-            part = individual_errors(self.place[i], b, self.scale, "draw")
-            stream = np.random.default_rng(self.seed)
-            curves.append(resampled_errors([part], self.used, one, 1, self.n_boot, stream)[0, :, 0])
-        draws = np.stack(curves, axis=1)
-        ends = {name: (np.nan, float(draws[e, -1, 0])) for e, name in enumerate(ERRORS)}
-        return {name: draws[e, :-1] for e, name in enumerate(ERRORS)}, ends
+            part = [individual_errors(self.place[i], b, self.scale, "draw")]
+            errors.append(mean_errors(part, self.used, one, 1)[0][:, 0])
+            plain.append(mean_errors(part, self.used, one, 1, self.sums)[0][:, 0])
+        out = {}
+        for e, name in enumerate(ERRORS):
+            ends = {"floor": np.nan, "ceiling": float(errors[-1][e, 0])}
+            rows = []
+            for drawn in errors[:-1]:
+                own = left_out_of(drawn[e]).interval([self.effective], self.alpha, log=True)
+                row = dict(zip(REQUIRED, (float(drawn[e, 0]), *own[1:]), strict=True))
+                rows.append(row | ends)
+            out[name] = _Curve(rows, np.stack(plain[:-1])[:, e])
+        return out
 
-
-def _errors(drawn: FloatArray, alpha: float) -> dict[str, float]:
-    values = (float(drawn[0]), *percentiles(drawn[1:], alpha))
-    return dict(zip(REQUIRED, values, strict=True))
-
-
-def _best(plain: FloatArray, t: FloatArray, alpha: float) -> dict[str, float]:
-    """The temperature of the smallest value; plain is (T, 1 + B)."""
-    lost = np.isnan(plain).any(axis=0) | np.isinf(plain).all(axis=0)
-    best = np.where(lost, np.nan, t[np.argmin(plain, axis=0)])
-    return _errors(best, alpha)
+    def best(self, plain: FloatArray, t: FloatArray) -> dict[str, float]:
+        """The temperature of the smallest value, and where it lies in resamples, stretched."""
+        lost = np.isnan(plain).any(axis=0) | np.isinf(plain).all(axis=0)
+        found = np.where(lost, np.nan, t[np.argmin(plain, axis=0)])
+        at, wider = float(found[0]), stretch(self.effective, self.alpha)
+        error, *ends = percentiles(found[1:], self.alpha)
+        if not np.isfinite(error * wider):
+            return dict(zip(REQUIRED, (at, *[np.nan] * 3), strict=True))
+        nearest = [float(t[np.argmin(np.abs(t - at - wider * (x - at)))]) for x in ends]
+        return dict(zip(REQUIRED, (at, error * wider, *nearest), strict=True))
 
 
 def _softmax(logprob: Any) -> Any:

@@ -192,7 +192,9 @@ class Survey:
         "kl" (smoothed by `SMOOTHING`) and "tv" of the population; on a scale also "wasserstein",
         "rmse" and "mae" of answers drawn from the belief; "log_loss". Columns estimate, std_error,
         low, high, floor (sampling noise; the truth's own error where it is known), ceiling
-        (uniform answers). how : n_boot, alpha, rng of `marginal_fit` and `individual_fit`.
+        (uniform answers). On a scale also "rmse_mean", the error of the mean of the belief; unlike
+        that of a draw it does not fall only because beliefs are sharper. how : n_boot, rng (of the
+        floor) and alpha.
         """
         y, scale = self.answers(question, part), self.scale(question)
         ordered, exact = self.ordered(question), self.exact(question, part)
@@ -200,8 +202,15 @@ class Survey:
         crowd = estimators.marginal_fit(
             y, belief, scale, metrics=metrics, smoothing=SMOOTHING, **how
         ).to_frame()
-        each = estimators.individual_fit(y, belief, scale, truth=exact, **how).to_frame()
-        each = each if ordered else each[each["metric"] == "log_loss"]
+        level = {"alpha": how["alpha"]} if "alpha" in how else {}
+        each, point = (
+            estimators.individual_fit(
+                y, belief, scale, statistic=statistic, truth=exact, **level
+            ).to_frame()
+            for statistic in ("draw", "mean")
+        )
+        point = point[point["metric"] == "rmse"].assign(metric="rmse_mean")
+        each = pd.concat([each, point]) if ordered else each[each["metric"] == "log_loss"]
         kept = ["metric", "estimate", "std_error", "low", "high", "floor", "ceiling"]
         return pd.concat([crowd[kept], each[kept]], ignore_index=True)
 

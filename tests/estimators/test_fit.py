@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from simkit.estimators import coverage, kl_divergence, marginal_fit, total_variation, wasserstein
 from simkit.estimators.metrics import MARGINAL_METRICS
@@ -54,19 +55,56 @@ def test_by_hand():
 
 def test_the_interval_is_made_as_said():
     y, own = people(40, np.random.default_rng(0))
-    found = marginal_fit(y, own[::-1], SCALE, metrics=["kl"], smoothing=0.01, n_boot=400, rng=3)
-    drawn = generator(3).integers(0, 40, (400, 40))  # the same resamples
+    other = own[::-1]
+    found = marginal_fit(y, other, SCALE, metrics=["kl"], smoothing=0.01, n_boot=400, rng=3)["kl"]
     one_hot = np.eye(7)[y - 1]
-    boot = kl_divergence(one_hot[drawn].mean(1), own[::-1][drawn].mean(1), smoothing=0.01)
-    at = float(kl_divergence(one_hot.mean(0), own.mean(0), smoothing=0.01))
-    low, high = np.quantile(boot, [0.025, 0.975])
-    row = found["kl"]
-    assert row["std_error"] == pytest.approx(boot.std(ddof=1))
-    assert row["corrected"] == pytest.approx(max(2 * at - boot.mean(), 0))
-    assert row["low"] == pytest.approx(max(2 * at - high, 0))
-    assert row["high"] == pytest.approx(at + boot.mean() - low)
+    at = float(kl_divergence(one_hot.mean(0), other.mean(0), smoothing=0.01))
+    keep = ~np.eye(40, dtype=bool)
+    without = np.array(
+        [kl_divergence(one_hot[k].mean(0), other[k].mean(0), smoothing=0.01) for k in keep]
+    )
+    error = np.sqrt(39 / 40 * ((without - at) ** 2).sum())
+    centre = 40 * at - 39 * without.mean()
+    half = stats.t.ppf(0.975, 39) * error
+    assert found["std_error"] == pytest.approx(error)
+    assert found["corrected"] == pytest.approx(max(centre, 0))
+    assert found["low"] == pytest.approx(max(centre - half, 0))
+    assert found["high"] == pytest.approx(centre + half)
+    drawn = generator(3).integers(0, 40, (400, 40))
     noise = kl_divergence(one_hot[drawn].mean(1), one_hot.mean(0), smoothing=0.01)
-    assert row["floor"] == pytest.approx(noise.mean())
+    assert found["floor"] == pytest.approx(noise.mean())
+
+
+def test_two_samples_have_the_degrees_of_freedom_of_both():
+    # 12 and 4 answers of the same spread: variances 2/11 and 2/3 times sums of squares 12 and 4,
+    # over n - 1 and n: of the means s^2 / n each, s^2 = 12/11 and 4/3
+    y, s = [1, 3] * 6, [1, 3] * 2
+    found = marginal_fit(y, s, [1, 3], metrics=["mean_difference"], paired=False)["mean_difference"]
+    v = np.array([12 / 11 / 12, 4 / 3 / 4])
+    free = v.sum() ** 2 / (v[0] ** 2 / 11 + v[1] ** 2 / 3)
+    assert found["std_error"] == pytest.approx(np.sqrt(v.sum()))
+    assert found["high"] == pytest.approx(stats.t.ppf(0.975, free) * np.sqrt(v.sum()))
+    # answers are one sample however few; a distribution (1, K) is known
+    alone = marginal_fit(y, [1], [1, 3], metrics=["tv"], paired=False)["tv"]
+    assert alone["estimate"] == 0.5 and np.isnan(alone["low"])
+    known = marginal_fit(y, [[1.0, 0.0]], [1, 3], metrics=["tv"], paired=False)["tv"]
+    assert known["estimate"] == 0.5 and known["low"] < 0.5 < known["high"]
+
+
+def test_few_clusters_are_told_and_two_unequal_ones_have_no_interval():
+    # shares 1/9, 1/9, 2/9, 5/9: 81 / (1 + 1 + 4 + 25) = 2.61 equal ones; 1:8 gives 81 / 65 = 1.25
+    y, own = people(90, np.random.default_rng(11))
+    four = np.repeat([0, 1, 2, 3], [10, 10, 20, 50])
+    found = marginal_fit(y, own, SCALE, metrics=["mean_difference"], cluster=four)
+    said = "4 clusters, worth 2.6 equal ones: below 5, no interval is to be trusted"
+    assert said in found.notes and found.over == "clusters of cluster="
+    assert np.isfinite(found["mean_difference"]["low"])
+    two = np.repeat([0, 1], [10, 80])
+    found = marginal_fit(y, own, SCALE, metrics=["mean_difference"], cluster=two)
+    assert np.isnan(found["mean_difference"]["low"])
+    many = marginal_fit(y, own, SCALE, metrics=["mean_difference"], cluster=np.arange(90) // 3)
+    assert many.notes == ("30 clusters, worth 30.0 equal ones",)
+    assert marginal_fit(y, own, SCALE, metrics=["mean_difference"]).over == "respondents"
 
 
 def test_answers_and_one_hot_rows_are_the_same():
@@ -261,8 +299,8 @@ SPREAD = {"std_error", "low", "high", "corrected"}
         ({"paired": False}, SPREAD),
         ({"weights": np.arange(36) + 1}, set(ENDS)),
         ({"cluster": np.arange(36) // 3}, {*SPREAD, "floor"}),
-        ({"n_boot": 31}, {*SPREAD, "floor"}),
-        ({"rng": 1}, {*SPREAD, "floor"}),
+        ({"n_boot": 31}, {"floor"}),
+        ({"rng": 1}, {"floor"}),
         ({"alpha": 0.5}, {"low", "high"}),
         ({"paired": False, "simulated_weights": np.arange(36) + 1}, {*SPREAD, "estimate"}),
         ({"paired": False, "simulated_cluster": np.arange(36) // 3}, SPREAD),
@@ -295,7 +333,7 @@ def test_infinite_and_single_cluster_have_no_interval():
     alone = marginal_fit(y, np.full((5, 3), 1 / 3), [1, 2, 3], metrics=["tv"], cluster=[0] * 5)
     assert alone["tv"]["estimate"] == pytest.approx((2 / 15 + 1 / 15) * 0.5 + 1 / 30)
     assert alone.frame[["std_error", "low", "high", "floor"]].isna().all(axis=None)
-    assert any("one cluster" in note for note in alone.notes)
+    assert any("below 2 effective clusters" in note for note in alone.notes)
 
 
 def test_an_empty_group_is_nan():

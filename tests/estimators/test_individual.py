@@ -16,7 +16,6 @@ from simkit.estimators import (
     success_rate,
 )
 from simkit.estimators.individual import STATISTICS
-from simkit.types import generator
 
 pytestmark = pytest.mark.filterwarnings("error")
 SCALE = [0.0, 10.0, 50.0]
@@ -102,8 +101,8 @@ def test_ties_of_the_mode_are_shared():
 
 def test_mode_is_the_draw_at_temperature_zero():
     y, b = population(25, np.random.default_rng(1))
-    mode = individual_fit(y, b, [1, 2, 4, 9], statistic="mode", n_boot=20).frame
-    cold = individual_fit(y, b, [1, 2, 4, 9], temperature=0, n_boot=20).frame
+    mode = individual_fit(y, b, [1, 2, 4, 9], statistic="mode").frame
+    cold = individual_fit(y, b, [1, 2, 4, 9], temperature=0).frame
     pd.testing.assert_frame_equal(mode.iloc[:2], cold.iloc[:2])
     assert cold["estimate"]["log_loss"] == np.inf
 
@@ -115,7 +114,7 @@ def test_draws_agree_with_the_exact_expectation():
     own = belief_at_temperature(b, t).cumsum(axis=1)
     drawn = v[(rng.random((m, 30, 1)) > own).sum(axis=2).clip(max=3)]
     squares = ((drawn - y) ** 2).mean(axis=1)
-    found = individual_fit(y, b, v, temperature=t, n_boot=2)["rmse"]["estimate"]
+    found = individual_fit(y, b, v, temperature=t)["rmse"]["estimate"]
     assert found**2 == pytest.approx(squares.mean(), abs=4 * squares.std() / np.sqrt(m))
 
 
@@ -123,8 +122,8 @@ def test_the_order_of_the_scale_does_not_matter():
     y, b = population(20, np.random.default_rng(3))
     turn = [2, 0, 3, 1]
     for s in STATISTICS:
-        one = individual_fit(y, b, [1, 2, 4, 9], statistic=s, n_boot=5).frame
-        two = individual_fit(y, b[:, turn], np.array([1, 2, 4, 9])[turn], statistic=s, n_boot=5)
+        one = individual_fit(y, b, [1, 2, 4, 9], statistic=s).frame
+        two = individual_fit(y, b[:, turn], np.array([1, 2, 4, 9])[turn], statistic=s)
         pd.testing.assert_frame_equal(one, two.frame)
 
 
@@ -133,9 +132,9 @@ def test_truth_is_the_floor_of_its_own_score():
     y, b = population(3000, rng)
     off = 0.5 * b + 0.5 * rng.dirichlet(np.ones(4), 3000)
     for statistic, error in (("draw", "log_loss"), ("mean", "rmse"), ("median", "mae")):
-        row = individual_fit(y, off, [1, 2, 4, 9], statistic=statistic, truth=b, n_boot=50)[error]
+        row = individual_fit(y, off, [1, 2, 4, 9], statistic=statistic, truth=b)[error]
         assert row["floor"] < row["low"]
-        own = individual_fit(y, b, [1, 2, 4, 9], statistic=statistic, truth=b, n_boot=2)[error]
+        own = individual_fit(y, b, [1, 2, 4, 9], statistic=statistic, truth=b)[error]
         assert own["floor"] == own["estimate"]
 
 
@@ -146,18 +145,18 @@ def test_a_weight_is_a_repetition_and_zero_is_absence():
     rng = np.random.default_rng(5)
     y, b = population(17, rng)
     w = rng.integers(0, 4, 17)
-    weighed = individual_fit(y, b, [1, 2, 4, 9], weights=w, truth=b, n_boot=40)
+    weighed = individual_fit(y, b, [1, 2, 4, 9], weights=w, truth=b)
     i = np.repeat(np.arange(17), w)
-    again = individual_fit(y[i], b[i], [1, 2, 4, 9], cluster=i, truth=b[i], n_boot=40)
+    again = individual_fit(y[i], b[i], [1, 2, 4, 9], cluster=i, truth=b[i])
     pd.testing.assert_frame_equal(weighed.frame, again.frame)
 
 
 def test_missing_rows_are_counted_and_groups_kept_apart():
     belief = np.array([*BELIEF, [np.nan] * 3, [1.0, 0, 0], [0, 0, 1.0]])
-    found = individual_fit([*ANSWER, 10, None, 10], belief, SCALE, by=list("aaaab"), n_boot=9)
+    found = individual_fit([*ANSWER, 10, None, 10], belief, SCALE, by=list("aaaab"))
     assert found.n == 3
     assert "2 of 5 rows skipped: no outcome" in found.notes
-    alone = individual_fit(ANSWER, BELIEF, SCALE, n_boot=9).frame
+    alone = individual_fit(ANSWER, BELIEF, SCALE).frame
     part = found.frame.loc[["a, rmse", "a, mae", "a, log_loss"]]
     assert part["estimate"].to_numpy() == pytest.approx(alone["estimate"].to_numpy())
     # the one respondent of b: off by 40, the answer held for impossible; no interval from one
@@ -179,14 +178,12 @@ SPREAD = {"low", "high", "std_error"}
         ({"truth": None}, {"floor"}),
         ({"weights": np.arange(1, 22)}, {*SPREAD, "estimate", "floor", "ceiling"}),
         ({"cluster": np.arange(21) // 3}, SPREAD),
-        ({"n_boot": 31}, SPREAD),
-        ({"rng": 1}, SPREAD),
         ({"alpha": 0.5}, {"low", "high"}),
     ],
 )
 def test_every_keyword_counts(kwargs, expected):
     y, b = population(21, np.random.default_rng(6))
-    base = {"truth": b[:, ::-1], "n_boot": 30}
+    base = {"truth": b[:, ::-1]}
     one = individual_fit(y, b, [1, 2, 4, 9], **base).frame.drop(columns="metric")
     two = individual_fit(y, b, [1, 2, 4, 9], **(base | kwargs)).frame.drop(columns="metric")
     assert {c for c in one if not one[c].equals(two[c])} == expected
@@ -205,7 +202,7 @@ def test_intervals_cover():
     }
     found = coverage(
         lambda rng: population(100, rng),
-        lambda data: individual_fit(*data, v, n_boot=200),
+        lambda data: individual_fit(*data, v),
         true,
         repetitions=150,
     )
@@ -306,8 +303,40 @@ def test_shift_refuses():
         shift_fit(y[0], [1, "x"], *y[2:])
 
 
-def test_seeds_repeat():
-    y, b = population(9, np.random.default_rng(9))
-    one = individual_fit(y, b, [1, 2, 4, 9], n_boot=5, rng=generator(4))
-    two = individual_fit(y, b, [1, 2, 4, 9], n_boot=5, rng=4)
-    pd.testing.assert_frame_equal(one.frame, two.frame)
+def test_a_sample_without_spread_has_no_interval():
+    # all shifted by 2 and by 5: no row differs, and five people do not prove that nobody would
+    found = shift_fit([1.0] * 5, [3.0] * 5, [0.0] * 5, [5.0] * 5)
+    assert found.frame["estimate"].tolist() == [2, 5, 3]
+    assert found.frame[["low", "high", "p"]].isna().all(axis=None)
+    # five right predictions: error 0, not "0 for everybody"; log loss -ln(1) likewise
+    sure = individual_fit([10] * 5, [[0, 1.0, 0]] * 5, SCALE)
+    assert (sure.frame["estimate"] == 0).all() and sure.frame["low"].isna().all()
+    # but uniform beliefs have ln 3 whatever is answered
+    flat = individual_fit([10] * 5, np.full((5, 3), 1 / 3), SCALE)
+    assert flat.interval("log_loss") == pytest.approx([np.log(3)] * 2)
+    assert np.isnan(flat["mae"]["low"])
+
+
+def test_few_clusters_by_hand():
+    # mean absolute errors of two equal clusters, 0 and 10 with mode beliefs: mean 5; left out 10
+    # and 0; CV3 variance (2 - 1) / 2 * (25 + 25) = 25; t on 1 degree of freedom, log scale
+    belief = [[1.0, 0, 0]] * 4
+    found = individual_fit([0, 0, 10, 10], belief, SCALE, cluster=[1, 1, 2, 2])
+    row = found["mae"]
+    factor = np.exp(stats.t.ppf(0.975, 1) * 5 / 5)
+    assert [row["estimate"], row["std_error"]] == pytest.approx([5, 5])
+    assert [row["low"], row["high"]] == pytest.approx([5 / factor, 5 * factor])
+    assert any("2 clusters, worth 2.0" in note for note in found.notes)
+    assert found.over == "clusters of cluster=" and "over clusters" in found.summary()
+    moved = shift_fit([0.0] * 4, [1, 1, 3, 3], [0.0] * 4, [1, 1, 2, 2], cluster=list("aabb"))
+    assert moved["true_shift"]["df"] == 1 and moved["true_shift"]["std_error"] == 1
+
+
+def test_huge_weights_are_refused_and_small_ones_scale():
+    y, b = population(20, np.random.default_rng(9))
+    with pytest.raises(ValueError, match=r"weights: row 0 holds 1e\+308"):
+        individual_fit(y, b, [1, 2, 4, 9], weights=np.full(20, 1e308))
+    plain = individual_fit(y, b, [1, 2, 4, 9]).frame
+    for size in (1e-200, 1e50):
+        other = individual_fit(y, b, [1, 2, 4, 9], weights=np.full(20, size)).frame
+        pd.testing.assert_frame_equal(plain, other)

@@ -38,7 +38,7 @@ def test_each_point_is_the_fit_at_that_temperature():
         many = marginal_fit(
             y, own, SCALE, metrics=["kl", "nemd"], smoothing=0.01, weights=w, n_boot=3
         )
-        single = individual_fit(y, b, SCALE, temperature=t, weights=w, n_boot=3)
+        single = individual_fit(y, b, SCALE, temperature=t, weights=w)
         for fit in (many, single):
             for name, row in fit.frame.iterrows():
                 found = curve[f"{name}, T={t:g}"]
@@ -53,7 +53,7 @@ def test_intervals_are_those_of_the_fit():
     y, b = population(50, np.random.default_rng(1))
     curve = temperature_curve(y, b, SCALE, [1], metrics=["tv", "rmse"], n_boot=3000)
     many = marginal_fit(y, b, SCALE, metrics=["tv"], n_boot=3000)["tv"]
-    single = individual_fit(y, b, SCALE, n_boot=3000)["rmse"]
+    single = individual_fit(y, b, SCALE)["rmse"]
     for name, row in (("tv, T=1", many), ("rmse, T=1", single)):
         for end in ("std_error", "high", "floor"):  # other resamples: Monte-Carlo error
             assert curve[name][end] == pytest.approx(row[end], rel=0.06, nan_ok=True)
