@@ -3,6 +3,7 @@
 # make test        lint, types, unit tests, and the notebooks' saved outputs
 # make publish     write what is committed anew: reports/, and the tables of README and docs
 # make notebooks   save the notebooks' outputs anew
+# make coverage    how often intervals hold the truth, into docs/coverage.md; twenty minutes
 # make processors  whether all notebooks show the same under other arithmetic; half an hour or more
 # make PYTHON=python3.12 ...   with another interpreter (3.11 to 3.13)
 
@@ -19,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 NBVAL := $(PYTEST) --nbval --nbval-cell-timeout 600 --nbval-kernel-name python3 \
   --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
-.PHONY: help reports full publish test notebooks processors lab clean
+.PHONY: help reports full publish test notebooks coverage processors lab clean
 .DELETE_ON_ERROR:
 
 help:
@@ -66,6 +67,9 @@ test: $(READY)
 notebooks: $(READY)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=3600 $(NOTEBOOKS)
+
+coverage: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations --jobs $(JOBS)
 
 processors: $(READY)
 	$(BIN)/python -m tests.notebooks.processors --jobs $(JOBS) $(NOTEBOOKS)

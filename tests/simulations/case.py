@@ -33,7 +33,7 @@ class Case:
     kind: str = "coverage"
     promise: tuple[float, float] | None = None
     why: str = ""
-    repetitions: int = 1000
+    repetitions: int = 500
 
     def __post_init__(self) -> None:
         if self.kind not in ORDINARY or (self.promise is not None and not self.why):
