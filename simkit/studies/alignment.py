@@ -12,11 +12,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from simkit.estimators import expected_delta_e, srgb_to_lab
+from simkit.estimators import delta_e, expected_delta_e, srgb_to_lab
 from simkit.scoring import at_temperature, believe
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, generator
 from simkit.worlds import concepts
+from simkit.worlds.associations import people as population
 
 __all__ = [
     "CONTEXTS",
@@ -28,8 +29,10 @@ __all__ = [
     "colour_design",
     "cube",
     "exact_cube",
+    "exact_multiple",
     "measures",
     "mixed",
+    "person_values",
     "personas",
 ]
 
@@ -113,7 +116,7 @@ def measures(
     world's population gives, and `share` how many do. `error` is the mean absolute distance from
     exact, NaN without; `valid_mass` from mass (people, words, options), NaN without.
     """
-    found = expected_delta_e(belief, LAB, words=concepts.WORDS, distinct=True).to_frame()
+    found = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
     frame = found[["internal", "population", "signed"]].copy()
     frame["signed"] = frame["signed"].where(frame["signed"].abs() > 1e-9, 0.0)  # rounding dust
     top = [concepts.consensus(word) for word in concepts.WORDS]
@@ -125,6 +128,28 @@ def measures(
     return frame.rename_axis("word")
 
 
+def person_values(belief: FloatArray) -> FloatArray:
+    """What each person adds to the mean signed distance, (people,): their mean is that distance.
+
+    Jackknife pseudo-values, N all - (N - 1) without the person, from which `dose_response` gets
+    intervals over people as it does over words. belief as in `measures`, 3 people or more.
+    """
+    n, apart = len(belief), delta_e(LAB[:, None], LAB[None])
+    own = np.einsum("iwk,kl,iwl->iw", belief, apart, belief)
+    total = belief.sum(0)
+    far = np.einsum("wk,kl,wl->w", total, apart, total) - own.sum(0)  # all pairs i != j
+    less = far - 2 * (np.einsum("iwk,kl,wl->iw", belief, apart, total) - own)
+    every = (far / n / (n - 1) - own.mean(0)).mean() / np.sqrt(2)
+    without = less / (n - 1) / (n - 2) - (own.sum(0) - own) / (n - 1)
+    return np.asarray(n * every - (n - 1) * without.mean(1) / np.sqrt(2))
+
+
+def exact_multiple() -> float:
+    """P(multiple concepts) of the world: two people draw different ways to see what is alike."""
+    share = population.conditional("way", {})[0]
+    return float(1 - share @ share)
+
+
 def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
     """Two blocks of answers drawn from the beliefs, as CIELAB (people, words, 3) each."""
     u = generator(seed, "colour answers").random((2, *belief.shape[:2], 1))
@@ -134,11 +159,12 @@ def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArra
 
 def animal_answers(
     model: Model, design: pd.DataFrame, seed: int
-) -> tuple[FloatArray, float, float]:
+) -> tuple[FloatArray, float, float, float]:
     """One answer per person and pair, (people, 36) of 0 and 1, drawn from beliefs in content.
 
     The belief that the animal earlier in the world's list is chosen is averaged over the two
-    orders in which the pair is named; 1 is the later animal. Also returns the mean belief in
+    orders in which the pair is named; 1 is the later animal. Also returns the agreement of two
+    answers that one person gives to a pair (mean of p^2 + (1 - p)^2), the mean belief in
     whatever is named second (0.5 without a lean to a position), and the mean valid mass, which is
     to be shown: no warning says that it is low.
     """
@@ -147,7 +173,9 @@ def animal_answers(
     both = second.reshape(-1, len(list(combinations(range(9), 2))), 2)
     later = (both[..., 0] + 1 - both[..., 1]) / 2
     drawn = generator(seed, "animal answers").random(later.shape) < later
-    return drawn.astype(float), float(second.mean()), float(table["valid_mass"].mean())
+    agreement = float((later**2 + (1 - later) ** 2).mean())
+    mass = float(table["valid_mass"].mean())
+    return drawn.astype(float), agreement, float(second.mean()), mass
 
 
 def mixed(one: FloatArray, other: FloatArray, share: float) -> FloatArray:

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from simkit import __version__, datasets
 from simkit.estimators import (
@@ -26,15 +28,18 @@ from simkit.estimators import (
     spread_ratio,
     srgb_to_lab,
 )
+from simkit.estimators.clusters import MIXED
 from simkit.files import write_text
 from simkit.resources import root
-from simkit.result import t_frame
+from simkit.result import Result, t_frame
 from simkit.types import FloatArray, generator
 
 __all__ = [
     "PAIRS",
+    "SMALL",
     "TABLES",
     "colour_blocks",
+    "holm",
     "human_results",
     "model_results",
     "pair_table",
@@ -51,7 +56,9 @@ PAIRS = {
     "llama2": "llama2-chat",
 }
 SAME_N = 75  # people per concept in the better way: every model has as many
-CAP = 100  # people per concept in the source's way: the first with all 36 answers
+CAPS = (25, 50, 75, 100)  # people per concept in the source's way: the first with all 36 answers
+BURN_IN = 100  # of the 499 sweeps of the human chains, which begin with everybody alone
+SMALL = 0.05  # a change of P(multiple concepts) that would not matter
 QUESTIONS = [f"q{i:02d}" for i in range(1, 37)]
 
 
@@ -70,14 +77,16 @@ def colour_blocks() -> tuple[FloatArray, FloatArray, list[str]]:
     return blocks[0], blocks[1], [str(w) for w in words]
 
 
-def human_results(*, n_boot: int = 200, permutations: int = 200, seed: int = 1) -> pd.DataFrame:
+def human_results(*, permutations: int = 200, seed: int = 1) -> pd.DataFrame:
     """People's diversity: colours, concepts, and twins. Columns section, quantity, estimate, low,
     high, low_people, high_people, n.
 
     Sections "colour, i < j" and "colour, i != j": the means over words of `line_of_unity`.
-    "concepts": P(multiple concepts) of each concept from the source's own chains (all kept sweeps
-    of 3 chains; low and high are quantiles of the posterior; n people), with its R-hat as
-    another quantity, and the means over animals, politicians and all. "twins, sd", "twins,
+    "concepts": P(multiple concepts) of each concept from the source's own chains (3 chains without
+    their first 100 sweeps; low and high are quantiles of the posterior, NaN where R-hat is above
+    1.05; n people), with its R-hat as another quantity, and the means over animals, politicians
+    and all. The answers behind these chains are not published: they have no permutation null, and
+    nobody was asked twice, so alpha is the source's 0.16. "twins, sd", "twins,
     entropy": `spread_ratio` of the language-model twins of Twin-2K-500 over studies, and "twins,
     sd, study: ..." its geometric mean within each study.
     """
@@ -85,10 +94,10 @@ def human_results(*, n_boot: int = 200, permutations: int = 200, seed: int = 1) 
     parts = []
     for pairs, label in (("source", "colour, i < j"), ("all", "colour, i != j")):
         found = line_of_unity(
-            one, two, words=words, pairs=pairs, permutations=permutations, n_boot=n_boot, rng=seed
+            one, two, words=words, pairs=pairs, permutations=permutations, rng=seed
         )
         parts.append(_rows(found.overall, label, len(words)))
-    parts += [_human_concepts(), _twins(n_boot, seed)]
+    parts += [_human_concepts(), _twins()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -101,16 +110,18 @@ def _rows(result: object, section: str, n: int) -> pd.DataFrame:
 
 def _human_concepts() -> pd.DataFrame:
     chains = datasets.load("onefish_chains")
+    chains = chains[chains["Iteration"] > BURN_IN]
     rows, means = [], {}
     for concept, part in chains.groupby("Concept"):
         multiple = 1 - part["ProbabilityOfSameTable"]
         draws = [c.to_numpy() for _, c in multiple.groupby(part["Chain"])]
-        low, high = np.quantile(multiple, [0.025, 0.975])
+        least = min(map(len, draws))
+        rhat = split_rhat(np.stack([d[:least] for d in draws]))
+        ends = np.quantile(multiple, [0.025, 0.975])
+        low, high = ends if rhat <= MIXED else (np.nan, np.nan)
         n = int(part["NumberOfPeople"].iloc[0])
         means[str(concept)] = float(multiple.mean())
         rows.append([f"p_multiple, {concept}", means[str(concept)], low, high, n])
-        least = min(map(len, draws))
-        rhat = split_rhat(np.stack([d[:least] for d in draws]))
         rows.append([f"rhat, {concept}", rhat, np.nan, np.nan, n])
     animals = [v for k, v in means.items() if k[0].islower()]
     politicians = [v for k, v in means.items() if k[0].isupper()]
@@ -129,7 +140,7 @@ def _mean_of(values: list[float]) -> list[float]:
     return [float(row[c]) for c in ("estimate", "low", "high")]
 
 
-def _twins(n_boot: int, seed: int) -> pd.DataFrame:
+def _twins() -> pd.DataFrame:
     both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
     study = dict(zip(scales["outcome"], scales["study"], strict=True))
     people, twins = (
@@ -139,7 +150,7 @@ def _twins(n_boot: int, seed: int) -> pd.DataFrame:
     by = [study.get(name, "unnamed") for name in people]
     parts = []
     for kind in ("sd", "entropy"):
-        found = spread_ratio(people, twins, kind=kind, by=by, n_boot=n_boot, rng=seed)
+        found = spread_ratio(people, twins, kind=kind, by=by)
         parts.append(_rows(found.overall, f"twins, {kind}", people.shape[1]))
         if kind == "sd":
             within = np.log(found.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
@@ -156,12 +167,17 @@ def model_results(
     """P(multiple concepts) of the ten recorded models, in the source's way and in a better one.
 
     One row per model, concept and way (prompt "none", the default temperature). "source": people
-    with all 36 answers, the first 100 of them, one chain from everybody alone, the last of 500
-    sweeps. "better": 75 people of each concept, drawn anew, missing answers and all; 4 chains
-    from different seatings, all sweeps after the first fifth, R-hat. Columns model, way, concept,
-    people, estimate (p_multiple), low, high (posterior; NaN for one sweep), rhat, agreement,
-    second (share of answers for the option named second), position (see `position_logit`),
-    missing.
+    with all 36 answers, the first 25, 50, 75 and 100 of them, one chain each from everybody alone,
+    the last of 500 sweeps, averaged over the four. "better": 75 people of each concept, drawn
+    anew, missing answers and all; 4 chains from different seatings, all sweeps after the first
+    fifth, R-hat; alpha from the agreement of two answers; and a permutation null. Columns model,
+    way, concept, people, estimate (p_multiple), low, high (posterior; NaN where R-hat is above
+    1.05, and for one sweep), rhat, null, above (estimate - null), p, power and alpha (see
+    `crp_clusters`), agreement, second (share of answers for the option named second), position
+    (see `position_logit`), missing.
+
+    All "people" of a model read one prompt: two of them are one person asked twice, and their
+    agreement is that of a retest. So there is nobody to tell apart, and above is 0 but for noise.
 
     What no way can undo: of the two orders in which every pair was asked, the record keeps the
     first only, so content and position are one in it, and a model that takes what is named first
@@ -175,34 +191,66 @@ def model_results(
 
 def _model(data: pd.DataFrame, model: str, sweeps: int, seed: int) -> pd.DataFrame:
     own = data[data["model"] == model].sort_values("subject", kind="stable")
-    whole = own[own[QUESTIONS].notna().all(axis=1)].groupby("concept", sort=False).head(CAP)
+    whole = own[own[QUESTIONS].notna().all(axis=1)]
     rng = generator(seed, "people", model)
     picked = [
         part.iloc[np.sort(rng.permutation(len(part))[:SAME_N])]
         for _, part in own.groupby("concept")
     ]
-    same = pd.concat(picked)
+    parts = [_better(pd.concat(picked), sweeps, seed)]
+    if len(whole):
+        parts.insert(0, _source(whole, seed))
+    return pd.concat(parts, ignore_index=True).assign(model=model)
+
+
+def _source(whole: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Mean over the caps of the end of one chain; where fewer answered, all of them each time."""
+    how: dict[str, Any] = {"chains": 1, "sweeps": 500, "burn_in": 498, "start": "alone"}
     parts = []
-    for way, people in (("source", whole), ("better", same)):
-        if people.empty:
-            continue
-        how = {"chains": 1, "sweeps": 500, "burn_in": 498, "start": "alone"}
-        x, by = people[QUESTIONS].to_numpy(dtype=float), people["concept"].to_numpy()
-        found = crp_clusters(
-            x, by=by, rng=seed, **(how if way == "source" else {"chains": 4, "sweeps": sweeps})
-        ).frame
-        rows = found[(found["quantity"] == "p_multiple") & (found["group"] != "mean of groups")]
-        agreement = pairwise_agreement(x, by=by).frame["estimate"].to_numpy()
-        second = [float(np.nanmean(x[by == c])) for c in rows["group"]]
-        lean = [position_logit(x[by == c]) for c in rows["group"]]
-        columns = ["people", "estimate", "low", "high", "rhat", "missing"]
-        part = rows[columns].reset_index(drop=True)
-        if way == "source":  # one sweep: nothing to take an interval from
-            part[["low", "high", "rhat"]] = np.nan
-        part.insert(0, "concept", rows["group"].to_numpy())
-        parts.append(part.assign(model=model, way=way, agreement=agreement, second=second,
-                                 position=lean))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    for cap in CAPS:
+        people = whole.groupby("concept", sort=False).head(cap)
+        x, by = _answers(people)
+        parts.append(_multiple(crp_clusters(x, by=by, rng=generator(seed, cap), **how)))
+    found = parts[-1].assign(estimate=np.mean([p["estimate"] for p in parts], axis=0))
+    found[["low", "high", "rhat"]] = np.nan  # one sweep: nothing to take an interval from
+    return _described(found, x, by).assign(way="source")
+
+
+def _better(people: pd.DataFrame, sweeps: int, seed: int) -> pd.DataFrame:
+    x, by = _answers(people)
+    agreement = _agreement(x, by)
+    found = crp_clusters(
+        x, by=by, agreement=agreement, sweeps=sweeps, chains=4, permutations=19, rng=seed
+    )
+    return _described(_multiple(found), x, by).assign(way="better")
+
+
+def _answers(people: pd.DataFrame) -> tuple[FloatArray, npt.NDArray[Any]]:
+    return people[QUESTIONS].to_numpy(dtype=float), people["concept"].to_numpy()
+
+
+def _agreement(x: FloatArray, by: npt.NDArray[Any]) -> dict[str, float]:
+    """Of two answers to one question, per concept; 0.5 where nobody answered one with another."""
+    found = pairwise_agreement(x, by=by).frame["estimate"]
+    return dict(zip(np.unique(by), found.fillna(0.5), strict=True))
+
+
+def _multiple(found: Result) -> pd.DataFrame:
+    frame = found.frame
+    kept = frame[(frame["quantity"] == "p_multiple") & (frame["group"] != "mean of groups")]
+    columns = ["people", "estimate", "low", "high", "rhat", "missing"]
+    columns += [c for c in ("null", "above", "p", "power", "alpha") if c in frame]
+    return kept.set_index("group")[columns].rename_axis("concept").reset_index()
+
+
+def _described(found: pd.DataFrame, x: FloatArray, by: npt.NDArray[Any]) -> pd.DataFrame:
+    own = {c: x[by == c] for c in found["concept"]}
+    agreement = _agreement(x, by)
+    return found.assign(
+        agreement=[agreement[c] for c in own],
+        second=[float(np.nanmean(a)) for a in own.values()],
+        position=[position_logit(a) for a in own.values()],
+    )
 
 
 def position_logit(answers: npt.ArrayLike) -> float:
@@ -234,30 +282,44 @@ def position_logit(answers: npt.ArrayLike) -> float:
 def pair_table(models: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
     """Aligned minus unaligned P(multiple concepts) of each pair, paired by concept, per way.
 
-    Columns pair, way, before, after, estimate, low, high (t over concepts), concepts, and the
+    The better way compares what is above each null, the source's way the numbers as they are.
+    Columns pair, way, before, after, estimate, low, high (t over concepts), p, p_holm (Holm's,
+    over the pairs of a way), small (the whole interval is within 0.05 of none), concepts, and the
     share of answers for the second-named option before and after.
     """
     rows = []
     for before, after in PAIRS.items():
         for way, part in models.groupby("way", sort=False):
+            value = "above" if way == "better" and "above" in part else "estimate"
             wide = part[part["model"].isin([before, after])].pivot(
-                index="concept", columns="model", values=["estimate", "second"]
+                index="concept", columns="model", values=[value, "second"]
             )
-            if not {("estimate", before), ("estimate", after)} <= set(wide):
+            if not {(value, before), (value, after)} <= set(wide):
                 continue
             wide = wide.dropna()
-            apart = (wide["estimate"][after] - wide["estimate"][before]).to_numpy()
+            apart = (wide[value][after] - wide[value][before]).to_numpy()
             n = len(apart)
             error = apart.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
             row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, alpha).iloc[0]
             means = wide.mean()
             rows.append({
-                "pair": f"{before} → {after}", "way": way, "before": means["estimate", before],
-                "after": means["estimate", after], "estimate": row["estimate"], "low": row["low"],
-                "high": row["high"], "concepts": n, "second_before": means["second", before],
+                "pair": f"{before} → {after}", "way": way, "before": means[value, before],
+                "after": means[value, after], "estimate": row["estimate"], "low": row["low"],
+                "high": row["high"], "p": row["p"],
+                "small": bool(row["low"] > -SMALL and row["high"] < SMALL),
+                "concepts": n, "second_before": means["second", before],
                 "second_after": means["second", after],
             })  # fmt: skip
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    return found.assign(p_holm=found.groupby("way")["p"].transform(holm))
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Holm's (1979) p values of one family; NaN stays and does not count."""
+    known = p.dropna()
+    if known.empty:
+        return p
+    return pd.Series(multipletests(known, method="holm")[1], index=known.index).reindex(p.index)
 
 
 # table -> (data sets it is made of, how). `model_results` takes minutes.

@@ -195,20 +195,22 @@ def _agreement(people: int, probability: Callable[[], np.ndarray], what: str, pr
                 repetition, promise=promise, why=why)  # fmt: skip
 
 
-def _concepts(people: int, shares: Sequence[float], promise=None, why="") -> Case:
+def _concepts(people: int, shares: Sequence[float], promise=None, why="", these=False) -> Case:
     """Concepts differ in half of 36 questions; a person says his concept's answer in 0.95."""
-    truth = 1 - float(np.square(shares).sum())
+    population = 1 - float(np.square(shares).sum())
+    quantity = "p_multiple" if these else "p_multiple_population"
 
     def repetition(rng: np.random.Generator) -> bool | None:
         p = rng.choice([0.05, 0.95], (len(shares), 36))
         kind = rng.choice(len(shares), people, p=list(shares))
         answers = (rng.random((people, 36)) < p[kind]).astype(float)
         found = est.crp_clusters(answers, agreement=0.905, sweeps=80, chains=2, rng=rng)
-        return _inside(found["p_multiple_population"], truth)
+        held = 1 - float(np.square(np.bincount(kind) / people).sum())
+        return _inside(found[quantity], held if these else population)
 
     design = f"{people} people, concepts' shares {', '.join(f'{s:.2g}' for s in shares)}"
-    return Case("crp_clusters", "p_multiple_population", design, repetition, promise=promise,
-                why=why, repetitions=300)  # fmt: skip
+    return Case("crp_clusters", quantity, design, repetition, promise=promise, why=why,
+                repetitions=300)  # fmt: skip
 
 
 def _no_concepts(people: int, agreement: float) -> Case:
@@ -229,6 +231,7 @@ def _no_concepts(people: int, agreement: float) -> Case:
 
 WIDE = "near 0.5 people add nothing to first order: the jackknife is too wide"
 NARROW = "answers near 1: a dozen people hold hardly a rare answer"
+CERTAIN = "clear concepts: mostly one division is left, and it is the right one"
 UNEQUAL = "very unequal items, and few: the ratio is skewed"
 
 CASES = [
@@ -259,6 +262,7 @@ CASES = [
     _agreement(12, lambda: np.full((1, 36), 0.02), "all near 1", (0.90, 0.97), NARROW),
     _agreement(30, lambda: np.full((1, 36), 0.5), "coins", (0.97, 1.0), WIDE),
     *[_concepts(n, (1 / 2, 1 / 3, 1 / 6)) for n in (25, 80)],
+    _concepts(25, (1 / 2, 1 / 3, 1 / 6), (0.93, 1.0), CERTAIN, these=True),
     _concepts(40, (0.5, 0.5), (0.95, 1.0), "no two shares are more diverse than equal ones"),
     _no_concepts(20, 0.9),
     _no_concepts(20, 0.65),

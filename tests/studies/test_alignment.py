@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from simkit import resources
+from simkit.estimators import expected_delta_e
 from simkit.scoring import MockModel, believe
 from simkit.studies import alignment as study
 from simkit.studies import alignment_recorded as recorded
@@ -114,8 +115,8 @@ def test_animals_are_coded_by_content_over_both_orders():
         names = [a for a in concepts.ANIMALS if f"the {a} or" in prompt or f"or the {a}?" in prompt]
         return {names[0]: 1.0, names[1]: 0.0}
 
-    content, lean, mass = study.animal_answers(MockModel(earlier), design, 1)
-    assert mass == pytest.approx(1)
+    content, agreement, lean, mass = study.animal_answers(MockModel(earlier), design, 1)
+    assert (mass, agreement) == (pytest.approx(1), pytest.approx(1))
     assert content.shape == (3, 36) and (content == 0).all()
     assert lean == pytest.approx(0.5)
 
@@ -123,8 +124,28 @@ def test_animals_are_coded_by_content_over_both_orders():
         names = prompt.split("penguin, the ")[1].split("?")[0].split(" or the ")
         return {names[0]: 1.0, names[1]: 0.0}
 
-    position, lean, _ = study.animal_answers(MockModel(always_first), design, 1)
+    position, agreement, lean, _ = study.animal_answers(MockModel(always_first), design, 1)
+    # averaged over both orders 1/2: asked again, the answer is the same with 1/4 + 1/4
+    assert agreement == pytest.approx(0.5)
     assert lean == 0 and 0.3 < position.mean() < 0.7  # no content at all: coins
+
+
+def test_people_make_the_signed_distance_together():
+    belief = np.random.default_rng(0).dirichlet(np.full(12, 0.3), (9, 12))
+    values = study.person_values(belief)
+    measured = study.measures(belief)["signed"].mean()
+    assert values.mean() == pytest.approx(measured)  # of pairs, the jackknife has no bias
+    # and their standard error is that of expected_delta_e over people
+    overall = expected_delta_e(belief, study.LAB).overall["signed"]
+    half = 2.306004 * values.std(ddof=1) / 3  # t of 8
+    assert overall["high_people"] - measured == pytest.approx(half, rel=1e-6)
+
+
+def test_concepts_of_the_world():
+    # three ways to see what is alike; of 50,000 drawn people two differ as often as that
+    ways = concepts.individuals(50_000, np.random.default_rng(0))["way"]
+    share = ways.value_counts(normalize=True)
+    assert study.exact_multiple() == pytest.approx(1 - (share**2).sum(), abs=0.01)
 
 
 # --- recorded ---------------------------------------------------------------------------------
@@ -154,6 +175,55 @@ def test_pair_table_is_paired_by_concept():
     assert row["estimate"] == pytest.approx(-0.15)
     assert row["low"] == pytest.approx(-0.15 - 12.706 * 0.05, abs=1e-3)
     assert len(found) == 1
+    # t = -3 of 1 degree of freedom: p = 1 - 2 atan(3)/pi = 0.2048; one pair, so Holm's is the same
+    assert row["p"] == row["p_holm"] == pytest.approx(0.2048, abs=1e-4)
+
+
+def test_the_better_way_compares_what_is_above_the_null():
+    rows = [("openchat", "a", 0.9, 0.0), ("openchat", "b", 0.8, 0.01)]
+    rows += [("starling", "a", 0.4, 0.01), ("starling", "b", 0.3, 0.0)]
+    frame = pd.DataFrame(rows, columns=["model", "concept", "estimate", "above"])
+    found = recorded.pair_table(frame.assign(way="better", second=0.5)).iloc[0]
+    assert found["estimate"] == pytest.approx(0)  # 0.85 to 0.35 was noise
+    source = recorded.pair_table(frame.assign(way="source", second=0.5)).iloc[0]
+    assert source["estimate"] == pytest.approx(-0.5)
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.02, 0.04: times 3, 2, 1 = 0.03, 0.04, 0.04; NaN is no member of the family
+    found = recorded.holm(pd.Series([0.04, np.nan, 0.01, 0.02]))
+    assert found.dropna().tolist() == pytest.approx([0.04, 0.03, 0.04]) and np.isnan(found[1])
+
+
+def test_human_chains_without_their_first_sweeps():
+    """Issue: with the burn-in all 20 are too high (animals 0.591 for 0.568, politicians 0.786)."""
+    kept = recorded.results("humans")
+    rows = kept[kept["section"] == "concepts"].set_index("quantity")
+    of = rows["estimate"]
+    assert of["p_multiple, mean of animals"] == pytest.approx(0.568, abs=0.0006)
+    assert of["p_multiple, mean of politicians"] == pytest.approx(0.780, abs=0.0006)
+    assert of["p_multiple, salmon"] == pytest.approx(0.314, abs=0.0006)
+    assert rows.loc["p_multiple, eagle", "high"] == pytest.approx(0.394, abs=0.0006)
+    names = [q.removeprefix("rhat, ") for q in of.index if q.startswith("rhat")]
+    apart = {name for name in names if of[f"rhat, {name}"] > 1.05}
+    assert len(names) == 20 and len(apart) == 14
+    assert of["rhat, Reagan"] == pytest.approx(3.25, abs=0.006)
+    for name in names:  # chains that do not agree have no interval
+        assert np.isnan(rows.loc[f"p_multiple, {name}", "low"]) == (name in apart)
+
+
+def test_recorded_models_stand_beside_their_null():
+    models = recorded.results("models")
+    better = models[models["way"] == "better"]
+    assert (
+        len(better) == 200 and better[["null", "above", "p", "power", "alpha"]].notna().all().all()
+    )
+    assert (better["above"] - (better["estimate"] - better["null"])).abs().max() < 2e-4
+    # alpha is that of the agreement, within its ends 0.505 and 0.99
+    r = better["agreement"].clip(0.505, 0.99)
+    expected = (1 - r) / (2 * r - 1)
+    assert better["alpha"].to_numpy() == pytest.approx(expected.to_numpy(), rel=0.05, abs=1e-3)
+    assert better.loc[better["rhat"] > 1.05, "low"].isna().all()
 
 
 def test_unknown_table():
@@ -176,7 +246,7 @@ def test_committed_tables_say_where_they_are_from():
 
 def test_human_colours_are_the_published_ones(data):
     """STUDIES: 15.88 (i < j), 15.93 (i != j), 15.18 to 16.58, internal 29.24, r 0.81, null 1.40."""
-    found = recorded.human_results(n_boot=20, permutations=100)
+    found = recorded.human_results(permutations=100)
     kept = recorded.results("humans")
     exact = ["absolute", "signed", "internal", "population", "correlation", "share_negative"]
     for section, target in (("colour, i < j", 15.88), ("colour, i != j", 15.93)):
@@ -200,8 +270,7 @@ def test_human_colours_are_the_published_ones(data):
         new, old = (
             f[f["section"] == section].set_index("quantity")["estimate"] for f in (found, kept)
         )
-        same = [q for q in old.index if q != "share_clearly_below"]  # that one is of resamples
-        assert new[same].to_numpy() == pytest.approx(old[same].to_numpy(), abs=1e-4)
+        assert new.to_numpy() == pytest.approx(old[new.index].to_numpy(), abs=1e-4)
 
 
 @pytest.mark.slow
