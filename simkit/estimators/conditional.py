@@ -19,7 +19,8 @@ condition : (n,) labels: the runs are draws within these conditions (the price c
     which are not a sample themselves. Variances are then taken within conditions; without, a
     model that does not fit the conditions exactly adds its misfit to the variance. Clusters must
     lie within conditions.
-interval : "delta" (t on clusters - conditions degrees of freedom; covariance CV3L, the linearised
+interval : "delta" (t on the effective number of clusters, 1 / sum of squared shares of the
+    weight, less 1 in each condition; covariance CV3L, the linearised
     delete-one-cluster jackknife of arXiv 2406.00650, or with conditions the sandwich with the
     score's variance within them) or "bootstrap" (percentiles of `n_boot` resamples of n - 1 of n
     clusters, within conditions, drawn from `rng`: Rao & Wu 1988).
@@ -57,6 +58,7 @@ __all__ = ["LogitFit", "conditional_logit", "fit_logit", "summarise"]
 
 MCFADDEN = "conditional logit: McFadden 1974; fractions: Papke & Wooldridge 1996, Mullahy 2015"
 CHUNK = 4_000_000
+FEW = 5  # effective clusters
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,14 @@ class LogitFit:
     alternatives: list[str]
     beta: FloatArray
     cov: FloatArray
-    df: int
+    df: float
     replicates: FloatArray
     prices: FloatArray
     share: FloatArray
     n: int
     alpha: float
     notes: tuple[str, ...]
+    over: str
 
     @property
     def priced(self) -> list[str]:
@@ -138,7 +141,15 @@ def fit_logit(
     notes = used.notes
     if np.isnan(beta).any():
         notes += ("no logit: an alternative is never or always chosen, or prices separate",)
-    free = clusters - int(stratum.max()) - 1
+    weight, home = np.bincount(code, w), np.zeros(clusters, dtype=np.int64)
+    home[code] = stratum
+    total_w = np.bincount(home, weight)
+    units = total_w**2 / np.bincount(home, weight**2)  # effective number, by stratum
+    free = max(float((units - 1).sum()), 1.0)
+    if cluster is not None and condition is None and units[0] < FEW - 1e-6:
+        notes += (f"{units[0]:.1f} effective clusters: below {FEW} no interval is to be trusted",)
+    over = "runs" if cluster is None else "clusters of cluster="
+    over += "" if condition is None else " of these conditions"
     notes += ("a condition has one cluster: no interval",) if nested.min() < 2 else ()
     cov, replicates = np.full((beta.size, beta.size), np.nan), np.zeros((0, beta.size))
     if nested.min() > 1 and not np.isnan(beta).any():
@@ -150,21 +161,35 @@ def fit_logit(
             notes += counted(lost, n_boot, "resamples have no fit")
     share = mass / mass.sum()
     return LogitFit(
-        alternatives, beta, cov, free, replicates, cells, share, len(k), alpha, notes
+        alternatives, beta, cov, free, replicates, cells, share, len(k), alpha, notes, over
     )  # fmt: skip
 
 
 def summarise(
-    fit: LogitFit, method: str, names: list[str], function: Callable[[FloatArray], FloatArray]
+    fit: LogitFit,
+    method: str,
+    names: list[str],
+    function: Callable[[FloatArray], FloatArray],
+    scale: tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]
+    | None = None,
 ) -> Result:
     """A smooth function of the coefficients, (..., P) to (..., Q), with its intervals.
 
     The delta method's gradient is by central differences (errors near 1e-9 of the value).
+    scale : a function to a scale on which the quantities are nearer to normal, and its inverse;
+    the intervals are then made there.
     """
-    estimate = function(fit.beta)
-    gradient = _gradient(function, fit.beta)
-    error = np.sqrt(np.einsum("qi,ij,qj->q", gradient, fit.cov, gradient))
-    frame = t_frame(names, estimate, error, fit.df, fit.alpha)
+
+    def frame_of(f: Callable[[FloatArray], FloatArray]) -> pd.DataFrame:
+        gradient = _gradient(f, fit.beta)
+        error = np.sqrt(np.einsum("qi,ij,qj->q", gradient, fit.cov, gradient))
+        return t_frame(names, f(fit.beta), error, fit.df, fit.alpha)
+
+    frame = frame_of(function)
+    if scale is not None:
+        there = frame_of(lambda beta: scale[0](function(beta)))
+        frame[["low", "high"]] = scale[1](there[["low", "high"]].to_numpy().T).T
+        frame = frame.drop(columns=["statistic", "p"])
     how = "delta method"
     if len(fit.replicates):
         draws = function(fit.replicates)
@@ -172,9 +197,12 @@ def summarise(
         ends = [fit.alpha / 2, 1 - fit.alpha / 2]
         frame["low"], frame["high"] = np.quantile(draws, ends, axis=0)
         frame["std_error"] = draws.std(axis=0, ddof=1)
-        frame, how = frame.drop(columns=["statistic", "df", "p"]), f"{len(draws)} resamples"
+        frame, how = (
+            frame.drop(columns=["statistic", "df", "p"], errors="ignore"),
+            f"{len(draws)} resamples",
+        )
     source = f"{MCFADDEN}; on beliefs: {SUN_ZHANG}"
-    return Result(f"{method} ({how})", frame, fit.n, fit.alpha, source, fit.notes)
+    return Result(f"{method} ({how})", frame, fit.n, fit.alpha, source, fit.notes, over=fit.over)
 
 
 def _shares(shares: Any) -> tuple[FloatArray, list[str]]:

@@ -107,7 +107,8 @@ def willingness_to_pay(
     wide = np.isinf(frame["low"]).any()
     notes = (*fit.notes, *(["the price coefficient is not significantly off zero"] * int(wide)))
     source = f"{result.source}; interval: Fieller 1954"
-    return Result("Willingness to pay (Fieller)", frame, fit.n, alpha, source, notes)
+    method = "Willingness to pay (Fieller)"
+    return Result(method, frame, fit.n, alpha, source, notes, over=fit.over)
 
 
 @checked("shares price weights condition cluster")
@@ -133,9 +134,9 @@ def optimal_price(
     sum of exp utilities of the other alternatives. The delta method on it is the implicit function
     theorem on the condition. Quantities: price; share = P at it; profit = (p - cost) P, per
     customer. It extrapolates the logit where it lies outside the prices of the data, and a note
-    says so. 1 / b is skewed while b is imprecise: on the brand market with 20 choices in each of 6
-    price conditions the price's interval covered 0.88 (nearly all misses below the truth; the
-    bootstrap's 0.91), in each of 36 conditions 0.96; that of as many beliefs 0.94 in both.
+    says so. 1 / b is skewed while b is imprecise: the intervals are made on the scales of
+    1 / (price - cost), the logit of the share and the log of the profit, which are nearer to
+    normal; the upper end of the price is inf where the price coefficient may be 0.
     cost : per unit. brand : name or position of a priced alternative. at : (J,) prices of all
     priced alternatives (the brand's own is not used); None is their means in the data.
     Undefined: a price coefficient that is not negative has no best price (NaN, with a note).
@@ -157,7 +158,18 @@ def optimal_price(
         share = 1 - 1 / margin  # the condition: margin (1 - P) = 1
         return np.stack([cost + margin / slope, share, margin / slope * share], axis=-1)
 
-    result = summarise(fit, "Profit-maximising price", ["price", "share", "profit"], function)
+    def there(x: FloatArray) -> FloatArray:
+        price, share, profit = np.moveaxis(x, -1, 0)
+        return np.stack([-1 / (price - cost), special.logit(share), np.log(profit)], axis=-1)
+
+    def back(x: FloatArray) -> FloatArray:
+        price, share, profit = np.moveaxis(x, -1, 0)
+        margin = np.divide(-1, price, out=np.full_like(price, np.inf), where=price < 0)
+        margin[np.isnan(price)] = np.nan
+        return np.stack([cost + margin, special.expit(share), np.exp(profit)], axis=-1)
+
+    names = ["price", "share", "profit"]
+    result = summarise(fit, "Profit-maximising price", names, function, (there, back))
     best, seen = result["price"]["estimate"], fit.prices[:, k]
     notes: tuple[str, ...] = ()
     if fit.beta[-1] >= 0:
@@ -165,7 +177,9 @@ def optimal_price(
     elif best < seen.min() or best > seen.max():
         notes = (f"outside the prices of the data, {seen.min():g} to {seen.max():g}",)
     frame = result.to_frame().drop(columns=["statistic", "p"], errors="ignore")
-    return Result(result.method, frame, fit.n, alpha, result.source, (*fit.notes, *notes))
+    return Result(
+        result.method, frame, fit.n, alpha, result.source, (*fit.notes, *notes), over=fit.over
+    )
 
 
 def _at(fit: LogitFit, at: npt.ArrayLike | None) -> FloatArray:

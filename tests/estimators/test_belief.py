@@ -42,6 +42,61 @@ def test_belief_known_values():
         [0.5, np.sqrt(0.13 / 3)]
     )
     assert result.interval("belief") == pytest.approx((0.340250, 0.662106), abs=1e-6)
+    assert result.over == "runs"
+
+
+def test_a_design_of_conditions_has_its_variance_within_them():
+    # cells 0.1, 0.3 and 0.7, 0.9: mean 0.5. Within each s^2 = 0.02, of its mean 0.01, weight 1/2:
+    # variance 2 * 0.01 / 4 = 0.005. Without strata s^2 = 0.4 / 3, / 4 = 0.0333
+    b, cell = [0.1, 0.3, 0.7, 0.9], ["low", "low", "high", "high"]
+    result = mean_belief(b, strata=cell)
+    assert result["belief"][["estimate", "std_error"]].tolist() == pytest.approx(
+        [0.5, np.sqrt(0.005)]
+    )
+    assert mean_belief(b)["belief"]["std_error"] == pytest.approx(np.sqrt(0.4 / 12))
+    assert result.over == "runs, within these strata"
+    # Welch 1947 with one degree of freedom each: 0.005^2 / (2 * 0.0025^2 / 3) - 2 = 4; half the
+    # width is t(4) sqrt(V) at a mean of 1/2 without skewness, but for the score's denominator
+    t = stats.t.ppf(0.975, 4)
+    draws = 0.25 / 0.005
+    half = t * np.sqrt(0.005 / (1 + t**2 / draws))
+    assert result.interval("belief") == pytest.approx((0.5 - half, 0.5 + half))
+    # weights make another mean, of the same strata
+    w = [1, 1, 3, 3]
+    heavy = mean_belief(b, strata=cell, weights=w)["belief"]
+    assert heavy["estimate"] == pytest.approx(0.65)
+    assert heavy["std_error"] == pytest.approx(np.sqrt(0.01 / 16 + 0.01 * 9 / 16))
+
+
+def test_strata_and_clusters():
+    # clusters of two equal runs within strata: as one run each
+    b, cell = np.array([0.1, 0.3, 0.7, 0.9]), np.array(["low", "low", "high", "high"])
+    once = mean_belief(b, strata=cell)["belief"]
+    twice = mean_belief(b.repeat(2), strata=cell.repeat(2), cluster=np.arange(4).repeat(2))
+    assert twice["belief"]["std_error"] == pytest.approx(once["std_error"])
+    assert twice.over == "clusters of cluster=, within these strata"
+    with pytest.raises(ValueError, match="cluster: one lies in several strata"):
+        mean_belief(b, strata=cell, cluster=[1, 2, 2, 3])
+    alone = mean_belief(b, strata=["a", "a", "b", "c"])
+    assert np.isnan(alone.interval("belief")).all()
+    assert alone.notes[-1] == "1 of 1 groups have one cluster, or a stratum with one (no interval)"
+    # all choices equal within strata: no variance was seen, and each run counts as one draw
+    settled = mean_choice([0, 0, 1, 1], strata=cell)["choice"]
+    assert settled["low"] < 0.2 < 0.8 < settled["high"]
+
+
+def test_unequal_clusters_have_fewer_degrees_of_freedom():
+    # weights 1, 2, 12 of 15: 1 / (1 + 4 + 144) * 225 = 1.51 effective clusters, 1 degree of freedom
+    rng = np.random.default_rng(7)
+    b, cluster = rng.beta(3, 5, 15), np.repeat([0, 1, 2], [1, 2, 12])
+    result = mean_belief(b, cluster=cluster, alpha=0.5)
+    assert result.notes == ("1.5 effective clusters: below 5 no interval is to be trusted",)
+    row = result["belief"]
+    draws = row["estimate"] * (1 - row["estimate"]) / row["std_error"] ** 2
+    width = [2 * stats.t.ppf(0.75, df) * row["std_error"] for df in (1, 2)]
+    bend = 1 + stats.t.ppf(0.75, 1) ** 2 / draws
+    assert row["high"] - row["low"] == pytest.approx(width[0] / np.sqrt(bend), rel=0.1)
+    assert not mean_belief(b, cluster=np.arange(15) % 5).notes
 
 
 def test_belief_tends_to_the_t_interval():
@@ -67,10 +122,11 @@ def test_clusters_and_weights_are_the_jackknifes():
 
 def test_clustered_choice_is_wilsons_with_the_effective_number_of_draws():
     # 4 clusters of 5 with means 0.2, 0.4, 0.4, 0.6: mean 0.4, s^2 = 0.08 / 3, error^2 = 0.08 / 12;
-    # draws = 0.24 / (0.08 / 12) = 36, more than the 20 rows: 20 count
+    # draws = 0.24 / (0.08 / 12) = 36, more than the 20 rows, but t(3) is 1.62 times as large as the
+    # normal quantile: 36 draws with it are less sure than 20 * 1.62^2 = 52.7
     y = np.concatenate([np.arange(5) < k for k in (1, 2, 2, 3)])
     result = mean_choice(y, cluster=np.repeat(list("abcd"), 5))
-    ends = score_interval(np.array([0.4]), 20, stats.t.ppf(0.975, 3))
+    ends = score_interval(np.array([0.4]), 36, stats.t.ppf(0.975, 3))
     assert result.interval("choice") == pytest.approx((ends[0][0], ends[1][0]))
     # means 0, 0, 1, 1: error^2 = (4 * 0.25 / 3) / 4 = 1/12, draws = 0.25 * 12 = 3
     y = np.repeat([0, 0, 1, 1], 5)
@@ -104,7 +160,7 @@ def test_undefined_is_nan_and_counted():
     assert result.notes == (
         "1 of 4 rows skipped: no outcome",
         "1 of 3 groups are empty (NaN)",
-        "1 of 3 groups have one cluster (no interval)",
+        "1 of 3 groups have one cluster, or a stratum with one (no interval)",
     )
 
 
@@ -138,6 +194,8 @@ def test_every_keyword_counts():
         assert function(x, weights=[1, 1, 3, 1]).frame.iloc[0]["estimate"] > plain["estimate"]
         clustered = function(x, cluster=[1, 1, 2, 2]).frame.iloc[0]
         assert clustered["high"] != plain["high"]
+        cells = function(x, strata=[1, 2, 1, 2]).frame.iloc[0]
+        assert cells["high"] != plain["high"]
         assert len(function(x, by=[1, 1, 2, 2]).frame) == 2
 
 
@@ -208,3 +266,21 @@ def test_clustered_coverage(function):
 def test_options_of_the_market_are_named():
     _, b, _ = draw(market(every=18), 2, np.random.default_rng(0))
     assert mean_belief(b).frame["option"].tolist() == OPTIONS
+
+
+def test_stratified_coverage():
+    # 18 conditions with shares 0.05 to 0.88, 20 runs each, beliefs Beta(20 p, 20 (1 - p)): within
+    # strata the standard error is right; without it is 3 times too large, and misses nothing
+    rng, repetitions = np.random.default_rng(8), 800
+    p = 1 / (1 + np.exp(-np.linspace(-3, 2, 18)))[:, None]
+    b = rng.beta(20 * p, 20 * (1 - p), (repetitions, 18, 20))
+    by = np.repeat(np.arange(repetitions), 360)
+    cell = np.tile(np.repeat(np.arange(18), 20), repetitions)
+    for x in (b, (rng.random(b.shape) < b).astype(float)):
+        function = mean_belief if x is b else mean_choice
+        frame = function(x.ravel(), by=by, strata=cell).frame
+        cover = ((frame["low"] <= p.mean()) & (frame["high"] >= p.mean())).mean()
+        assert 0.93 < cover < 0.97
+        assert frame["std_error"].mean() / x.mean(axis=(1, 2)).std() == pytest.approx(1, abs=0.08)
+    plain = mean_belief(b.ravel(), by=by).frame["std_error"].mean()
+    assert plain / b.mean(axis=(1, 2)).std() > 2.5

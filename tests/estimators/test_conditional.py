@@ -95,9 +95,25 @@ def test_two_alternatives_are_the_fractional_logit():
     w = d.random(60)
     ours = conditional_logit(buys, price, weights=w, cluster=cluster)
     other = price_coefficient(price, buys, weights=w, cluster=cluster)
-    assert ours.frame[["estimate", "std_error", "low", "p"]].to_numpy() == pytest.approx(
-        other.frame.loc[["const", "price"], ["estimate", "std_error", "low", "p"]].to_numpy()
+    assert ours.frame[["estimate", "std_error"]].to_numpy() == pytest.approx(
+        other.frame.loc[["const", "price"], ["estimate", "std_error"]].to_numpy()
     )
+
+
+def test_degrees_of_freedom_are_the_effective_clusters():
+    # 12 clusters that weigh 1, 2, 12 in turn: (4 * 15)^2 / (4 * 149) = 6.04 effective ones
+    rng = np.random.default_rng(11)
+    price, cluster = rng.integers(1, 6, 60).astype(float), np.repeat(range(12), 5)
+    buys, w = rng.beta(3, 3, 60), np.tile([1.0, 2, 12], 4)[cluster]
+    result = conditional_logit(buys, price, weights=w, cluster=cluster)
+    assert result.frame["df"].tolist() == pytest.approx([3600 / 596 - 1] * 2)
+    assert result.over == "clusters of cluster=" and not result.notes
+    equal = conditional_logit(buys, price, cluster=cluster, condition=cluster // 4)
+    assert equal.frame["df"].tolist() == pytest.approx([9, 9])
+    assert equal.over == "clusters of cluster= of these conditions"
+    three = np.repeat(range(3), 20)
+    few = conditional_logit(buys, price, weights=np.repeat([1.0, 2, 12], 20), cluster=three)
+    assert few.notes == ("1.5 effective clusters: below 5 no interval is to be trusted",)
 
 
 def test_covariance_tends_to_statsmodels_robust_one():

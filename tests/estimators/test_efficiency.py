@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from simkit.estimators import efficiency_factor, runs_needed
-from simkit.types import generator
 from simkit.worlds import brands
 from tests.estimators.runs import binomial_bounds, dirichlet, draw, market
 
@@ -45,7 +45,7 @@ def test_beta_binomial(alpha):
     # b ~ Beta(a, c): p (1 - p) = a c / (a + c)^2, Var(b) = that / (a + c + 1): the factor is
     # a + c + 1 = 6, the share between runs 1/6; of Dirichlet(1, 2, 3.5): 7.5 for every option
     factor = sum(alpha) + 1
-    result = efficiency_factor(*dirichlet(alpha, 30_000, np.random.default_rng(0)), n_boot=200)
+    result = efficiency_factor(*dirichlet(alpha, 30_000, np.random.default_rng(0)))
     for name, truth in (
         ("measured", factor),
         ("theoretical", factor),
@@ -68,7 +68,7 @@ def test_the_brand_markets_exact_factor():
 
 
 def test_bernoulli_beliefs():
-    # beliefs 0 and 1 are the choices themselves: the factor is 1, in every resample
+    # beliefs 0 and 1 are the choices themselves: the factor is 1, whatever is left out
     y = (np.arange(12) % 3 == 0).astype(float)
     result = efficiency_factor(y, y)
     assert result["measured"].tolist() == pytest.approx([1, 0, 1, 1])
@@ -86,6 +86,7 @@ def test_constant_beliefs():
     assert rounding["measured"]["estimate"] == np.inf
     neither = efficiency_factor([1, 1, 1], [1.0, 1.0, 1.0])
     assert np.isnan(neither["measured"]["estimate"])
+    assert neither.notes[-1].startswith("choices do not vary")
     need = runs_needed([1, 0, 0, 1, 0], [0.4] * 5, 0.01)
     assert need["belief, rmse=0.01"][["estimate", "low", "high", "runs"]].tolist() == [0, 0, 0, 1]
 
@@ -93,15 +94,98 @@ def test_constant_beliefs():
 # --- intervals ------------------------------------------------------------------------------
 
 
-def test_bootstrap_agrees_with_the_delta_method():
-    # the log ratio's influence: (y - m)^2 / V_y - (b - m)^2 / V_b, summed over options
-    y, b = dirichlet([2, 5, 1], 500, np.random.default_rng(2))
-    result = efficiency_factor(y, b, n_boot=2000)
-    squares = [((x - x.mean()) ** 2).sum(axis=1).to_numpy() for x in (y, b)]
-    influence = squares[0] / squares[0].mean() - squares[1] / squares[1].mean()
-    error = influence.std(ddof=1) / np.sqrt(500)
-    row = result["measured"]
-    assert row["std_error"] / row["estimate"] == pytest.approx(error, rel=0.08)
+def test_the_jackknife_is_that_of_deleted_runs():
+    # by hand: each run left out in turn, within its condition
+    y, b = dirichlet([2, 5, 1], 12, np.random.default_rng(2))
+    code = np.repeat([0, 1], [5, 7])
+    row = efficiency_factor(y, b, condition=code)["measured"]
+
+    def factor(kept):
+        v = [sum(x[kept][code[kept] == c].var(ddof=1).sum() for c in (0, 1)) for x in (y, b)]
+        return np.log(v[0] / v[1])
+
+    whole = factor(np.ones(12, dtype=bool))
+    moves = np.array([factor(np.arange(12) != i) for i in range(12)]) - whole
+    parts = np.array([4 / 5 * (moves[:5] ** 2).sum(), 6 / 7 * (moves[5:] ** 2).sum()])
+    assert row["std_error"] == pytest.approx(row["estimate"] * np.sqrt(parts.sum()))
+    df = parts.sum() ** 2 / (parts[0] ** 2 / 6 + parts[1] ** 2 / 8) - 2
+    t = stats.t.ppf(0.975, df)
+    assert np.log(row["high"] / row["estimate"]) == pytest.approx(t * np.sqrt(parts.sum()))
+
+
+def test_over_conditions_leaves_out_conditions():
+    y, b, code = draw(market(every=6), 40, np.random.default_rng(4))
+    result = efficiency_factor(y, b, condition=code, over="conditions")
+    assert result.over == "conditions"
+    assert efficiency_factor(y, b, condition=code).over == "runs of these conditions"
+    for name in ("measured", "between_share"):
+        whole = np.log(result[name]["estimate"])
+        others = [
+            efficiency_factor(y[code != c], b[code != c], condition=code[code != c])[name][
+                "estimate"
+            ]
+            for c in range(6)
+        ]
+        error = np.sqrt(5 / 6 * ((np.log(others) - whole) ** 2).sum())
+        assert result[name]["std_error"] == pytest.approx(np.exp(whole) * error)
+        # shares of the beliefs' variance are uneven: fewer than 5 degrees of freedom, 1 or more
+        width = np.log(result[name]["high"] / result[name]["estimate"]) / error
+        assert stats.t.ppf(0.975, 5) < width < stats.t.ppf(0.975, 1)
+    pairs = efficiency_factor(y, b, condition=code, cluster=code // 2, over="conditions")
+    others = [
+        efficiency_factor(y[code // 2 != g], b[code // 2 != g], condition=code[code // 2 != g])
+        for g in range(3)
+    ]
+    logs = np.log([r["measured"]["estimate"] for r in others])
+    error = np.sqrt(2 / 3 * ((logs - np.log(result["measured"]["estimate"])) ** 2).sum())
+    assert pairs["measured"]["std_error"] == pytest.approx(pairs["measured"]["estimate"] * error)
+    assert pairs.over == "clusters of conditions"
+    two = efficiency_factor(y, b, condition=code, cluster=code // 3, over="conditions")
+    assert np.isnan(two["measured"]["low"]) and two.notes == ("2 clusters: no interval",)
+
+
+def test_clusters_of_runs():
+    # each run given twice, in a cluster of its own: the variances of one run shrink by
+    # 2 (n - 1) / (2 n - 1) each, the factor stays, and so does its error
+    y, b = dirichlet([2, 5, 1], 30, np.random.default_rng(5))
+    twice = [pd.concat([x, x]) for x in (y, b)]
+    once = efficiency_factor(y, b)["measured"]
+    same = efficiency_factor(*twice, cluster=np.tile(np.arange(30), 2))
+    assert same.over == "clusters of these conditions"
+    assert same["measured"]["estimate"] == pytest.approx(once["estimate"])
+    assert same["measured"]["std_error"] == pytest.approx(once["std_error"], rel=0.05)
+    assert efficiency_factor(*twice)["measured"]["std_error"] < 0.75 * once["std_error"]
+    # personas asked in both conditions are left out of both at once
+    code = np.tile([0, 1], 15)
+    both = efficiency_factor(y, b, condition=code, cluster=np.arange(30) // 2)
+    kept = np.arange(30) > 1
+    move = np.log(
+        efficiency_factor(y[kept], b[kept], condition=code[kept])["measured"]["estimate"]
+        / both["measured"]["estimate"]
+    )
+    assert both["measured"]["std_error"] >= both["measured"]["estimate"] * abs(move) * 0.9
+
+
+def test_undefined_is_no_zero():
+    # nobody chose the option: the factor would be 0 / Var(b), and it is no 0
+    result = efficiency_factor([0] * 6, [0.1, 0.2, 0.15, 0.1, 0.3, 0.2])
+    assert np.isnan(result["measured"][["estimate", "low", "high"]].astype(float)).all()
+    assert np.isnan(result.interval("variance_choice")).all()
+    assert result["theoretical"]["low"] > 1
+    assert result.notes == (
+        "choices do not vary between runs: there are too few to say how much they do",
+    )
+    need = runs_needed([0] * 6, [0.1, 0.2, 0.15, 0.1, 0.3, 0.2], 0.1)
+    assert np.isnan(need["choice, rmse=0.1"][["estimate", "runs"]].astype(float)).all()
+    # two runs: both lie as far from their mean, so that nothing tells how variances vary
+    two = efficiency_factor([0, 1], [0.2, 0.4])
+    assert two["measured"]["estimate"] == pytest.approx(0.5 / 0.02)
+    assert np.isnan(two.frame[["std_error", "low", "high"]]).all(axis=None)
+    assert two.notes == ("1 of 1 conditions have 2 runs or fewer: no interval",)
+    # one buyer: without that run there is no variance
+    one = efficiency_factor([0, 0, 0, 1], [0.1, 0.2, 0.15, 0.1])
+    assert np.isnan(one.interval("measured")).all()
+    assert one.notes == ("without some unit a quantity is undefined: no interval",)
 
 
 def test_factor_coverage():
@@ -112,16 +196,16 @@ def test_factor_coverage():
     need = 79.1667
     truth = {"measured": 9, "theoretical": 9, "between_share": 1 / 9}
     hits = dict.fromkeys([*truth, "choice", "belief"], 0)
-    for seed in range(repetitions):
+    for _ in range(repetitions):
         y, b = dirichlet(alpha, 150, rng)
-        result = efficiency_factor(y, b, condition=code, n_boot=100, rng=seed)
+        result = efficiency_factor(y, b, condition=code)
         for name, value in truth.items():
             hits[name] += result[name]["low"] <= value <= result[name]["high"]
-        runs = runs_needed(y, b, 0.05, condition=code, n_boot=100, rng=seed)
+        runs = runs_needed(y, b, 0.05, condition=code)
         for name, value in (("choice", need), ("belief", need / 9)):
             low, high = runs.interval(f"{name}, rmse=0.05")
             hits[name] += low <= value <= high
-    low, high = binomial_bounds(0.945, repetitions)
+    low, high = binomial_bounds(0.95, repetitions)
     assert all(low < count / repetitions < high for count in hits.values()), hits
 
 
@@ -156,12 +240,12 @@ def test_tokens():
 def test_keywords_and_errors():
     y, b = dirichlet([3, 2], 60, np.random.default_rng(5))
     plain = efficiency_factor(y, b)["measured"]
-    pd.testing.assert_series_equal(plain, efficiency_factor(y, b, rng=generator(0))["measured"])
-    assert efficiency_factor(y, b, rng=1)["measured"]["low"] != plain["low"]
-    assert efficiency_factor(y, b, n_boot=50)["measured"]["low"] != plain["low"]
     assert efficiency_factor(y, b, alpha=0.5)["measured"]["low"] > plain["low"]
-    with pytest.raises(ValueError, match="n_boot is 1"):
-        efficiency_factor(y, b, n_boot=1)
+    with pytest.raises(ValueError, match="over is 'people'; it must be 'runs' or 'conditions'"):
+        efficiency_factor(y, b, over="people")
+    with pytest.raises(ValueError, match="condition '1' lies in several clusters"):
+        code = np.repeat([0, 1, 2], 20)
+        efficiency_factor(y, b, condition=code, over="conditions", cluster=np.arange(60) // 25)
     with pytest.raises(ValueError, match="condition '7' has 1 complete runs"):
         efficiency_factor(y, b, condition=[7, *[1] * 59])
     for target in (0, [0.1, -0.1]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
@@ -69,7 +70,7 @@ def test_one_brand_is_the_logit_elasticity():
     b, price, _ = noisy()
     one = price_elasticities(b[:, 0], price[:, 0], at=27)["own[buy]"]
     other = own_price_elasticity(price[:, 0], b[:, 0], at=27)["price=27"]
-    same = ["estimate", "std_error", "low", "high"]
+    same = ["estimate", "std_error"]
     assert one[same].tolist() == pytest.approx(other[same].tolist(), rel=1e-6)
 
 
@@ -266,3 +267,13 @@ def test_coverage_in_the_main_design(kind):
     share = np.concatenate(hits) / repetitions
     assert share.min() >= 0.93, share
     assert share.max() <= 0.97, share
+
+
+def test_the_best_prices_interval_is_symmetric_in_one_over_the_margin():
+    # delta method: the error of 1 / (price - cost) is std_error / (price - cost)^2
+    row = optimal_price(*noisy()[:2], cost=5)["price"]
+    margin = row["estimate"] - 5
+    t = stats.t.ppf(0.975, row["df"])
+    half = t * row["std_error"] / margin**2
+    assert 1 / (row["low"] - 5) == pytest.approx(1 / margin + half)
+    assert 1 / (row["high"] - 5) == pytest.approx(1 / margin - half)
