@@ -187,8 +187,9 @@ def balance_audit(
       dependence), and the index's interval is what those allow: low = max_C of the smallest
       |slope| in C's interval, high = max_C of the largest. Coverage is at least 1 - alpha, and
       low is 0 exactly if no covariate is significant. p = the smallest Bonferroni p (p_all).
-    Intervals of the other rows are pointwise. The standard deviations of C are re-estimated in
-    the jackknife.
+    Intervals of the other rows are pointwise. The variance of std_slope is the larger of two: with
+    the standard deviations of C re-estimated without each cluster, and held fixed, as in
+    joint_wald. (Of few clusters with large slopes of their own the first alone is too small.)
 
     Undefined: a covariate that never varies (no spread in any belief, same mean everywhere) is
     NaN, noted and left out of the tests. Raises ValueError for missing columns, bad values
@@ -226,6 +227,9 @@ def balance_audit(
     )
     names, live = list(pairs), ~np.isnan(every[1])
     error, df = (x.reshape(every.shape) for x in (found.error, found.df))
+    larger = error[3] > error[1]
+    error[1], df[1] = np.where(larger, (error[3], df[3]), (error[1], df[1]))
+    every, error, df = every[:3], error[:3], df[:3]
     error = np.full_like(error, np.nan) if few else error  # nothing says how others would move
     whats = ("slope", "std_slope", "smd")
     index = [f"{what}[{c}]" for what in whats for c in names]
@@ -237,7 +241,7 @@ def balance_audit(
         kept = table[name].to_numpy(copy=True) if name in table else np.full(len(table), np.nan)
         kept[len(names) : 2 * len(names)] = values
         table[name] = kept
-    slopes = np.flatnonzero(live) + len(names)
+    slopes = np.flatnonzero(live) + 3 * len(names)
     n_g = min(int(code.max()) + 1 for code in factors if code.max() > 0) if not few else 0
     cov = found.covariance[np.ix_(slopes, slopes)]
     wald, note = _wald(every[1, live], cov, n_g, float(np.nanmin(df)) if not few else np.nan)
@@ -261,9 +265,10 @@ def _jackknifed(
     stratum: IntArray,
     code: IntArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """slope, std_slope, smd: (3, K), without each cluster (G, 3, K); std_slope by stratum (S, K).
+    """slope, std_slope, smd: (4, K), without each cluster (G, 4, K); std_slope by stratum (S, K).
 
-    All are functions of weighted averages per stratum; deleting a cluster subtracts its sums.
+    The fourth is std_slope with the standard deviations of all rows. All are functions of weighted
+    averages per stratum; deleting a cluster subtracts its sums.
     """
     shape = (int(code.max()) + 1, int(stratum.max()) + 1)
     side, one = _sides(t, stratum), np.ones_like(t)
@@ -287,7 +292,7 @@ def _jackknifed(
             "cluster: one cluster holds all the variation of the treatment; legal "
             "are clusters with several levels each"
         )
-    out = np.full((shape[0] + 1, 3, mean.shape[1]), np.nan)
+    out = np.full((shape[0] + 1, 4, mean.shape[1]), np.nan)
     own = np.full((shape[1], mean.shape[1]), np.nan)
     for c in range(mean.shape[1]):
         m, s, unit = _within(mean[:, c], sd[:, c], w, stratum)
@@ -295,10 +300,13 @@ def _jackknifed(
             continue
         square, m_bar = m * m + s * s, average(m)
         both = average(x * m) - x_bar * m_bar
-        r = _over(both, np.sqrt(spread * (average(square) - m_bar**2).clip(0)))
+        deviation = np.sqrt(spread * (average(square) - m_bar**2).clip(0))
+        r = _over(both, deviation)
         r[np.abs(r) < DUST] = 0
         own[:, c] = r[0]
         out[:, 1, c] = (size * r).sum(axis=1) / size.sum(axis=1)
+        fixed = np.where(r != 0, _over(both, np.broadcast_to(deviation[0], both.shape)), 0)
+        out[:, 3, c] = (size * fixed).sum(axis=1) / size.sum(axis=1)
         both *= r != 0
         out[:, 0, c] = (size * both * x_unit * unit).sum(1) / (size * spread * x_unit**2).sum(1)
         high, low = average(m, upper), average(m, lower)

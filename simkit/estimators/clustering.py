@@ -179,7 +179,7 @@ def _covariance(both: FloatArray, inside: FloatArray) -> FloatArray:
     out = np.full_like(both, np.nan)
     known = np.flatnonzero(np.isfinite(np.diag(both + inside)))
     both, inside = both[np.ix_(known, known)], inside[np.ix_(known, known)]
-    unit = np.sqrt(np.diag(both)).clip(1e-300)
+    unit = np.sqrt(np.diag(both + inside)).clip(1e-150)
     extra = (both - 2 * inside) / np.outer(unit, unit)
     values, vectors = np.linalg.eigh((extra + extra.T) / 2)
     out[np.ix_(known, known)] = inside + (vectors * values.clip(0)) @ vectors.T * np.outer(
