@@ -3,7 +3,8 @@
 A model leans to some words and letters before it has read a question. Both functions here take a
 second table, of the same options after prompts that say nothing, and divide that lean out: of the
 belief (contextual calibration), or of the probability (pointwise mutual information). With one
-null prompt they give the same belief; with several they average different things.
+null prompt and one order of the options they give the same belief. With several of either they
+average different things, probabilities or their logarithms, and differ.
 """
 
 from __future__ import annotations

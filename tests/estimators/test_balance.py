@@ -171,10 +171,8 @@ def test_the_jackknife_is_the_audit_without_each_cluster():
     moves = without - all_of_it["estimate"].to_numpy()
     error = np.sqrt(6 / 7 * (moves**2).sum(axis=0))
     np.testing.assert_allclose(all_of_it["std_error"].iloc[[0, 2]], error[[0, 2]])
-    # the standardised slope's is the larger of this and of the slope's, in the same unit
-    slope, std_slope, _ = all_of_it["estimate"]
-    assert all_of_it["std_error"].iloc[1] >= error[1] - 1e-12
-    assert all_of_it["std_error"].iloc[1] == pytest.approx(error[0] * std_slope / slope, rel=0.05)
+    # the standardised slope's is this, or that with the standard deviations held fixed
+    assert all_of_it["std_error"].iloc[1] > error[1] + 1e-6
 
 
 # --- tests ----------------------------------------------------------------------------------
