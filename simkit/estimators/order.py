@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked, names_in
+from simkit.estimators.clustering import effective, few_note
 from simkit.estimators.copies import merge_copies
 from simkit.result import Result, clustered_mean, t_frame
 from simkit.types import FloatArray, IntArray, Rows, column, counted, labels
@@ -38,7 +39,8 @@ def positional_effect(
 
     Quantities, in units of belief (0 to 1):
     - position[j]: mean over prompts of (mean over the orders of the belief at place j) - 1/K.
-      They sum to 0. Pointwise jackknife t intervals on clusters - 1 degrees of freedom.
+      They sum to 0. Pointwise jackknife t intervals; degrees of freedom are the effective number
+      of clusters (1 / sum of their squared shares of the prompts) less 1.
     - largest_effect: max_j |position[j]|. A maximum of absolute values is never 0 in a sample, so
       its interval is what the simultaneous (Bonferroni) intervals of the places allow: low is 0
       exactly if none of them differs from 0, and it covers with at least 1 - alpha. p is the
@@ -47,6 +49,7 @@ def positional_effect(
       orders), with a pointwise interval cut at 0. Named by option_id if texts vary by prompt.
 
     Prompts whose beliefs are the same throughout are copies and count as one cluster, with a note.
+    With few prompts or clusters an interval rests on normality; a note says so below 5 clusters.
     Undefined: prompts with a belief of NaN are left out and counted; one cluster has NaN
     intervals. Raises ValueError for a missing column, a bad belief or position (naming the row),
     unbalanced orders (naming the prompt), and if no prompt is left.
@@ -76,6 +79,7 @@ def positional_effect(
     effect = at_place - 1 / at_place.shape[1]
     effect[np.abs(effect) < DUST] = 0
     spread = _ranges(prompt, option, belief)[kept]
+    group[kept] = np.unique(group[kept], return_inverse=True)[1]
     told = _by_order(prompt, option, place, belief)
     exact = np.asarray(((told != 0) & (told != 1)).any(axis=1))
     rows = Rows(np.flatnonzero(kept), np.ones(len(kept)), (group,), ("clusters",), ())
@@ -85,7 +89,11 @@ def positional_effect(
     frame = pd.concat([frame, _spreads(spread, group[kept], _titles(table, option), alpha)])
     notes = counted(int((~kept).sum()), len(kept), "prompts skipped: belief undefined")
     notes += rows.notes
-    return Result("Positional effect", frame, int(kept.sum()), alpha, SOURCE, notes)
+    if cluster is not None:
+        notes += few_note(np.array([effective(np.bincount(group[kept]).astype(float))]))
+    over = "prompts" if cluster is None else "clusters of cluster="
+    n = int(kept.sum())
+    return Result("Positional effect", frame, n, alpha, SOURCE, notes, over=over)
 
 
 def _prompts(table: pd.DataFrame) -> tuple[IntArray, pd.DataFrame]:
@@ -202,7 +210,9 @@ def _means(names: list[str], values: FloatArray, group: IntArray, alpha: float) 
     ones = np.ones(len(values))
     found = [clustered_mean(values[:, j], ones, group) for j in range(values.shape[1])]
     mean, error, clusters = zip(*found, strict=True)
-    return t_frame(names, mean, error, np.array(clusters) - 1, alpha)
+    df = float(effective(np.bincount(group).astype(float))) - 1
+    # One cluster has no interval; of two or more there is always something to go by.
+    return t_frame(names, mean, error, max(df, 1.0) if clusters[0] > 1 else 0.0, alpha)
 
 
 def _titles(table: pd.DataFrame, option: IntArray) -> list[str]:

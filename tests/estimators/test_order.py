@@ -209,6 +209,20 @@ def test_bad_clusters_are_named():
         positional_effect(good(), cluster="order")
 
 
+def test_unequal_clusters_have_fewer_degrees_of_freedom():
+    # 1, 2 and 12 prompts: 15^2 / (1 + 4 + 144) = 1.51 effective wordings, 1 degree of freedom; with
+    # clusters - 1 = 2 a test of no effect rejected in 0.083
+    listed = simulated(np.random.default_rng(3), 15, np.zeros(3))
+    wording = np.repeat([0, 1, 2], [1, 2, 12])
+    result = positional_effect(raw_table(listed, wording=wording), cluster="wording")
+    assert result.frame["df"].tolist() == [1] * 7
+    assert result.notes[0].startswith("1.5 effective clusters")
+    assert result.over == "clusters of cluster="
+    even = positional_effect(raw_table(listed, wording=np.arange(15) % 5), cluster="wording")
+    assert even.frame["df"].tolist() == [4] * 7 and not even.notes
+    assert positional_effect(raw_table(listed)).over == "prompts"
+
+
 @settings(max_examples=25)
 @given(st.integers(2, 5), st.integers(1, 6), st.integers(0, 10_000))
 def test_effects_sum_to_zero_and_stay_in_range(k, n, seed):
