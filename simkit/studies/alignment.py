@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.estimators import delta_e, expected_delta_e, srgb_to_lab
+from simkit.result import t_frame
 from simkit.scoring import at_temperature, believe
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, generator
@@ -27,6 +28,7 @@ __all__ = [
     "animal_design",
     "colour_answers",
     "colour_design",
+    "concept_means",
     "cube",
     "exact_cube",
     "exact_multiple",
@@ -155,6 +157,23 @@ def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArra
     u = generator(seed, "colour answers").random((2, *belief.shape[:2], 1))
     drawn = np.minimum((u >= belief.cumsum(-1)).sum(-1), belief.shape[-1] - 1)
     return LAB[drawn[0]], LAB[drawn[1]]
+
+
+def concept_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over targets of what `crp_clusters` says per model and alpha.
+
+    table : columns target, model, alpha, above, p and others that are averaged. low and high are t
+    intervals of `above` over targets, and p tests it against 0; with one target there is no such
+    interval, and p is that of its shuffles.
+    """
+    keys = ["model", "alpha"]
+    means = table.drop(columns="target").groupby(keys, sort=False).mean()
+    above = table.groupby(keys, sort=False)["above"]
+    n = above.size()
+    error = above.std() / np.sqrt(n)  # NaN for one target
+    found = t_frame(np.arange(len(means)), means["above"], error, n - 1, 0.05).set_axis(means.index)
+    means["p"] = means["p"].where(n == 1, found["p"])
+    return means.join(found[["low", "high"]])
 
 
 def animal_answers(

@@ -141,6 +141,18 @@ def test_people_make_the_signed_distance_together():
     assert overall["high_people"] - measured == pytest.approx(half, rel=1e-6)
 
 
+def test_concept_means_are_over_targets():
+    one = pd.DataFrame({"target": ["seal"], "model": ["m"], "alpha": ["own"], "above": [0.2],
+                        "p": [0.025]})  # fmt: skip
+    row = study.concept_means(one).loc[("m", "own")]
+    assert row["p"] == 0.025 and np.isnan(row["low"])
+    # above 0.1 and 0.3: mean 0.2, standard error 0.1, t = 2 of 1: p = 1 - 2 atan(2)/pi = 0.2952
+    two = pd.concat([one.assign(above=0.1), one.assign(above=0.3, target="robin")])
+    row = study.concept_means(two).loc[("m", "own")]
+    assert row["p"] == pytest.approx(0.2952, abs=1e-4)
+    assert row["high"] == pytest.approx(0.2 + 12.7062 * 0.1, abs=1e-4)
+
+
 def test_concepts_of_the_world():
     # three ways to see what is alike; of 50,000 drawn people two differ as often as that
     ways = concepts.individuals(50_000, np.random.default_rng(0))["way"]
