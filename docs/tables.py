@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.files import write_text
+from simkit.reports.numbers import rounded
 from simkit.reports.records import read
 
 HERE = Path(__file__).parent.parent
@@ -143,12 +144,18 @@ def _cell(text: str) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+    """Three decimals; of a small number, which they would hide, three digits."""
+    if value is None:
+        return "undefined"
+    return f"{rounded(value):.12g}" if 0 < abs(value) < 0.1 else f"{value:.3f}"
 
 
 def _interval(number: dict[str, Any], form: str) -> str:
     low, high = number["low"], number["high"]
-    return "" if low is None and high is None else form.format(_value(low), _value(high))
+    if low is None and high is None:
+        return ""
+    over = f", over {number['over']}" if number.get("over") else ""
+    return form.format(_value(low), _value(high)) + _cell(over)
 
 
 def main() -> None:

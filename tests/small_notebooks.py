@@ -55,7 +55,8 @@ GOOD = (
     code(
         "import os\n"
         "number = dict(name='share <of> tea', value=share, low=0.4, high=0.6, unit='cups',\n"
-        "              claim='People <i>like</i> tea.', verdict=True)\n"
+        "              over='cups of the household', claim='People <i>like</i> tea.',\n"
+        "              verdict=True)\n"
         "none = dict(name='nothing', value=float('nan'))\n"
         "reports.record('tea', [number, none], model=model, parameters={'cups': 12})"
     ),

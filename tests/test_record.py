@@ -25,7 +25,7 @@ def test_nothing_is_written_outside_a_run(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     assert frame.loc["elasticity", "value"] == -1.23456
     assert list(frame.columns) == [
-        "value", "low", "high", "unit", "claim", "about", "verdict",
+        "value", "low", "high", "over", "unit", "claim", "about", "verdict",
     ]  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_verdicts(monkeypatch, given, verdict):
         ([], "at least one"),
         ([NUMBER, NUMBER], "distinct names"),
         ([{"name": "x"}], "needs name and value"),
-        ([{**NUMBER, "hihg": 1}], "may have low, high, unit, claim, about"),
+        ([{**NUMBER, "hihg": 1}], "may have low, high, over, unit, claim, about"),
         ([{**NUMBER, "low": 0.0}], "low 0.0 is above high -1.1"),
         ([{**NUMBER, "verdict": "maybe"}], "verdict is 'maybe'; it must be True, False"),
         ([{**NUMBER, "verdict": math.nan}], "elasticity: verdict is nan; it must be True, False"),
@@ -213,7 +213,9 @@ def test_records_are_read_back_whole(tmp_path, monkeypatch):
     record("demand", [NUMBER])
     whole = finished(tmp_path)
     assert read(tmp_path / "demand.json") == whole
-    before = {k: v for k, v in whole["numbers"][0].items() if k not in ("about", "valid_mass")}
+    before = {
+        k: v for k, v in whole["numbers"][0].items() if k not in ("about", "valid_mass", "over")
+    }
     (tmp_path / "demand.json").write_text(json.dumps({**whole, "numbers": [before]}))
     assert read(tmp_path / "demand.json") == whole  # as records were written before
     (tmp_path / "foreign.json").write_text('{"name": "of something else"}')

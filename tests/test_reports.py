@@ -167,6 +167,7 @@ def test_the_record_has_numbers_and_provenance(good):
         "value": 0.5,
         "low": 0.4,
         "high": 0.6,
+        "over": "cups of the household",
         "unit": "cups",
         "claim": "People <i>like</i> tea.",
         "about": "model",

@@ -16,7 +16,9 @@ __all__ = ["ABOUT", "VERDICTS", "Numbers", "judged", "rounded", "row"]
 
 VERDICTS = ("holds", "does not hold", "not judged", "undefined")
 ABOUT = ("model", "recorded people", "recorded models")
-FIELDS = ("name", "value", "low", "high", "unit", "claim", "about", "valid_mass", "verdict")
+FIELDS = (
+    "name", "value", "low", "high", "over", "unit", "claim", "about", "valid_mass", "verdict",
+)  # fmt: skip
 
 
 def row(number: Any) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def row(number: Any) -> dict[str, Any]:
         "value": value,
         "low": low,
         "high": high,
+        "over": _words(number, "over"),
         "unit": _words(number, "unit"),
         "claim": _words(number, "claim"),
         "about": about,
@@ -151,9 +154,10 @@ class Numbers(pd.DataFrame):  # type: ignore[misc]  # pandas carries no types
             return str(self._told().to_html(float_format=_short, na_rep="-", index_names=False))
 
     def _told(self) -> pd.DataFrame:
-        """Without the column `about` where all is about the model."""
-        own = "about" in self and (self["about"] == ABOUT[0]).all()
-        return pd.DataFrame(self.drop(columns="about") if own else self)
+        """Without the columns `about` and `over` where they say nothing of any number."""
+        usual = {"about": ABOUT[0], "over": ""}
+        same = [name for name, said in usual.items() if name in self and (self[name] == said).all()]
+        return pd.DataFrame(self.drop(columns=same))
 
 
 def _short(value: float) -> str:

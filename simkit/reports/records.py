@@ -36,10 +36,11 @@ def record(
 ) -> Numbers:
     """Record the headline numbers of a study, the most important one first.
 
-    Each number is a mapping with `name` and `value`, and if wanted `low`, `high` (the ends of its
-    95 % interval), `unit`, `claim` (what the source says, in words) and `verdict`: True, False,
-    None, or one of "holds", "does not hold", "not judged". A value that is None or not finite is
-    null in the file and its verdict is "undefined"; so is a missing end of an interval.
+    Each number is a mapping with `name` and `value`, and if wanted `low` and `high` (the ends of
+    its 95 % interval), `over` (what that generalises to: "products", "people"), `unit`, `claim`
+    (what the source says, in words) and `verdict`: True, False, None, or one of "holds", "does not
+    hold", "not judged". A value that is None or not finite is null in the file and its verdict is
+    "undefined"; so is a missing end of an interval.
 
     `about` says whom a number is about: "model" if not given, "recorded people" or
     "recorded models" (answers that somebody else collected). Those do not rest on the model: they
