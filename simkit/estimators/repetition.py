@@ -64,7 +64,9 @@ def coverage(
     )
     raised = tuple(f"{k} of {repetitions} raised {name}" for name, k in errors.items())
     notes = (*result.notes, *raised)
-    return Result(result.method, result.frame, repetitions, alpha, result.source, notes)
+    return Result(
+        result.method, result.frame, repetitions, alpha, result.source, notes, over=result.over
+    )
 
 
 @checked("low high estimate")
@@ -133,7 +135,8 @@ def interval_coverage(
     index = names or (["coverage"] if lows.shape[1] == 1 else [str(q) for q in range(len(share))])
     frame = pd.DataFrame(columns, index=pd.Index(index))
     notes = counted(int((~there).sum()), there.size, "intervals are missing (not in the share)")
-    return Result("Coverage, by simulation", frame, len(lows), alpha, "Wilson 1927", notes)
+    method, over = "Coverage, by simulation", "repetitions"
+    return Result(method, frame, len(lows), alpha, "Wilson 1927", notes, over=over)
 
 
 def _ends(answer: Any, names: list[str] | None) -> FloatArray:

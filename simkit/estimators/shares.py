@@ -96,5 +96,5 @@ def _pooled(
     notes = (f"{skipped} of {n + skipped} runs have no belief",) if skipped else ()
     return Result(
         f"{result.method} of shares", frame.assign(low=low, high=high), n, alpha,
-        "our formulation", (*result.notes, *notes),
+        "our formulation", (*result.notes, *notes), over="repetitions",
     )  # fmt: skip
