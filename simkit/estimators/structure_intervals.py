@@ -9,7 +9,7 @@ the interval then is every value under which samples would come out as these did
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from simkit.estimators.structure_measures import mean_of, rmsd
 from simkit.types import FloatArray
@@ -69,7 +69,7 @@ def pattern(
 def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -> Row:
     """Slope of the simulated population's correlations on the humans', through 0.
 
-    sum(h s) / sum(h^2), each without the noise in it; the interval is normal, its width from the
+    sum(h s) / sum(h^2), each without the noise in it; the interval is of t, its width from the
     resamples' moves of both sums. NaN unless more than 3/4 (`CLEAR`) of sum(h^2) is no noise.
     """
     h, s = _shared(human, simulated)
@@ -86,7 +86,7 @@ def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -
     at = top / below
     moves = ((h * s).sum(axis=1) - at * (h * h).sum(axis=1)) / below
     error = float(moves.std(ddof=1))
-    half = error * float(stats.norm.isf(alpha / 2))
+    half = error * float(special.stdtrit(len(moves) - 1, 1 - alpha / 2))
     return {"estimate": at, "std_error": error, "low": at - half, "high": at + half}
 
 
@@ -155,7 +155,9 @@ def _ends(
 
     worth : respondents of the smaller side, n. A correlation is a mean of products, and of two
     normal variables those have a kurtosis of 9: their estimated variance varies by 8 / n of its
-    square, as one on n / 4 degrees of freedom. So errors are wider by t over normal quantile.
+    square, as one on n / 4 degrees of freedom, and that of sums of many such by about twice as
+    much (n / 8: what was found to cover); that of B resamples as one on B - 1. So errors are wider
+    by t over normal quantile, on 1 / (8 / n + 1 / (B - 1)) degrees of freedom.
     """
     size = float(np.linalg.norm(gap))
     moves = error @ gap / size if size > 0 else np.zeros(len(error))
@@ -166,24 +168,25 @@ def _ends(
     if noise < 1e-20:
         return at, at, 0.0
 
-    share = 1 - alpha / 2
-    wider = float(special.stdtrit(max(worth / 4, 1.0), share) / special.ndtri(share))
+    free = 1 / (8 / max(worth, 8.0) + 1 / max(len(error) - 1, 1))
+    wider = float(special.stdtrit(free, 1 - alpha / 2) / special.ndtri(1 - alpha / 2))
 
     def variance(c: float) -> float:
         return max(4 * c * c * a + 4 * c * ab + b, 1e-12 * noise**2)
 
-    def beyond(c: float, share: float, least: float) -> float:
-        """The quantile of the squared distance of samples, less the one seen."""
+    def quantile(c: float, share: float) -> float:
         mean = c * c + noise
-        free = mean**2 / (wider**2 * variance(c))  # half the degrees of freedom
-        quantile = mean / free * float(special.gammaincinv(free, share))
-        return quantile - max(seen, least)
+        shape = mean**2 / (wider**2 * variance(c))  # half the degrees of freedom
+        return mean / shape * float(special.gammaincinv(shape, share))
 
-    low, top = 0.0, at + np.sqrt(noise)
-    upper, lower = (1 - alpha / 2, -np.inf), (alpha / 2, noise)
-    if beyond(0.0, *upper) < 0:
-        low = float(optimize.brentq(beyond, 0.0, np.sqrt(seen), args=upper))
-    while beyond(top, *lower) < 0:
-        top *= 2
-    high = float(optimize.brentq(beyond, 0.0, top, args=lower))
+    def where(share: float, value: float) -> float:
+        """The length at which the quantile is `value`; 0 where it is larger at all lengths."""
+        if quantile(0.0, share) >= value:
+            return 0.0
+        top = at + np.sqrt(noise)
+        while quantile(top, share) < value:
+            top *= 2
+        return float(optimize.brentq(lambda c: quantile(c, share) - value, 0.0, top))
+
+    low, high = where(1 - alpha / 2, seen), where(alpha / 2, max(seen, noise))
     return low, high, float(np.sqrt(variance(at)))
