@@ -122,8 +122,8 @@ def flatness_ratio(
     blind, truth : results of price_coefficient, or exact slopes as numbers (the world's truth).
     quantity : the slope compared: "price" (logit) or "average_marginal" (P(buy) per dollar).
     covariance : of the two estimates; 0 is right when they come from different prompts.
-    The interval is Fieller's (1954), with the t quantile of the smaller degrees of freedom: the
-    values r for which blind - r truth is not significantly off zero. std_error is the delta
+    The interval is Fieller's (1954): the values r for which blind - r truth is not significantly
+    off zero, by t quantiles on Satterthwaite's degrees of freedom of that difference. std_error is the delta
     method's. Undefined: if the true slope is not significantly off zero the interval is the
     whole line, and a note says so; a true slope of exactly 0 raises ValueError.
     """
@@ -132,7 +132,11 @@ def flatness_ratio(
     )
     if abs(b) < 1 / LARGEST:
         raise ValueError("truth: the slope is 0; legal are slopes other than 0")
-    ratio, df = a / b, min(dfa, dfb)
+    ratio = a / b
+    parts = np.array([va, ratio**2 * vb])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        free = float(parts.sum() ** 2 / (parts**2 / np.array([dfa, dfb])).sum())
+    df = free if free >= 1 else min(dfa, dfb)  # NaN where neither slope has a standard error
     quantile = special.stdtrit(df, 1 - alpha / 2) if va + vb > 0 else 0.0
     low, high = fieller(a, b, va, vb, covariance, quantile)
     note = "the true slope is not significantly off zero" if np.isinf(low) else ""

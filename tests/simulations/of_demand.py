@@ -52,15 +52,15 @@ def mean_curve(at: float, spread: float) -> np.ndarray:
 
 
 @cache
-def limit_slope(at: float, spread: float) -> float:
-    """The price coefficient of the logit nearest to the mean curve, in likelihood."""
+def limit(at: float, spread: float) -> np.ndarray:
+    """Constant and slope of the logit nearest to the mean curve, in likelihood."""
     y = mean_curve(at, spread)
 
     def loss(b: np.ndarray) -> float:
         eta = b[0] + b[1] * PRICES
         return float((np.logaddexp(0, eta) - y * eta).sum())
 
-    return float(minimize(loss, [0.0, -0.5], method="BFGS", options={"gtol": 1e-9}).x[1])
+    return np.asarray(minimize(loss, [0.0, -0.5], method="BFGS", options={"gtol": 1e-9}).x)
 
 
 Design = Callable[[np.random.Generator], pd.DataFrame]
@@ -118,7 +118,7 @@ def _slope(name: str) -> Case:
     def repetition(rng: np.random.Generator) -> bool | None:
         d = make(rng)
         found = est.price_coefficient(d["price"], buys(d, 0.4, 0.8), cluster=d[unit])
-        return within(found["price"], limit_slope(0.4, 0.8))
+        return within(found["price"], limit(0.4, 0.8)[1])
 
     promise, why = ((0.93, 0.99), NOTHING) if name == ZERO else (None, "")
     return Case("price_coefficient", "price", name, repetition, promise=promise, why=why)
@@ -162,7 +162,63 @@ def _audit(name: str, quantity: str) -> Case:
     return Case("balance_audit", quantity, name, repetition, kind, promise, why)
 
 
+def _elasticity(name: str) -> Case:
+    make, unit = DESIGNS[name]
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        d = make(rng)
+        found = est.own_price_elasticity(d["price"], buys(d, 0.4, 0.8), cluster=d[unit])
+        return within(found["mean"], truth)
+
+    b = limit(0.4, 0.8)
+    truth = float((b[1] * PRICES * (1 - expit(b[0] + b[1] * PRICES))).mean())
+    return Case("own_price_elasticity", "mean over prices", name, repetition)
+
+
+def _flatness(name: str) -> Case:
+    """Blind and unblinded purchases of different prompts, slopes -0.2 and -0.5."""
+    make, unit = DESIGNS[name]
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        fits = []
+        for slope in (-0.2, -0.5):
+            d = make(rng)
+            x = d["price"] - 2.5
+            y = expit((slope + 0.1 * d["slope"]) * x + 0.3 * d["level"])
+            fits.append(est.price_coefficient(d["price"], y, cluster=d[unit]))
+        return within(est.flatness_ratio(*fits)["flatness_ratio"], 0.4)
+
+    return Case("flatness_ratio", "ratio", name, repetition)
+
+
+def _step(name: str) -> Case:
+    """A smooth logit: no step."""
+    make, unit = DESIGNS[name]
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        d = make(rng)
+        bump = np.where(d["price"] > 2.5, 0.3, -0.3) * d["slope"]
+        y = expit(-0.5 * d["price"] + 0.2 * d["level"] + bump)
+        return within(est.step_test(d["price"], y, 2.5, cluster=d[unit])["jump"], 0.0)
+
+    return Case("step_test", "jump", name, repetition)
+
+
+def _elicited(name: str) -> Case:
+    make, unit = DESIGNS[name]
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        d = make(rng)
+        frame = d.assign(heat=10 + d["level"] * d["price"], heat_sd=2.0)
+        found = est.elicited_curve(frame, covariates=["heat"], cluster=unit)
+        return within(found["heat, price=2"], 10.0)
+
+    return Case("elicited_curve", "a price", name, repetition)
+
+
+SOME = ["6 wordings x 10 products, 50 % of the effects shared", "12 wordings, 2 products"]
 CASES = [
+    *(case(name) for case in (_elasticity, _flatness, _step, _elicited) for name in SOME),
     *(_curve(name, 0.4, 0.8) for name in DESIGNS),
     *(_saturated(n) for n in (4, 6, 8, 12, 20)),
     *(_slope(name) for name in DESIGNS),
