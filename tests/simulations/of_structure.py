@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
@@ -94,6 +96,26 @@ def _paired(row: str, n: int, promise: tuple[float, float] | None = None, why: s
     design = f"{n} people and their simulations, correlations halved ({truth:.2f})"
     return Case("compare_structure", f"{row}, interval", design, repetition, "coverage", promise,
                 why, 600)  # fmt: skip
+
+
+def _categories(row: str, method: Literal["pearson", "spearman"], n: int) -> Case:
+    """Answers in five categories; the truth from samples of 300,000."""
+    truth: list[float] = []
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        if not truth:
+            far = np.random.default_rng(0)
+            big = (_people(m, 300_000, far, cut=True) for m in (HUMAN, SIDES["near"]))
+            truth.append(_truth(row, *(x.corr(method=method).to_numpy() for x in big)))
+        sides = (_people(m, n, rng, cut=True) for m in (HUMAN, SIDES["near"]))
+        found = est.compare_structure(
+            *sides, method=method, n_boot=40, splits=2, permutations=1,
+            rng=int(rng.integers(2**31)),
+        )  # fmt: skip
+        return _held(found.frame, row, truth[0])
+
+    design = f"{n} humans, {n} simulated, near, five categories, {method}"
+    return Case("compare_structure", f"{row}, interval", design, repetition, repetitions=600)
 
 
 def _weighted(row: str, n: int) -> Case:
@@ -246,6 +268,9 @@ CASES = [
     _paired("rmsd", 600, (0.9, 0.97), SLANT),
     _paired("structure_kept", 100),
     _paired("structure_kept", 600),
+    _categories("rmsd", "pearson", 500),
+    _categories("rmsd", "spearman", 500),
+    _categories("structure_kept", "spearman", 500),
     _weighted("rmsd", 600),
     _weighted("structure_kept", 600),
     _floor("compare_structure", "rmsd", 300, 200),
