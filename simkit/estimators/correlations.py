@@ -103,7 +103,7 @@ def answer_matrix(
 ) -> Answers:
     """The frame checked, as `Answers`; least : see there."""
     if least < 3:
-        raise ValueError(f"least is {least}; legal are whole numbers from 3")
+        raise ValueError(f"least is {least}; it must be a whole number from 3")
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"{name} is a {type(frame).__name__}; it must be a DataFrame of items")
     if not frame.columns.is_unique or frame.shape[1] < 2 or not len(frame):
@@ -199,7 +199,7 @@ def _polychoric(a: Answers, w: FloatArray) -> FloatArray:
     if max(sizes) > MOST_CATEGORIES:
         item = a.items[int(np.argmax(sizes))]
         raise ValueError(
-            f"{item} has {max(sizes)} different answers; legal for polychoric are up to "
+            f"{item} has {max(sizes)} different answers; for polychoric it must have up to "
             f"{MOST_CATEGORIES} ordered categories"
         )
     top = max(max(sizes), 2)
@@ -220,7 +220,7 @@ def off_diagonal(matrix: npt.ArrayLike) -> FloatArray:
     """The k (k - 1) / 2 entries above the diagonal of a matrix (k, k), row by row."""
     m = numbers(matrix, "matrix", "(k, k)")
     if m.shape[0] != m.shape[1]:
-        raise ValueError(f"matrix has shape {m.shape}; legal is (k, k)")
+        raise ValueError(f"matrix has shape {m.shape}; it must be (k, k)")
     return np.asarray(m[np.triu_indices(len(m), 1)])
 
 

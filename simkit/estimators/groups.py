@@ -47,7 +47,7 @@ def by_groups(frame: pd.DataFrame, groups: pd.DataFrame, items: Sequence[str]) -
         raise ValueError(f"frame has no column {lost[0]!r}; it has {list(frame)}")
     flags = [name for name in groups if groups[name].dtype.kind != "b"]
     if flags:
-        raise ValueError(f"groups[{flags[0]!r}] holds {groups[flags[0]].dtype} values; legal are "
+        raise ValueError(f"groups[{flags[0]!r}] holds {groups[flags[0]].dtype} values; must be "
                          "True and False")  # fmt: skip
     out = {str(g): frame.loc[groups[g].to_numpy(dtype=bool), list(items)] for g in groups}
     empty = [g for g, part in out.items() if part.empty]
@@ -69,7 +69,7 @@ def group_means(
     """
     for item, (low, high) in scales.items():
         if not low < high:
-            raise ValueError(f"{item}: the scale is {low:g} to {high:g}; legal is low below high")
+            raise ValueError(f"{item}: the scale is {low:g} to {high:g}; low must be below high")
         lost = [g for g, part in groups.items() if item not in part]
         if lost:
             raise ValueError(f"group {lost[0]!r} has no item {item!r}")
@@ -141,11 +141,11 @@ def subgroup_structure(
     """
     if list(humans) != list(simulated) or len(humans) < 3:
         raise ValueError(
-            f"humans have the groups {list(humans)}, simulated {list(simulated)}; legal are the "
+            f"humans have the groups {list(humans)}, simulated {list(simulated)}; must be the "
             "same, three or more"
         )
     if n_boot < 2 or splits < 1:
-        raise ValueError(f"n_boot is {n_boot}, splits {splits}; legal are 2 or more, and 1 or more")
+        raise ValueError(f"n_boot is {n_boot}, splits {splits}; must be 2 or more, and 1 or more")
     group_means(humans, scales), group_means(simulated, scales)  # raise what there is to raise
     tables = [_Table(groups, list(scales)) for groups in (humans, simulated)]
     low, high = np.array(list(scales.values()), dtype=float).T

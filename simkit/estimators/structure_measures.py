@@ -93,7 +93,7 @@ def mantel_test(
     """
     a, b = _same_shape(first, second)
     if permutations < 1:
-        raise ValueError(f"permutations is {permutations}; legal are whole numbers from 1")
+        raise ValueError(f"permutations is {permutations}; it must be a whole number from 1")
     at = float(correlation_of_correlations(a, b))
     if np.isnan(at):
         return np.nan, np.nan
@@ -126,6 +126,6 @@ def _same_shape(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatArray
     a, b = off_diagonal(first), off_diagonal(second)
     if len(a) != len(b):
         raise ValueError(
-            f"the matrices are {np.shape(first)} and {np.shape(second)}; legal is the same shape"
+            f"the matrices are {np.shape(first)} and {np.shape(second)}; they must be of one shape"
         )
     return a, b

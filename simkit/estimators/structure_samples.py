@@ -64,16 +64,16 @@ def sampled(
 ) -> Sampled:
     """All matrices that a comparison needs."""
     if n_boot < 2 or splits < 2:
-        raise ValueError(f"n_boot is {n_boot}, splits {splits}; legal are 2 or more")
+        raise ValueError(f"n_boot is {n_boot}, splits {splits}; they must be 2 or more")
     if constant not in ("zero", "skip"):
-        raise ValueError(f"constant is {constant!r}; legal are zero, skip")
+        raise ValueError(f"constant is {constant!r}; it must be zero or skip")
     h = answer_matrix(humans, weights, "humans", least)
     if set(humans.columns) != set(simulated.columns):
         odd = sorted(map(str, set(humans.columns) ^ set(simulated.columns)))
-        raise ValueError(f"item {odd[0]!r} is on one side only; legal are the same items on both")
+        raise ValueError(f"item {odd[0]!r} is on one side only; both must have it")
     s = answer_matrix(simulated[list(humans.columns)], simulated_weights, "simulated", least)
     if paired and h.n != s.n:
-        raise ValueError(f"paired: {h.n} humans, {s.n} simulated; legal is the same number")
+        raise ValueError(f"paired: {h.n} humans, {s.n} simulated; it must be the same number")
     stream = generator(rng)
     if paired:
         human, other_side = _resamples([h, s], method, h.n, n_boot, stream)

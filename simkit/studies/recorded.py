@@ -247,7 +247,7 @@ def wvs7_results(
         if i in humans and i in simulated and len(codes[i]) > 2 and i not in ("Q260", "Q262")
     ]  # fmt: skip
     if len(shared) < 2:
-        raise ValueError(f"the two sides share the items {shared}; legal are two or more")
+        raise ValueError(f"the two sides share the items {shared}; they must be two or more")
     scales = {i: (float(codes[i][0]), float(codes[i][-1])) for i in shared}
     topics = about.loc[shared, "group"].to_dict() if by_topic else None
     ours, theirs = (

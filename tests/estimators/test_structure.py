@@ -78,7 +78,7 @@ def test_compare_matrices_of_a_weaker_copy():
     assert found["rmsd"] == pytest.approx(np.sqrt((off**2).mean()) / 2)
     assert found["correlation_of_correlations"] == pytest.approx(1)
     assert found["sign_agreement"] == 1 and found["structure_kept"] == pytest.approx(0.5)
-    with pytest.raises(ValueError, match="legal is the same shape"):
+    with pytest.raises(ValueError, match="must be of one shape"):
         compare_matrices(HUMAN, np.eye(3))
 
 
@@ -208,7 +208,7 @@ def test_a_simulated_item_that_collapsed_counts_as_a_failure(humans):
     left = (HUMAN[2:, 2:][np.triu_indices(4, 1)] ** 2).sum() / off.sum()
     assert zero["structure_kept"]["estimate"] == pytest.approx(left, abs=0.08)
     assert "2 of 6 items do not vary among the simulated (a, b)" in zero.notes[0]
-    with pytest.raises(ValueError, match="legal are zero, skip"):
+    with pytest.raises(ValueError, match="must be zero or skip"):
         compare(humans, twin, constant="drop")
 
 

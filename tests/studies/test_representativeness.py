@@ -211,5 +211,5 @@ def test_wvs_groups_and_measure(tmp_path):
     assert "4 topics" in topics.method
     published = recorded.wvs7_results(frame, twin, items, as_published=True, n_boot=3)
     assert "as published" in published.method
-    with pytest.raises(ValueError, match="legal are two or more"):
+    with pytest.raises(ValueError, match="must be two or more"):
         recorded.wvs7_results(frame, twin, items.head(1))
