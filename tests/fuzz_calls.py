@@ -266,7 +266,8 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "expected_value": lambda: {"table": tidy(values=True), "by": ["product", "price"]},
         "fit_difference": lambda: _human("human", "values", "weights", "cluster",
                                          first=people()["belief"], second=people()["belief"],
-                                         metrics=["kl", "rmse"], smoothing=0.1, statistic="mean"),
+                                         metrics=["kl", "rmse"], smoothing=0.1, statistic="mean")
+        | {"rng": None, "n_boot": None},
         "flatness_ratio": lambda: {"blind": -0.5, "truth": -1.0, "quantity": "price",
                                    "covariance": 0.0, "alpha": 0.1},
         "group_means": lambda: {"groups": groups(3), "scales": {"i": (1, 5), "j": (1, 5)},
@@ -274,7 +275,8 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "half_dose": lambda: {"values": lab()[0] * [[3], [2], [1]], "doses": [0, 1, 2],
                               "share": 0.5},
         "individual_fit": lambda: _human(truth=people()["belief"], statistic="mean",
-                                         temperature=0.8),
+                                         temperature=0.8)
+        | {"rng": None, "n_boot": None},
         "interval_coverage": lambda: {"low": [0.0, 1, 2], "high": [1.0, 2, 3], "truth": 0.5,
                                       "estimate": [0.5, 1.5, 2.5], "names": ["x"]},
         "jensen_shannon": lambda: {"p": p, "q": q, "base": 2.0},

@@ -116,10 +116,10 @@ def marginal_fit(
     One row per group and metric; with several groups also their unweighted mean. Columns:
     - estimate : plug-in distance, biased upwards. corrected : freed of that bias by the delete-one-
       cluster jackknife, at least 0 for distances. std_error : CV3. low, high : of the populations'
-      distance, t on effective clusters - 1 degrees of freedom around `corrected` (the variance
-      ratio on the log scale): see `simkit.estimators.metrics` and `.respondents`. By simulation
-      they contain it in 0.93 to 0.97 of cases, and in more where the distance is near 0 or, of
-      "tv", "wasserstein" and "nemd", where shares nearly agree.
+      distance, t on effective clusters - 1 degrees of freedom, down from `corrected` and up from
+      the larger of the two (the variance ratio on the log scale): see `simkit.estimators.metrics`
+      and `.respondents`. By simulation they contain it in 0.93 to 0.97 of cases, and in more where
+      the distance is near 0 or, of "tv", "wasserstein" and "nemd", where shares nearly agree.
     - floor : what a perfect simulation would score, by bootstrap (n_boot, rng): mean distance of
       resampled humans from all (KL: about (K - 1) / 2n). Where `simulated` are answers, the humans'
       P is replaced by as many answers drawn from it (Kish's effective number of their weights).

@@ -7,11 +7,12 @@ interval of the distance at all: each resample adds the bias once more (their co
 was 0 to 0.4).
 
 The interval here, of the distance between the two populations, is the delete-one-cluster
-jackknife's: the distance less its bias, give or take t standard errors. Total variation and
-Wasserstein are sums of absolute differences and have a kink where a difference is 0. There a
-jackknife is wrong (Fang & Santos 2019 say so of the bootstrap): signs are held as they are, so that
-the distance is linear, and the low end is lowered by what differences of less than two standard
-errors add on average if they are none.
+jackknife's, t standard errors to both sides: down from the distance less its bias, up from the
+distance with the bias left in (near 0 it would else end below the distance itself, at 0).
+Total variation and Wasserstein are sums of absolute differences and have a kink where a difference
+is 0. There a jackknife is wrong (Fang & Santos 2019 say so of the bootstrap): signs are held as
+they are, so that the distance is linear, and the low end is lowered by what differences of less
+than two and a half standard errors add on average if they are none.
 """
 
 from __future__ import annotations
@@ -112,9 +113,9 @@ def spread(
     centre, error, low, high = moved.interval(effective, alpha, log=ratio)
     corrected = moved.at - moved.bias if np.isfinite(error) else np.nan
     if metric.is_distance and np.isfinite(error):
-        most = 1.0 if metric.name in ("js", "tv", "nemd") else np.inf
-        low, corrected = max(low, 0.0), max(centre, 0.0)
-        high = min(max(high, low), most)
+        most, bias = 1.0 if metric.name in ("js", "tv", "nemd") else np.inf, moved.at - centre
+        low, high = max(low + min(bias, 0.0), 0.0), min(high + max(bias, 0.0), most)
+        corrected = max(centre, 0.0)
     return dict(zip(COLUMNS, (moved.at, error, low, high, corrected), strict=True))
 
 

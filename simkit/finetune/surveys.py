@@ -164,14 +164,17 @@ class Survey:
         return pd.DataFrame(rows, index=self.part(part).index, columns=self.scale(question))
 
     def baselines(self, question: str, *, neighbours: int = 10) -> dict[str, pd.DataFrame]:
-        """Predictions (n, K) of the test respondents by each baseline, learnt from training.
+        """Predictions (n, K) of the test respondents by each baseline, learnt from all others.
 
         Ordered questions have an ordered logit, others a multinomial one; `neighbours` nearest
-        neighbours count. Training answers are those that the adapters learn from.
+        neighbours count. All that an adapter has seen counts: the training answers, and those of
+        the validation part, by which its best step is chosen.
         """
-        known, new = self.part("train"), self.part("test")
+        seen = ("train", "validation")
+        known, new = pd.concat([self.part(name) for name in seen]), self.part("test")
         told = list(self.features[question])
-        y, scale = self.answers(question, "train"), self.scale(question)
+        y = pd.concat([self.answers(question, name) for name in seen])
+        scale = self.scale(question)
         ordered = self.ordered(question)
         logit = "ordered logit" if ordered else "multinomial logit"
         pair = known[told], new[told]

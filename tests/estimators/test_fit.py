@@ -69,10 +69,18 @@ def test_the_interval_is_made_as_said():
     assert found["std_error"] == pytest.approx(error)
     assert found["corrected"] == pytest.approx(max(centre, 0))
     assert found["low"] == pytest.approx(max(centre - half, 0))
-    assert found["high"] == pytest.approx(centre + half)
+    assert found["high"] == pytest.approx(at + half)  # the bias is left in
     drawn = generator(3).integers(0, 40, (400, 40))
     noise = kl_divergence(one_hot[drawn].mean(1), one_hot.mean(0), smoothing=0.01)
     assert found["floor"] == pytest.approx(noise.mean())
+
+
+def test_no_distance_lies_outside_its_own_interval():
+    # shares 0.25 against a known 0.25: KL less its bias of 1 / 80 is below 0, its end was 0 as well
+    for k in (9, 10, 11, 14):
+        y = [1] * k + [0] * (40 - k)
+        row = marginal_fit(y, [[0.75, 0.25]], [0, 1], metrics=["kl"], smoothing=0, paired=False)
+        assert row["kl"]["low"] <= row["kl"]["estimate"] < row["kl"]["high"]
 
 
 def test_two_samples_have_the_degrees_of_freedom_of_both():

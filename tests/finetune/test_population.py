@@ -95,6 +95,10 @@ def test_beliefs_and_baselines_are_laid_out_alike(anes: surveys.Survey) -> None:
     ]  # fmt: skip
     for table in (belief, *base.values()):
         assert list(table) == [0.0, 1.0] and table.index.equals(anes.part("test").index)
+    # the share of all answers that an adapter has seen: training and validation
+    seen = anes.people.loc[anes.people["part"] != "test", "vote"]
+    dole = ((seen == "2").sum() + 0.05) / (seen.notna().sum() + 0.1)
+    assert base["training marginal"].iloc[0, 1] == pytest.approx(dole)
     few = anes.baselines("vote", neighbours=1)["nearest neighbours"]
     assert not few.equals(base["nearest neighbours"])
 
@@ -105,7 +109,8 @@ def test_fits_have_the_metrics_that_the_scale_allows(
     exact = ev.exact("ev_before")
     assert exact is not None
     rows = ev.fit("ev_before", exact, n_boot=20).set_index("metric")
-    assert list(rows.index) == ["kl", "tv", "wasserstein", "rmse", "mae", "log_loss"]
+    assert list(rows.index) == ["kl", "tv", "wasserstein", "rmse", "mae", "log_loss", "rmse_mean"]
+    assert rows.loc["rmse_mean", "estimate"] < rows.loc["rmse", "estimate"]  # no spread of its own
     assert rows.loc["rmse", "floor"] == pytest.approx(rows.loc["rmse", "estimate"])
     vote = anes.fit("vote", anes.baselines("vote")["uniform"], n_boot=20).set_index("metric")
     assert list(vote.index) == ["kl", "tv", "log_loss"]
