@@ -54,7 +54,7 @@ def compare_marginals(
         all their answers.
 
     Rows: the metrics (means over the items). Columns as in `marginal_fit`: estimate, std_error,
-    low, high, corrected, and floor (mean over resamples of the humans as large as both samples;
+    low, high, corrected, and floor (mean over n_boot resamples of the humans, of both sizes;
     NaN for the variance ratio, whose best value is 1). Items that nobody answered on one side are
     left out and counted. Raises ValueError for different items, an answer outside its scale, and
     what `marginal_fit` raises for metrics.

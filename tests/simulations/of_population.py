@@ -26,8 +26,6 @@ NEAR_ZERO = (
 KINKS = "where shares nearly agree, total variation has a kink and the ends are moved outwards"
 GRID = "the ends are temperatures of the grid"
 METRICS = ("kl", "js", "tv", "wasserstein", "mean_difference", "variance_ratio")
-ERRORS = ("rmse", "mae", "log_loss")
-GAPS = ("kl", "tv", "rmse", "log_loss")
 ITEMS = ("tv", "nemd", "js", "variance_ratio")
 BEST = ("300 people", "6 clusters of 30", "12 clusters of 20")
 
@@ -325,15 +323,23 @@ def _items(metric: str, n: int, paired: bool) -> Case:
     return Case("compare_marginals", metric, words, repetition, **more)
 
 
+SOME = [d for d in DESIGNS if d.words in ("40 people", "6 clusters of 30", "30 clusters, 1:2:12")]
+FULL, PART = ("kl", "mean_difference"), ("js", "tv", "wasserstein", "variance_ratio")
 CASES = [
-    *[_marginal(m, d, near) for m in METRICS for d in DESIGNS for near in (False, True)],
-    *[_individual(e, d) for e in ERRORS for d in DESIGNS],
-    *[_gap(m, d, near) for m in GAPS for d in DESIGNS for near in (False, True)],
+    *[_marginal(m, d, False) for m in FULL for d in DESIGNS],
+    *[_marginal(m, d, False) for m in PART for d in SOME],
+    *[_marginal(m, d, True) for m in METRICS for d in SOME],
+    *[_individual("rmse", d) for d in DESIGNS],
+    *[_individual(e, d) for e in ("mae", "log_loss") for d in SOME],
+    *[_gap(m, d, False) for m in ("kl", "log_loss") for d in DESIGNS],
+    *[_gap(m, d, False) for m in ("tv", "rmse") for d in [DESIGNS[1], *SOME]],
+    *[_gap("kl", d, True) for d in SOME],
     *[_gap_size(d) for d in DESIGNS],
     *[_shift(d) for d in DESIGNS],
     *[_success(n, drawn, share) for n in (30, 300) for drawn in (0, 1) for share in (0.3, 0.9)],
     *[_drawn(m, n) for m in ("kl", "rmse") for n in (40, 300)],
-    *[_temperature("rmse", d) for d in DESIGNS],
+    *[_temperature("rmse", d) for d in SOME],
     *[_temperature("best", d) for d in DESIGNS if d.words in BEST],
-    *[_items(m, n, t) for m in ITEMS for n in (60, 400) for t in (False, True)],
+    *[_items(m, 60, False) for m in ITEMS],
+    *[_items(m, 400, t) for m in ("js", "variance_ratio") for t in (False, True)],
 ]
