@@ -82,7 +82,7 @@ def compare_structure(
     - split_half : mean of raw between random halves of the humans, n / 2 each.
     - p : Mantel's, of the correlation.
 
-    Found by simulation (15 pairs, one factor; normal answers): 95 % intervals cover in 0.93 to 0.97
+    Found by simulation (15 pairs, one factor; normal answers): 95 % intervals cover in 0.92 to 0.97
     of cases from 200 respondents a side, 0.91 to 0.98 at 50; of rmsd in 0.92 where sides are
     paired, or weights are 1:2:12; at the end of a scale (rmsd of 0, a correlation of 1) in 0.95 to
     1.00. A perfect simulation lies within floor_low and floor_high in 0.93 to 0.95 of cases, with
