@@ -43,8 +43,9 @@ def equivalence_test(
       equivalent, all at once and at level alpha, if this p is below alpha.
     - centred: over all conditions and options, chi2 = sum_c D_c' V_c^- D_c with the differences
       D_c and the covariance V_c = sum_i (diag b_i - b_i b_i') / n_c^2 that choices drawn from the
-      beliefs have (Spiegelhalter 1986, for several options). estimate = chi2; p_zero, of a scaled
-      chi2 with the exact variance of that sum, so that rare options do not reject by themselves.
+      beliefs have (Spiegelhalter 1986, for several options). estimate = chi2; p_zero, the larger
+      of a chi2's and of a scaled chi2's with the exact variance of that sum, so that rare options
+      do not reject by themselves.
       A model for which choice and belief part company (a wrong temperature, a wrong pivot) fails
       here first.
 
@@ -235,8 +236,8 @@ class _Score:
 def _centred(runs: Runs, mean: FloatArray, size: FloatArray) -> tuple[float, int, float]:
     """chi2 of the conditions' differences under the beliefs' covariance, its df and p.
 
-    Its mean is df; its variance 2 df plus the choices' excess kurtosis, exactly. p is that of a
-    multiple of a chi2 with both.
+    Its mean is df; its variance 2 df plus the choices' excess kurtosis, exactly. p is the larger of
+    a chi2's and of that of a multiple of a chi2 with both, which rare options need.
     """
     chi2, df, variance = 0.0, 0, 0.0
     for c, i in enumerate(runs.members()):
@@ -259,7 +260,8 @@ def _centred(runs: Runs, mean: FloatArray, size: FloatArray) -> tuple[float, int
     if not df:
         return np.nan, 0, np.nan
     times = variance / (2 * df)
-    return chi2, df, float(special.chdtrc(df / times, chi2 / times))
+    plain, scaled = special.chdtrc(df, chi2), special.chdtrc(df / times, chi2 / times)
+    return chi2, df, float(max(plain, scaled))
 
 
 def _blocks(d: FloatArray, sizes: IntArray) -> FloatArray:

@@ -51,7 +51,8 @@ def mean_choice(
     is the delete-one-cluster jackknife's (CV3), and the interval Wilson's with the number of draws
     that have that standard error (without strata at most the number of rows) and t quantiles (the
     way of Korn & Graubard 1998). If all choices are equal, each cluster counts as one draw.
-    strata, degrees of freedom: as in `mean_belief`.
+    strata, degrees of freedom: as in `mean_belief`. With 3 to 12 clusters it errs on the wide side
+    (0.95 to 0.99), never narrower than for independent runs.
 
     Shares are lattices: no interval that is a function of the choices has the same coverage at
     every share. At n = 20 the exact coverage of this one, over shares from 0.05 to 0.9, is 0.953
@@ -95,7 +96,8 @@ def mean_belief(
     beliefs does, half way (in G / (G + 40) of G clusters) between what the sample's skewness says
     and what m (1 - m) says (Johnson 1978; the mixture is our formulation). At n = 20 its coverage
     was 0.95 to 0.97 over the brand market's prompts where the parent thinks aloud; the plain t
-    interval's was 0.90 to 0.95.
+    interval's was 0.90 to 0.95. With 3 to 12 clusters whose shares are near 0 (mean 0.05) and
+    skewed it is 0.90 to 0.92: few clusters do not tell how skewed they are.
 
     strata : (n,) labels of what the design fixes: so many runs of each condition (price cell,
     wording) and no sample of conditions. Variances are then taken within strata, for what differs

@@ -135,8 +135,8 @@ def interval_coverage(
     index = names or (["coverage"] if lows.shape[1] == 1 else [str(q) for q in range(len(share))])
     frame = pd.DataFrame(columns, index=pd.Index(index))
     notes = counted(int((~there).sum()), there.size, "intervals are missing (not in the share)")
-    method, over = "Coverage, by simulation", "repetitions"
-    return Result(method, frame, len(lows), alpha, "Wilson 1927", notes, over=over)
+    method, n = "Coverage, by simulation", len(lows)
+    return Result(method, frame, n, alpha, "Wilson 1927", notes, over="repetitions")
 
 
 def _ends(answer: Any, names: list[str] | None) -> FloatArray:

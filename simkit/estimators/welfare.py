@@ -79,8 +79,9 @@ def willingness_to_pay(
 
     One row "k over l" per pair, in the order of the alternatives. interval : "fieller" (1954; right
     also where the price coefficient is imprecise, and the whole line, with a note, where it is not
-    significantly off zero), "delta" or "bootstrap". std_error is the delta method's (or the
-    resamples'). Undefined: a price coefficient of 0. Otherwise as conditional_logit.
+    significantly off zero; wider than it need be, 0.98, where it is hardly so), "delta" or
+    "bootstrap". std_error is the delta method's (or the resamples'). Undefined: a price coefficient
+    of 0. Otherwise as conditional_logit.
     """
     how = "delta" if interval == "fieller" else interval
     fit = fit_logit(shares, price, weights, condition, cluster, how, n_boot, alpha, rng)
