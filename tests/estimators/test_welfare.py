@@ -110,7 +110,8 @@ def test_willingness_delta_and_fieller():
     results = [type(table)("x", r, 1, 0.05, "") for r in rows]
     other = flatness_ratio(*results, covariance=v[0, 2])
     assert (-other["flatness_ratio"][["high", "low"]]).tolist() == pytest.approx(
-        row[["low", "high"]].tolist()
+        row[["low", "high"]].tolist(),
+        rel=1e-3,  # its degrees of freedom are of other shares
     )
     delta = willingness_to_pay(b, price, condition=code, interval="delta")
     assert delta["option 0 over option 2"]["low"] != row["low"]
