@@ -133,7 +133,7 @@ def test_paired_and_unpaired_sides():
         ("mean_belief", {"belief": "yes"}, "belief"),
         ("mean_belief", {"by": [[1]] * 12}, "by"),
         ("mean_belief", {"alpha": "0.05"}, "alpha is '0.05'; it must be a number"),
-        ("temperature_curve", {"n_boot": 10**12}, r"n_boot is 1000000000000; .* from 0 to 1,000,000"),
+        ("temperature_curve", {"n_boot": 10**12}, r"n_boot is 1000000000000; .* to 1,000,000"),
         ("demand_curve", {"price": []}, "price has no rows"),
         ("demand_curve", {"price": {"a": 1}}, r"price is \{'a': 1\}; it must be a list"),
         ("compare_structure", {"humans": [[1, 2]]}, "humans is .* must be a DataFrame"),
