@@ -124,8 +124,8 @@ def flatness_ratio(
     covariance : of the two estimates; 0 is right when they come from different prompts.
     The interval is Fieller's (1954): the values r for which blind - r truth is not significantly
     off zero, by t quantiles on Satterthwaite's degrees of freedom of that difference. std_error is
-    the delta method's. Undefined: if the true slope is not significantly off zero the interval is the
-    whole line, and a note says so; a true slope of exactly 0 raises ValueError.
+    the delta method's. Undefined: if the true slope is not significantly off zero the interval is
+    the whole line, and a note says so; a true slope of exactly 0 raises ValueError.
     """
     (a, va, dfa, na), (b, vb, dfb, nb) = (
         _slope(s, quantity, name) for name, s in (("blind", blind), ("truth", truth))
