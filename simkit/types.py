@@ -370,9 +370,15 @@ class Rows:
 
     @property
     def over(self) -> str:
-        """The factors with their numbers of clusters: "product (3) and wording (20)"."""
+        """The factors with their numbers of clusters: "product (3) and wording (20)".
+
+        A factor of one level is no sample: "product (3), one wording only".
+        """
         sizes = [int(code.max()) + 1 for code in self.codes()]
-        return " and ".join(f"{n} ({k})" for n, k in zip(self.names, sizes, strict=True))
+        factors = list(zip(self.names, sizes, strict=True))
+        some = [f"{name} ({k})" for name, k in factors if k > 1]
+        alone = [f"one {name} only" for name, k in factors if k == 1]
+        return ", ".join([" and ".join(some), *alone]) if some else ", ".join(alone)
 
 
 def usable_rows(

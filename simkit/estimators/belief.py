@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked
+from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.intervals import score_interval
 from simkit.estimators.rows import optional_labels, run_matrix, texts
 from simkit.result import Result
@@ -147,6 +148,9 @@ class _Cells:
             pairs = np.unique(np.column_stack([used.cluster, stratum])[kept], axis=0)
             if len(pairs) > int(used.cluster[kept].max()) + 1:
                 raise ValueError("cluster: one lies in several strata; it must lie in one")
+        if cluster is not None:  # copies of one prompt are one; runs that agree are not copies
+            used = merge_copies(used, np.asarray(believed(x).any(axis=1)), x, stratum, within=group)
+            self.notes = used.notes
         self.rows = np.bincount(group[kept], minlength=n_c).astype(float)
         code = [group[kept], stratum[kept], used.cluster[kept]]
         self._moments(x[kept], used.weight[kept], np.column_stack(code), n_c)

@@ -64,8 +64,10 @@ def few_note(units: FloatArray) -> tuple[str, ...]:
     known = units[np.isfinite(units)]
     if not known.size or known.min() >= FEW - 1e-6:
         return ()
+    least = known.min()
+    shown = f"{least:.1f}" if least < FEW - 0.05 else f"{least:.2f}"
     return (
-        f"{known.min():.1f} effective clusters: with fewer than {FEW} an interval rests on the "
+        f"{shown} effective clusters: with fewer than {FEW} an interval rests on the "
         "normal shape of what varies between clusters, and is not to be trusted alone",
     )
 

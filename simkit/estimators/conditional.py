@@ -31,7 +31,7 @@ Raises ValueError for bad values, naming the row, and for prices that do not ide
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from scipy import special
 
 from simkit.estimators.arguments import checked
 from simkit.estimators.belief import SUN_ZHANG
+from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.newton import information, newton, softmax
 from simkit.estimators.rows import optional_labels, run_matrix, split_rows
 from simkit.result import Result, jackknife, t_frame
@@ -60,6 +61,7 @@ __all__ = ["LogitFit", "conditional_logit", "fit_logit", "summarise"]
 MCFADDEN = "conditional logit: McFadden 1974; fractions: Papke & Wooldridge 1996, Mullahy 2015"
 CHUNK = 4_000_000
 FEW = 5  # effective clusters
+DUST = 1e-8  # of utility: a price that moves it by less over its range moves nothing
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,11 @@ def fit_logit(
     y, alternatives = _shares(shares)
     p = _prices(price, len(y), alternatives)
     used = usable_rows(y.sum(axis=1), weights, cluster)
+    given = optional_labels(condition, "condition", len(y))[0]
+    if cluster is not None:  # runs that agree are draws of their own; clusters of prompts are not
+        used = merge_copies(used, np.asarray(believed(y).any(axis=1)), y, p, given)
     k, w, code = used.kept, used.weight[used.kept], used.cluster[used.kept]
-    stratum = optional_labels(condition, "condition", len(y))[0][k]
-    stratum = np.unique(stratum, return_inverse=True)[1]
+    stratum = np.unique(given[k], return_inverse=True)[1]
     clusters, nested = _nested(code, stratum)
     cells, cell = np.unique(p[k], axis=0, return_inverse=True)
     design = _design(cells, len(alternatives))
@@ -140,6 +144,9 @@ def fit_logit(
     np.add.at(total, cell, w[:, None] * y[k])
     beta = newton(design, mass, total)
     notes = used.notes
+    fitted = softmax(design @ beta)
+    if not mass @ (fitted * (1 - fitted)).sum(axis=1) > 1e-8 * mass.sum():
+        beta = np.full_like(beta, np.nan)
     if np.isnan(beta).any():
         notes += ("no logit: an alternative is never or always chosen, or prices separate",)
     weight, home = np.bincount(code, w), np.zeros(clusters, dtype=np.int64)
@@ -164,6 +171,17 @@ def fit_logit(
     return LogitFit(
         alternatives, beta, cov, free, replicates, cells, share, len(k), alpha, notes, over
     )  # fmt: skip
+
+
+def sloped(fit: LogitFit) -> LogitFit:
+    """The fit; all NaN where the price moves nothing, for then no ratio to its effect exists."""
+    if not abs(fit.beta[-1]) * np.ptp(fit.prices) <= DUST:
+        return fit
+    note = "the price moves nothing: what would be divided by its effect is undefined"
+    nothing = [np.full_like(x, np.nan) for x in (fit.beta, fit.cov, fit.replicates)]
+    return replace(
+        fit, beta=nothing[0], cov=nothing[1], replicates=nothing[2], notes=(*fit.notes, note)
+    )
 
 
 def summarise(

@@ -66,9 +66,9 @@ def demand_curve(
 
     For cell c (a price, of a group): sum(w y) / sum(w). The interval is that of the cluster
     jackknife, formed on the logit scale, where shares are nearly normal. Near 0 and 1 that is
-    still too short for few clusters; so where clusters are of one factor it is widened, if need
-    be, to that of a mean of shares whose logits are normal over clusters (generalised pivots:
-    Krishnamoorthy & Mathew 2003). Intervals are pointwise. A cell whose rows are all 0, or all 1,
+    still too short for few clusters; so it is widened, if need be, to that of a mean of shares
+    whose logits are normal over clusters (of either factor; generalised pivots: Krishnamoorthy &
+    Mathew 2003). Intervals are pointwise. A cell whose rows are all 0, or all 1,
     has the Clopper-Pearson interval of as many draws as it has (effective) clusters.
 
     groups : (n,) labels, or a DataFrame of several columns (strategy, product); the table has
@@ -91,6 +91,9 @@ def demand_curve(
     table.insert(0, "price", cells[:, 1])
     names = table["price"].map("price={:g}".format)
     if groups is not None:
+        taken = [name for name in keys if name in table]
+        if taken:
+            raise ValueError(f"groups has a column {taken[0]!r}, as the result has; rename it")
         of = keys.loc[cells[:, 0].astype(int)].reset_index(drop=True)
         names = of.astype(str).agg(", ".join, axis=1) + ", " + names
         table = pd.concat([of, table], axis=1)
@@ -191,9 +194,9 @@ def _cell(
     elif 0 < mean < 1:
         half = special.stdtrit(df, 1 - alpha / 2) * error / (mean * (1 - mean))
         ends = special.expit(special.logit(mean) + np.array([-half, half]))
-        if len(factors) == 1:
-            s = np.bincount(factors[0], w)
-            own = np.bincount(factors[0], w * y) / s
+        for code in (code for code in factors if code.max() > 0):
+            s = np.bincount(code, w)
+            own = np.bincount(code, w * y) / s
             ends = np.append(ends, _normal_logits(own, s / s.sum(), df, alpha))
         low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     else:

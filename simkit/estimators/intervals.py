@@ -24,7 +24,9 @@ def score_interval(
     the standard deviation: Johnson 1978). All arrays have one shape; the ends stay in [0, 1].
     N = inf gives width 0, NaN gives NaN.
     """
-    inverse = 1 / np.asarray(draws, dtype=np.float64)
+    with np.errstate(divide="ignore"):  # of no draws at all the ends are NaN
+        inverse = 1 / np.asarray(draws, dtype=np.float64)
+    inverse = np.where(np.isinf(inverse), np.nan, inverse)
     tilt = (1 - 2 * mean) * inverse if slope is None else slope
     square = np.asarray(quantile) ** 2
     a, b = 1 + square * inverse, square * tilt

@@ -137,7 +137,10 @@ def _unit(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     at = values[0] - values[0].mean()
     error = errors_of(values)
     error = error - error.mean(axis=1, keepdims=True)
-    length = np.sqrt(at @ at - (error**2).sum(axis=1).mean())
+    square = at @ at - (error**2).sum(axis=1).mean()
+    if not square > 0:  # pairs that are all alike have no pattern
+        return np.full_like(at, np.nan), np.full_like(error, np.nan)
+    length = np.sqrt(square)
     along = at / np.sqrt(at @ at)
     return at / length, (error - np.outer(error @ along, along)) / length
 
@@ -181,8 +184,9 @@ def _ends(
 
     def where(share: float, value: float) -> float:
         """The length at which the quantile is `value`; 0 where it is larger at all lengths."""
-        if quantile(0.0, share) >= value:
-            return 0.0
+        least = quantile(0.0, share)
+        if np.isnan(least) or least >= value:
+            return least if np.isnan(least) else 0.0
         top = at + np.sqrt(noise)
         while quantile(top, share) < value:
             top *= 2

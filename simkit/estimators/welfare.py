@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.conditional import LogitFit, fit_logit, summarise
+from simkit.estimators.conditional import LogitFit, fit_logit, sloped, summarise
 from simkit.estimators.intervals import fieller
 from simkit.result import Result
 from simkit.types import FloatArray, SeedLike, column, several, shown
@@ -93,6 +93,7 @@ def willingness_to_pay(
         if j < size - 1:
             pick[row, j] = -1
     names = [f"{fit.alternatives[k]} over {fit.alternatives[j]}" for k, j in pairs]
+    fit = sloped(fit)
     result = summarise(
         fit, "Willingness to pay", names, lambda beta: (beta @ pick.T) / -beta[..., -1:]
     )
@@ -147,6 +148,7 @@ def optimal_price(
     k = fit.priced.index(brand) if isinstance(brand, str) and brand in fit.priced else brand
     if not isinstance(k, int) or isinstance(k, bool) or not 0 <= k < len(fit.priced):
         raise ValueError(f"brand is {shown(brand)}; legal are {fit.priced}, or their numbers")
+    fit = sloped(fit)
     where = _at(fit, at)
     cost = float(column([cost], "cost")[0])
 

@@ -127,3 +127,57 @@ def test_weights_of_any_size_are_relative(name):
     }
     small, large = (calls[name]([w] * len(d)).frame for w in (1.0, 1e50))
     pd.testing.assert_frame_equal(small, large)
+
+
+def test_copies_count_once_wherever_clusters_are_prompts():
+    # three wordings of four prices; 20 copies of each say nothing more
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal(3)
+    wording, price = np.repeat(np.arange(3), 4), np.tile([1.0, 2, 3, 4], 3)
+    y = 1 / (1 + np.exp((0.5 + 0.2 * z[wording]) * price - 1 - z[wording]))
+    label = np.concatenate([wording + 3 * i for i in range(20)])
+    x, b = np.tile(price, 20), np.tile(y, 20)
+    for call in (
+        lambda x, y, c: est.conditional_logit(y, x, cluster=c),
+        lambda x, y, c: est.mean_belief(y, by=x, cluster=c),
+        lambda x, y, c: est.price_coefficient(x, y, cluster=c),
+    ):
+        once, often = call(price, y, wording), call(x, b, label)
+        columns = ["estimate", "std_error", "low", "high"]
+        pd.testing.assert_frame_equal(once.frame[columns], often.frame[columns], atol=1e-9)
+        assert any("of them distinct" in note for note in often.notes)
+
+
+def test_a_factor_of_one_level_is_no_sample():
+    d = frame().assign(wording=0)
+    found = est.demand_curve(d["price"], d["buys"], cluster=d[["product", "wording"]])
+    assert found.over == "product (4), one wording only"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_purchases_that_all_agree_have_no_logit(share):
+    price = np.tile([1.0, 2, 3, 4], 6)
+    found = est.conditional_logit(np.full(24, share), price)
+    assert found.frame["estimate"].isna().all()
+    assert any("no logit" in note for note in found.notes)
+
+
+def test_a_price_that_moves_nothing_has_no_best_price():
+    price = np.tile([1.0, 2, 3, 4], 6)
+    y = 0.3 + 1e-10 * np.repeat(np.arange(6), 4)
+    for found in (
+        est.willingness_to_pay(y, price),
+        est.optimal_price(y, price, cost=1.0, at=[2.0]),
+    ):
+        assert found.frame["estimate"].isna().all()
+        assert any("the price moves nothing" in note for note in found.notes)
+
+
+def test_groups_may_not_be_called_as_the_result_is():
+    with pytest.raises(ValueError, match="groups has a column 'price', as the result has; rename"):
+        est.demand_curve([1, 2], [0.5, 0.4], groups=pd.DataFrame({"price": ["a", "b"]}))
+
+
+def test_a_group_without_choices_is_nan_without_a_warning():
+    found = est.mean_choice([0, 1, np.nan, np.nan], by=[0, 0, 1, 1])
+    assert found.frame["estimate"].isna().sum() == 1
