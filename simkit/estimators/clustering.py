@@ -24,13 +24,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
+from scipy.stats import qmc
 
 from simkit.result import jackknife
 from simkit.types import FloatArray, IntArray
 
-__all__ = ["FEW", "Mean", "Spread", "effective", "few_note", "mean_over", "spread"]
+__all__ = ["FEW", "Mean", "Spread", "effective", "few_note", "mean_over", "normal_logits", "spread"]
 
 FEW = 5  # effective clusters below which an interval rests on normality
+# Deterministic draws of a normal and of the uniform behind a chi2, and a quadrature.
+_DRAWS = qmc.Sobol(2, scramble=False).random(512)[1:]
+_NODES, _MASS = np.polynomial.hermite_e.hermegauss(15)
 
 Replicates = Callable[[IntArray], FloatArray]
 
@@ -188,3 +193,22 @@ def _covariance(both: FloatArray, inside: FloatArray) -> FloatArray:
         unit, unit
     )
     return out
+
+
+def normal_logits(p: FloatArray, share: FloatArray, df: float, alpha: float) -> FloatArray:
+    """Interval (2,) of the mean of shares p (G,) whose logits are normal; NaN where one is 0 or 1.
+
+    Mean and variance of the logits are replaced by what the data say of them (generalised pivots),
+    the mean share follows from both by quadrature.
+    """
+    if ((p <= 0) | (p >= 1)).any():
+        return np.full(2, np.nan)
+    logit = special.logit(p)
+    middle = share @ logit
+    square = (share**2).sum()
+    variance = (share @ (logit - middle) ** 2) / (1 - square)
+    z, chi2 = special.ndtri(_DRAWS[:, 0]), special.chdtri(df, _DRAWS[:, 1])
+    deviation = np.sqrt(variance * df / chi2)
+    means = middle - z * deviation * np.sqrt(square)
+    drawn = special.expit(means[:, None] + deviation[:, None] * _NODES) @ (_MASS / _MASS.sum())
+    return np.asarray(np.quantile(drawn, [alpha / 2, 1 - alpha / 2]))

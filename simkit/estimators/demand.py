@@ -35,10 +35,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import special
-from scipy.stats import qmc
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.clustering import few_note, mean_over, spread
+from simkit.estimators.clustering import few_note, mean_over, normal_logits, spread
 from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, t_frame
@@ -47,9 +46,6 @@ from simkit.types import FloatArray, IntArray, column, counted, labels, usable_r
 __all__ = ["curve_error", "demand_curve"]
 
 GUI_TOUBIA = "Gui & Toubia, arXiv 2312.15524"
-# Deterministic draws of a normal and of the uniform behind a chi2, and a quadrature.
-_DRAWS = qmc.Sobol(2, scramble=False).random(512)[1:]
-_NODES, _MASS = np.polynomial.hermite_e.hermegauss(15)
 
 
 @checked("price buys weights groups cluster")
@@ -197,30 +193,11 @@ def _cell(
         for code in (code for code in factors if code.max() > 0):
             s = np.bincount(code, w)
             own = np.bincount(code, w * y) / s
-            ends = np.append(ends, _normal_logits(own, s / s.sum(), df, alpha))
+            ends = np.append(ends, normal_logits(own, s / s.sum(), df, alpha))
         low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     else:
         low = high = mean
     return mean, error, low, high, len(y), n_g, found.units
-
-
-def _normal_logits(p: FloatArray, share: FloatArray, df: float, alpha: float) -> FloatArray:
-    """Interval (2,) of the mean of shares p (G,) whose logits are normal; NaN where one is 0 or 1.
-
-    Mean and variance of the logits are replaced by what the data say of them (generalised pivots),
-    the mean share follows from both by quadrature.
-    """
-    if ((p <= 0) | (p >= 1)).any():
-        return np.full(2, np.nan)
-    logit = special.logit(p)
-    middle = share @ logit
-    square = (share**2).sum()
-    variance = (share @ (logit - middle) ** 2) / (1 - square)
-    z, chi2 = special.ndtri(_DRAWS[:, 0]), special.chdtri(df, _DRAWS[:, 1])
-    deviation = np.sqrt(variance * df / chi2)
-    means = middle - z * deviation * np.sqrt(square)
-    drawn = special.expit(means[:, None] + deviation[:, None] * _NODES) @ (_MASS / _MASS.sum())
-    return np.asarray(np.quantile(drawn, [alpha / 2, 1 - alpha / 2]))
 
 
 def _errors(weight: FloatArray, excess: FloatArray) -> FloatArray:

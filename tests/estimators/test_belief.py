@@ -95,7 +95,8 @@ def test_unequal_clusters_have_fewer_degrees_of_freedom():
     draws = row["estimate"] * (1 - row["estimate"]) / row["std_error"] ** 2
     width = [2 * stats.t.ppf(0.75, df) * row["std_error"] for df in (1, 2)]
     bend = 1 + stats.t.ppf(0.75, 1) ** 2 / draws
-    assert row["high"] - row["low"] == pytest.approx(width[0] / np.sqrt(bend), rel=0.1)
+    # the score interval's width, or more where logits over so few clusters allow more
+    assert row["high"] - row["low"] > 0.9 * width[0] / np.sqrt(bend) > width[1]
     assert not mean_belief(b, cluster=np.arange(15) % 5).notes
 
 
