@@ -79,8 +79,8 @@ def efficiency_factor(
     condition with 2 runs has no interval over runs. Notes say so.
     Raises ValueError for a condition with one run. Shared arguments: see the module.
     """
-    if over not in ("runs", "conditions"):
-        raise ValueError(f"over is {over!r}; it must be 'runs' or 'conditions'")
+    if not isinstance(over, str) or over not in ("runs", "conditions"):
+        raise ValueError(f"over is {over!r:.60}; it must be 'runs' or 'conditions'")
     runs = paired_runs(choice, belief, condition)
     units = _units(runs, cluster, over)
     parts, share = _replicates(runs, _tokens(runs, tokens, extra_tokens), units)

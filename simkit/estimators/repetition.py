@@ -165,7 +165,7 @@ def _ends(answer: Any, names: list[str] | None) -> FloatArray:
 def _bias(off: FloatArray) -> dict[str, FloatArray]:
     usable = np.isfinite(off)
     n = usable.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         mean = np.where(usable, off, 0).sum(axis=0) / n
         spread = np.where(usable, (off - mean) ** 2, 0).sum(axis=0) / (n - 1)
         return {"bias": mean, "bias_error": np.sqrt(spread / n)}

@@ -163,7 +163,9 @@ def optimal_price(
 
     def there(x: FloatArray) -> FloatArray:
         price, share, profit = np.moveaxis(x, -1, 0)
-        return np.stack([-1 / (price - cost), special.logit(share), np.log(profit)], axis=-1)
+        with np.errstate(divide="ignore"):  # a share that is 0 to rounding has no logarithm
+            found = np.stack([-1 / (price - cost), special.logit(share), np.log(profit)], axis=-1)
+        return np.where(np.isfinite(found), found, np.nan)
 
     def back(x: FloatArray) -> FloatArray:
         price, share, profit = np.moveaxis(x, -1, 0)
