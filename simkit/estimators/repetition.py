@@ -103,6 +103,10 @@ def interval_coverage(
     true = numbers(several(truth), "truth", shape, dims=(1, 2), infinite=True)
     true = true.ravel()[0] if true.size == 1 else true
     true = true[:, None] if true.ndim == 1 and lows.shape[1] == 1 < true.size else true
+    if true.ndim and true.shape not in (lows.shape, lows.shape[1:], (len(lows), 1)):
+        raise ValueError(
+            f"truth has shape {true.shape}; it must be a number, ({lows.shape[1]},) or {lows.shape}"
+        )
     true = np.broadcast_to(true, lows.shape)
     if not np.isfinite(true).all():
         raise ValueError(f"truth holds {true[~np.isfinite(true)][0]}; legal are finite numbers")

@@ -232,12 +232,9 @@ class Moved:
         df = max(total**2 / (variances**2 / free).sum(), 1.0)
         half = float(special.stdtrit(df, 1 - alpha / 2)) * error
         if log:
-            return (
-                self.at,
-                error,
-                self.at * np.exp(-half / self.at),
-                self.at * np.exp(half / self.at),
-            )
+            with np.errstate(over="ignore"):  # an end beyond floats is inf
+                ends = self.at * np.exp(np.array([-half, half]) / self.at)
+            return self.at, error, float(ends[0]), float(ends[1])
         centre = self.at - self.bias
         return centre, error, centre - half - self.slack, centre + half
 
