@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.clustering import normal_logits
+from simkit.estimators.clustering import FEW, normal_logits
 from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.intervals import score_interval
 from simkit.estimators.rows import optional_labels, run_matrix, texts
@@ -32,7 +32,6 @@ from simkit.types import FloatArray, IntArray, counted, usable_rows
 __all__ = ["SUN_ZHANG", "mean_belief", "mean_choice"]
 
 SUN_ZHANG = "Sun & Zhang, arXiv 2512.23184"
-FEW = 5  # effective clusters
 SHRINK = 40  # clusters at which the sample's skewness counts as much as the assumed one
 
 

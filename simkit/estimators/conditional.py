@@ -41,6 +41,7 @@ from scipy import special
 
 from simkit.estimators.arguments import checked
 from simkit.estimators.belief import SUN_ZHANG
+from simkit.estimators.clustering import FEW
 from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.newton import information, newton, softmax
 from simkit.estimators.rows import optional_labels, run_matrix, split_rows
@@ -60,7 +61,6 @@ __all__ = ["LogitFit", "conditional_logit", "fit_logit", "summarise"]
 
 MCFADDEN = "conditional logit: McFadden 1974; fractions: Papke & Wooldridge 1996, Mullahy 2015"
 CHUNK = 4_000_000
-FEW = 5  # effective clusters
 DUST = 1e-8  # of utility: a price that moves it by less over its range moves nothing
 
 

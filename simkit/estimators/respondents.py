@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from simkit.estimators.clustering import FEW, effective
 from simkit.estimators.rows import run_matrix, split_rows, texts
 from simkit.types import FloatArray, IntArray, column, labels
 
@@ -40,7 +41,6 @@ __all__ = [
 ]
 
 CHUNK = 4_000_000  # numbers held at once in a bootstrap
-TRUSTED = 5  # effective clusters below which no interval is to be trusted
 DUST = 1e-12  # a share below it is what subtraction leaves of nothing
 
 
@@ -152,16 +152,15 @@ def effective_clusters(cluster: IntArray, weight: FloatArray) -> float:
     """1 / sum of squared shares of weight of the clusters (n,); NaN if there are none."""
     if not len(cluster):
         return np.nan
-    total = np.bincount(cluster, weight / weight.max())
-    return float(total.sum() ** 2 / (total**2).sum())
+    return float(effective(np.bincount(cluster, weight / weight.max()).astype(float)))
 
 
 def cluster_notes(cluster: IntArray, weight: FloatArray, where: str = "") -> tuple[str, ...]:
     """How many clusters, and how many equal ones they are worth; a warning below 5."""
     many, worth = len(np.unique(cluster)), effective_clusters(cluster, weight)
     said = f"{where}{many} clusters, worth {worth:.1f} equal ones"
-    if 1 < worth < TRUSTED:
-        return (f"{said}: below {TRUSTED}, no interval is to be trusted",)
+    if 1 < worth < FEW:
+        return (f"{said}: below {FEW}, no interval is to be trusted",)
     return (said,) if many < len(cluster) else ()
 
 
