@@ -453,6 +453,11 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
+        "number": lambda: (reports.number, {
+            "name": "a", "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "claim": "c",
+            "verdict": True, "unit": "u", "over": "people"}),
+        "within": lambda: (reports.within, {
+            "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "low": 0.0, "high": 3.0}),
         "record": lambda: (reports.record, {
             "study": "fuzz", "numbers": [{"name": "x", "value": 1.0, "low": 0.5, "high": 1.5,
                                           "claim": "c", "verdict": True}],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -17,10 +16,11 @@ import numpy.typing as npt
 
 from simkit.files import write_text
 from simkit.reports.numbers import Numbers, judged, row
+from simkit.reports.study import Study
 from simkit.resources import checkout
 from simkit.store import key
 
-__all__ = ["Caption", "caption", "finish", "named", "read", "record"]
+__all__ = ["Caption", "caption", "named", "read", "record", "write"]
 
 PACKAGES = ("simkit", "numpy", "pandas", "scipy", "statsmodels", "torch", "transformers")
 
@@ -57,13 +57,12 @@ def record(
     annotation are written as they are now (a profile may have changed them since they were given),
     or a mapping of settings; `simkit run` adds those of the parameters cell that are not in it.
 
-    Under `simkit run` (SIMKIT_REPORTS names the output folder) `<study>.json` is written there;
-    anywhere else nothing is written. Returns the numbers, one row each, indexed by name; shown,
-    they are rounded to three significant digits.
+    Returns the numbers, one row each, indexed by name. Make it the last expression of its cell:
+    shown, they are rounded to three significant digits, and the whole record is in the metadata
+    of the output, from where `simkit run` takes it into `<study>.json`.
 
     Raises ValueError for a missing, unknown or repeated name, for a value that is no number, for
-    low > high, an unknown verdict or `about`, a mass outside 0–1, and for another study than
-    the one that is being run.
+    low > high, an unknown verdict or `about`, and a mass outside 0–1.
     """
     if not isinstance(study, str) or not study:
         raise ValueError(f"study is {study!r}; it must be the study's name")
@@ -72,16 +71,12 @@ def record(
     if parameters is not None and not isinstance(parameters, Mapping):
         raise ValueError(f"parameters is {parameters!r}; it must be globals() or a mapping")
     rows = judged([row(number) for number in numbers], valid_mass, least_mass)
-    running = os.environ.get("SIMKIT_STUDY", study)
-    if study != running:
-        raise ValueError(f"record({study!r}) in the notebook of {running!r}: use its own name")
-    if folder := os.environ.get("SIMKIT_REPORTS"):
-        given = parameters or {}
-        names = list(given.get("__annotations__", given))
-        settings = {name: given[name] for name in names if name in given}
-        provenance = {**_model(model), "parameters": settings, **_origin()}
-        _write(Path(folder), study, {"numbers": rows, "provenance": provenance})
-    return Numbers.of(rows)
+    given = parameters or {}
+    names = list(given.get("__annotations__", given))
+    settings = {name: given[name] for name in names if name in given}
+    provenance = {**_model(model), "parameters": settings}
+    content = {"study": study, "numbers": rows, "provenance": provenance}
+    return Numbers.of(rows, json.loads(json.dumps(content, default=_plain)))
 
 
 class Caption:
@@ -138,7 +133,7 @@ def read(path: Path) -> dict[str, Any] | None:
     return {**content, "numbers": numbers, "provenance": told}
 
 
-# What `finish` leaves in a record, beside what `_row` looks at.
+# What `write` leaves in a record, beside what `row` looks at.
 _KINDS: dict[str, tuple[type, ...]] = {
     "study": (str,),
     "title": (str,),
@@ -152,26 +147,46 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def finish(
-    folder: Path, study: str, *, parameters: Mapping[str, Any], **run: Any
-) -> dict[str, Any]:
-    """Add to `<study>.json` what only the runner knows; without a record, write it with no numbers.
+def write(
+    page: Path, source: Study, values: Mapping[str, Any], done: Study | None, failure: str
+) -> None:
+    """Write `<study>.json` beside `page`: what the notebook recorded, and how it was run.
 
-    `parameters` are the effective values of the parameters cell; `run` holds title, page, status,
-    seconds and the like. Values the notebook recorded itself win. Returns the provenance.
+    `source` is the notebook as it was found, `values` the parameters that it was given, and `done`
+    what came of it, if anything; values that the notebook recorded itself win. Raises ValueError
+    for the record of another study, unless there is a `failure` to write down.
     """
-    path = folder / f"{study}.json"
-    empty: dict[str, Any] = {
-        "numbers": [],
-        "provenance": {**_model(None), "parameters": {}, **_origin()},
+    record, run = (None, {}) if done is None else (done.record, done.run)
+    if record is not None and record["study"] != source.name:
+        if not failure:
+            raise ValueError(
+                f"record({record['study']!r}) in the notebook of {source.name!r}: use its own name"
+            )
+        record = None
+    record = record or {"numbers": [], "provenance": {**_model(None), "parameters": {}}}
+    cell = {p.name: values.get(p.name, p.default) for p in source.parameters.values()}
+    said = record["provenance"]
+    parameters = {**cell, **said["parameters"]}
+    content = {
+        "study": source.name,
+        "title": source.title,
+        "page": page.name,
+        "status": "failed" if failure else "complete",
+        "error": failure,
+        "seconds": run.get("duration"),
+        "finished": run.get("end_time"),
+        "numbers": [row(number) for number in record["numbers"]],  # fields in their order again
+        "provenance": {
+            "model": said["model"] or named(cell.get("model")),
+            "model_revision": said["model_revision"],
+            "model_hash": said["model_hash"],
+            "parameters": parameters,
+            **_origin(),
+            "seed": parameters.get("seed"),
+        },
     }
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
-    provenance: dict[str, Any] = content["provenance"]
-    provenance["parameters"] = {**parameters, **provenance["parameters"]}
-    provenance["model"] = provenance.get("model") or named(parameters.get("model"))
-    provenance["seed"] = provenance["parameters"].get("seed")
-    _write(folder, study, {**run, **content, **run})
-    return provenance
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=_plain)
+    write_text(page.with_name(f"{source.name}.json"), text + "\n")
 
 
 def named(value: Any) -> Any:
@@ -233,12 +248,6 @@ def _revision() -> str | None:
         return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _write(folder: Path, study: str, content: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"study": study, **content}, indent=1, ensure_ascii=False, default=_plain)
-    write_text(folder / f"{study}.json", text + "\n")
 
 
 def _plain(value: Any) -> Any:
