@@ -41,30 +41,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "BoundaryError",
-    "Chat",
-    "MockModel",
-    "Question",
-    "Result",
-    "__version__",
-    "at_temperature",
-    "average_orders",
-    "belief_at_pivot",
-    "belief_recorded",
-    "believe",
-    "bundled",
-    "chat_prompts",
-    "count_pivots",
-    "describe",
-    "find_pivot",
-    "find_pivots",
-    "load",
-    "read_recorded",
-    "sample_choices",
-    "sample_runs",
-    "score",
-    "score_parquet",
-]
+    "BoundaryError", "Chat", "MockModel", "Question", "Result", "__version__", "at_temperature",
+    "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
+    "chat_prompts", "count_pivots", "describe", "find_pivot", "find_pivots", "load",
+    "read_recorded", "sample_choices", "sample_runs", "score", "score_parquet",
+]  # fmt: skip
 
 # Where the names are that are not in simkit.scoring.
 _HOME = {

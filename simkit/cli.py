@@ -32,10 +32,8 @@ def app() -> None:
 
 @app.command()
 @click.argument("study", nargs=-1)
-@click.option(
-    "-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE",
-    help="Set a parameter; repeatable.",
-)  # fmt: skip
+@click.option("-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="Set a parameter; repeatable.")  # fmt: skip
 @click.option("--model", help=MODEL)
 @click.option(
     "--out", type=FOLDER, default=Path("simkit-reports"), help="For pages, records and notebooks."
@@ -91,24 +89,18 @@ def list_studies() -> None:
     "--out", type=FOLDER, required=True, help="The parquet file to write, a row per option."
 )
 @click.option("--model", required=True, help=MODEL)
-@click.option(
-    "--options", "first", multiple=True, metavar="TEXT...",
-    help="The options: --options yes no; {column} fields are filled.",
-)  # fmt: skip
+@click.option("--options", "first", multiple=True, metavar="TEXT...",
+              help="The options: --options yes no; {column} fields are filled.")  # fmt: skip
 @click.argument("more", nargs=-1, metavar="")
 @click.option(
     "--options-from", "column", metavar="COLUMN", help="Or: a column of lists of options."
 )
 @click.option("--template", help=r"The prompt, with {column} fields; \n is a new line.")
-@click.option(
-    "--prompt-column", "prompt", metavar="COLUMN", default="prompt",
-    help="Where the prompts are if no template is given.",
-)  # fmt: skip
+@click.option("--prompt-column", "prompt", metavar="COLUMN", default="prompt",
+              help="Where the prompts are if no template is given.")  # fmt: skip
 @click.option("--separator", default=" ", help="Put between prompt and option.")
-@click.option(
-    "--form", multiple=True, metavar="OPTION=TEXT",
-    help="A further spelling of an option; repeatable.",
-)  # fmt: skip
+@click.option("--form", multiple=True, metavar="OPTION=TEXT",
+              help="A further spelling of an option; repeatable.")  # fmt: skip
 @click.option(
     "--layout", default="text",
     help="text, letters or numbers: what is scored; labels need {options} in the template.",

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -123,28 +124,19 @@ def read(path: Path) -> dict[str, Any] | None:
         if not isinstance(content[name], kinds):
             raise ValueError(f"its {name} is {str(content[name])[:40]!r}")
     provenance = content["provenance"]
-    for name in ("parameters", "versions"):
-        if not isinstance(provenance.get(name), dict):
-            raise ValueError(f"its provenance has no {name}")
+    if missing := [n for n in ("parameters", "versions") if type(provenance.get(n)) is not dict]:
+        raise ValueError(f"its provenance has no {missing[0]}")
     if Path(content["page"]).name != content["page"]:
         raise ValueError(f"its page is {content['page']!r}, which is no name of a file")
-    told = {**_model(None), "revision": None, **provenance}
-    numbers = [row(number) for number in content["numbers"]]
-    return {**content, "numbers": numbers, "provenance": told}
+    provenance = {**_model(None), "revision": None, **provenance}
+    return {**content, "numbers": list(map(row, content["numbers"])), "provenance": provenance}
 
 
 # What `write` leaves in a record, beside what `row` looks at.
-_KINDS: dict[str, tuple[type, ...]] = {
-    "study": (str,),
-    "title": (str,),
-    "page": (str,),
-    "status": (str,),
-    "error": (str,),
-    "seconds": (int, float, type(None)),
-    "finished": (str, type(None)),
-    "numbers": (list,),
-    "provenance": (dict,),
-}
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("study", "title", "page", "status", "error"), str),
+    "seconds": float | int | None, "finished": str | None, "numbers": list, "provenance": dict,
+}  # fmt: skip
 
 
 def write(
@@ -224,10 +216,8 @@ def _hash(model: Any) -> str | None:
 def _origin() -> dict[str, Any]:
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return {"versions": versions, "revision": _revision()}
 
 
@@ -238,10 +228,9 @@ def _revision() -> str | None:
         return None
 
     def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=above, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
+        return subprocess.check_output(
+            ["git", *words], cwd=above, text=True, stderr=subprocess.DEVNULL
+        ).strip()
 
     try:  # reports/ is left out: every run rewrites it
         changed = git("status", "--porcelain", "--", "simkit", "notebooks", "data")
