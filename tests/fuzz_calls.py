@@ -30,7 +30,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     },
     "simkit.personas": {RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR"},
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
-    "simkit.reports": {RESULT: "Caption Parameter Study", TAKES_NOTHING: "studies"},
+    "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies"},
     "simkit.datasets": {
         RESULT: "Card DataError File", TAKES_NOTHING: "cache_folder check names",
     },

@@ -146,13 +146,13 @@ def _cars() -> pd.DataFrame:
     return pd.DataFrame({f"{n}{k}": [v] * 2 for k in range(1, 7) for n, v in kinds.items()})
 
 
-def _run(study: Any, parameters: Any, model: Any) -> Any:
+def _run(study: Any, parameters: Any) -> Any:
     """A run of a study that is refused before anything runs."""
     if isinstance(parameters, dict):
         parameters = {**parameters, "no_such": 1}
     elif parameters is None:
         parameters = {"no_such": 1}
-    return reports.run(study, parameters, model=model, out="pages", progress=False)
+    return reports.run(study, parameters, out="pages")
 
 
 def _check(values: Any, seed: Any) -> None:
@@ -198,7 +198,7 @@ def more_calls() -> dict[str, Callable[[], Call]]:
             "values": {"seed": 3, "__annotations__": {"seed": int}}, "seed": range(10)}),
         "Study.values": lambda: (reports.find("quickstart").values, {"given": {}}),
         "reports.run": lambda: (_run, {
-            "study": "quickstart", "parameters": {}, "model": "glassbox"}),
+            "study": "quickstart", "parameters": {"model": "glassbox"}}),
         "export_html": lambda: (reports.export_html, {
             "study": notebook(), "out": "page.html", "failure": ""}),
         "datasets.card": lambda: (datasets.card, {"name": "anes96"}),

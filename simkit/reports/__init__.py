@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from simkit.reports.numbers import number, within
-from simkit.reports.parameters import Parameter, check
-from simkit.reports.records import Caption, caption, record
+from simkit.reports.parameters import check
+from simkit.reports.records import caption, record
 from simkit.reports.study import Study, find, studies
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simkit.reports.pages import index
 
 __all__ = [
-    "Caption", "Parameter", "Study", "caption", "check", "export_html", "find", "index", "number",
+    "Study", "caption", "check", "export_html", "find", "index", "number",
     "record", "run", "studies", "within",
 ]  # fmt: skip
 

@@ -25,15 +25,13 @@ def run(
     study: str | PathLike[str],
     parameters: Mapping[str, Any] | None = None,
     *,
-    model: str | PathLike[str] | None = None,
     out: str | PathLike[str] = "simkit-reports",
-    progress: bool = True,
 ) -> Path:
     """Execute a study's notebook and write its page, its record and its notebook to `out`.
 
     `study` is a name as `find` takes it; `parameters` replace those of the notebook's parameters
-    cell; `model` is short for the parameter of that name; `progress` shows a bar on stderr.
-    Relative paths in parameters hold from the current folder. Returns the path of the HTML page.
+    cell. Relative paths in parameters hold from the current folder. In a terminal a bar is shown.
+    Returns the path of the HTML page.
 
     Raises ValueError for an unknown study or parameter, naming those there are, and for a value
     that the parameter cannot take, before anything runs. Where a cell fails, page and record are
@@ -43,7 +41,6 @@ def run(
     """
     source = find(study)
     values = source.values({} if parameters is None else parameters)
-    values |= source.values({} if model is None else {"model": model})
     folder = as_path(out, "out").resolve()
     executed, page = folder / source.path.name, folder / f"{source.path.stem}.html"
     if executed == source.path.resolve():
@@ -58,7 +55,7 @@ def run(
             str(executed),
             parameters=values,
             kernel_name="python3",
-            progress_bar={"desc": source.path.stem, "disable": None} if progress else False,
+            progress_bar={"desc": source.path.stem, "disable": None},  # none but in a terminal
             extra_arguments=["--log-level=ERROR"],  # else a warning about sockets at every start
         )
         _publish(source, executed, page, values)

@@ -12,9 +12,10 @@ import pandas as pd
 
 from simkit.types import FloatArray
 
-__all__ = ["ABOUT", "VERDICTS", "Numbers", "judged", "number", "rounded", "row", "within"]
+__all__ = ["LEAST_MASS", "Numbers", "judged", "number", "rounded", "row", "within"]
 
 VERDICTS = ("holds", "does not hold", "not judged", "undefined")
+LEAST_MASS = 0.5  # as believe has it, from a module that loads torch
 ABOUT = ("model", "recorded people", "recorded models")
 FIELDS = (
     "name", "value", "low", "high", "over", "unit", "claim", "about", "valid_mass", "verdict",
@@ -102,22 +103,23 @@ def row(number: Any) -> dict[str, Any]:
 
 
 def judged(
-    rows: Sequence[dict[str, Any]], valid_mass: npt.ArrayLike | None, least: float
+    rows: Sequence[dict[str, Any]], valid_mass: npt.ArrayLike | None
 ) -> list[dict[str, Any]]:
     """The model's numbers first, then valid mass, then what is recorded; names once each.
 
-    Where the valid mass that a number rests on (its own, else the mean) is below `least`, its
-    verdict is "not judged". Raises ValueError for no rows, a name that is there twice, and a
-    `least` outside 0–1.
+    Where the valid mass that a number rests on (its own, else the mean) is below LEAST_MASS, its
+    verdict is "not judged". Raises ValueError for no rows and a name that is there twice.
     """
-    if not isinstance(least, int | float | np.number) or not 0 <= least <= 1:
-        raise ValueError(f"least_mass is {least!r}; it must be a number from 0 to 1")
-    masses = [] if valid_mass is None else _masses(_checked(valid_mass), least)
+    masses = [] if valid_mass is None else _masses(_checked(valid_mass))
     mean = masses[0]["value"] if masses else None
     own = [row for row in rows if row["about"] == ABOUT[0]]
     for number in own:
         rests = mean if number["valid_mass"] is None else number["valid_mass"]
-        if rests is not None and rests < least and number["verdict"] in ("holds", "does not hold"):
+        if (
+            rests is not None
+            and rests < LEAST_MASS
+            and number["verdict"] in ("holds", "does not hold")
+        ):
             number |= {"valid_mass": rests, "verdict": "not judged"}
     ordered = own + masses + [row for row in rows if row["about"] != ABOUT[0]]
     names = [row["name"] for row in ordered]
@@ -126,14 +128,14 @@ def judged(
     return ordered
 
 
-def _masses(mass: FloatArray, least: float) -> list[dict[str, Any]]:
+def _masses(mass: FloatArray) -> list[dict[str, Any]]:
     """Mean and smallest valid mass, as headline numbers."""
     read = mass[~np.isnan(mass)]
     lost = len(mass) - len(read)
     of = f"of {len(read):,} rows" + (f", {lost:,} not read" if lost else "")
     mean, smallest = (read.mean(), read.min()) if len(read) else (None, None)
-    claim = f"at least {least:g} of the probability is on the options, mean {of}"
-    verdict = None if mean is None else bool(mean >= least)
+    claim = f"at least {LEAST_MASS:g} of the probability is on the options, mean {of}"
+    verdict = None if mean is None else bool(mean >= LEAST_MASS)
     given = {"name": "Valid mass", "value": mean, "claim": claim, "verdict": verdict}
     other = {"name": "Valid mass, smallest", "value": smallest, "claim": of}
     return [row({**number, "unit": "probability"}) for number in (given, other)]

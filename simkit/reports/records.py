@@ -33,7 +33,6 @@ def record(
     model: Any = None,
     parameters: Mapping[str, Any] | None = None,
     valid_mass: npt.ArrayLike | None = None,
-    least_mass: float = 0.5,  # as believe has it, from a module that loads torch
 ) -> Numbers:
     """Record the headline numbers of a study, the most important one first.
 
@@ -49,7 +48,7 @@ def record(
 
     `valid_mass` is that of the beliefs that the study rests on: a column of what `believe` returns
     (numbers in 0–1; NaN where there was none to read), or one number. Its mean and its smallest
-    value become headline numbers of their own, and where the mean is below `least_mass` every
+    value become headline numbers of their own, and where the mean is below LEAST_MASS every
     verdict about the model becomes "not judged". A number that rests on some of the beliefs only
     may have a `valid_mass` of its own, their mean.
 
@@ -71,7 +70,7 @@ def record(
         raise ValueError(f"numbers is {numbers!r}; it must be a list of mappings")
     if parameters is not None and not isinstance(parameters, Mapping):
         raise ValueError(f"parameters is {parameters!r}; it must be globals() or a mapping")
-    rows = judged([row(number) for number in numbers], valid_mass, least_mass)
+    rows = judged([row(number) for number in numbers], valid_mass)
     given = parameters or {}
     names = list(given.get("__annotations__", given))
     settings = {name: given[name] for name in names if name in given}
