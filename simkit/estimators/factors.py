@@ -135,7 +135,7 @@ def compare_factors(
     range and no resample covers it (low, high are NaN). std_error : deviation over resamples.
     floor, floor_low, floor_high : mean and 1 - alpha range between two resamples of the humans
     with the sizes of the two samples: what a perfect simulation would score. Simulated (one factor,
-    300 and 200 people) it lay in that range in 0.83 to 0.95 of cases. Raises as
+    300 and 200 people) it lay in that range in 0.82 to 0.95 of cases, not in 0.95. Raises as
     `compare_structure`.
     Source: see `tucker_congruence`.
     """
@@ -190,7 +190,8 @@ def compare_networks(
     low, high : of the populations, as in `compare_structure`, for the first two; NaN for the edges,
     for a partial correlation near the line of an edge is on either side of it by chance; NaN where
     `compare_structure` has none. raw : of the samples as they are; floor as in `compare_structure`.
-    Raises as those two.
+    Simulated (one factor, 300 a side) 95 % intervals cover in 0.90 to 0.98 of cases, at the end of
+    a scale (partial_rmsd of 0, a correlation of 1) in 0.95 to 1.00. Raises as those two.
     """
     if not 0 < edge < 1:
         raise ValueError(f"edge is {edge!r}; it must lie between 0 and 1")
