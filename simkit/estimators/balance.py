@@ -292,7 +292,7 @@ def _exact(mean: FloatArray, sd: FloatArray, level: IntArray) -> npt.NDArray[np.
     if (sd > 0).any():
         return np.ones(len(mean), dtype=bool)
     own = np.zeros(len(mean), dtype=bool)
-    if level.max() > 0:
+    if len(np.unique(level)) > 1:
         for m in mean.T:
             pairs = pd.DataFrame({"value": m.round(DIGITS), "level": level})
             own |= (pairs.groupby("value")["level"].transform("nunique") == 1).to_numpy()

@@ -146,7 +146,7 @@ class _Cells:
         used = usable_rows(x.sum(axis=1), weights, cluster)
         kept = used.kept
         self.notes, self.n, n_c = used.notes, len(kept), len(self.keys)
-        self.over = "runs" if cluster is None else "clusters of cluster="
+        self.over = "runs" if cluster is None else used.over
         if strata is not None:
             self.over += ", within these strata"
             pairs = np.unique(np.column_stack([used.cluster, stratum])[kept], axis=0)

@@ -74,7 +74,7 @@ def test_strata_and_clusters():
     once = mean_belief(b, strata=cell)["belief"]
     twice = mean_belief(b.repeat(2), strata=cell.repeat(2), cluster=np.arange(4).repeat(2))
     assert twice["belief"]["std_error"] == pytest.approx(once["std_error"])
-    assert twice.over == "clusters of cluster=, within these strata"
+    assert twice.over == "clusters (4), within these strata"
     with pytest.raises(ValueError, match="cluster: one lies in several strata"):
         mean_belief(b, strata=cell, cluster=[1, 2, 2, 3])
     alone = mean_belief(b, strata=["a", "a", "b", "c"])
