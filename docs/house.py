@@ -30,8 +30,8 @@ class House:
         paths = sorted((root / "simkit").rglob("*.py"))
         self.texts = {_module(p.relative_to(root)): p.read_text("utf-8") for p in paths}
         packages = {_module(p.relative_to(root)) for p in paths if p.name == "__init__.py"}
-        own = re.compile(r"^def [a-z]|^class ", re.MULTILINE)
-        self.faces = {name for name in packages if not own.search(self.texts[name])}
+        own = r"(?m)^def [a-z]|^class "
+        self.faces = {name for name in packages if not re.search(own, self.texts[name])}
         self.trees = {name: ast.parse(text) for name, text in self.texts.items()}
         self.cells = {p.stem: _cells(p) for p in sorted((root / "notebooks").glob("*.ipynb"))}
         self.outside = [_parsed(cell) for cells in self.cells.values() for cell in cells]
@@ -39,8 +39,8 @@ class House:
             text = path.read_text("utf-8") if path.suffix in (".py", ".md") else ""
             blocks = re.findall(r"```(?:python|pycon)\n(.*?)```", text, re.DOTALL)
             self.outside += [_parsed(b) for b in ([text] if path.suffix == ".py" else blocks)]
-        rooms = {m: tree for m, tree in self.trees.items() if m not in self.faces}
-        self.imports = {m: set(self.uses(tree)) - {m} for m, tree in rooms.items()}
+        rooms = [(m, tree) for m, tree in self.trees.items() if m not in self.faces]
+        self.imports = {m: set(self.uses(tree)) - {m} for m, tree in rooms}
 
     def home(self, module: str, name: str) -> str:
         """The module that `name` of `module` is from: another, where a face hands it on."""
@@ -84,8 +84,9 @@ class House:
         public = [f for m in self.trees if m not in self.faces for f in self.functions(m)]
         passed = {function.name: set[object]() for function in public}
         for tree in [*self.trees.values(), *self.outside]:
-            texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
-            texts |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.keyword)}
+            words = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+            words += [n.arg for n in ast.walk(tree) if isinstance(n, ast.keyword)]
+            texts = {str(word).lstrip("-").replace("-", "_") for word in words}  # options are names
             for call in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
                 args, name = call.args, ast.unparse(call.func).split(".")[-1]
                 if name == "partial" and args:
@@ -97,8 +98,8 @@ class House:
         asked = [names & passed[f.name] for f in public for names in _optional(f)]
         return sum(not names for names in asked), len(asked)
 
-    def measures(self) -> dict[str, str]:
-        """What the house is measured by, in words."""
+    def measures(self) -> dict[str, int]:
+        """What the house is measured by."""
         pairs = {(_room(m), _room(other)) for m, uses in self.imports.items() for other in uses}
         arrows = [(a, b) for a, b in pairs if a != b and b != "simkit"]
         inside = [pair for pair in arrows if all(r.count(".") == 2 for r in pair)]
@@ -106,12 +107,12 @@ class House:
         leading = {tuple(_places(f)[:2]) for f in self.functions("simkit.estimators")}
         faces = [_all(tree) for module, tree in self.trees.items() if module.count(".") < 2]
         unused, total = self.optional()
-        bodies = [[n for c in cells for n in _parsed(c).body] for cells in self.cells.values()]
-        reached = [self.reach(set(self.uses(ast.Module(body, [])))) for body in bodies]
-        code = "\n".join(cell for cells in self.cells.values() for cell in cells)
+        codes = ["\n".join(cells) for cells in self.cells.values()]
+        text = "\n".join(codes)
+        reached = [self.reach(set(self.uses(_parsed(code)))) for code in codes]
         alone = [m for m in self.imports if sum(m in modules for modules in reached) == 1]
         size = {module: text.count("\n") for module, text in self.texts.items()}
-        counts = {
+        return {
             "modules": len(self.trees),
             "lines of simkit/": sum(size.values()),
             "rooms": len({_room(m) for m in self.trees}),
@@ -121,10 +122,10 @@ class House:
             "exported names": sum(map(len, faces)),
             "distinct leading signatures of simkit.estimators": len(leading),
             "lines of simkit/ that one notebook alone reaches": sum(size[m] for m in alone),
-            "code lines over 100 characters in notebooks": len(re.findall("(?m)^.{101,}$", code)),
+            "code lines over 100 characters in notebooks": len(re.findall("(?m)^.{101,}$", text)),
+            "optional parameters of public functions": total,
+            "optional parameters that nobody passes": unused,
         }
-        unpassed = {"optional parameters that nobody passes": f"{unused:,} of {total:,}"}
-        return {name: f"{count:,}" for name, count in counts.items()} | unpassed
 
 
 def _module(path: Path) -> str:
@@ -193,7 +194,7 @@ def main() -> None:
     columns["now"] = House(HERE).measures()
     print("|", *(f"| {name}" for name in columns), "|\n|---" + "|---:" * len(columns) + "|")
     for name in columns["now"]:
-        print(f"| {name}", *(f"| {column[name]}" for column in columns.values()), "|")
+        print(f"| {name}", *(f"| {column[name]:,}" for column in columns.values()), "|")
 
 
 if __name__ == "__main__":
