@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import io
 import json
 import re
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,8 +93,8 @@ class House:
                     passed[name] |= {k.arg for k in call.keywords} | set(range(len(args)))
                     if any(k.arg is None for k in call.keywords):  # **settings: any name near it
                         passed[name] |= texts
-        asked = [names & passed[f.name] for f in public for names in _optional(f)]
-        return sum(not names for names in asked), len(asked)
+        unused = [not names & passed[f.name] for f in public for names in _optional(f)]
+        return sum(unused), len(unused)
 
     def measures(self) -> dict[str, int]:
         """What the house is measured by."""
@@ -105,10 +103,10 @@ class House:
         inside = [pair for pair in arrows if all(r.count(".") == 2 for r in pair)]
         loops = [m for m, uses in self.imports.items() if m in self.reach(uses)]
         leading = {tuple(_places(f)[:2]) for f in self.functions("simkit.estimators")}
-        faces = [_all(tree) for module, tree in self.trees.items() if module.count(".") < 2]
+        top = [tree for module, tree in self.trees.items() if module.count(".") < 2]
         unused, total = self.optional()
         codes = ["\n".join(cells) for cells in self.cells.values()]
-        text = "\n".join(codes)
+        long = re.findall("(?m)^.{101,}$", "\n".join(codes))
         reached = [self.reach(set(self.uses(_parsed(code)))) for code in codes]
         alone = [m for m in self.imports if sum(m in modules for modules in reached) == 1]
         size = {module: text.count("\n") for module, text in self.texts.items()}
@@ -119,10 +117,10 @@ class House:
             "imports between rooms": len(arrows),
             "imports between rooms of simkit.estimators": len(inside),
             "modules in import cycles": len(loops),
-            "exported names": sum(map(len, faces)),
+            "exported names": sum(len(_all(tree)) for tree in top),
             "distinct leading signatures of simkit.estimators": len(leading),
             "lines of simkit/ that one notebook alone reaches": sum(size[m] for m in alone),
-            "code lines over 100 characters in notebooks": len(re.findall("(?m)^.{101,}$", text)),
+            "code lines over 100 characters in notebooks": len(long),
             "optional parameters of public functions": total,
             "optional parameters that nobody passes": unused,
         }
@@ -181,8 +179,7 @@ def at(revision: str) -> House:
     call = ["git", "archive", revision, "simkit", "notebooks", "docs", "README.md"]
     archive = subprocess.run(call, cwd=HERE, capture_output=True, check=True).stdout
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
         return House(Path(folder))
 
 
