@@ -338,7 +338,11 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "total_variation": lambda: {"p": p, "q": q},
         "uniform_belief": lambda: {"new": 3, "options": OPTIONS},
         "wasserstein": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
+        "wide": lambda: {"table": tidy(), "column": "belief"},
         "willingness_to_pay": lambda: _shares(interval="fieller"),
+        "demand_curve, a table": lambda: {"data": tidy().query("option_id == 0"),
+                                          "cluster": ["product", "wording"]},
+        "mean_belief, a table": lambda: {"data": tidy(), "belief": "belief", "by": "product"},
     }  # fmt: skip
     return {
         n: (lambda f=f: {k: v for k, v in f().items() if v is not None}) for n, f in fields.items()
@@ -500,7 +504,7 @@ def recorded() -> dict[str, Any]:
 def calls() -> dict[str, Callable[[], Call]]:
     """name -> builder of a valid call."""
     made = {
-        f"est.{name}": (lambda n=name, f=fields: (getattr(est, n), f()))
+        f"est.{name}": (lambda n=name, f=fields: (getattr(est, n.split(",")[0]), f()))
         for name, fields in estimator_calls().items()
     }
     return {**made, **other_calls(), **more_calls()}

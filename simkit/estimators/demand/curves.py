@@ -25,7 +25,9 @@ price : (n,) dollars. buys : (n,) P(buy) in [0, 1], or choices 0/1; missing rows
     DataFrame of two columns that are crossed; None makes every row its own cluster. alpha : 1 -
     confidence. data : a frame, such as `believe` returns; the arguments above are then names of its
     columns (cluster=["product", "wording"]), by default "price" and "belief".
-All raise ValueError naming the row, the value and what is legal.
+data : a frame with a row per prompt, such as `believe` returns for one of the options. The
+    arguments above are then names of its columns: price "price" and buys "belief" if not given.
+All raise ValueError naming the row, the value and the remedy.
 """
 
 from __future__ import annotations
@@ -61,13 +63,14 @@ GUI_TOUBIA = "Gui & Toubia, arXiv 2312.15524"
 
 @checked("price buys weights groups cluster")
 def demand_curve(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
+    price: npt.ArrayLike = "price",
+    buys: npt.ArrayLike = "belief",
     *,
     weights: npt.ArrayLike | None = None,
     groups: Any = None,
     cluster: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Mean P(buy) at each price (of each group), with an interval per point.
 
@@ -120,14 +123,15 @@ def demand_curve(
 
 @checked("price buys truth weights products cluster")
 def curve_error(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
-    truth: npt.ArrayLike,
+    price: npt.ArrayLike = "price",
+    buys: npt.ArrayLike = "belief",
+    truth: npt.ArrayLike = "truth",
     *,
     weights: npt.ArrayLike | None = None,
     products: Any = None,
     cluster: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """How far a demand curve lies from a known one: mean absolute and mean signed difference.
 

@@ -35,14 +35,15 @@ PAPKE = "fractional logit: Papke & Wooldridge 1996; covariance CV3L: arXiv 2406.
 
 @checked("price buys weights covariates products cluster", frames="covariates")
 def price_coefficient(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
+    price: npt.ArrayLike = "price",
+    buys: npt.ArrayLike = "belief",
     *,
     weights: npt.ArrayLike | None = None,
     covariates: pd.DataFrame | None = None,
     products: Any = None,
     cluster: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Logit slope of buying on price: logit P = const + price * beta + covariates + products.
 
@@ -70,8 +71,8 @@ def price_coefficient(
 
 @checked("price buys weights covariates products cluster", frames="covariates")
 def own_price_elasticity(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
+    price: npt.ArrayLike = "price",
+    buys: npt.ArrayLike = "belief",
     *,
     at: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
@@ -79,6 +80,7 @@ def own_price_elasticity(
     products: Any = None,
     cluster: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Own-price elasticity of P(buy) at given prices, from the fitted logit.
 
@@ -151,9 +153,9 @@ def flatness_ratio(
 
 @checked("price buys at weights covariates products cluster", frames="covariates")
 def step_test(
-    price: npt.ArrayLike,
-    buys: npt.ArrayLike,
-    at: npt.ArrayLike | float,
+    price: npt.ArrayLike = "price",
+    buys: npt.ArrayLike = "belief",
+    at: npt.ArrayLike | float = "rival_price",
     *,
     degree: int = 1,
     weights: npt.ArrayLike | None = None,
@@ -161,6 +163,7 @@ def step_test(
     products: Any = None,
     cluster: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Does demand jump where the price passes the competing price that the prompt states?
 

@@ -30,7 +30,13 @@ HALVINGS = 40  # of a shift from -1 to 1: to 2e-12
 
 @checked("choice belief condition", columns="choice belief")
 def equivalence_test(
-    choice: Any, belief: Any, *, margin: float, condition: Any = None, alpha: float = 0.05
+    choice: Any = "choice",
+    belief: Any = "belief",
+    *,
+    margin: float,
+    condition: Any = None,
+    alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Two one-sided tests that mean choice and mean belief agree within `margin` (a probability).
 
@@ -99,13 +105,14 @@ def equivalence_test(
 
 @checked("choice belief condition", columns="choice belief", sizes=sizes_of)
 def difference_rate(
-    choice: Any,
-    belief: Any,
+    choice: Any = "choice",
+    belief: Any = "belief",
     *,
     sizes: Sequence[int] | None = None,
     condition: Any = None,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """How fast mean choice - mean belief shrinks with the number of runs n: the log-log slope.
 

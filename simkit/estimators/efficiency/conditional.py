@@ -91,10 +91,10 @@ class LogitFit:
         return self.alternatives[: self.prices.shape[1]]
 
 
-@checked("shares price weights condition cluster")
+@checked("shares price weights condition cluster", columns="shares")
 def conditional_logit(
-    shares: Any,
-    price: npt.ArrayLike | pd.DataFrame,
+    shares: Any = "belief",
+    price: npt.ArrayLike | pd.DataFrame = "price",
     *,
     weights: npt.ArrayLike | None = None,
     condition: Any = None,
@@ -103,6 +103,7 @@ def conditional_logit(
     n_boot: int = 500,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Coefficients of the conditional logit: a constant per alternative but the last, and price.
 

@@ -24,9 +24,9 @@ __all__ = ["constant_rows", "rmse_curve", "subset_means"]
     sizes=sizes_of,
 )
 def rmse_curve(
-    choice: Any,
-    belief: Any,
-    truth: Any,
+    choice: Any = "choice",
+    belief: Any = "belief",
+    truth: Any = "truth",
     *,
     truth_error: Any = None,
     sizes: Sequence[int] | None = None,
@@ -34,6 +34,7 @@ def rmse_curve(
     repetitions: int = 200,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Root mean squared error of the shares estimated from n runs, for both estimators.
 

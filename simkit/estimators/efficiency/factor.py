@@ -41,8 +41,8 @@ SAME = "choices do not vary between runs: there are too few to say how much they
 
 @checked("choice belief condition cluster tokens extra_tokens", columns="choice belief")
 def efficiency_factor(
-    choice: Any,
-    belief: Any,
+    choice: Any = "choice",
+    belief: Any = "belief",
     *,
     condition: Any = None,
     over: str = "runs",
@@ -50,6 +50,7 @@ def efficiency_factor(
     tokens: npt.ArrayLike | None = None,
     extra_tokens: npt.ArrayLike | None = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Var(choice) / Var(belief): how many runs of choice are worth one run of belief.
 
@@ -121,14 +122,15 @@ def efficiency_factor(
 
 @checked("choice belief condition tokens extra_tokens", columns="choice belief")
 def runs_needed(
-    choice: Any,
-    belief: Any,
-    target: npt.ArrayLike,
+    choice: Any = "choice",
+    belief: Any = "belief",
+    target: npt.ArrayLike = (0.05, 0.02, 0.01),
     *,
     condition: Any = None,
     tokens: npt.ArrayLike | None = None,
     extra_tokens: npt.ArrayLike | None = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Runs per condition at which the shares have a root mean squared error of `target`.
 

@@ -24,16 +24,17 @@ KINDS = ("choice", "belief")
 
 @checked("choice belief truth condition", columns="choice belief truth", sizes=sizes_of)
 def share_prediction(
-    choice: Any,
-    belief: Any,
-    truth: Any,
+    choice: Any = "choice",
+    belief: Any = "belief",
+    truth: Any = "truth",
     *,
-    condition: Any,
+    condition: Any = None,
     sizes: Sequence[int] | None = None,
     repetitions: int = 50,
     folds: int = 6,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """R2 and out-of-sample log loss of the true shares on the mean of n runs, both ways.
 

@@ -19,15 +19,16 @@ from simkit.types import FloatArray, IntArray, SeedLike, generator
 __all__ = ["share_coverage"]
 
 
-@checked("belief condition")
+@checked("belief condition", columns="belief")
 def share_coverage(
-    belief: Any,
+    belief: Any = "belief",
     *,
     runs: int,
     condition: Any = None,
     repetitions: int = 500,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """How often the intervals of mean choice and of mean belief from n runs contain the limit.
 

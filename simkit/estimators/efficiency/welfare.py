@@ -24,10 +24,10 @@ from simkit.types import FloatArray, SeedLike, column, several, shown
 __all__ = ["optimal_price", "price_elasticities", "willingness_to_pay"]
 
 
-@checked("shares price weights condition cluster")
+@checked("shares price weights condition cluster", columns="shares")
 def price_elasticities(
-    shares: Any,
-    price: npt.ArrayLike | pd.DataFrame,
+    shares: Any = "belief",
+    price: npt.ArrayLike | pd.DataFrame = "price",
     *,
     at: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
@@ -37,6 +37,7 @@ def price_elasticities(
     n_boot: int = 500,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Own- and cross-price elasticities of the shares at given prices.
 
@@ -62,10 +63,10 @@ def price_elasticities(
     return summarise(fit, "Price elasticities", names, function)
 
 
-@checked("shares price weights condition cluster")
+@checked("shares price weights condition cluster", columns="shares")
 def willingness_to_pay(
-    shares: Any,
-    price: npt.ArrayLike | pd.DataFrame,
+    shares: Any = "belief",
+    price: npt.ArrayLike | pd.DataFrame = "price",
     *,
     weights: npt.ArrayLike | None = None,
     condition: Any = None,
@@ -74,6 +75,7 @@ def willingness_to_pay(
     n_boot: int = 500,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """What one alternative is worth above another, in money: (a_k - a_l) / -beta.
 
@@ -113,10 +115,10 @@ def willingness_to_pay(
     return Result(method, frame, fit.n, alpha, source, notes, over=fit.over)
 
 
-@checked("shares price weights condition cluster")
+@checked("shares price weights condition cluster", columns="shares")
 def optimal_price(
-    shares: Any,
-    price: npt.ArrayLike | pd.DataFrame,
+    shares: Any = "belief",
+    price: npt.ArrayLike | pd.DataFrame = "price",
     *,
     cost: float,
     brand: str | int = 0,
@@ -128,6 +130,7 @@ def optimal_price(
     n_boot: int = 500,
     alpha: float = 0.05,
     rng: SeedLike = 0,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """The price of one brand that maximises (p - cost) P_brand(p), the others' prices given.
 

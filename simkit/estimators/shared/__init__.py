@@ -9,6 +9,7 @@ from simkit.estimators.shared.distances import (
 )
 from simkit.estimators.shared.means import mean_belief, mean_choice
 from simkit.estimators.shared.rows import one_hot
+from simkit.estimators.shared.table import wide
 
 __all__ = [
     "jensen_shannon",
@@ -19,6 +20,7 @@ __all__ = [
     "one_hot",
     "total_variation",
     "wasserstein",
+    "wide",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
+from simkit.estimators.shared.table import columns_of
 from simkit.types import (
     LARGEST,
     aligned,
@@ -59,7 +60,9 @@ def checked(
     apart : arguments that are as long as one another, and about other things than rows.
     kinds : name=check for arguments whose name means something else here than in `KINDS`.
 
-    A value that is the argument's default is not checked.
+    A value that is the argument's default is not checked. A function with the argument `data` also
+    takes names of columns of that frame for `rows`, read as `table.columns_of` says; an argument
+    whose default is a name is required without `data`, and `condition` is "prompt_id" with it.
     """
     sides = [names.split() for names in rows]
     checks = {**KINDS, **dict.fromkeys(frames.split(), framed), **kinds}
@@ -75,6 +78,8 @@ def checked(
             except TypeError:  # Python's own words for it are the clearest
                 return function(*args, **kwargs)
             given = bound.arguments
+            if "data" in known.parameters:
+                given.update(_taken(given, known, sides, columns.split()))
             for name, value in given.items():
                 if isinstance(value, pd.DataFrame):
                     framed(value, name)
@@ -96,6 +101,26 @@ def checked(
         return cast(F, call)
 
     return decorate
+
+
+def _taken(
+    given: dict[str, Any], known: inspect.Signature, sides: list[list[str]], options: list[str]
+) -> dict[str, Any]:
+    """The arguments that describe rows, columns of `data` in place of names."""
+    data = given.pop("data", None)
+    rows = [name for names in sides for name in names]
+    out = {n: given.get(n, known.parameters[n].default) for n in rows}
+    if data is None:
+        for name, value in out.items():
+            if isinstance(value, str):
+                raise ValueError(
+                    f"{name} is {value!r}, the name of a column: give data=, the frame that has "
+                    f"it, or {name}= as an array"
+                )
+        return {}
+    if out.get("condition", "") is None and "prompt_id" in framed(data, "data"):
+        out["condition"] = "prompt_id"
+    return columns_of(data, out, rows, options)
 
 
 def number(value: Any, name: str) -> float:

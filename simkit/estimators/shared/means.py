@@ -10,7 +10,9 @@ Arguments shared by all: choice and belief are (n, K), n runs by K options, or (
 condition, cluster, strata : (n,) labels, or a DataFrame of several. alpha : 1 - confidence. rng : a
 seed or Generator. data : the table that `believe` or `sample_runs` returns; the arguments about
 its rows are then names of its columns, and `condition` is its `prompt_id`.
-All raise ValueError naming the row, the value and what is legal.
+data : the table that `believe` or `sample_runs` returns. The arguments about rows are then names of
+its columns, read a row per prompt and run, and `condition` is its `prompt_id` (see
+`simkit.estimators.shared.table`). All raise ValueError naming the row, the value and the remedy.
 """
 
 from __future__ import annotations
@@ -36,15 +38,16 @@ SUN_ZHANG = "Sun & Zhang, arXiv 2512.23184"
 SHRINK = 40  # clusters at which the sample's skewness counts as much as the assumed one
 
 
-@checked("choice by weights cluster strata")
+@checked("choice by weights cluster strata", columns="choice")
 def mean_choice(
-    choice: Any,
+    choice: Any = "choice",
     *,
     by: Any = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
     strata: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Share of each option (in each group of `by`), from the choices of runs.
 
@@ -79,15 +82,16 @@ def mean_choice(
     return cells.result("Mean choice, Wilson", error, low, high, alpha)
 
 
-@checked("belief by weights cluster strata")
+@checked("belief by weights cluster strata", columns="belief")
 def mean_belief(
-    belief: Any,
+    belief: Any = "belief",
     *,
     by: Any = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
     strata: Any = None,
     alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
 ) -> Result:
     """Share of each option (in each group of `by`), from the beliefs of runs.
 

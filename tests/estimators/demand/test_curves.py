@@ -514,7 +514,7 @@ def test_step_errors():
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 5)
     with pytest.raises(ValueError, match="degree is 0; legal are 1 to 9"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 2, degree=0)
-    with pytest.raises(ValueError, match="at: row 0 holds 'two'"):
+    with pytest.raises(ValueError, match="at is 'two', the name of a column"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], "two")
 
 
