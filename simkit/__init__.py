@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simkit.result import Result
     from simkit.scoring import (
         BoundaryError,
+        Cached,
         Chat,
         MockModel,
         at_temperature,
@@ -29,22 +30,22 @@ if TYPE_CHECKING:
         bundled,
         chat_prompts,
         count_pivots,
-        find_pivot,
         find_pivots,
-        load,
         read_recorded,
         sample_choices,
         sample_runs,
         score,
         score_parquet,
+        worlds_of,
     )
+    from simkit.scoring.load import load
 
 __version__ = "0.1.0"
 __all__ = [
-    "BoundaryError", "Chat", "MockModel", "Question", "Result", "__version__", "at_temperature",
-    "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
-    "chat_prompts", "count_pivots", "describe", "find_pivot", "find_pivots", "load",
-    "read_recorded", "sample_choices", "sample_runs", "score", "score_parquet",
+    "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "__version__",
+    "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
+    "chat_prompts", "count_pivots", "describe", "find_pivots", "load", "read_recorded",
+    "sample_choices", "sample_runs", "score", "score_parquet", "worlds_of",
 ]  # fmt: skip
 
 # Where the names are that are not in simkit.scoring.

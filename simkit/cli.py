@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simkit.reports import Study
-    from simkit.scoring.bulk.stream import Streamed
+    from simkit.scoring.parquet import Streamed
 
 __all__ = ["app"]
 
@@ -132,7 +132,7 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     and belief. It is there when all of it is.
     """
     from simkit import scoring
-    from simkit.scoring.bulk import stream
+    from simkit.scoring.parquet import ParquetDesign
 
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
     chat = {name: asked.pop(name) for name in ("chat", "system", "fold_system", "prefix")}
@@ -148,10 +148,10 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
             "orders": None if orders == "given" else orders,
             "chat": _chat(**chat),
         }
-        count = stream.check_parquet(prompts, out, **how)  # before a large model is read
+        count = ParquetDesign(prompts, out, **how).count  # before a large model is read
         lm = scoring.load(model, **where)
         with _bar(count) as show, _warnings_in_words():
-            done = stream.score_parquet(lm, prompts, out, progress=show, **how)
+            done = scoring.score_parquet(lm, prompts, out, progress=show, **how)
     click.echo(_summary(done), err=True)
     click.echo(out)
 

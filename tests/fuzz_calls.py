@@ -24,7 +24,7 @@ RESULT, CONSTANT, TAKES_NOTHING = "only functions make it", "no function", "it t
 LEFT_OUT: dict[str, dict[str, str]] = {
     "simkit": {RESULT: "BoundaryError", CONSTANT: "__version__", TAKES_NOTHING: "bundled"},
     "simkit.scoring": {
-        RESULT: "BoundaryError LocalModel LowMassWarning Pivot Recorded Scores",
+        RESULT: "BoundaryError LocalModel LowMassWarning Recorded Scores",
         CONSTANT: "Model",
         TAKES_NOTHING: "bundled",
     },
@@ -376,27 +376,27 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "orders": "auto", "average": True, "chat": False}),
         "believe, glass box": lambda: (sk.believe, {
             "model": glassbox(), "question": question("{context} {question}"), "design": design()}),
+        "Cached": lambda: (sk.Cached, {"model": mock(), "store": "scores.sqlite"}),
+        "worlds_of": lambda: (sk.worlds_of, {"model": mock()}),
         "chat_prompts": lambda: (sk.chat_prompts, {
             "model": glassbox(), "prompts": ["a", "b"], "design": design()}),
-        "count_pivots": lambda: (sk.count_pivots, {"table": pivots(), "by": ["status"]}),
+        "count_pivots": lambda: (sk.count_pivots, {"table": pivots()}),
         "describe": lambda: (sk.describe, {
             "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}, "seed": 1}),
-        "find_pivot": lambda: (sk.find_pivot, {
-            "text": "I take yes.", "alternatives": ["yes", "no"], "rule": "last"}),
         "find_pivots": lambda: (sk.find_pivots, {
             "texts": ["I take yes.", "no"], "alternatives": {"yes": ["yes"], "no": ["no"]},
-            "anchors": ["take"], "reach": 20}),
+            "anchors": ["take"]}),
         "belief_at_pivot": lambda: (sk.belief_at_pivot, {
             "model": glassbox(), "prompts": ["Q: ", "Q: "], "texts": ["I take yes.", "no"],
             "pivots": pivots(), "alternatives": ["yes", "no"]}),
-        "read_recorded": lambda: (sk.read_recorded, {"payloads": [recorded()], "kind": "auto"}),
+        "read_recorded": lambda: (sk.read_recorded, {"payloads": [recorded()]}),
         "belief_recorded": lambda: (sk.belief_recorded, {
             "recorded": sk.read_recorded([recorded()]), "alternatives": ["yes", "no"],
             "pivots": sk.find_pivots(["yes"], ["yes", "no"], anchors=())}),
         "sample_choices": lambda: (sk.sample_choices, {"table": table(), "runs": 2, "seed": 1}),
         "sample_runs": lambda: (sk.sample_runs, {
             "model": glassbox(), "question": question("{context} {question}"), "runs": 2,
-            "design": design(), "max_tokens": 1, "forced": True, "temperature": 1.0, "top_k": 5}),
+            "design": design(), "max_tokens": 1, "forced": True, "temperature": 1.0}),
         "score": lambda: (sk.score, {
             "model": mock(), "prompts": ["p", "q"], "options": [" yes", " no"]}),
         "examples": lambda: (examples, {
@@ -428,8 +428,6 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "interview": lambda: (personas.interview, {
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),
-        "joint_table": lambda: (personas.joint_table, {
-            "table": pd.Series([0.4, 0.6], index=pd.Index(["m", "f"], name="sex"))}),
         "likert": lambda: (personas.likert, {
             "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}, "start": 1}),
         "margin_of": lambda: (personas.margin_of, {

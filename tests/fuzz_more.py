@@ -181,19 +181,18 @@ def more_calls() -> dict[str, Callable[[], Call]]:
             "model": chatting(), "question": sk.Question("Agree?", ["yes", "no"]),
             "design": pd.DataFrame({"context": ["a", "b"]}), "chat": sk.Chat(), "least_mass": 0}),
         "load": lambda: (sk.load, {
-            "name_or_path": "no such model", "device": "cpu", "dtype": "auto", "path": "auto",
-            "budget": None}),
+            "source": "no such model", "device": "cpu", "dtype": "auto", "path": "auto"}),
         "score_parquet": lambda: (sk.score_parquet, {
             "model": sk.MockModel(lambda p: {"yes": 0.5, "no": 0.5}), "source": _parquet(),
             "out": "beliefs.parquet", "options": ["yes", "no"], "template": "{prompt} Answer:",
             "least_mass": 0.5, "rows": 10}),
         "write": lambda: (scoring.write, {
             "model": tiny(), "prompts": ["a", "b"], "seeds": [1, 2], "max_tokens": 2, "stop": "\n",
-            "temperature": 0.9, "top_k": 3, "top_p": 0.9}),
+            "temperature": 0.9}),
         "as_recorded": lambda: (scoring.as_recorded, {
             "model": tiny(), "prompt": "Q:", "text": " yes", "top": 3}),
         "surface_forms": lambda: (scoring.surface_forms, {
-            "alternatives": {"a": ["A", "a."], "b": "B"}, "ignore_case": True}),
+            "alternatives": {"a": ["A", "a."], "b": "B"}}),
         "reports.check": lambda: (_check, {
             "values": {"seed": 3, "__annotations__": {"seed": int}}, "seed": range(10)}),
         "Study.values": lambda: (reports.find("quickstart").values, {"given": {}}),

@@ -7,7 +7,7 @@ from simkit.personas.codebook import Attribute, CodeBook, Numbers
 from simkit.personas.interview import Interviews, interview
 from simkit.personas.margins import Margin, margin_of
 from simkit.personas.plan import Plan, sampling_plan
-from simkit.personas.population import draw, joint_table
+from simkit.personas.population import draw
 from simkit.personas.raking import Raking, rake
 from simkit.personas.render import describe, render
 from simkit.personas.scales import (
@@ -39,7 +39,6 @@ __all__ = [
     "describe",
     "draw",
     "interview",
-    "joint_table",
     "likert",
     "margin_of",
     "next_questions",

@@ -26,48 +26,10 @@ from simkit.types import (
     shown,
 )
 
-__all__ = ["draw", "joint_table"]
+__all__ = ["draw"]
 
 METHODS = ("systematic", "random")
 MOST = 10**9  # respondents
-
-
-def joint_table(table: pd.Series | pd.DataFrame, probability: str = "weight") -> pd.DataFrame:
-    """A joint distribution as a population: one row per cell, `weight` its share (sum 1).
-
-    table : a Series whose index levels are the attributes, a cross table of two (as pandas'
-    `crosstab` gives it, axes named), or a frame with a column `probability`. Counts will do.
-    Cells of share 0 are left out. Raises ValueError for attributes without a name, a cell that
-    stands twice, a share that is negative or no number, shares that are all 0, and columns that
-    stand twice or in levels.
-    """
-    if not isinstance(probability, str):
-        raise ValueError(f"probability is {shown(probability)}; it must be a column's name")
-    if isinstance(table, pd.DataFrame) and probability not in table:
-        if table.columns.name is None or None in table.index.names:
-            raise ValueError(
-                f"the table has no column {probability!r}, and its two axes are not both named; "
-                f"its columns are: {', '.join(map(str, table.columns))}"
-            )
-        table = table.T.unstack()
-    if isinstance(table, pd.Series):
-        if None in table.index.names:
-            raise ValueError(f"the index levels are {list(table.index.names)}; each needs a name")
-        table = table.rename(probability).reset_index()
-    framed(table, "the table")
-    names = [c for c in table if c != probability]
-    if not names:
-        raise ValueError(f"the table has no attribute beside {probability!r}")
-    twice = table.duplicated(names)
-    if twice.any():
-        cell = table.loc[twice, names].iloc[0].to_dict()
-        raise ValueError(f"cell {cell} stands twice; legal is one row per cell")
-    weight = column(table[probability], probability, low=0)
-    if weight.sum() == 0:
-        raise ValueError(f"{probability}: all {len(weight)} cells are 0")
-    kept = weight > 0
-    out = table.loc[kept, names].reset_index(drop=True)
-    return out.assign(weight=weight[kept] / weight.sum())
 
 
 def draw(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.personas import Margin, draw, joint_table, rake, sampling_plan
+from simkit.personas import Margin, draw, rake, sampling_plan
 from simkit.worlds import survey
 
 PEOPLE = survey.profiles()  # 216 cells, axes of 4, 2, 3, 3 and 3 values
@@ -112,28 +112,6 @@ def test_strata() -> None:
     assert two.groupby(["g", "h"]).size().tolist() == [1] * 6
     named = draw(pool.assign(h=list("uvw") * 3), 3, strata=["g", "h"], allocation={("p", "u"): 3})
     assert set(named["h"]) == {"u"}
-
-
-def test_joint_tables() -> None:
-    cross = pd.crosstab(pd.Series(list("aabbb"), name="x"), pd.Series([1, 2, 2, 3, 3], name="y"))
-    cells = joint_table(cross)
-    assert cells.set_index(["x", "y"])["weight"].to_dict() == {
-        ("a", 1): 0.2, ("a", 2): 0.2, ("b", 2): 0.2, ("b", 3): 0.4,
-    }  # fmt: skip
-    again = joint_table(cells.set_index(["x", "y"])["weight"] * 7)
-    pd.testing.assert_frame_equal(cells, again)
-    pd.testing.assert_frame_equal(cells, joint_table(cells.rename(columns={"weight": "p"}), "p"))
-    assert len(draw(cells, 10)) == 10
-    with pytest.raises(ValueError, match="stands twice"):
-        joint_table(pd.concat([cells, cells]))
-    with pytest.raises(ValueError, match="each needs a name"):
-        joint_table(pd.Series([1, 2]))
-    with pytest.raises(ValueError, match="not both named"):
-        joint_table(pd.DataFrame({"u": [1]}))
-    with pytest.raises(ValueError, match="row 0 holds -1"):
-        joint_table(pd.DataFrame({"u": [1], "weight": [-1]}))
-    with pytest.raises(ValueError, match="all 1 cells are 0"):
-        joint_table(pd.DataFrame({"u": [1], "weight": [0]}))
 
 
 @pytest.mark.parametrize(

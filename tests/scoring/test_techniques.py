@@ -11,7 +11,6 @@ from simkit.scoring import MockModel, believe
 from simkit.scoring.techniques import (
     answer_numbers,
     chained_correlation,
-    group_answers,
     independent_answers,
     joint_answers,
     mixture,
@@ -91,29 +90,6 @@ def certain(option):
     return believe
 
 
-@pytest.mark.parametrize("joint", [False, True])
-def test_each_group_is_answered_by_its_own_model(joint):
-    people = PEOPLE.head(12)
-    models = {"man": certain(0), "woman": certain(4)}
-    found = group_answers(models, BATTERY, people, "gender", joint=joint, seed=1)
-    assert found.index.equals(people.index)
-    for name in BATTERY.names:
-        assert found[name].tolist() == [1.0 if g == "man" else 5.0 for g in people["gender"]]
-    # Labels of people that repeat move no answer to another person.
-    alike = group_answers(models, BATTERY, people.set_axis([0] * 12), "gender", seed=1)
-    assert alike.to_numpy().tolist() == found.to_numpy().tolist()
-    with pytest.raises(ValueError, match=r"gender: row .* holds 'woman'; there are models of"):
-        group_answers({"man": certain(0)}, BATTERY, people, "gender")
-    with pytest.raises(ValueError, match="holds None; there are models of"):
-        group_answers(models, BATTERY, people.assign(gender=None), "gender")
-    with pytest.raises(ValueError, match="no column 'sex'; their columns are"):
-        group_answers(models, BATTERY, people, "sex")
-    with pytest.raises(ValueError, match="believers are <function"):
-        group_answers(certain(0), BATTERY, people, "gender")
-    with pytest.raises(ValueError, match="the people is"):
-        group_answers(models, BATTERY, people.to_dict("records"), "gender")
-
-
 def test_a_mixture_meets_its_margins_and_knows_no_more():
     margins = [
         Margin("age", {"young": 0.3, "old": 0.7}, source="made up"),
@@ -149,13 +125,6 @@ def test_answers_given_before_are_told_as_they_were_asked():
     chained_correlation(ask, battery, people)
     said = "\n".join(told)
     assert "At 0.1: does Ann like tea?" in said and "yes, Ann" in said and "{" not in said
-
-
-def test_people_without_a_group_are_refused():
-    people = PEOPLE.head(3).assign(group=["a", None, "a"])
-    ask = {"a": exact_beliefs, np.nan: exact_beliefs}
-    with pytest.raises(ValueError, match=r"group: row .* has no group"):
-        group_answers(ask, BATTERY, people, by="group")
 
 
 def test_chained_correlations_of_a_perfect_model_are_exact():

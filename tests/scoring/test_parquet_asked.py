@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 import simkit as sk
 from simkit.cli import app
-from simkit.scoring.bulk.stream import check_parquet, score_parquet
 from simkit.scoring.local import LocalModel
+from simkit.scoring.parquet import ParquetDesign, score_parquet
 from tests.scoring.conftest import make_network
 from tests.scoring.test_chat import FAMILIES, chat_tokenizer
 
@@ -138,7 +138,7 @@ def test_a_request_that_makes_no_sense(
 ) -> None:
     how = {"template": TEMPLATE, **how}
     with pytest.raises(ValueError, match=message):
-        check_parquet(design, design.with_name("out.parquet"), options, **how)
+        ParquetDesign(design, design.with_name("out.parquet"), options, **how)
 
 
 def test_errors_name_the_row_of_the_file(model: LocalModel, design: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import processors
 
 import simkit as sk
-from simkit.scoring.pivot.interface import as_recorded
+from simkit.scoring.pivot.recorded import as_recorded
 
 PROMPT = "A parent buys diapers. Cuddles cost 30 cents each. Snugly cost 30 cents each."
 PROMPT += "\nQuestion: Which diapers does the parent take?\nAnswer:"
@@ -24,9 +24,7 @@ def lm():
 
 def read(lm, top):
     recorded = sk.read_recorded(as_recorded(lm, PROMPT, " Snugly", top=top))
-    pivots = sk.find_pivots(
-        [r.text for r in recorded], OPTIONS, tokens=[r.offsets for r in recorded]
-    )
+    pivots = sk.find_pivots([r.text for r in recorded], OPTIONS)
     return recorded, sk.belief_recorded(recorded, pivots, OPTIONS)
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import simkit as sk
-from simkit.scoring.bulk import cached
-from simkit.scoring.bulk.stream import Streamed, check_parquet, score_parquet, score_stream
+from simkit.scoring.cache import cached
 from simkit.scoring.local import LocalModel
+from simkit.scoring.parquet import ParquetDesign, Streamed, score_parquet
 from simkit.store import Store
 from tests.scoring import slow_model
 from tests.scoring.conftest import make_network, make_tokenizer
@@ -52,6 +51,15 @@ def design(tmp_path: Path) -> Path:
     who = ["Ann", "Bo", "Ann", "Cy", "Di", "Bo", "Ed"]
     columns = {"price": prices, "who": who, "prompt": [f"It is {w}." for w in who]}
     return save(tmp_path / "in.parquet", columns, row_group_size=3)
+
+
+def scored(
+    model: Any, table: pa.Table | dict[str, Any], out: Path, options: Any, **how: Any
+) -> Any:
+    """The table that comes of one, through files in a folder."""
+    source = save(out / "made.parquet", table)
+    score_parquet(model, source, out / "scored.parquet", options, **how)
+    return pq.read_table(out / "scored.parquet")
 
 
 def test_the_table_is_the_one_of_believe(model: LocalModel, design: Path, tmp_path: Path) -> None:
@@ -147,13 +155,13 @@ def test_a_frame_with_an_index_comes_through(tmp_path: Path) -> None:
 
 def test_whole_numbers_and_dates_are_filled_in_as_they_are(tmp_path: Path) -> None:
     columns = {"n": pa.array([3, None], pa.int64()), "day": [datetime.date(2024, 1, 2)] * 2}
-    batch = pa.record_batch(columns)
+    table = pa.table(columns)
     seen: list[str] = []
     spy = sk.MockModel(lambda prompt: seen.append(prompt) or {"yes": 1.0})  # type: ignore[func-returns-value]
-    list(score_stream(spy, [batch[:1]], ["yes", "no"], template="{n} on {day:%d %B}"))
+    scored(spy, table[:1], tmp_path, ["yes", "no"], template="{n} on {day:%d %B}")
     assert seen == ["3 on 02 January"]
     with pytest.raises(ValueError, match=r"row 1: 'n' is None, and '\{n\}' needs it"):
-        list(score_stream(spy, [batch], ["yes", "no"], template="{n}"))
+        scored(spy, table, tmp_path, ["yes", "no"], template="{n}", rows=1)
 
 
 ZOO: dict[str, Any] = {
@@ -173,30 +181,23 @@ ZOO: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_values_are_told_as_they_are_in_memory(name: str) -> None:
+def test_values_are_told_as_they_are_in_memory(name: str, tmp_path: Path) -> None:
     frame = pd.DataFrame({name: ZOO[name]})
     seen: list[str] = []
     spy = sk.MockModel(lambda prompt: seen.append(prompt) or {"yes": 1.0})  # type: ignore[func-returns-value]
-    batch = pa.RecordBatch.from_pandas(frame)
-    list(score_stream(spy, [batch], ["yes", "no"], template=f"{{{name}}}!"))
+    table = pa.Table.from_pandas(frame)
+    scored(spy, table, tmp_path, ["yes", "no"], template=f"{{{name}}}!")
     question = sk.Question("", ["yes", "no"], template=f"{{{name}}}!")
     assert list(dict.fromkeys(seen)) == list(dict.fromkeys(question.prompts(frame)))
     if name == "float32":
         assert seen[0] == "0.1!"
 
 
-def test_columns_that_cannot_be_repeated_are_named() -> None:
-    batch = pa.record_batch({"prompt": ["a"], "x": pa.array(["b"], pa.string_view())})
+def test_columns_that_cannot_be_repeated_are_named(tmp_path: Path) -> None:
+    table = pa.table({"prompt": ["a"], "x": pa.array(["b"], pa.string_view())})
     with pytest.raises(ValueError, match=r"'x' holds string_view, .* cast it"):
-        list(score_stream(MOCK, [batch], ["yes", "no"]))
-    assert len(next(score_stream(MOCK, [batch], ["yes", "no"], bare=True))) == 2
-
-
-def test_a_batch_may_be_empty() -> None:
-    batch = pa.record_batch({"prompt": ["a", "b"]})
-    tables = list(score_stream(MOCK, [batch[:0], batch, batch[2:]], ["yes", "no"]))
-    assert [len(table) for table in tables] == [0, 4, 0]
-    assert pa.concat_tables(tables)["prompt_id"].to_pylist() == [0, 0, 1, 1]
+        scored(MOCK, table, tmp_path, ["yes", "no"])
+    assert len(scored(MOCK, table, tmp_path, ["yes", "no"], bare=True)) == 2
 
 
 def by_row(prompt: str) -> dict[str, float]:
@@ -211,7 +212,7 @@ def test_low_valid_mass_is_warned_of_once_and_counted(tmp_path: Path) -> None:
     with pytest.warns(sk.scoring.LowMassWarning) as told:
         done = score_parquet(sk.MockModel(by_row), source, out, ["yes", "no"], rows=2)
     (text,) = [str(w.message) for w in told]
-    assert "below 0.5 in 1 of 2 prompts of the batch that begins at row 2" in text
+    assert "below 0.5 in 1 of 2 prompts" in text
     assert "lowest 0.2 in row 3" in text and told[0].filename == __file__
     assert done.low == 3
     with warnings.catch_warnings():
@@ -219,7 +220,7 @@ def test_low_valid_mass_is_warned_of_once_and_counted(tmp_path: Path) -> None:
         how: dict[str, Any] = {"least_mass": 0.1}
         assert score_parquet(sk.MockModel(by_row), source, out, ["yes", "no"], **how).low == 0
     with pytest.raises(ValueError, match="least_mass is 2"):
-        check_parquet(source, out, ["yes", "no"], least_mass=2)
+        ParquetDesign(source, out, ["yes", "no"], least_mass=2)
 
 
 def test_a_template_that_says_nothing_of_the_design_is_warned_of(
@@ -229,30 +230,14 @@ def test_a_template_that_says_nothing_of_the_design_is_warned_of(
     with pytest.warns(UserWarning, match="no field names any column .* alike.*'Buy it?") as told:
         score_parquet(MOCK, design, out, ["yes", "no"], template="Buy it?")
     assert [w.filename for w in told] == [__file__]
-    batch = pa.record_batch({"context": ["I am 34.", "I am 35."], "price": [1, 2]})
+    columns = {"context": ["I am 34.", "I am 35."], "price": [1, 2]}
     with pytest.warns(UserWarning, match="column 'context', and no field names it") as told:
-        list(score_stream(MOCK, [batch, batch], ["yes", "no"], template="{price}"))
+        scored(MOCK, columns, tmp_path, ["yes", "no"], template="{price}", rows=1)
     assert [w.filename for w in told] == [__file__]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        list(score_stream(MOCK, [batch], ["yes", "no"], template="{context} {price}"))
-        list(score_stream(MOCK, [batch], ["yes", "no"], prompt="context"))
-
-
-def test_a_stream_holds_one_batch_at_a_time() -> None:
-    alive = []
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for i in range(3):
-            alive.append(i)
-            yield pa.record_batch({"prompt": [f"a{i}", f"b{i}"]})
-
-    stream = score_stream(MOCK, batches(), ["yes", "no"])
-    ids = []
-    for i, table in enumerate(stream):
-        assert alive == list(range(i + 1))
-        ids += table["prompt_id"].to_pylist()
-    assert ids == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+        scored(MOCK, columns, tmp_path, ["yes", "no"], template="{context} {price}")
+        scored(MOCK, columns, tmp_path, ["yes", "no"], prompt="context")
 
 
 def test_tokens_are_counted(model: LocalModel, tmp_path: Path) -> None:
@@ -279,7 +264,7 @@ def test_tokens_are_counted(model: LocalModel, tmp_path: Path) -> None:
 def test_the_file_tells_how_it_was_made(model: LocalModel, design: Path, tmp_path: Path) -> None:
     score_parquet(model, design, tmp_path / "out.parquet", ["yes", "no"])
     said = json.loads(pq.ParquetFile(tmp_path / "out.parquet").schema_arrow.metadata[b"simkit"])
-    assert said["model"] == "m" and said["path"] == "tree" and "self-check" in said["reason"]
+    assert said["model"] == "m" and said["path"] == "tree"
     assert said["options"] == ["yes", "no"] and said["source"] == "in.parquet"
     assert said["weights"] == model.identity["weights"] and len(said["weights"]) == 64
     score_parquet(MOCK, design, tmp_path / "out.parquet", ["yes", "no"])
@@ -374,34 +359,29 @@ def test_files_that_cannot_be_read_or_written(design: Path, tmp_path: Path) -> N
     table, out, ask = tmp_path / "in.csv", tmp_path / "out.parquet", ["yes", "no"]
     table.write_text("prompt\na\n")
     with pytest.raises(ValueError, match=r"in\.csv is not a parquet file .*to_parquet"):
-        check_parquet(table, out, ask)
+        ParquetDesign(table, out, ask)
     with pytest.raises(ValueError, match=r"no file .*gone\.parquet"):
-        check_parquet(tmp_path / "gone.parquet", out, ask)
+        ParquetDesign(tmp_path / "gone.parquet", out, ask)
     with pytest.raises(ValueError, match=r"no folder .*make it first"):
-        check_parquet(design, tmp_path / "no" / "out.parquet", ask)
+        ParquetDesign(design, tmp_path / "no" / "out.parquet", ask)
     for place in (design, tmp_path):
         with pytest.raises(ValueError, match="cannot write to"):
-            check_parquet(design, place, ask)
+            ParquetDesign(design, place, ask)
     with pytest.raises(ValueError, match="has no rows"):
-        check_parquet(save(tmp_path / "empty.parquet", pq.read_table(design)[:0]), out, ask)
+        ParquetDesign(save(tmp_path / "empty.parquet", pq.read_table(design)[:0]), out, ask)
     taken = save(tmp_path / "taken.parquet", {"prompt": ["a"], "belief": [0.5]})
     with pytest.raises(ValueError, match="already has a column 'belief'"):
-        check_parquet(taken, out, ask)
-    assert check_parquet(taken, out, ask, bare=True) == 1
-    assert check_parquet(design, out, ask) == 7
+        ParquetDesign(taken, out, ask)
+    assert ParquetDesign(taken, out, ask, bare=True).count == 1
+    assert ParquetDesign(design, out, ask).count == 7
     twice = save(tmp_path / "twice.parquet", pa.table([["a"], [1], [2]], ["prompt", "x", "x"]))
     with pytest.raises(ValueError, match="column 'x' stands twice"):
-        check_parquet(twice, out, ask)
+        ParquetDesign(twice, out, ask)
     for wrong in (None, 3):
-        with pytest.raises(ValueError, match="is no path"):
-            check_parquet(wrong, out, ask)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"source is .*; it must be a path"):
+            ParquetDesign(wrong, out, ask)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="load it first"):
         score_parquet("gpt2", design, out, ask)  # type: ignore[arg-type]
-    for batches in (pq.read_table(design), pd.read_parquet(design), ["price"], None, [None]):
-        with pytest.raises(ValueError, match="must be record batches"):
-            list(score_stream(MOCK, batches, ask))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at least two options"):
-        score_stream(MOCK, [], ["yes"])  # at once, not at the first table
 
 
 def test_homes_and_links_are_followed(
@@ -418,14 +398,14 @@ def test_homes_and_links_are_followed(
 def test_only_a_plain_file_is_written_over(design: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="no plain file"):
-        check_parquet(design, tmp_path / "pipe", ["yes", "no"])
+        ParquetDesign(design, tmp_path / "pipe", ["yes", "no"])
     assert (tmp_path / "pipe").is_fifo()
     sealed = tmp_path / "sealed"
     sealed.mkdir()
     sealed.chmod(0o555)
     if not os.access(sealed, os.W_OK):  # an administrator may write everywhere
         with pytest.raises(PermissionError, match="cannot write to the folder of"):
-            check_parquet(design, sealed / "out.parquet", ["yes", "no"])
+            ParquetDesign(design, sealed / "out.parquet", ["yes", "no"])
 
 
 def test_damage_in_the_file_is_named_and_nothing_left(tmp_path: Path) -> None:
@@ -441,7 +421,7 @@ def test_damage_in_the_file_is_named_and_nothing_left(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["in.parquet"]
     source.write_bytes(data[:-100])
     with pytest.raises(ValueError, match=r"in\.parquet is not a parquet file"):
-        check_parquet(source, out, ["yes", "no"])
+        ParquetDesign(source, out, ["yes", "no"])
 
 
 @pytest.mark.parametrize("what", ["write_table", "close"])
@@ -483,7 +463,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.M
     assert len(before) - kept <= slow_model.BLOCK  # lost: one block at most
 
     monkeypatch.setattr(cached, "BLOCK", slow_model.BLOCK)
-    model = slow_model.SlowModel(Store(store), log)
+    model = sk.Cached(slow_model.SlowModel(log), store)
     score_parquet(model, source, out, slow_model.OPTIONS, rows=slow_model.ROWS)
     again = log.read_text().splitlines()[len(before) :]
     assert len(again) == 170 - kept  # what was kept is not computed again
