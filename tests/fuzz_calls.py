@@ -13,7 +13,8 @@ import simkit as sk
 from simkit import estimators as est
 from simkit import personas, reports
 from simkit.finetune import NumericLoss, examples, split_respondents
-from simkit.worlds import associations, brands, market, survey
+from simkit.worlds import concepts, market, survey
+from simkit.worlds.market import brands
 from tests.fuzz_more import more_calls
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
@@ -473,8 +474,8 @@ def other_calls() -> dict[str, Callable[[], Call]]:
                                                 "ask": "share"}),
         "survey.respondents": lambda: (survey.respondents, {"n": 3, "seed": 1}),
         "survey.design": lambda: (survey.design, {"people": persons, "demographics": ["age"]}),
-        "associations.individuals": lambda: (associations.individuals, {"n": 3, "seed": 1}),
-        "associations.consensus": lambda: (associations.consensus, {"word": associations.WORDS[0]}),
+        "concepts.individuals": lambda: (concepts.individuals, {"n": 3, "seed": 1}),
+        "concepts.consensus": lambda: (concepts.consensus, {"word": concepts.WORDS[0]}),
     }  # fmt: skip
 
 

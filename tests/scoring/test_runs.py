@@ -17,7 +17,7 @@ import simkit as sk
 from simkit.scoring.local import LocalModel
 from simkit.scoring.runs import sampling as module
 from simkit.scoring.runs.sampling import COLUMNS, sample_runs
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 from tests.scoring.conftest import make_network, make_tokenizer
 from tests.scoring.test_generate import TOKENS, characters, toy
 

@@ -23,18 +23,10 @@ import pandas as pd
 from simkit.personas.render import describe
 from simkit.templates import is_missing
 from simkit.types import column, framed, generator, hashable, labels, scalar, shown
-from simkit.worlds.store import PRICES, PRODUCTS, USUAL_PRICE
+from simkit.worlds.market.causal import PRICES, PRODUCTS, USUAL_PRICE
 
-__all__ = [
-    "EXPERIMENTS",
-    "KNOWN",
-    "MULTIPLES",
-    "OTHER",
-    "SENTENCES",
-    "announce",
-    "distinct",
-    "tell",
-]
+__all__ = ["EXPERIMENTS", "KNOWN", "MULTIPLES", "OTHER", "SENTENCES", "announce", "distinct",
+           "tell"]  # fmt: skip
 
 Sentences = dict[str, tuple[str, ...]]
 
