@@ -419,17 +419,12 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "Margin": lambda: (personas.Margin, {
             "variables": "sex", "shares": {"m": 0.4, "f": 0.6}, "source": "s", "unit": "share"}),
         "car_choice": lambda: (personas.car_choice, {"layout": "numbers"}),
-        "back_stories": lambda: (personas.back_stories, {
-            "write": lambda prompts, seeds: ["I live."] * len(prompts), "people": 2, "model": "m",
-            "seed": 1}),
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
-            "strata": "sex", "allocation": "proportional", "seed": 1}),
+            "by": ["sex"], "seed": 1}),
         "interview": lambda: (personas.interview, {
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),
-        "joint_table": lambda: (personas.joint_table, {
-            "table": pd.Series([0.4, 0.6], index=pd.Index(["m", "f"], name="sex"))}),
         "likert": lambda: (personas.likert, {
             "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}, "start": 1}),
         "margin_of": lambda: (personas.margin_of, {

@@ -7,7 +7,7 @@ from simkit.personas.codebook import Attribute, CodeBook, Numbers
 from simkit.personas.interview import Interviews, interview
 from simkit.personas.margins import Margin, margin_of
 from simkit.personas.plan import Plan, sampling_plan
-from simkit.personas.population import draw, joint_table
+from simkit.personas.population import draw
 from simkit.personas.raking import Raking, rake
 from simkit.personas.render import describe, render
 from simkit.personas.scales import (
@@ -18,7 +18,6 @@ from simkit.personas.scales import (
     question_of,
     read_answers,
 )
-from simkit.personas.stories import back_stories
 
 __all__ = [
     "ANES96",
@@ -33,13 +32,11 @@ __all__ = [
     "Numbers",
     "Plan",
     "Raking",
-    "back_stories",
     "car_choice",
     "car_vehicles",
     "describe",
     "draw",
     "interview",
-    "joint_table",
     "likert",
     "margin_of",
     "next_questions",

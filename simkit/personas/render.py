@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from simkit.personas.codebook import VOICES, Attribute, CodeBook
+from simkit.personas.margins import named
 from simkit.templates import field_names, fill_one, is_missing, records_of
-from simkit.types import column, framed, generator, listed, shown
+from simkit.types import column, framed, generator, listed, one_of, shown
 
 __all__ = ["FORMS", "describe", "render"]
 
@@ -141,8 +142,7 @@ def render(
 
 def _line(form: str, voice: str) -> str:
     """The line that each attribute becomes."""
-    if not isinstance(voice, str) or voice not in VOICES:
-        raise ValueError(f"no voice {voice!r}; legal are {', '.join(VOICES)}")
+    one_of(voice, "voice", VOICES)
     if not isinstance(form, str):
         raise ValueError(f"form is {shown(form)}; it must be text")
     if form in FORMS:
@@ -166,14 +166,8 @@ def _attributes(
                 f"the people have none of the code book's attributes: {', '.join(code_book)}"
             )
         return found
-    asked = listed(asked, "attributes")
-    for name in asked:
-        if not isinstance(name, str) or name not in code_book:
-            raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
-        if name not in people:
-            columns = ", ".join(map(str, people.columns))
-            raise ValueError(f"the people have no column {name!r}; there are: {columns}")
-    return list(dict.fromkeys(asked))
+    asked = [one_of(name, "attribute", code_book) for name in listed(asked, "attributes")]
+    return list(dict.fromkeys(named(people, asked, "attributes", "the people have")))
 
 
 def _phrasings(

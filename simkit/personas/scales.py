@@ -17,7 +17,7 @@ import pandas as pd
 
 from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
-from simkit.types import framed, listed, shown
+from simkit.types import framed, listed, one_of, shown
 
 __all__ = ["Free", "is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
 
@@ -145,9 +145,7 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
     """
     if not isinstance(code_book, CodeBook):
         raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook")
-    if not isinstance(name, str) or name not in code_book:
-        raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
-    attribute = code_book[name]
+    attribute = code_book[one_of(name, "attribute", code_book)]
     text = attribute.ask if text is None else text
     if not isinstance(text, str) or not text:
         raise ValueError(f"{name}: the code book has no question; give one as text")

@@ -94,10 +94,10 @@ def test_unknown_values_are_named() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"voice": "fourth"}, "no voice 'fourth'; legal are third, second, first"),
+        ({"voice": "fourth"}, "no voice 'fourth'; there are: third, second, first"),
         ({"form": "essay"}, "no form 'essay'; legal are profile, interview"),
         ({"form": "{age}"}, "no form"),
-        ({"attributes": ["height"]}, "no attribute 'height' in the code book: age, sex, town size"),
+        ({"attributes": ["height"]}, "no attribute 'height'; there are: age, sex, town size"),
         ({"voice": "first"}, "town size: the code book has no sentence in the first person"),
         ({"form": "interview"}, "town size: the code book has no question"),
     ],

@@ -15,7 +15,6 @@ from simkit.personas import (
     Battery,
     Free,
     Item,
-    back_stories,
     describe,
     interview,
     likert,
@@ -289,55 +288,3 @@ def test_it_takes_believe_itself() -> None:
     assert (
         found.turns["context"].iloc[-1].startswith("A survey.\nQuestion: Do you drive?\nAnswer: ")
     )
-
-
-# --- back-stories
-
-
-def test_back_stories_are_data() -> None:
-    def tell(prompts: Sequence[str], seeds: Sequence[int]) -> list[Any]:
-        return [None if s % 3 == 0 else f" I am {s}. " for s in seeds]
-
-    people = back_stories(tell, 30, model="mock@1", seed=6)
-    assert list(people) == [
-        "person", "weight", "story", "story_prompt", "story_seed", "story_model",
-    ]  # fmt: skip
-    told = people["story"].notna()
-    assert people.attrs["empty"] == (~told).sum() > 0
-    written = "I am " + people["story_seed"].astype(str) + "."
-    assert people.loc[told, "story"].tolist() == written[told].tolist()
-    assert people["story_seed"].is_unique
-    assert set(people["story_model"]) == {"mock@1"}
-    assert people["story_prompt"].str.startswith("Question: Tell me about yourself").all()
-    again = back_stories(tell, people[["person"]].iloc[[9, 2]], model="mock@1", seed=6)
-    assert again["story_seed"].tolist() == people["story_seed"].iloc[[9, 2]].tolist()
-    other = back_stories(tell, 30, model="mock@1", seed=7)
-    assert not (other["story_seed"] == people["story_seed"]).any()
-    asked = back_stories(tell, SMALL, model="m", prompt="{context} Who are you, {person}?")
-    assert asked["story_prompt"].iloc[1] == "A survey. Who are you, v?"
-    # A story is a context like any other.
-    found = interview(
-        small, Battery([Item("yes", YES)]), asked.dropna(subset="story").assign(context=asked.story)
-    )
-    assert found.turns["context"].str.startswith("I am ").all()
-
-
-@pytest.mark.parametrize(
-    ("people", "message"),
-    [
-        (0, "people is 0; it must be a whole number from 1"),
-        (SMALL.drop(columns="person"), "each with its own `person`"),
-        (SMALL.assign(person=1), "each with its own `person`"),
-        (SMALL.assign(story="x"), "already have a column 'story'"),
-    ],
-)
-def test_bad_people_have_no_stories(people: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        back_stories(write, people, model="m")
-
-
-def test_a_writer_that_writes_too_little_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 texts for 2 prompts"):
-        back_stories(lambda p, s: [], 2, model="m")
-    with pytest.raises(ValueError, match=r"no column for \{town\}"):
-        back_stories(write, 2, model="m", prompt="Who lives in {town}?")
