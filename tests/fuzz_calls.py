@@ -412,7 +412,6 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "CodeBook": lambda: (personas.CodeBook, {
             "source": "s",
             "attributes": {"sex": personas.Attribute({"m": "man"}, third="a {text}")}}),
-        "Free": lambda: (personas.Free, {"text": "Why?", "valid": r"\w+"}),
         "Item": lambda: (personas.Item, {
             "name": "q", "question": question(), "tell": "Said {answer}.", "after": ("r",)}),
         "Battery": lambda: (personas.Battery, {"items": list(_battery().items), "order": "fixed"}),

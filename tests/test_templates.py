@@ -188,7 +188,6 @@ def test_a_field_is_a_name_and_not_a_program(template: str, why: str) -> None:
         lambda: sk.Question("?", [f"a{template}", "no"]),
         lambda: sk.Question("?", ["yes", "no"], forms={"yes": [f"a{template}"]}),
         lambda: sk.describe(design, {"price": ["fine {price}", template]}),
-        lambda: sk.personas.Free(template),
         lambda: sk.personas.Item("q", None, template),
     ):
         with pytest.raises(ValueError, match=why):

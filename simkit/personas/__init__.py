@@ -11,7 +11,6 @@ from simkit.personas.population import draw
 from simkit.personas.raking import Raking, rake
 from simkit.personas.render import describe, render
 from simkit.personas.scales import (
-    Free,
     likert,
     nominal,
     numeric,
@@ -25,7 +24,6 @@ __all__ = [
     "Attribute",
     "Battery",
     "CodeBook",
-    "Free",
     "Interviews",
     "Item",
     "Margin",

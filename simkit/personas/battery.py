@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simkit.personas.scales import Free, is_numeric
+from simkit.personas.scales import is_numeric
 from simkit.questions import Question
 from simkit.templates import field_names, fill_one, is_missing
 from simkit.types import generator, listed, shown
@@ -24,7 +24,7 @@ class Item:
     Parameters
     ----------
     name : the answers' column.
-    question : a `Question` or a `Free` one; None for a text that is shown (see `show`).
+    question : a `Question`; None for a text that is shown (see `show`).
     tell : the line that tells the answer to later questions, with the fields {question} (its
         text), {answer} (the option's text), {value} (its number) and any column of the people,
         filled by the rule of `fill`. None: question and answer, as a prompt asks it.
@@ -38,7 +38,7 @@ class Item:
     """
 
     name: str
-    question: Question | Free | None
+    question: Question | None
     tell: str | None = None
     ask_if: Mapping[str, Any] = field(default_factory=dict, hash=False)
     after: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Item:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"name is {shown(self.name)}; it must be text")
-        if not isinstance(self.question, Question | Free | None):
+        if not isinstance(self.question, Question | None):
             raise ValueError(f"{self.name}: {shown(self.question)} is no question")
         if not isinstance(self.tell, str | None):
             raise ValueError(f"{self.name}: tell is {shown(self.tell)}; it must be text")
@@ -63,9 +63,7 @@ class Item:
 
     def keep(self, option: Any, value: Any) -> Any:
         """The answer as the answers' column has it: a number where the options are numbers."""
-        if isinstance(self.question, Question) and is_numeric(self.question):
-            return value
-        return option
+        return value if self.question and is_numeric(self.question) else option
 
     def line(self, person: Mapping[str, Any], **own: Any) -> str | None:
         """The line that tells the answer, None if a field of it is missing."""

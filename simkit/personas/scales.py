@@ -1,14 +1,13 @@
-"""Survey scales: nominal, Likert, numeric and free questions, and what is a valid answer to each.
+"""Survey scales: nominal, Likert and numeric questions, and what is a valid answer to each.
 
-Closed scales are plain `Question`s, so their belief is exact over all values of the scale, however
-many tokens a value takes. Free questions have no options: they are sampled and their texts read.
+Scales are plain `Question`s, so their belief is exact over all values of the scale, however many
+tokens a value takes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,7 +18,7 @@ from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
 from simkit.types import framed, listed, one_of, shown
 
-__all__ = ["Free", "is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
+__all__ = ["is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
 
 MOST_VALUES = 10_000
 _CURRENCY = "$€£¥"
@@ -162,96 +161,44 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
     )
 
 
-@dataclass(frozen=True)
-class Free:
-    """An open question: no options, an answer is read from the text that a model writes.
-
-    Parameters
-    ----------
-    text : the question; may hold `{column}` fields.
-    valid : a pattern that the whole text must match, blanks at its ends aside; the answer is its
-        group called "answer", (?P<answer>…), if it has one, else the text. Or a function of the
-        text that returns the answer, or None where there is none.
-    template, separator : as in `Question`.
-    """
-
-    text: str
-    valid: str | Callable[[str], Any] = r"(?s).*\S.*"
-    template: str | None = None
-    separator: str = " "
-
-    def __post_init__(self) -> None:
-        if isinstance(self.valid, str):
-            try:
-                re.compile(self.valid)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f"valid: {self.valid!r} is no pattern ({error})") from error
-        elif not callable(self.valid):
-            raise ValueError(f"valid is {shown(self.valid)}; it must be a pattern or a function")
-        self._closed()  # raises for a template that cannot be read
-
-    def prompts(self, design: pd.DataFrame, *, warn: bool = True) -> list[str]:
-        """One prompt per design row, laid out and warned of as those of a `Question` are."""
-        question = self._closed()
-        if warn is True:
-            question.warn_unsaid(framed(design, "the design"), stacklevel=3)
-        return question.prompts(design, warn=False)
-
-    def read(self, text: Any) -> Any:
-        """The answer in a text, None if the text is no valid answer."""
-        if not isinstance(text, str):
-            return None
-        if not isinstance(self.valid, str):
-            return self.valid(text)
-        match = re.fullmatch(self.valid, text.strip())
-        if match is None:
-            return None
-        return match["answer" if "answer" in match.re.groupindex else 0]
-
-    def _closed(self) -> Question:
-        # The prompt does not list any options, so whichever stand here make no difference.
-        question = Question(self.text, ("a", "b"), template=self.template)
-        if question.lists_options:
-            raise ValueError(f"{self.text!r}: a free question has no {{options}} to list")
-        return question
-
-
 def read_answers(
-    question: Question | Free, texts: Sequence[Any], design: pd.DataFrame | None = None
+    question: Question, texts: Sequence[Any], design: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """What sampled texts answer: one row per text.
 
     Parameters
     ----------
-    question : a closed question, to which a text is a valid answer if, blanks aside, it begins
-        with an option (its label, or one of its forms; upper and lower case count, a full stop at
-        its end does not) that neither a letter nor a digit carries on: "3" is in "3", "3." and
-        "3 days", not in "30" or "3.5". The longest such option counts. Or a free one, see `Free`.
+    question : a text is a valid answer to it if, blanks aside, it begins with an option (its label,
+        or one of its forms; upper and lower case count, a full stop at its end does not) that
+        neither a letter nor a digit carries on: "3" is in "3", "3." and "3 days", not in "30" or
+        "3.5". The longest such option counts.
     texts : what a model wrote after the prompts; None counts as not valid.
     design : one row per text, where options have `{column}` fields.
 
     Returns
     -------
-    Columns `text`, `answer` (the option's text, or what `Free` reads), `option_id` and `value`
-    (NaN where there is none), `valid`. The mean of `valid` is the success rate.
+    Columns `text`, `answer` (the option's text), `option_id` and `value` (NaN where there is none),
+    `valid`. The mean of `valid` is the success rate.
     """
     texts = listed(texts, "texts")
-    if isinstance(question, Free):
-        read = [question.read(text) for text in texts]
-        return _answers(texts, read, [np.nan] * len(read), [np.nan] * len(read))
     rows = pd.DataFrame(index=range(len(texts))) if design is None else framed(design, "the design")
     if len(rows) != len(texts):
         raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
     if not isinstance(question, Question):
-        raise ValueError(f"question is {shown(question)}; it must be a Question or Free")
+        raise ValueError(f"question is {shown(question)}; it must be a Question")
     spelled, options = question.answers_for(rows), question.options_for(rows)
     numbers = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
     values = question.values
-    return _answers(
-        texts,
-        [None if k is None else row[k] for k, row in zip(numbers, options, strict=True)],
-        [np.nan if k is None else k for k in numbers],
-        [np.nan if k is None or values is None else values[k] for k in numbers],
+    answers = [None if k is None else row[k] for k, row in zip(numbers, options, strict=True)]
+    found = [np.nan if k is None or values is None else values[k] for k in numbers]
+    return pd.DataFrame(
+        {
+            "text": pd.Series(texts, dtype=object),
+            "answer": pd.Series(answers, dtype=object),
+            "option_id": np.array([np.nan if k is None else k for k in numbers], dtype=float),
+            "value": np.array(found, dtype=float),
+            "valid": [k is not None for k in numbers],
+        }
     )
 
 
@@ -267,20 +214,6 @@ def _begun(text: Any, spelled: Sequence[Sequence[str]]) -> int | None:
             if len(form) > best and text.startswith(form) and not carried_on:
                 best, found = len(form), number
     return found
-
-
-def _answers(
-    texts: Sequence[Any], answers: list[Any], ids: list[Any], values: list[Any]
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "text": pd.Series(list(texts), dtype=object),
-            "answer": pd.Series(answers, dtype=object),
-            "option_id": np.array(ids, dtype=float),
-            "value": np.array(values, dtype=float),
-            "valid": [answer is not None for answer in answers],
-        }
-    )
 
 
 def is_numeric(question: Question) -> bool:

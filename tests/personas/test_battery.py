@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simkit.personas import Battery, Free, Item, likert, next_questions, nominal, numeric, show
+from simkit.personas import Battery, Item, likert, next_questions, nominal, numeric, show
 from simkit.personas.battery import transcript
 
 CAR = Item("car", nominal("Which car?", ["petrol", "electric", "none"]))
@@ -135,4 +135,3 @@ def test_what_kind_of_answer_is_kept() -> None:
     assert KM.keep("20", 20.0) == 20.0
     assert CAR.keep("petrol", float("nan")) == "petrol"
     assert Item("a", likert("?", 2, ["no", "yes"])).keep("no", 1.0) == "no"
-    assert Item("a", Free("Why?")).keep("so", float("nan")) == "so"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 import simkit as sk
 from simkit.personas import (
     Battery,
-    Free,
     Item,
     describe,
     interview,
@@ -182,39 +180,6 @@ def test_a_missing_answer_is_not_told() -> None:
     told = interview(small, battery, SMALL).turns.set_index(["person", "item"])["context"]
     assert told[("u", "km")] == "A survey.\nQuestion: Do you drive?\nAnswer: yes"
     assert told[("w", "km")] == "A survey."
-
-
-def write(prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
-    """A writer of tests: the prompt's length and the seed's rest by 4, or nothing if it is 0."""
-    return [f"{len(p)} {s % 4}" if s % 4 else "" for p, s in zip(prompts, seeds, strict=True)]
-
-
-def test_free_answers_are_written_read_and_told() -> None:
-    battery = Battery([
-        Item("why", Free("Why, {person}?", r"(?P<answer>\d+) \d"), tell="Reason: {answer}"),
-        Item("km", KM),
-    ])  # fmt: skip
-    people = pd.concat([SMALL] * 6, ignore_index=True).assign(person=range(24))
-    found = interview(small, battery, people, write=write, seed=1)
-    turns = found.turns[found.turns["item"] == "why"].set_index("person")
-    prompt = "A survey.\nQuestion: Why, 3?\nAnswer:"
-    assert turns.loc[3, "text"] == write([prompt], [turns.loc[3, "seed"]])[0]
-    read = turns["text"] != ""
-    assert 0 < read.sum() < 24
-    assert found.report.loc["why", "answered"] == read.sum()
-    assert found.report.loc["why", "success"] == pytest.approx(read.mean())
-    assert np.isnan(found.report.loc["why", "valid_mass"])
-    told = found.turns[found.turns["item"] == "km"].set_index("person")["context"]
-    row = int(read.idxmax())
-    assert told[row] == f"A survey.\nReason: {found.answers.loc[row, 'why']}"
-    assert told[int((~read).idxmax())] == "A survey."
-    assert found.turns["seed"].isna().sum() == 24
-    other = interview(small, battery, people, write=write, seed=2).turns["seed"]
-    assert not (other == found.turns["seed"]).any()
-    with pytest.raises(ValueError, match="why is a free question; give a function as write"):
-        interview(small, battery, people)
-    with pytest.raises(ValueError, match="why: write returned 0 texts for 24 prompts"):
-        interview(small, battery, people, write=lambda p, s: [])
 
 
 def test_given_orders_and_piped_answers() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit as sk
-from simkit.personas import Free, likert, nominal, numeric, read_answers
+from simkit.personas import likert, nominal, numeric, read_answers
 from simkit.personas.scales import is_numeric
 
 
@@ -136,24 +136,3 @@ def test_words_labels_and_forms_are_read() -> None:
 def test_every_value_of_a_scale_reads_as_itself(value: int, after: str) -> None:
     found = read_answers(numeric("How many?", 0, 100), [f" {value}{after}"])
     assert found["value"].tolist() == [value]
-
-
-def test_free_questions() -> None:
-    asked = Free("What is your job, {name}?")
-    people = pd.DataFrame({"name": ["Ann"], "context": ["A survey."]})
-    assert asked.prompts(people) == ["A survey.\nQuestion: What is your job, Ann?\nAnswer:"]
-    assert asked.prompts(people[["name"]]) == ["Question: What is your job, Ann?\nAnswer:"]
-    assert [asked.read(x) for x in (" nurse \n", "  ", None)] == ["nurse", None, None]
-    year = Free("When?", r"(in )?(?P<answer>\d{4})\.?")
-    assert [year.read(x) for x in ("in 1969.", "1969", "long ago", "in 1969 or so")] == [
-        "1969", "1969", None, None,
-    ]  # fmt: skip
-    even = Free("Number?", lambda text: int(text) if int(text) % 2 == 0 else None)
-    found = read_answers(even, ["4", "3"])
-    assert found["answer"].tolist() == [4, None]
-    assert found["valid"].tolist() == [True, False]
-    assert Free("Job?", template="{question} I say:").prompts(people) == ["Job? I say:"]
-    with pytest.raises(ValueError, match="is no pattern"):
-        Free("When?", "(")
-    with pytest.raises(ValueError, match=r"no \{options\} to list"):
-        Free("Which of {options}?")
