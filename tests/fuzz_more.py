@@ -66,10 +66,9 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "ablation": ("k error", {}),
     "answer_shares": ("method value share", {"unit": "points"}),
     "balance_plot": ("covariate estimate low high strategy", {}),
-    "calibration": ("exact belief strategy", {}),
     "demand_curves": ("strategy price estimate low high", {"unit": "dollars"}),
     "dose_curve": ("dose estimate source low high", {"ylabel": "y", "half": 2.0}),
-    "elicited_covariates": ("covariate price estimate strategy", {"units": {"u": "°C"}}),
+    "elicited_covariates": ("covariate price estimate strategy", {}),
     "error_curves": ("method runs estimate low high expected", {"ylabel": "y"}),
     "factors": ("design method estimate low high", {}),
     "fit_dots": ("method estimate low high floor", {"xlabel": "x"}),
@@ -80,12 +79,12 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "penalty_map": ("slope width estimate", {"label": "RMSE"}),
     "quadrant": ("technique marginal structural", {}),
     "scaling": ("documents error strategy target", {}),
-    "shifts": ("information method estimate low high", {"unit": "points"}),
+    "shifts": ("information method estimate low high", {}),
     "structure_bars": ("name estimate low high floor", {}),
     "subgroup_lines": ("population groups estimate low high", {}),
     "temperatures": ("method temperature estimate sampled", {"ylabel": "y", "names": True}),
     "trade_off": ("remedy signed consensus", {}),
-    "unity": ("internal population source", {"unit": "ΔE"}),
+    "unity": ("internal population source", {}),
 }
 
 
