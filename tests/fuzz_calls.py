@@ -29,7 +29,9 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         CONSTANT: "Model",
         TAKES_NOTHING: "bundled",
     },
-    "simkit.personas": {RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR"},
+    "simkit.personas": {
+        RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
+    },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
     "simkit.reports": {RESULT: "Caption Parameter Study", TAKES_NOTHING: "studies"},
     "simkit.datasets": {
@@ -158,7 +160,8 @@ def groups(seed: int) -> dict[str, pd.DataFrame]:
 
 def _code_book() -> Any:
     age = personas.Attribute(personas.Numbers(18, 90), third="aged {text}", second="aged {text}")
-    sex = personas.Attribute({"m": "man", "f": "woman"}, third="a {text}", second="a {text}")
+    texts = {"m": "man", "f": "woman"}
+    sex = personas.Attribute(texts, "Are you?", third="a {text}", second="a {text}")
     return personas.CodeBook({"age": age, "sex": sex})
 
 
@@ -380,7 +383,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "model": glassbox(), "prompts": ["a", "b"], "design": design()}),
         "count_pivots": lambda: (sk.count_pivots, {"table": pivots(), "by": ["status"]}),
         "describe": lambda: (sk.describe, {
-            "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}, "seed": 1}),
+            "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}}),
         "find_pivot": lambda: (sk.find_pivot, {
             "text": "I take yes.", "alternatives": ["yes", "no"], "rule": "last"}),
         "find_pivots": lambda: (sk.find_pivots, {
@@ -417,7 +420,6 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "Battery": lambda: (personas.Battery, {"items": list(_battery().items), "order": "fixed"}),
         "Margin": lambda: (personas.Margin, {
             "variables": "sex", "shares": {"m": 0.4, "f": 0.6}, "source": "s", "unit": "share"}),
-        "car_choice": lambda: (personas.car_choice, {"layout": "numbers"}),
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
             "by": ["sex"], "seed": 1}),
@@ -425,17 +427,12 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),
         "likert": lambda: (personas.likert, {
-            "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}, "start": 1}),
+            "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}}),
         "margin_of": lambda: (personas.margin_of, {
             "people": _population(), "variables": ["sex"], "weight": "weight", "source": "s"}),
-        "next_questions": lambda: (personas.next_questions, {
-            "battery": _battery(), "answers": [{"q": "yes"}, {}]}),
-        "nominal": lambda: (personas.nominal, {"text": "Which?", "options": ["x", "y"]}),
         "numeric": lambda: (personas.numeric, {
-            "text": "How many?", "low": 0, "high": 10, "step": 2, "unit": "days",
-            "thousands": False}),
-        "question_of": lambda: (personas.question_of, {"code_book": _code_book(), "name": "sex",
-                                                       "text": "Are you?"}),
+            "text": "How many?", "low": 0, "high": 10, "step": 2, "unit": "days"}),
+        "question_of": lambda: (personas.question_of, {"code_book": _code_book(), "name": "sex"}),
         "rake": lambda: (personas.rake, {
             "margins": [_margin()], "table": _population(), "weight": "weight",
             "tolerance": 1e-6, "max_iterations": 50}),
@@ -443,7 +440,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "question": sk.Question("Agree?", ["yes", "no"]), "texts": ["yes", "No.", ""]}),
         "render": lambda: (personas.render, {
             "people": _population(), "code_book": _code_book(), "voice": "third",
-            "form": "profile", "attributes": ["age", "sex"], "seed": 1}),
+            "form": "profile", "attributes": ["age", "sex"]}),
         "sampling_plan": lambda: (personas.sampling_plan, {
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),

@@ -11,7 +11,7 @@ from simkit.questions import Question
 from simkit.templates import field_names, fill_one, is_missing
 from simkit.types import generator, listed, shown
 
-__all__ = ["Battery", "Item", "next_questions", "show", "transcript"]
+__all__ = ["Battery", "Item", "show", "transcript"]
 
 TELL = "Question: {question}\nAnswer: {answer}"  # as the plain template of a Question asks
 _OWN = ("question", "answer", "value")
@@ -159,12 +159,6 @@ class Battery:
             raise KeyError(f"no item {name!r}; there are: {', '.join(self.names)}")
         return self.items[self.names.index(name)]
 
-    def item(self, name: Any) -> Item:
-        """The item of this name; ValueError if there is none."""
-        if not isinstance(name, str) or name not in self.names:
-            raise ValueError(f"no item {shown(name)}; there are: {', '.join(self.names)}")
-        return self[name]
-
     def needs(self, item: Item) -> set[str]:
         """The items that must come before this one."""
         return {*item.after, *(name for name in item.ask_if if name in self.names)} - {item.name}
@@ -190,6 +184,19 @@ class Battery:
         fixed = self.names if self.order == "fixed" else tuple(self.order)
         return [fixed] * len(people)
 
+    def following(
+        self, order: Sequence[str], answers: Mapping[str, Any], person: Mapping[str, Any]
+    ) -> str | None:
+        """The question that someone is asked next, None where the interview is over.
+
+        answers : to all questions asked so far, None or NaN where there was no valid one. person :
+        the columns that rules may look at. Questions whose rule does not hold, and texts that are
+        shown, are passed over.
+        """
+        known = {**person, **answers}
+        asked = (n for n in order if n not in answers and self[n].question)
+        return next((name for name in asked if self[name].asks(known)), None)
+
     def _random(self, rng: Any) -> tuple[str, ...]:
         """The first item in random order whose needs are met, then the next, and so on."""
         waiting = [self.items[i] for i in rng.permutation(len(self.items))]
@@ -202,41 +209,6 @@ class Battery:
             order.append(ready[0].name)
             waiting.remove(ready[0])
         return tuple(order)
-
-
-def next_questions(
-    battery: Battery,
-    answers: Sequence[Mapping[str, Any]],
-    people: Sequence[Mapping[str, Any]] | None = None,
-    orders: Sequence[Sequence[str]] | None = None,
-) -> list[str | None]:
-    """The question that each person is asked next, None where the interview is over.
-
-    answers : per person {item: answer} of all questions asked so far; None or NaN stands for a
-    question that was asked and had no valid answer. people : per person the columns that rules
-    may look at. orders : per person the items' order; None as the battery lists them.
-    Questions whose rule does not hold, and texts that are shown, are passed over. Raises ValueError
-    for lists of unequal length, what is no mapping, and an order that names no item.
-    """
-    if not isinstance(battery, Battery):
-        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
-    answers = listed(answers, "answers")
-    told = [{}] * len(answers) if people is None else listed(people, "people")
-    lines = battery.orders(range(len(answers))) if orders is None else listed(orders, "orders")
-    for one in (*answers, *told):
-        if not isinstance(one, Mapping):
-            raise ValueError(f"{shown(one)} is no mapping of a person's answers or columns")
-    lines = [listed(line, "orders") for line in lines]
-    following: list[str | None] = []
-    for given, person, order in zip(answers, told, lines, strict=True):
-        known = {**person, **given}
-        open_ones = (
-            name
-            for name in order
-            if name not in given and battery.item(name).question and battery[name].asks(known)
-        )
-        following.append(next(open_ones, None))
-    return following
 
 
 def transcript(

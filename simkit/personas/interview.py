@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.personas.answers import KEPT, Believe, believed, drawn, kept, stream_name
-from simkit.personas.battery import Battery, Item, next_questions, transcript
+from simkit.personas.battery import Battery, Item, transcript
 from simkit.personas.scales import is_numeric
 from simkit.questions import Question, fill
 from simkit.templates import check_text, field_names, is_missing, records_of
@@ -104,7 +104,8 @@ def interview(
     for order in dict.fromkeys(tuple(listed(order, "orders")) for order in orders):
         battery.check_order(order)
     while True:
-        names = next_questions(battery, state.answers, state.people, orders)
+        who = zip(orders, state.answers, state.people, strict=True)
+        names = [battery.following(*one) for one in who]
         groups: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:

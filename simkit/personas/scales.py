@@ -1,4 +1,4 @@
-"""Survey scales: nominal, Likert and numeric questions, and what is a valid answer to each.
+"""Survey scales: Likert and numeric questions, and what is a valid answer to them.
 
 Scales are plain `Question`s, so their belief is exact over all values of the scale, however many
 tokens a value takes.
@@ -16,30 +16,21 @@ import pandas as pd
 
 from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
-from simkit.types import framed, listed, one_of, shown
+from simkit.types import framed, integer, listed, one_of, shown
 
-__all__ = ["is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
+__all__ = ["is_numeric", "likert", "numeric", "question_of", "read_answers"]
 
 MOST_VALUES = 10_000
 _CURRENCY = "$€£¥"
-
-
-def nominal(text: str, options: Sequence[str], **how: Any) -> Question:
-    """A question whose options have no order: no values. `how` goes to `Question`."""
-    if "values" in how:
-        raise ValueError("a nominal question has no values; use likert or numeric for a scale")
-    return Question(text, options, **how)
 
 
 def likert(
     text: str,
     points: int,
     labels: Sequence[str] | Mapping[int, str] | None = None,
-    *,
-    start: int = 1,
     **how: Any,
 ) -> Question:
-    """An ordinal question of K = `points` steps, valued start, start + 1, ….
+    """An ordinal question of K = `points` steps, valued 1 to K.
 
     Parameters
     ----------
@@ -51,13 +42,7 @@ def likert(
     Raises ValueError for points that are no whole number from 2 to 10,000, another number of
     labels, or a label of a value that the scale does not have.
     """
-    for name, number, low in (("points", points, 2), ("start", start, -MOST_VALUES)):
-        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-        if not whole or not low <= number <= MOST_VALUES:
-            raise ValueError(
-                f"{name} is {shown(number)}; legal are whole numbers from {low} to {MOST_VALUES}"
-            )
-    values = range(int(start), int(start + points))
+    values = range(1, integer(points, "points", 2, MOST_VALUES) + 1)
     if isinstance(labels, Mapping):
         unknown = [value for value in labels if value not in values]
         if unknown:
@@ -80,7 +65,6 @@ def numeric(
     step: float = 1,
     unit: str = "",
     *,
-    thousands: bool = False,
     end: str = "",
     **how: Any,
 ) -> Question:
@@ -90,7 +74,6 @@ def numeric(
     ----------
     unit : "$" (or another currency sign) is put before the number, "%" right after it, any other
         unit after a blank ("3 days").
-    thousands : whether to write 1,000 with a comma.
     end : text that closes every option ("." or a line break), part of what is scored. Where one
         number's tokens begin another's ("1" and "10" in a tokenizer of single digits), the belief
         in "1" holds all of "10" too unless something closes it: with `end` the options are
@@ -102,8 +85,6 @@ def numeric(
     """
     if not isinstance(unit, str) or not isinstance(end, str):
         raise ValueError(f"unit {shown(unit)}, end {shown(end)}; both must be text")
-    if not isinstance(thousands, bool):
-        raise ValueError(f"thousands is {shown(thousands)}; it must be True or False")
     try:
         first, last, stride = (Decimal(str(x)) for x in (low, high, step))
         fine = first.is_finite() and last.is_finite() and stride.is_finite() and stride > 0
@@ -122,19 +103,19 @@ def numeric(
     count = int((last - first) / stride) + 1
     places = max(0, *(-int(x.normalize().as_tuple().exponent) for x in (first, stride)))
     values = [first + i * stride for i in range(count)]
-    options = [_written(value, places, unit, thousands) + end for value in values]
+    options = [_written(value, places, unit) + end for value in values]
     return Question(text, options, [float(value) for value in values], **how)
 
 
-def _written(value: Decimal, places: int, unit: str, thousands: bool) -> str:
-    number = f"{abs(value):{',' if thousands else ''}.{places}f}"
+def _written(value: Decimal, places: int, unit: str) -> str:
+    number = f"{abs(value):.{places}f}"
     sign = "-" if value < 0 else ""
     if unit and unit in _CURRENCY:
         return f"{sign}{unit}{number}"
     return f"{sign}{number}{unit if unit == '%' else f' {unit}' if unit else ''}"
 
 
-def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: Any) -> Question:
+def question_of(code_book: CodeBook, name: str, **how: Any) -> Question:
     """The question that an attribute answers: the code book's text and options.
 
     Options are the texts of its values, in order, with the codes as values where the attribute is
@@ -145,20 +126,15 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
     if not isinstance(code_book, CodeBook):
         raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook")
     attribute = code_book[one_of(name, "attribute", code_book)]
-    text = attribute.ask if text is None else text
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"{name}: the code book has no question; give one as text")
-    if isinstance(attribute.values, Numbers):
-        if attribute.values.step is None:
+    if not attribute.ask:
+        raise ValueError(f"{name}: the code book has no question; give the attribute one")
+    scale = attribute.values
+    if isinstance(scale, Numbers):
+        if scale.step is None:
             raise ValueError(f"{name}: its numbers have no step, so they cannot be options")
-        scale = attribute.values
-        return numeric(text, scale.low, scale.high, attribute.values.step, **how)
-    return Question(
-        text,
-        list(attribute.values.values()),
-        list(attribute.values) if attribute.ordered else None,
-        **how,
-    )
+        return numeric(attribute.ask, scale.low, scale.high, scale.step, **how)
+    codes = list(scale) if attribute.ordered else None
+    return Question(attribute.ask, list(scale.values()), codes, **how)
 
 
 def read_answers(

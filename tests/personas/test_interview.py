@@ -16,7 +16,6 @@ from simkit.personas import (
     describe,
     interview,
     likert,
-    nominal,
     numeric,
     show,
 )
@@ -132,7 +131,7 @@ def test_nobodys_answers_depend_on_who_else_is_asked() -> None:
     assert (all_["asked"] != other["asked"]).any()
 
 
-YES = nominal("Do you drive?", ["yes", "no"])
+YES = Question("Do you drive?", ["yes", "no"])
 KM = numeric("How far a day?", 0, 20, 10)
 SMALL = pd.DataFrame({
     "person": ["u", "v", "w", "x"], "context": "A survey.", "drives": [1.0, 0.0, np.nan, 1.0],
@@ -243,7 +242,7 @@ def test_questions_that_list_their_options_are_told_with_them() -> None:
 
 def test_it_takes_believe_itself() -> None:
     model = sk.MockModel(lambda prompt: {"yes": 0.6, "no": 0.2, "A": 0.3, "B": 0.3})
-    listed = nominal("Which car?", ["petrol", "electric"], layout="letters")
+    listed = Question("Which car?", ["petrol", "electric"], layout="letters")
     battery = Battery([Item("yes", YES), Item("car", listed)])
     found = interview(partial(sk.believe, model), battery, SMALL, seed=8)
     assert found.report["valid_mass"].tolist() == pytest.approx([0.8, 0.6])

@@ -102,7 +102,8 @@ def test_demographic_correlations_are_those_of_answers_given_one_by_one() -> Non
 
 
 def test_demographics_explain_a_part_of_the_values() -> None:
-    people = survey.respondents(60_000, 3, latents=True)
+    scm = GENERAL.scm
+    people = scm.frame(scm.sample(60_000, generator(3)), [*survey.DEMOGRAPHICS, *LATENTS])
     for population in (GENERAL, TARGET):
         assert all(0.15 < share < 0.35 for share in survey.latent_share(population).values())
     groups = people.groupby(list(survey.DEMOGRAPHICS))

@@ -237,16 +237,13 @@ def respondents(
     n: int,
     seed: int | np.random.Generator,
     population: Population = POPULATIONS["general"],
-    *,
-    latents: bool = False,
 ) -> pd.DataFrame:
     """n people drawn from the population: demographics and all answers, one row each.
 
     Answers are the options' own values (words for agreement, integers for numeric scales).
-    With `latents`, the two hidden values (-2 to 2) as well.
     """
     check_population(population)
-    names = [n for n in population.scm.axis if latents or n not in LATENTS]
+    names = [n for n in population.scm.axis if n not in LATENTS]
     drawn = population.scm.sample(n, generator(seed))
     return population.scm.frame(drawn, names).infer_objects()
 
