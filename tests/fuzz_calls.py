@@ -411,7 +411,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "NumericLoss": lambda: (NumericLoss, {"weight": 1.0, "slope": 1.0, "width": 0.0}),
         "Attribute": lambda: (personas.Attribute, {
             "values": {"m": "man", "f": "woman"}, "third": "a {text}", "ordered": False}),
-        "Numbers": lambda: (personas.Numbers, {"low": 18, "high": 90, "text": "{}", "step": 1}),
+        "Numbers": lambda: (personas.Numbers, {"low": 18, "high": 90, "text": str, "step": 1}),
         "CodeBook": lambda: (personas.CodeBook, {
             "source": "s",
             "attributes": {"sex": personas.Attribute({"m": "man"}, third="a {text}")}}),

@@ -16,7 +16,7 @@ from simkit.personas import ANES96, Attribute, CodeBook, Numbers, question_of, r
 BOOK = CodeBook(
     {
         "age": Attribute(
-            Numbers(18, 99, "{:.0f}"), "How old are you?",
+            Numbers(18, 99, "{:.0f}".format), "How old are you?",
             ("The respondent is {text}.", "Age: {text}."), "You are {text}.", "I am {text}.",
         ),
         "sex": Attribute(
@@ -121,7 +121,7 @@ def test_people_without_the_columns_are_refused() -> None:
         (lambda: Attribute({1: "a", 2: "a"}), "1 and 2 are both called 'a'"),
         (lambda: Attribute({1: "a"}, third="He is {age}."), "the one field {text}"),
         (lambda: Attribute({1: "a"}, third="He is."), "the one field {text}"),
-        (lambda: CodeBook({}, {"fourth": "x"}), "opening: no voice 'fourth'"),
+        (lambda: CodeBook({}, {"fourth": "x"}), "no voice 'fourth'; there are: third"),
     ],
 )
 def test_bad_books_are_refused(make: Any, message: str) -> None:

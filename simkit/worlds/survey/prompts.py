@@ -17,6 +17,7 @@ from simkit.personas.render import describe
 from simkit.questions import Question
 from simkit.types import FloatArray, IntArray, framed, one_of
 from simkit.worlds.kinds import Build, Kind, Kinds, Prompts, leave_out, wordings
+from simkit.worlds.scm import codes
 from simkit.worlds.scm import profiles as combinations
 from simkit.worlds.survey.causal import (
     AGREEMENT,
@@ -199,14 +200,6 @@ def _orders(answered: Iterable[str | Sequence[str]], rows: int) -> list[tuple[st
     return [tuple(a) for a in given]
 
 
-def _told_only(orders: Iterable[Sequence[str]]) -> None:
-    for row, order in enumerate(orders):
-        unknown = [name for name in order if name not in TOLD]
-        if unknown:
-            legal = ", ".join(TOLD)
-            raise ValueError(f"row {row}: answered={unknown[0]!r} is not one of: {legal}")
-
-
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column `context`: what the prompt says, in English.
 
@@ -223,7 +216,8 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     opening = describe(said, SENTENCES)
     orders = frame["answered"] if "answered" in frame else [()] * len(frame)
     given = [tuple(o) if isinstance(o, tuple | list) else () for o in orders]
-    _told_only(given)
+    rows = np.repeat(np.arange(len(given)), [len(order) for order in given])
+    codes("answered", [name for order in given for name in order], TOLD, rows=rows, missing=False)
     contexts = []
     for row, (start, order) in enumerate(zip(opening, given, strict=True)):
         names = [*order, *(n for n in told if n not in order)] if order else told
