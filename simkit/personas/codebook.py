@@ -44,9 +44,7 @@ class Numbers:
                 "number, and the step be above 0"
             )
         if self.text is not None and not callable(self.text):
-            raise ValueError(
-                f"text is {shown(self.text)}; it must be a function, '{{:.0f}}'.format"
-            )
+            raise ValueError(f"text is {shown(self.text)}; it must be a function")
 
     def say(self, value: Any) -> str | None:
         """The number's text, None if it is no legal number."""

@@ -111,7 +111,7 @@ def test_a_frame_has_each_column_once_and_on_one_level(call: Callable[[Any], Any
         (lambda: Numbers(5, 1), "low 5, high 1"),
         (lambda: Numbers(0, 9, step=0), "step 0"),
         (lambda: Numbers("0", 9), "low is '0'; it must be a number"),
-        (lambda: Numbers(0, 9, "{:.0f}"), "it must be a function, '{:.0f}'.format"),
+        (lambda: Numbers(0, 9, "{:.0f}"), "text is '{:.0f}'; it must be a function"),
         (lambda: render(PEOPLE, {"age": "x"}), "it must be a CodeBook"),
         (lambda: render(PEOPLE, BOOK, form="{ask}: {text:.1f}"), "row 0: .* cannot be filled"),
         (lambda: Item("q", "Do you?"), "q: 'Do you.' is no question"),

@@ -208,7 +208,7 @@ def test_animals_have_no_order() -> None:
         ("colour", {"home": ["the city"]}, "no column 'word'; it has: home"),
         ("colour", {"word": ["luck"], "work": ["pilot"]}, "row 0: work='pilot' is not one of: nur"),
         ("colour", {"word": ["luck"], "earlier": [(("luck", "red"),)]}, "row 0: earlier='red'"),
-        ("colour", {"word": ["luck"], "earlier": [("luck", "#cc3333")]}, "legal is a sequence of"),
+        ("colour", {"word": ["luck"], "earlier": [("luck", "#cc3333")]}, "must be a sequence of"),
         ("animal", {"target": ["seal"], "first": ["cat"], "second": ["robin"]}, "first='cat'"),
         ("animal", {"target": ["seal"], "first": ["seal"], "second": ["robin"]}, "three animals"),
         ("animal", {"target": ["seal"], "first": ["finch"], "second": ["robin"],

@@ -19,6 +19,7 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
+from simkit.templates import is_missing
 from simkit.types import FloatArray, IntArray, framed, listed, one_of
 from simkit.worlds.concepts.causal import (
     ANIMALS,
@@ -134,10 +135,6 @@ def _column(design: pd.DataFrame, name: str) -> list[Any]:
     return list(design[name])
 
 
-def _said_codes(values: Sequence[Any], legal: Sequence[str], rows: IntArray) -> IntArray:
-    return codes("earlier", values, legal, rows=rows, missing=False)
-
-
 def _distinct(triples: IntArray, rows: IntArray) -> None:
     target, first, second = triples.T
     bad = (target == first) | (target == second) | (first == second)
@@ -152,26 +149,25 @@ def _interviews(design: pd.DataFrame, ask: str) -> tuple[IntArray, IntArray]:
 
     Codes are (word, colour), shape (m, 2), or (target, chosen, other), shape (m, 3).
     """
-    width = 2 if ask == "colour" else 4
+    legal = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 4
     rows: list[int] = []
     flat: list[Sequence[str]] = []
     for row, said in enumerate(design.get("earlier", ())):
-        if said is None or (isinstance(said, float) and np.isnan(said)):
+        if is_missing(said):
             continue
-        if isinstance(said, str) or any(isinstance(x, str) or len(x) != width for x in said):
-            form = "(word, hex code)" if width == 2 else "(target, first, second, chosen)"
-            raise ValueError(f"row {row}: earlier={said!r}; legal is a sequence of {form}")
+        if isinstance(said, str) or any(isinstance(x, str) or len(x) != len(legal) for x in said):
+            form = "(word, hex code)" if ask == "colour" else "(target, first, second, chosen)"
+            raise ValueError(f"row {row}: earlier={said!r}; it must be a sequence of {form}")
         rows += [row] * len(said)
         flat += said
     at = np.array(rows, dtype=np.int64)
-    if not flat:
-        return at, np.empty((0, 2 if ask == "colour" else 3), dtype=np.int64)
-    columns = list(zip(*flat, strict=True))
+    coded = [
+        codes("earlier", [told[i] for told in flat], there, rows=at, missing=False)
+        for i, there in enumerate(legal)
+    ]
     if ask == "colour":
-        legal = (WORDS, tuple(PALETTE))
-        coded = [_said_codes(c, x, at) for c, x in zip(columns, legal, strict=True)]
         return at, np.stack(coded, axis=1)
-    target, first, second, chosen = (_said_codes(c, ANIMALS, at) for c in columns)
+    target, first, second, chosen = coded
     _distinct(np.stack([target, first, second], axis=1), at)
     stray = (chosen != first) & (chosen != second)
     if stray.any():
