@@ -9,7 +9,7 @@ from typing import Any
 from simkit.personas.scales import is_numeric
 from simkit.questions import Question
 from simkit.templates import field_names, fill_one, is_missing
-from simkit.types import generator, listed, shown
+from simkit.types import generator, listed, one_of, shown
 
 __all__ = ["Battery", "Item", "show", "transcript"]
 
@@ -112,21 +112,20 @@ class Battery:
     Parameters
     ----------
     items : the questions and shown texts.
-    order : "fixed" (as listed), "random" (a random order for each person, by seed, in which each
+    order : "fixed" (as listed) or "random" (a random order for each person, by seed, in which each
         item comes after those that its rule looks at and those in its `after`; every order that
-        the rules allow can come up), or all names in the order in which everybody is asked.
+        the rules allow can come up).
 
     Raises ValueError for names that stand twice, rules or `after` that name a later item (or, in
-    a random order, each other), an `after` that is no item, and an order that is none of these.
+    a random order, each other), an `after` that is no item, and another order.
     """
 
     items: tuple[Item, ...]
-    order: str | tuple[str, ...] = "fixed"
+    order: str = "fixed"
 
-    def __init__(self, items: Iterable[Item], order: str | Sequence[str] = "fixed") -> None:
+    def __init__(self, items: Iterable[Item], order: str = "fixed") -> None:
         object.__setattr__(self, "items", tuple(listed(items, "items")))
-        order = order if isinstance(order, str) else tuple(listed(order, "order"))
-        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "order", one_of(order, "order", ("fixed", "random")))
         for item in self.items:
             if not isinstance(item, Item):
                 raise ValueError(f"items: {shown(item)} is no Item; write Item(name, question)")
@@ -142,12 +141,8 @@ class Battery:
             raise ValueError(f"nothing is asked: {names} are all shown texts")
         if self.order == "random":
             self._random(generator(0))  # raises where the rules go round in a circle
-        elif self.order == "fixed":
-            self.check_order(names)
-        elif isinstance(self.order, str):
-            raise ValueError(f"no order {self.order!r}; legal are fixed, random and all names")
         else:
-            self.check_order(self.order)
+            self.check_order(names)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,8 +176,7 @@ class Battery:
                 if not isinstance(who, str | int):
                     raise ValueError(f"people: {shown(who)} is no name and no number")
             return [self._random(generator(seed, "order", who)) for who in people]
-        fixed = self.names if self.order == "fixed" else tuple(self.order)
-        return [fixed] * len(people)
+        return [self.names] * len(people)
 
     def following(
         self, order: Sequence[str], answers: Mapping[str, Any], person: Mapping[str, Any]
