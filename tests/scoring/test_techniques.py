@@ -20,8 +20,7 @@ from simkit.scoring.techniques import (
     persona_answers,
 )
 from simkit.studies.representativeness import survey_battery, world_people
-from simkit.worlds import survey
-from simkit.worlds.world import exact_beliefs
+from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)
 BATTERY = survey_battery()

@@ -11,8 +11,7 @@ import pytest
 from simkit import datasets, resources
 from simkit.studies import recorded, subgroups
 from simkit.studies import representativeness as rep
-from simkit.worlds import survey
-from simkit.worlds.world import exact_beliefs
+from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data"

@@ -15,10 +15,9 @@ from simkit.personas import Battery, Item, interview
 from simkit.personas.answers import believed
 from simkit.questions import Question
 from simkit.types import generator
-from simkit.worlds import survey
+from simkit.worlds import exact_beliefs, survey
 from simkit.worlds.corpus import HELD_OUT, MIXTURE, WORLDS, corpus, prompts
 from simkit.worlds.kinds import WORDINGS
-from simkit.worlds.world import exact_beliefs
 
 LEAST = {"market": 0.0, "survey": 1e-300, "concepts": 0.005}  # of any answer's probability
 KINDS = [(name, kind) for name, (_, world) in WORLDS.items() for kind in world.KINDS]
