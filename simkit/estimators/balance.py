@@ -15,16 +15,17 @@ few as 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked, name_of, names_in, text
 from simkit.estimators.clustering import few_note, mean_over, spread
-from simkit.estimators.copies import merge_copies
+from simkit.estimators.copies import DIGITS, merge_copies
 from simkit.result import Result, t_frame
 from simkit.types import (
     FloatArray,
@@ -32,6 +33,7 @@ from simkit.types import (
     Rows,
     check_labels,
     column,
+    counted,
     labels,
     shown,
     usable_rows,
@@ -116,15 +118,16 @@ def elicited_curve(
 
     Arguments as in balance_audit; by : further columns (strategy, product) that split the curve.
     The table has the columns covariate, `by`, treatment, estimate, std_error, low, high (in the
-    covariate's units). Fewer than 2 clusters in a cell: NaN.
+    covariate's units). Copies of a prompt count as one, as in balance_audit. NaN, with a note:
+    intervals of cells with fewer than 2 clusters, and of those whose clusters all say the same.
     """
     split = [*_names(by), treatment]
     _require(frame, split)
     pairs = _pairs(frame, covariates).values()
     mean = np.column_stack([column(frame[m], m) for m, _ in pairs])
     sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs])
-    exact = np.asarray((sd > 0).any(axis=1))
     group, cell = (_codes(frame, names) for names in (_names(by), split))
+    exact = _exact(mean, sd, _codes(frame, [treatment]))
     given = _rows(frame, weights, cluster)
     used = merge_copies(given, exact, mean, sd, cell, within=group)
     keys = [frame[c].reset_index(drop=True) for c in split]
@@ -135,13 +138,19 @@ def elicited_curve(
             i = part.to_numpy()
             m_c = mean_over(m[i], used.weight[i], used.codes(i))
             rows.append((name, *key, m_c.estimate, m_c.error, m_c.df, m_c.units, m_c.clusters))
-            texts = (f"{v:g}" if isinstance(v, float) else str(v) for v in key)
-            index.append(", ".join([name, *map("=".join, zip(split, texts, strict=True))]))
+            index.append((name, *key))
     names = ["covariate", *split, "estimate", "std_error", "df", "units", "clusters"]
-    table = pd.DataFrame(rows, index=pd.Index(index), columns=names)
-    stats = t_frame(index, table["estimate"], table["std_error"], table["df"], alpha)
-    notes = (*used.notes, *few_note(table.pop("units").to_numpy(dtype=np.float64)))
-    table = table.assign(low=stats["low"], high=stats["high"])
+    table = pd.DataFrame(rows, columns=names)
+    single, still = table["clusters"] == 1, table["std_error"] <= DUST * table["estimate"].abs()
+    table["std_error"] = table["std_error"].mask(still)
+    ends = t_frame(table.index, table["estimate"], table["std_error"], table["df"], alpha)
+    table = table.assign(low=ends["low"], high=ends["high"])
+    table = table.set_index(pd.Index(_cell_names(index, split)))
+    notes = used.notes + counted(int(single.sum()), len(table), "cells have one cluster (no "
+                                 "interval)")  # fmt: skip
+    notes += counted(int(still.sum()), len(table), "cells whose clusters all say the same have no "
+                     "interval: nothing says how others would differ")  # fmt: skip
+    notes += few_note(table.pop("units").to_numpy(dtype=np.float64))
     return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, notes, given.over)
 
 
@@ -166,7 +175,10 @@ def balance_audit(
         stratum_min and stratum_max are the extremes of std_slope over strata; where they differ
         much, audit the products one by one.
     weights, cluster : column names (two of `cluster` are crossed); cluster None makes every prompt
-        its own cluster.
+        its own cluster. Clusters that repeat each other's beliefs are copies of a prompt and count
+        as one. Where no belief has a spread (all standard deviations are 0), a value that comes up
+        at several levels is taken for a drawn answer, and draws agree by chance: such clusters
+        are left apart, so give copies of one prompt one label.
 
     Quantities for each covariate C, from the mixture of its beliefs over the prompts:
     - slope[C]: least-squares slope of E[C | prompt] on the treatment (units of C per dollar).
@@ -202,7 +214,8 @@ def balance_audit(
     sd = np.column_stack([column(frame[s], s, low=0) for _, s in pairs.values()])
     stratum = labels(frame[_names(strata)], "strata", len(t))[0] if strata else np.zeros(len(t))
     given = _rows(frame, weights, cluster)
-    rows = merge_copies(given, np.asarray((sd > 0).any(axis=1)), mean, sd, t, stratum)
+    exact = _exact(mean, sd, np.unique(t, return_inverse=True)[1])
+    rows = merge_copies(given, exact, mean, sd, t, strata=np.asarray(stratum, dtype=np.int64))
     k, weight = rows.kept, rows.weight[rows.kept]
     stratum = np.unique(stratum[k], return_inverse=True)[1]
     most = max(int(code.max()) + 1 for code in given.codes())
@@ -251,6 +264,39 @@ def balance_audit(
     wide = (f"{c}: no spread within halves: its smd is undefined" for c in _endless(every, names))
     notes = (*rows.notes, *never, *wide, note, *(() if few else few_note(found.units)))
     return Result("Balance audit", table, len(k), alpha, SOURCE, notes, given.over)
+
+
+def _cell_names(keys: list[tuple[object, ...]], split: list[str]) -> list[str]:
+    """ "heat, price=2"; labels are told apart (1 and "1") where their texts are the same."""
+
+    def names(say: Callable[[object], str]) -> list[str]:
+        return [
+            ", ".join(
+                [str(key[0]), *(f"{c}={say(v)}" for c, v in zip(split, key[1:], strict=True))]
+            )
+            for key in keys
+        ]
+
+    short = names(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
+    if len(set(short)) == len(short):
+        return short
+    return names(lambda v: repr(v.item() if isinstance(v, np.generic) else v))
+
+
+def _exact(mean: FloatArray, sd: FloatArray, level: IntArray) -> npt.NDArray[np.bool_]:
+    """(n,) which rows hold beliefs, and no drawn answers; level : (n,) codes of the treatment.
+
+    All do if any has a spread. If none has: those with a number that no other level has. (Draws
+    are of a few values, which come up at every level.)
+    """
+    if (sd > 0).any():
+        return np.ones(len(mean), dtype=bool)
+    own = np.zeros(len(mean), dtype=bool)
+    if len(np.unique(level)) > 1:
+        for m in mean.T:
+            pairs = pd.DataFrame({"value": m.round(DIGITS), "level": level})
+            own |= (pairs.groupby("value")["level"].transform("nunique") == 1).to_numpy()
+    return own
 
 
 def _endless(every: FloatArray, names: list[str]) -> list[str]:

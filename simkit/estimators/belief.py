@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.clustering import FEW, normal_logits
+from simkit.estimators.clustering import ALONE, FEW, few_note, normal_logits
 from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.intervals import score_interval
 from simkit.estimators.rows import optional_labels, run_matrix, texts
@@ -146,7 +146,7 @@ class _Cells:
         used = usable_rows(x.sum(axis=1), weights, cluster)
         kept = used.kept
         self.notes, self.n, n_c = used.notes, len(kept), len(self.keys)
-        self.over = "runs" if cluster is None else "clusters of cluster="
+        self.over = "runs" if cluster is None else used.over
         if strata is not None:
             self.over += ", within these strata"
             pairs = np.unique(np.column_stack([used.cluster, stratum])[kept], axis=0)
@@ -202,8 +202,9 @@ class _Cells:
             welch = variance**2 / _sums(square**2 / (free + 2), of, n_c) - 2
             every = np.where(variance > 0, np.maximum(welch, 1), np.inf)
             self.df = np.where(alone, own, every)
-            self.df[np.isnan(self.error)] = np.nan
             self.effective = np.where(alone[:, 0], 1 / np.bincount(of, share, n_c), np.inf)
+            self.error[self.effective < ALONE] = np.nan
+            self.df[np.isnan(self.error)] = np.nan
 
     def result(
         self, method: str, error: FloatArray, low: FloatArray, high: FloatArray, alpha: float
@@ -223,7 +224,8 @@ class _Cells:
         notes = self.notes + counted(int((self.clusters == 0).sum()), n_c, "groups are empty (NaN)")
         lost = np.isnan(low).all(axis=1) & (self.clusters > 0)
         what = "groups have one cluster, or a stratum with one (no interval)"
-        notes += counted(int(lost.sum()), n_c, what)
+        heavy = (self.effective < ALONE) & (self.clusters > 1)
+        notes += counted(int((lost & ~heavy).sum()), n_c, what) + few_note(self.effective[heavy])
         if self.clustered and (self.effective[~lost] < FEW - 1e-6).any():
             few = self.effective[~lost].min()
             notes += (f"{few:.1f} effective clusters: below {FEW} no interval is to be trusted",)

@@ -54,9 +54,9 @@ def population_fidelity(
     is left out) of accuracy, of the logs of adaptability, of Fisher's z of structure and of the
     logits of pfs. Simulated (6, 13 and 30 cells) 95 % intervals cover in 0.89 to 0.97 of cases for
     accuracy, 0.94 to 0.99 for the others, up to 1.00 near a perfect score. NaN for a part that
-    is exactly 0 or 1, and where the humans' cells do not differ; rows with NaN are skipped and
-    counted. Raises ValueError for unequal shapes, fewer than 3 cells, and what `normalised_emd`
-    raises.
+    is exactly 0 or 1 or the same in all resamples (counted in the notes), and where the humans'
+    cells do not differ; rows with NaN are skipped and counted. Raises ValueError for unequal
+    shapes, fewer than 3 cells, and what `normalised_emd` raises.
     Source: da Silva et al., arXiv 2609.36253.
     """
     if n_boot < 2:
@@ -86,6 +86,9 @@ def population_fidelity(
     columns = ["estimate", "std_error", "low", "high"]
     frame = pd.DataFrame(rows, columns=columns, index=pd.Index(NAMES)).astype(float)
     method = f"Population fidelity, {len(p)} cells, {n_boot} resamples"
+    bare = int(frame["low"].isna().sum())
+    notes += counted(bare, len(frame), "parts without an interval: 0, 1, undefined, or the same "
+                     "in all resamples")  # fmt: skip
     if len(p) < FEW:
         notes += (f"{len(p)} cells; below {FEW} trust no interval",)
     return Result(method, frame, len(p), alpha, SOURCE, notes, "cells")
@@ -97,7 +100,7 @@ def _interval(
     """Standard error, and the ends of the t interval on a scale where it is nearly normal."""
     there = resamples[~np.isnan(resamples)]
     error = float(there.std(ddof=1)) if len(there) > 1 else np.nan
-    if not 0 < at < 1 or len(there) < 2:
+    if not (0 < at < 1 and error > 1e-12):  # nothing says how other cells would differ
         return error, np.nan, np.nan
     to, back = scale
     half = to(np.clip(there, NEAR, 1 - NEAR)).std(ddof=1) * stats.t.isf(alpha / 2, cells - 1)

@@ -30,9 +30,13 @@ from scipy.stats import qmc
 from simkit.result import jackknife
 from simkit.types import FloatArray, IntArray
 
-__all__ = ["FEW", "Mean", "Spread", "effective", "few_note", "mean_over", "normal_logits", "spread"]
+__all__ = [
+    "ALONE", "FEW", "Mean", "Spread", "effective", "few_note", "mean_over", "normal_logits",
+    "reach", "share_interval", "spread",
+]  # fmt: skip
 
 FEW = 5  # effective clusters below which an interval rests on normality
+ALONE = 1.01  # below it one cluster has 99.5 % of the weight: nothing says how others would differ
 # Deterministic draws of a normal and of the uniform behind a chi2, and a quadrature.
 _DRAWS = qmc.Sobol(2, scramble=False).random(512)[1:]
 _NODES, _MASS = np.polynomial.hermite_e.hermegauss(15)
@@ -44,7 +48,8 @@ Replicates = Callable[[IntArray], FloatArray]
 class Spread:
     """Variance (k,) and degrees of freedom (k,) of k quantities; NaN where there is one cluster.
 
-    covariance : (k, k). units : (k,) effective number of clusters, of the factor with fewest.
+    One cluster that has nearly all (`ALONE`) counts as one. covariance : (k, k). units : (k,)
+    effective number of clusters, of the factor with fewest.
     """
 
     variance: FloatArray
@@ -65,13 +70,18 @@ def effective(shares: FloatArray) -> FloatArray:
 
 
 def few_note(units: FloatArray) -> tuple[str, ...]:
-    """A note where the effective number of clusters is below 5."""
+    """A note where the effective number of clusters is below 5, and one where it is 1."""
     known = units[np.isfinite(units)]
+    notes: tuple[str, ...] = ()
+    if (known < ALONE).any():
+        notes = ("one cluster has 99.5 % of the weight or more: no interval",)
+    known = known[known >= ALONE]
     if not known.size or known.min() >= FEW - 1e-6:
-        return ()
+        return notes
     least = known.min()
     shown = f"{least:.1f}" if least < FEW - 0.05 else f"{least:.2f}"
     return (
+        *notes,
         f"{shown} effective clusters: with fewer than {FEW} an interval rests on the "
         "normal shape of what varies between clusters, and is not to be trusted alone",
     )
@@ -81,7 +91,7 @@ def few_note(units: FloatArray) -> tuple[str, ...]:
 class Mean:
     """A weighted mean; `clusters` is the number of the scarcer factor, `units` the effective one.
 
-    One cluster: error, df and units are NaN.
+    One cluster: error, df and units are NaN. One that has nearly all the weight: error and df.
     """
 
     estimate: float
@@ -93,6 +103,7 @@ class Mean:
 
 def mean_over(y: FloatArray, w: FloatArray, factors: Sequence[IntArray]) -> Mean:
     """sum(w y) / sum(w) of values (m,) with its standard error over the clusters."""
+    w = w / w.max()
     centre = np.array([w @ y / w.sum()])
 
     def shares(code: IntArray) -> FloatArray:
@@ -100,7 +111,8 @@ def mean_over(y: FloatArray, w: FloatArray, factors: Sequence[IntArray]) -> Mean
 
     def without(code: IntArray) -> FloatArray:
         top, bottom = np.bincount(code, w * y), shares(code)
-        return np.asarray((top.sum() - top) / (bottom.sum() - bottom))[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):  # of weights beyond all proportion
+            return np.asarray((top.sum() - top) / (bottom.sum() - bottom))[:, None]
 
     found = spread(factors, centre, without, shares)
     n_g = min((int(code.max()) + 1 for code in factors if code.max() > 0), default=1)
@@ -129,7 +141,9 @@ def spread(
         with np.errstate(invalid="ignore"):  # what is infinite has no variance
             found = jackknife(without(code), centre)
         units = effective(share(code))
-        return Spread(np.diag(found).copy(), np.maximum(units - 1, 1.0), found, units)
+        found = np.where((units < ALONE) | (units < ALONE)[:, None], np.nan, found)
+        df = np.where(units < ALONE, np.nan, np.maximum(units - 1, 1.0))
+        return Spread(np.diag(found).copy(), df, found, units)
 
     levels = [int(code.max()) + 1 for code in factors]
     factors = [code for code, n in zip(factors, levels, strict=True) if n > 1]
@@ -195,17 +209,53 @@ def _covariance(both: FloatArray, inside: FloatArray) -> FloatArray:
     return out
 
 
+def reach(units: float, alpha: float) -> float:
+    """The largest share that so many clusters, none of which shows it, leave possible.
+
+    (1 - p)^units = alpha / 2: the upper end of Clopper & Pearson's (1934) interval of 0.
+    """
+    return float(1 - (alpha / 2) ** (1 / units))
+
+
+def share_interval(
+    y: FloatArray, w: FloatArray, factors: Sequence[IntArray], found: Mean, alpha: float
+) -> tuple[float, float]:
+    """Interval of a mean share `found` = mean_over(y, w, factors), y (m,) in [0, 1].
+
+    The t interval of its logit, widened, if need be, to that of a mean of shares whose logits are
+    normal over the clusters. Where no cluster differs from another (all are 0, say) nothing was
+    seen to vary: Clopper & Pearson's, of as many draws as there are effective clusters. NaN where
+    there is no standard error.
+    """
+    mean, error, units = found.estimate, found.error, found.units
+    if np.isnan(error):
+        return np.nan, np.nan
+    if error <= 1e-12 or not 0 < mean < 1:
+        k, rest = mean * units, (1 - mean) * units
+        low = special.betaincinv(k, rest + 1, alpha / 2) if k > 1e-9 else 0.0
+        high = special.betaincinv(k + 1, rest, 1 - alpha / 2) if rest > 1e-9 else 1.0
+        return float(min(low, mean)), float(max(high, mean))
+    half = special.stdtrit(found.df, 1 - alpha / 2) * error / (mean * (1 - mean))
+    ends = special.expit(special.logit(mean) + np.array([-half, half]))
+    for code in (code for code in factors if code.max() > 0):
+        s = np.bincount(code, w)
+        own = np.bincount(code, w * y) / s
+        ends = np.append(ends, normal_logits(own, s / s.sum(), found.df, alpha))
+    return float(np.nanmin(ends)), float(np.nanmax(ends))
+
+
 def normal_logits(p: FloatArray, share: FloatArray, df: float, alpha: float) -> FloatArray:
-    """Interval (2,) of the mean of shares p (G,) whose logits are normal; NaN where one is 0 or 1.
+    """Interval (2,) of the mean of shares p (G,) whose logits are normal; NaN where one is 0 or 1,
+    and where one has nearly all of the share (G,).
 
     Mean and variance of the logits are replaced by what the data say of them (generalised pivots),
     the mean share follows from both by quadrature.
     """
-    if ((p <= 0) | (p >= 1)).any():
+    square = (share**2).sum()
+    if not ((p > 0) & (p < 1)).all() or square * ALONE > 1:
         return np.full(2, np.nan)
     logit = special.logit(p)
     middle = share @ logit
-    square = (share**2).sum()
     variance = (share @ (logit - middle) ** 2) / (1 - square)
     z, chi2 = special.ndtri(_DRAWS[:, 0]), special.chdtri(df, _DRAWS[:, 1])
     deviation = np.sqrt(variance * df / chi2)

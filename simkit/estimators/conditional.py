@@ -156,7 +156,7 @@ def fit_logit(
     free = max(float((units - 1).sum()), 1.0)
     if cluster is not None and condition is None and units[0] < FEW - 1e-6:
         notes += (f"{units[0]:.1f} effective clusters: below {FEW} no interval is to be trusted",)
-    over = "runs" if cluster is None else "clusters of cluster="
+    over = "runs" if cluster is None else used.over
     over += "" if condition is None else " of these conditions"
     notes += ("a condition has one cluster: no interval",) if nested.min() < 2 else ()
     cov, replicates = np.full((beta.size, beta.size), np.nan), np.zeros((0, beta.size))

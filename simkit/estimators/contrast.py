@@ -105,7 +105,7 @@ def fit_difference(
         notes += counted(never, k, "answers were never given on one side: KL keeps a bias, and "
                          "depends on the smoothing")  # fmt: skip
     notes += cluster_notes(codes, weight)
-    over = "respondents" if cluster is None else "clusters of cluster="
+    over = "respondents" if cluster is None else used.over
     return Result("Paired difference", frame, len(i), alpha, SOURCE, notes, over)
 
 

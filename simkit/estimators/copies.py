@@ -25,6 +25,7 @@ def merge_copies(
     exact: npt.NDArray[np.bool_],
     *seen: npt.NDArray[Any],
     within: IntArray | None = None,
+    strata: IntArray | None = None,
 ) -> Rows:
     """The rows with clusters that are copies of one another made one, and a note of how many.
 
@@ -32,19 +33,23 @@ def merge_copies(
     the estimator sees of each row. Two clusters are copies if they hold the same rows, to 12
     decimals, in any order, and at least one of these is exact. Estimates do not change by it:
     each row keeps its weight. within : (n,) codes of groups that are never pooled: what a cluster
-    has in one of them is compared with what others have there.
+    has in one of them is compared with what others have there. strata : (n,) codes that tell a
+    cluster's rows apart; where each cluster lies in one of them (a product, say, whose stratum is
+    itself), its name alone makes no prompt another one.
     """
     k = rows.kept
     if within is not None:
         seen = (*seen, within)
     table = np.column_stack([rows.weight, *seen])[k].astype(np.float64)
-    kind = np.unique(table.round(DIGITS), axis=0, return_inverse=True)[1].ravel()
+    content = np.unique(table.round(DIGITS), axis=0, return_inverse=True)[1].ravel()
     factors, notes = [], list(rows.notes)
     for name, given in zip(rows.names, rows.factors, strict=True):
         code = given[k]
         if within is not None:
-            pair = np.column_stack([code, within[k]])
-            code = np.unique(pair, axis=0, return_inverse=True)[1].ravel()
+            code = _pairs(code, within[k])[1]
+        kind = content
+        if strata is not None and len(_pairs(given[k], strata[k])[0]) > given[k].max() + 1:
+            kind = _pairs(content, strata[k])[1]
         new = _merged(code, kind, exact[k])
         distinct = int(new.max()) + 1
         factors.append(given)
@@ -56,6 +61,12 @@ def merge_copies(
                 "repeat their rows and count as one with them"
             )
     return replace(rows, factors=tuple(factors), notes=tuple(notes))
+
+
+def _pairs(one: IntArray, two: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct pairs of codes (m,), and which of them each row is."""
+    found, code = np.unique(np.column_stack([one, two]), axis=0, return_inverse=True)
+    return found, code.ravel()
 
 
 def _merged(code: IntArray, kind: IntArray, exact: npt.NDArray[np.bool_]) -> IntArray:

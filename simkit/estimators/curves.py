@@ -56,7 +56,8 @@ def rmse_curve(
     not the number of repetitions, is the limit. It errs on the wide side: simulated 95 % intervals
     cover 0.93 to 0.99, most where n is near half of the pool. Pool sizes may differ.
     Undefined: a mean square that subtraction makes negative is NaN, counted in the notes; its
-    interval starts at 0. Such a truth has too few runs to tell the error of the estimator.
+    interval starts at 0. Such a truth has too few runs to tell the error of the estimator. No
+    interval, with a note, for choices that are all the same: other runs may choose otherwise.
     Source: Sun & Zhang; interval and subtraction are our formulation.
     """
     runs = paired_runs(choice, belief, condition, least=4)
@@ -90,6 +91,8 @@ def rmse_curve(
     below = int(frame["estimate"].isna().sum())
     notes = counted(below, mean.size, "mean squares are below the truth's own (NaN)")
     method = f"RMSE against runs, {len(members)} conditions, {repetitions} repetitions"
+    still = int(frame.loc[frame["method"] == "choice", "low"].isna().sum())
+    notes += counted(still, len(n), "sizes: choices that never vary, so no interval of them")
     notes = runs.notes + notes
     over = "runs of these conditions"
     return Result(method, frame, len(runs.code), alpha, SUN_ZHANG, notes, over=over)
@@ -166,8 +169,10 @@ def _table(
     free = np.maximum(2 * square**2 / np.where(exact, 1.0, variance), 1.0)
     ends = [np.where(exact, 1, free / special.chdtri(free, p)) for p in (alpha / 2, 1 - alpha / 2)]
     low, high = (np.sqrt(np.clip(end * square - floor, 0, 1)) for end in ends)
+    low[0, exact[0]] = high[0, exact[0]] = np.nan  # draws that agree
     mean = np.sqrt(np.where(square >= floor, square - floor, np.nan))
     error = np.divide(np.sqrt(variance), 2 * mean, out=np.zeros_like(mean), where=~exact)
+    error[0, exact[0]] = np.nan
     names = [f"{e}, n={s}" for e in ("choice", "belief") for s in n]
     columns = {
         "method": np.repeat(["choice", "belief"], len(n)),

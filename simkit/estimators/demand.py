@@ -37,7 +37,16 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.arguments import checked
-from simkit.estimators.clustering import few_note, mean_over, normal_logits, spread
+from simkit.estimators.clustering import (
+    ALONE,
+    effective,
+    few_note,
+    mean_over,
+    normal_logits,
+    reach,
+    share_interval,
+    spread,
+)
 from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.rows import optional_labels, split_rows
 from simkit.result import Result, t_frame
@@ -45,6 +54,7 @@ from simkit.types import FloatArray, IntArray, column, counted, labels, usable_r
 
 __all__ = ["curve_error", "demand_curve"]
 
+ONE = "a cell has one cluster, or one with 99.5 % of its weight: no interval"
 GUI_TOUBIA = "Gui & Toubia, arXiv 2312.15524"
 
 
@@ -64,13 +74,15 @@ def demand_curve(
     jackknife, formed on the logit scale, where shares are nearly normal. Near 0 and 1 that is
     still too short for few clusters; so it is widened, if need be, to that of a mean of shares
     whose logits are normal over clusters (of either factor; generalised pivots: Krishnamoorthy &
-    Mathew 2003). Intervals are pointwise. A cell whose rows are all 0, or all 1,
-    has the Clopper-Pearson interval of as many draws as it has (effective) clusters.
+    Mathew 2003): cautious near 0 and 1, 0.98 at shares of 0.015. Intervals are pointwise. A cell
+    whose clusters all agree (its rows are all 0, say) has the Clopper-Pearson interval of as many
+    draws as it has (effective) clusters.
 
     groups : (n,) labels, or a DataFrame of several columns (strategy, product); the table has
         them under their own names. The index reads "blind, price=2.5".
     Undefined: a cell whose rows are all skipped, or (interval) that has fewer than 2 clusters:
-    NaN, counted in the notes. Shared arguments: see the module.
+    NaN, counted in the notes; likewise where one cluster has 99.5 % of the weight. Shared
+    arguments: see the module.
     """
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
@@ -91,7 +103,10 @@ def demand_curve(
         if taken:
             raise ValueError(f"groups has a column {taken[0]!r}, as the result has; rename it")
         of = keys.loc[cells[:, 0].astype(int)].reset_index(drop=True)
-        names = of.astype(str).agg(", ".join, axis=1) + ", " + names
+        of_text = of.astype(object).map(str)
+        if len(of_text.drop_duplicates()) < len(of.drop_duplicates()):  # 1 and "1"
+            of_text = of.astype(object).map(repr)
+        names = of_text.agg(", ".join, axis=1) + ", " + names
         table = pd.concat([of, table], axis=1)
     empty, single = (int((table["clusters"] == k).sum()) for k in (0, 1))
     notes = rows.notes + counted(empty, len(table), "cells are empty (NaN)")
@@ -117,21 +132,25 @@ def curve_error(
 
     Cells are prices (of products); d_c = mean of buys in cell c - truth in it; quantities:
     mean_abs_error = mean |d_c|, mean_difference = mean d_c (positive: simulated demand too high).
+    The interval of mean_difference is formed as in `demand_curve`: on the logit scale of the mean
+    share, and widened where shares are near 0 or 1 (cautious there: 0.98 at shares of 0.015).
+    Where no cluster differs from another (all buys are 0, say) both intervals are the estimate
+    give or take what so many (effective) clusters leave possible.
     truth : (n,) the exact P(buy) at the row's price, the same in all rows of a cell.
     products : (n,) labels, so that each product has its own cells; None is one product.
     The jackknife deletes a cluster from all cells at once; where the clusters are the products,
     or groups of them, it deletes their cells. |d_c| of a noisy
     curve is biased upwards by about the noise, which makes the upper end safe and the lower end
     not: to show that a curve is *off*, use mean_difference or the points of demand_curve.
-    Undefined: otherwise, NaN interval if any cell has fewer than 2 clusters. Shared arguments: see
-    the module.
+    Undefined: otherwise, NaN interval if any cell has fewer than 2 clusters, or one that has 99.5 %
+    of its weight. Shared arguments: see the module.
     """
     x = column(price, "price")
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
     true = column(truth, "truth", low=0, high=1, rows=len(x))
     product = optional_labels(products, "product", len(x))[0]
     rows = usable_rows(y, weights, cluster, crossed=True)
-    rows = merge_copies(rows, believed(y), y, x, true, product)
+    rows = merge_copies(rows, believed(y), y, x, true, strata=product)
     k, w, factors = rows.kept, rows.weight[rows.kept], rows.codes()
     cell, cells = labels(pd.DataFrame({"product": product[k], "price": x[k]}), "cell", len(k))
     exact = np.zeros(len(cells))
@@ -157,21 +176,56 @@ def curve_error(
         found = sums(code)[0]
         return np.asarray((found / found.sum(axis=0)).mean(axis=1))
 
-    def covered(code: IntArray) -> bool:  # may each cluster be deleted, from all cells or whole?
-        of_product = pd.Series(code).groupby(product[k]).nunique()
-        whole = code.max() > 0 and of_product.max() == 1
-        return bool(whole or (sums(code)[0] > 0).sum(axis=0).min() >= 2)
+    def shared(code: IntArray) -> bool:  # may each cluster be deleted from every cell?
+        return bool(effective(sums(code)[0]).min() >= ALONE)
 
-    there = [code for code in factors if covered(code)]
+    def whole(code: IntArray) -> bool:  # or with its cells?
+        of_product = pd.Series(code).groupby(product[k]).nunique()
+        return bool(code.max() > 0 and of_product.max() == 1)
+
+    there = [code for code in factors if shared(code) or whole(code)]
     centre = _errors(*sums(np.zeros(len(k), dtype=np.int64)))[0]
     found = spread(there, centre, without, shares)
-    frame = t_frame(["mean_abs_error", "mean_difference"], centre, found.error, found.df, alpha)
-    frame["low"], frame["high"] = frame["low"].clip([0.0, -1.0]), frame["high"].clip(upper=1.0)
-    notes = rows.notes + (() if there else ("a cell has one cluster: no interval",))
+    names = ["mean_abs_error", "mean_difference"]
+    frame = t_frame(names, centre, found.error, found.df, alpha)
+    low, high = frame["low"].to_numpy(copy=True), frame["high"].to_numpy(copy=True)
+    part: FloatArray = np.asarray(w / np.bincount(cell, w)[cell] / len(cells))  # of the mean share
+    level = np.bincount(cell, part * y[k]).astype(np.float64)[cell] * len(cells)
+    mean, known = float(part @ y[k]), float(exact.mean())
+    truths = [_per(code, part, true[k]) for code in there if not shared(code)]
+    drawn = any(np.ptp(of) > 1e-9 for of in truths)  # products, of which each has its own truth
+    if found.error[1] > 1e-12 and 1e-12 < mean < 1 - 1e-12:
+        half = (high[1] - centre[1]) / (mean * (1 - mean))
+        ends = special.expit(special.logit(mean) + np.array([-half, half])) - known
+        ends = np.append(ends, [low[1], high[1]]) if drawn else ends
+        for code in there:
+            usual = _per(code, part, level) if shared(code) else mean
+            own = _as_if(_per(code, part, y[k]), usual, mean)
+            share: FloatArray = np.bincount(code, part).astype(np.float64)
+            ends = np.append(ends, normal_logits(own, share, float(found.df[1]), alpha) - known)
+        low[1], high[1] = np.nanmin(ends), np.nanmax(ends)
+    still = (found.error <= 1e-12) | (mean <= 1e-12) | (mean >= 1 - 1e-12)
+    possible = np.where(still, reach(float(found.units[0]), alpha), 0.0)
+    least, most = ([0.0, -1.0], 1.0) if drawn else ([0.0, -known], [1.0, 1 - known])
+    frame["low"] = np.minimum(low, centre - possible).clip(least)
+    frame["high"] = np.maximum(high, centre + possible).clip(max=most)
+    notes = rows.notes + (() if there else (ONE,))
     notes += few_note(found.units) if there else ()
     frame = frame.drop(columns=["statistic", "p"])
     method = "Error of a demand curve"
     return Result(method, frame, len(k), alpha, "our formulation", notes, rows.over)
+
+
+def _per(code: IntArray, part: FloatArray, values: FloatArray) -> FloatArray:
+    """Each cluster's mean of values (m,), weighted by part (m,)."""
+    return np.asarray(np.bincount(code, part * values) / np.bincount(code, part))
+
+
+def _as_if(own: FloatArray, usual: FloatArray | float, mean: float) -> FloatArray:
+    """Clusters' shares, had each been asked for all cells: odds to those usual in its cells."""
+    with np.errstate(invalid="ignore"):  # a cell of zeros: NaN
+        moved = special.logit(own) - special.logit(usual)
+    return np.asarray(special.expit(special.logit(mean) + moved))
 
 
 def _cell(
@@ -181,23 +235,8 @@ def _cell(
     if len(y) == 0:
         return np.nan, np.nan, np.nan, np.nan, 0, 0, np.nan
     found = mean_over(y, w, factors)
-    mean, error, df, n_g = found.estimate, found.error, found.df, found.clusters
-    if n_g == 1:
-        return mean, np.nan, np.nan, np.nan, len(y), 1, np.nan
-    if np.isin(y, [0, 1]).all() and mean in (0, 1):  # nothing varies, yet draws could have
-        reach = 1 - (alpha / 2) ** (1 / found.units)
-        low, high = (0.0, reach) if mean == 0 else (1 - reach, 1.0)
-    elif 0 < mean < 1:
-        half = special.stdtrit(df, 1 - alpha / 2) * error / (mean * (1 - mean))
-        ends = special.expit(special.logit(mean) + np.array([-half, half]))
-        for code in (code for code in factors if code.max() > 0):
-            s = np.bincount(code, w)
-            own = np.bincount(code, w * y) / s
-            ends = np.append(ends, normal_logits(own, s / s.sum(), df, alpha))
-        low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
-    else:
-        low = high = mean
-    return mean, error, low, high, len(y), n_g, found.units
+    ends = share_interval(y, w, factors, found, alpha)
+    return found.estimate, found.error, *ends, len(y), found.clusters, found.units
 
 
 def _errors(weight: FloatArray, excess: FloatArray) -> FloatArray:

@@ -21,17 +21,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
+from scipy import sparse, special
 
 from simkit.estimators.arguments import checked
 from simkit.estimators.belief import SUN_ZHANG
+from simkit.estimators.copies import believed, merge_copies
 from simkit.estimators.rows import Runs, group_moments, optional_labels, paired_runs
 from simkit.result import Result
-from simkit.types import FloatArray, IntArray, column, counted, several
+from simkit.types import FloatArray, IntArray, Rows, column, counted, several
 
 __all__ = ["efficiency_factor", "runs_needed"]
 
 DUST = 1e-10  # a variance of beliefs this small against that of choices is rounding: zero
+ALIKE = 1e-12  # an error of a logarithm this small is rounding: nothing was seen to vary
 SMALLEST = 1e-8  # of a target: it takes 1e16 runs, near the last whole number that floats count
 BOUNDS = {"theoretical": (1.0, np.inf), "between_share": (0.0, 1.0)}
 SAME = "choices do not vary between runs: there are too few to say how much they do"
@@ -74,16 +76,23 @@ def efficiency_factor(
     out a whole condition (or cluster), as "runs" does a cluster that lies in several; degrees of
     freedom are their effective number, by their shares of the beliefs' variance, less 1. Below a
     hundred runs, or where choice and belief differ in few of them, no interval is to be trusted.
+    The variances over runs: p (1 - p) is flat at 1/2, where the jackknife sees nothing. For two
+    options the interval is a score interval, by what a variance of choices says of its own error
+    (cautious at the lower end, and near 1/2 with fewer than 40 runs of a condition); for more
+    options, beliefs and clusters, the wider of a score interval and the jackknife's: cautious (up
+    to 1) where options are equally often chosen.
+    Conditions (or clusters of them) with the same runs are copies, and count as one.
     Undefined: beliefs that do not vary make the factor inf without interval and between_share 0,
     choices that do not vary leave the factor NaN (they are too few: no share is 0 for sure); a
-    condition with 2 runs has no interval over runs. Notes say so.
+    condition with 2 runs has no interval over runs, nor have conditions that do not differ one over
+    conditions. Notes say so.
     Raises ValueError for a condition with one run. Shared arguments: see the module.
     """
     if not isinstance(over, str) or over not in ("runs", "conditions"):
         raise ValueError(f"over is {over!r:.60}; it must be 'runs' or 'conditions'")
     runs = paired_runs(choice, belief, condition)
     units = _units(runs, cluster, over)
-    parts, share = _replicates(runs, _tokens(runs, tokens, extra_tokens), units)
+    parts, share, bends = _replicates(runs, _tokens(runs, tokens, extra_tokens), units)
     chosen, believed, within = parts[:, 0], parts[:, 1], parts[:, 2]
     flat, same = bool(believed[0] <= DUST * chosen[0]), chosen[0] == 0
     if flat:
@@ -99,7 +108,7 @@ def efficiency_factor(
         }
         if tokens is not None:
             values["per_token"] = measured * parts[:, 3] / (parts[:, 3] + parts[:, 4])
-    frame, lost = _log_frame(values, units, share, alpha)
+    frame, lost = _log_frame(values, units, share, alpha, bends)
     notes = runs.notes + units.notes + lost
     if flat:
         notes += ("beliefs do not vary between runs: one run gives the whole share",)
@@ -141,7 +150,7 @@ def runs_needed(
         raise ValueError(f"targets are {aims.tolist()}; legal are one or more that differ")
     runs = paired_runs(choice, belief, condition)
     units = _units(runs, None, "runs")
-    parts, share = _replicates(runs, _tokens(runs, tokens, extra_tokens), units)
+    parts, share, bends = _replicates(runs, _tokens(runs, tokens, extra_tokens), units)
     parts[:, 1] *= parts[0, 1] > DUST * parts[0, 0]
     notes = runs.notes + units.notes
     if parts[0, 0] == 0:
@@ -151,7 +160,8 @@ def runs_needed(
         for at, name in enumerate(("choice", "belief"))
         for aim in aims
     }
-    frame, lost = _log_frame(values, units, share, alpha)
+    bends = {name: bends[f"variance_{name.split(',')[0]}"] for name in values}
+    frame, lost = _log_frame(values, units, share, alpha, bends)
     frame.insert(0, "method", np.repeat(["choice", "belief"], len(aims)))
     frame.insert(1, "rmse", np.tile(aims, 2))
     frame["runs"] = np.maximum(np.ceil(frame["estimate"] - 1e-9), 1)
@@ -184,16 +194,18 @@ class _Units:
     code: IntArray
     stratum: IntArray | None
     over: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    sampled: bool  # over conditions
 
 
 def _units(runs: Runs, cluster: Any, over: str) -> _Units:
-    code, word = runs.code if over == "conditions" else np.arange(len(runs.code)), over
+    code, name = runs.code if over == "conditions" else np.arange(len(runs.code)), over
     if cluster is not None:
-        code = optional_labels(cluster, "cluster", runs.given)[0][runs.kept]
-        code, word = np.unique(code, return_inverse=True)[1], "clusters"
+        code, keys = optional_labels(cluster, "cluster", runs.given)
+        code = np.unique(code[runs.kept], return_inverse=True)[1]
+        name = ", ".join(map(str, keys.columns)) if list(keys) != ["cluster"] else "clusters"
     pairs = np.unique(np.column_stack([code, runs.code]), axis=0)
-    number = int(code.max()) + 1
+    notes: tuple[str, ...] = ()
     if over == "conditions":
         if len(pairs) > len(runs.conditions):
             split = int(pairs[np.flatnonzero(np.bincount(pairs[:, 1])[pairs[:, 1]] > 1)[0], 1])
@@ -201,21 +213,30 @@ def _units(runs: Runs, cluster: Any, over: str) -> _Units:
                 f"cluster: condition {runs.conditions[split]!r} lies in several clusters; with "
                 "over='conditions' each must lie in one"
             )
-        few = () if number > 2 else (f"{number} {word}: no interval",)
-        return _Units(code, None, word if cluster is None else "clusters of conditions", few)
-    said = f"{word} of these conditions"
-    if len(pairs) > number:  # clusters that span conditions are drawn once for all
-        return _Units(code, None, said)
+        rows = Rows(np.arange(len(code)), np.ones(len(code)), (code,), (name,), ())
+        exact = np.asarray(believed(runs.belief).any(axis=1))
+        rows = merge_copies(rows, exact, runs.choice, runs.belief)
+        code, notes = rows.cluster, rows.notes
+    number = int(code.max()) + 1
+    said = name if cluster is None else f"{name} ({number})"
+    if said != "conditions":
+        said += " of these conditions" if over == "runs" else " and their conditions"
+    if over == "conditions" or len(pairs) > number:  # clusters that span conditions: drawn for all
+        notes += (f"{number} {name}: no interval",) if number < 3 else ()
+        return _Units(code, None, said, notes, over == "conditions")
     stratum = pairs[:, 1]
     small = int((np.bincount(stratum) < 3).sum())
+    word = "runs" if cluster is None else "clusters"
     notes = counted(small, len(runs.conditions), f"conditions have 2 {word} or fewer: no interval")
-    return _Units(code, stratum, said, notes)
+    return _Units(code, stratum, said, notes, False)
 
 
-def _replicates(runs: Runs, spent: FloatArray, units: _Units) -> tuple[FloatArray, FloatArray]:
+def _replicates(
+    runs: Runs, spent: FloatArray, units: _Units
+) -> tuple[FloatArray, FloatArray, dict[str, _Bend]]:
     """(1 + U, 5): Var(choice), Var(belief), E[b (1 - b)], tokens, extra tokens of one run.
 
-    And each unit's share (U,) of the beliefs' variance.
+    And each unit's share (U,) of the beliefs' variance; and how both variances bend.
 
     The first row is the data's, the others those without each unit. Sums over options, means over
     conditions. Values are centred within conditions first, so that small variances stay exact. A
@@ -239,7 +260,60 @@ def _replicates(runs: Runs, spent: FloatArray, units: _Units) -> tuple[FloatArra
         without = (every.sum(axis=0) + _summed(moved, pairs[:, 0])) / count[:, None]
     varied = taken[:, 2 + 2 * k] / (size[pairs[:, 1]] - 1)
     share = np.bincount(pairs[:, 0], varied)
-    return np.concatenate([every.mean(axis=0)[None], without]), share / max(share.sum(), 1e-300)
+    parts = np.concatenate([every.mean(axis=0)[None], without])
+    bends, free = {}, size * (size - 1) * len(size)
+    sums = runs.choice.sum(axis=1)  # of two options, all 1 unless some chose neither
+    binary = k == 1 or (k == 2 and bool((sums == 1).all()))
+    known = 4 * float((1 / size).mean()) / len(size)
+    curves = (known if binary and len(share) == len(sums) else None, None)
+    place = np.repeat(pairs[:, 0], k), (pairs[:, 1, None] * k + np.arange(k)).ravel()
+    group = np.zeros(len(share), np.int64) if units.stratum is None else units.stratum
+    shrunk = np.sqrt(1 - 1 / np.bincount(group))[group]
+    for j, name in enumerate(("variance_choice", "variance_belief")):
+        means = taken[:, 1 + j * k : 1 + (j + 1) * k] / np.sqrt(free)[pairs[:, 1], None]
+        linear = sparse.csr_array((means.ravel(), place), shape=(len(share), k * len(size)))
+        moves = shrunk * (parts[0, j] - without[:, j])
+        bends[name] = _bend(float(parts[0, j]), moves, linear, curves[j])
+    return parts, share / max(share.sum(), 1e-300), bends
+
+
+@dataclass(frozen=True)
+class _Bend:
+    """How the variance of an estimated variance V depends on the true one, v = (1 + x) V.
+
+    It is V^2 (first + second + slope x - curve x^2). second : what is left where V is flat, at
+    shares of 1/2. curve : None where V does not say how well it is known.
+    """
+
+    first: float
+    second: float
+    slope: float
+    curve: float | None
+
+    def ends(self, z: float) -> FloatArray:
+        """The x (2,) that lie z standard errors, of the variance at x, from 0."""
+        half, one = z**2 * self.slope / 2, 1 + z**2 * (self.curve or 0.0)
+        root = np.sqrt(max(half**2 + one * z**2 * (self.first + self.second), 0))
+        least = z * np.sqrt(self.second)
+        return np.array([-max((root - half) / one, least), max((root + half) / one, least)])
+
+
+def _bend(v: float, moves: FloatArray, linear: Any, curve: float | None) -> _Bend:
+    """From the jackknife's `moves` (U,) of V and what units add to the conditions' means (U, m).
+
+    V is a quadratic form, so its variance is that of its units' influences, and 2 tr(M^2), M the
+    covariance of the means. The sum of squared moves exceeds the first by twice the second (Efron
+    & Stein 1981). The slope is that along the distributions nearest to the data, tilted by the
+    influence; where nothing has influence, along the means. Of choices between two options it is
+    that of p (1 - p) (1 - 2p)^2 / n = v (1 - 4v) / n, with curve 4 / n.
+    """
+    if v <= 0:
+        return _Bend(np.nan, np.nan, np.nan, curve)
+    gram, tilt, square = linear.T @ linear, linear.T @ moves, moves @ moves
+    second, tiny = 2 * float(gram.data @ gram.data), 1e-9 * v
+    top = (moves**3).sum() - 4 * (tilt @ tilt + tiny * second / 2)
+    slope = float(top / (square + tiny * gram.trace()))
+    return _Bend(float(square - 2 * second) / v**2, second / v**2, slope / v, curve)
 
 
 def _summed(rows: FloatArray, code: IntArray) -> FloatArray:
@@ -261,13 +335,19 @@ def _moments(sums: FloatArray, k: int) -> FloatArray:
 
 
 def _log_frame(
-    values: dict[str, FloatArray], units: _Units, share: FloatArray, alpha: float
+    values: dict[str, FloatArray],
+    units: _Units,
+    share: FloatArray,
+    alpha: float,
+    bends: dict[str, _Bend],
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Rows of estimate x exp(-+ t s), s the jackknife's error of the log; and a note of failures.
 
-    Estimates of 0 are exact (beliefs that do not vary), but for a variance of choices.
+    Estimates of 0 are exact (beliefs that do not vary), but for a variance of choices. Variances
+    over runs have the interval of their `_Bend`, or the wider of both.
     """
-    rows, lost = [], 0
+    rows, lost, alike = [], 0, 0
+    note: tuple[str, ...] = ()
     stratum = np.zeros(len(share), dtype=np.int64) if units.stratum is None else units.stratum
     size = np.bincount(stratum)
     for name, series in values.items():
@@ -275,8 +355,19 @@ def _log_frame(
         if estimate == 0 and name != "variance_choice":
             rows.append((0.0, 0.0, 0.0, 0.0))
             continue
-        if not 0 < estimate < np.inf or size.min() < 3 or units.notes:
+        if not 0 < estimate < np.inf or size.min() < 3:
             rows.append((estimate, *[np.nan] * 3))
+            continue
+        bend = None if units.sampled else bends.get(name)
+        if bend is not None and bend.curve is not None:
+            s = np.sqrt(max(bend.first, 0) + bend.second)
+            rows.append(
+                (
+                    estimate,
+                    estimate * s,
+                    *estimate * np.maximum(1 + bend.ends(special.ndtri(1 - alpha / 2)), 0),
+                )
+            )
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = series[1:] / estimate
@@ -285,14 +376,23 @@ def _log_frame(
         square[~np.isfinite(square)] = np.nan
         each = np.bincount(stratum, square) * (1 - 1 / size)
         s = float(np.sqrt(each.sum()))
+        if units.sampled and s < ALIKE:
+            alike += 1
+            s = np.nan
         if units.stratum is None and share.any():
             df = 1 / float((share**2).sum()) - 1
         else:  # Welch 1947
             df = each.sum() ** 2 / (each**2 / (size + 1)).sum() - 2 if s > 0 else np.inf
         t = special.stdtrit(max(df, 1.0), 1 - alpha / 2)
-        ends = estimate * np.exp(-t * s), estimate * np.exp(t * s)
+        ends = estimate * np.exp(np.array([-t * s, t * s]))
+        if bend is not None:
+            s = np.sqrt(max(bend.first, 0) + bend.second) + 0 * s
+            bent = estimate * (1 + bend.ends(t))
+            ends = np.array([min(ends[0], bent[0]), max(ends[1], bent[1])]) + 0 * s
         least, most = BOUNDS.get(name, (0.0, np.inf))
         rows.append((estimate, estimate * s, max(ends[0], least), min(ends[1], most)))
     columns = ["estimate", "std_error", "low", "high"]
-    note = ("without some unit a quantity is undefined: no interval",) if lost else ()
+    if lost:
+        note = ("without some unit a quantity is undefined: no interval",)
+    note += counted(alike, len(values), "quantities do not differ between conditions: no interval")
     return pd.DataFrame(rows, columns=columns, index=pd.Index(list(values))), note

@@ -12,7 +12,7 @@ from simkit.estimators.arguments import checked
 from simkit.estimators.correlations import off_diagonal, repaired
 from simkit.estimators.respondents import percentiles
 from simkit.estimators.structure import OVER
-from simkit.estimators.structure_intervals import apart, pattern, perfect
+from simkit.estimators.structure_intervals import apart, pattern, perfect, undefined
 from simkit.estimators.structure_measures import correlation_of_correlations, mean_of, rmsd
 from simkit.estimators.structure_samples import sampled
 from simkit.result import Result
@@ -135,7 +135,7 @@ def compare_factors(
     range and no resample covers it (low, high are NaN). std_error : deviation over resamples.
     floor, floor_low, floor_high : mean and 1 - alpha range between two resamples of the humans
     with the sizes of the two samples: what a perfect simulation would score. Simulated (one factor,
-    300 and 200 people) it lay in that range in 0.83 to 0.95 of cases. Raises as
+    300 and 200 people) it lay in that range in 0.82 to 0.95 of cases, not in 0.95. Raises as
     `compare_structure`.
     Source: see `tucker_congruence`.
     """
@@ -188,8 +188,10 @@ def compare_networks(
     the humans' edges that the simulation has with the same sign; NaN if they have none) and
     edges_invented (share of the simulation's edges that the humans lack; NaN if none). estimate,
     low, high : of the populations, as in `compare_structure`, for the first two; NaN for the edges,
-    for a partial correlation near the line of an edge is on either side of it by chance. raw : of
-    the samples as they are; floor as in `compare_structure`. Raises as those two.
+    for a partial correlation near the line of an edge is on either side of it by chance; NaN where
+    `compare_structure` has none. raw : of the samples as they are; floor as in `compare_structure`.
+    Simulated (one factor, 300 a side) 95 % intervals cover in 0.90 to 0.98 of cases, at the end of
+    a scale (partial_rmsd of 0, a correlation of 1) in 0.95 to 1.00. Raises as those two.
     """
     if not 0 < edge < 1:
         raise ValueError(f"edge is {edge!r}; it must lie between 0 and 1")
@@ -213,7 +215,10 @@ def compare_networks(
     known = pd.DataFrame(ends, index=pd.Index(names[:2])).reindex(names)
     frame = pd.concat([known, frame.drop(columns="std_error")], axis=1)
     what = f"Network of {len(draws.items)} items, edges from {edge:g}, {method}, {n_boot} resamples"
-    notes = (*draws.notes, "edges: raw is of samples of this size; they have no interval")
+    lost = known["low"].isna() & frame["raw"].notna()
+    measured = zip(names, (rmsd, correlation_of_correlations), strict=False)
+    still = [undefined(name, f(human[1:], simulated_[1:])) for name, f in measured if lost[name]]
+    notes = (*draws.notes, *still, "edges: raw is of samples of this size; they have no interval")
     return Result(what, frame, draws.n, alpha, NETWORK, notes, OVER)
 
 

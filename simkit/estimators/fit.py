@@ -45,6 +45,7 @@ class Side:
     cluster: IntArray
     group: IntArray
     notes: tuple[str, ...]
+    over: str
 
     @property
     def weighed(self) -> FloatArray:
@@ -177,8 +178,8 @@ def marginal_fit(
     frame = _frame(chosen, found, bounds, names, worth, alpha)
     method = f"Marginal fit, floor from {n_boot} resamples"
     notes = tuple(note for side in sides for note in side.notes) + stated(chosen, frame)
-    over = "respondents" if cluster is None else "clusters of cluster="
-    over += "" if simulated_cluster is None else " and of simulated_cluster="
+    over = "respondents" if cluster is None else sides[0].over
+    over += "" if simulated_cluster is None else f", simulated: {sides[-1].over}"
     return Result(method, frame, len(sides[0].rows), alpha, SOURCE, notes, over)
 
 
@@ -213,7 +214,7 @@ def _side(rows: FloatArray, weights: Any, cluster: Any, group: IntArray, whose: 
         for note in cluster_notes(used.cluster[i][group[i] == g], used.weight[i][group[i] == g])
     )  # fmt: skip
     notes = tuple(f"{whose}{note}" for note in said)
-    return Side(rows[i], used.weight[i], used.cluster[i], group[i], notes)
+    return Side(rows[i], used.weight[i], used.cluster[i], group[i], notes, used.over)
 
 
 def _same_groups(simulated_by: Any, n: int, by: Any, names: list[str]) -> IntArray:

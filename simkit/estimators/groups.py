@@ -17,7 +17,7 @@ import pandas as pd
 from simkit.estimators.arguments import checked, groups_of
 from simkit.estimators.correlations import off_diagonal
 from simkit.estimators.structure import WILLIAMS
-from simkit.estimators.structure_intervals import apart, pattern
+from simkit.estimators.structure_intervals import apart, pattern, undefined
 from simkit.estimators.structure_measures import correlation_of_correlations, mean_of, rmsd
 from simkit.result import Result
 from simkit.types import FloatArray, SeedLike, column, counted, generator
@@ -200,6 +200,12 @@ def subgroup_structure(
     method = f"Structure of group means, {len(true)} {what}, {len(humans)} groups, {how}"
     flat = int((_spread(true) < 1e-12).sum() + (_spread(model) < 1e-12).sum())
     notes = counted(flat, 2 * len(true), f"{what} (both sides) have the same mean in all groups")
+    if not as_published:
+        measured = ((0, "pearson_r", correlation_of_correlations), (1, "rmse", rmsd))
+        notes += tuple(
+            undefined(name, f(h[1:], s[1:])) for i, name, f in measured
+            if np.isnan(rows[i]["low"]) and not np.isnan(raw[i])
+        )  # fmt: skip
     if as_published:
         notes += (
             "no confidence interval: from the 25 % to the 97.5 % quantile, as the source's code",

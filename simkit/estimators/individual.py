@@ -113,7 +113,7 @@ def individual_fit(
     notes = used.notes + counted(zero, len(i), "answers had belief 0: their log loss is infinite")
     notes += _worths(used, code, names)
     method = f"Individual fit ({statistic}, temperature {temperature:g})"
-    over = "respondents" if cluster is None else "clusters of cluster="
+    over = "respondents" if cluster is None else used.over
     return Result(method, frame, len(i), alpha, SOURCE, notes, over)
 
 
@@ -163,7 +163,7 @@ def success_rate(
     old = "belief" if answers is None else "choice"
     frame.index = pd.Index([name.removesuffix(old) + "success_rate" for name in frame.index])
     method, notes = f"Success rate ({found.method})", found.notes
-    over = "prompts" if cluster is None else "clusters of cluster="
+    over = "prompts" if cluster is None else found.over
     return Result(method, frame, found.n, alpha, NAMIKOSHI, notes, over)
 
 
@@ -225,7 +225,7 @@ def shift_fit(
     frame = pd.concat([table[["group", "quantity", "n", "clusters"]], stats], axis=1)
     frame = frame if len(names) > 1 else frame.drop(columns="group")
     notes = used.notes + _worths(used, code, names)
-    over = "respondents" if cluster is None else "clusters of cluster="
+    over = "respondents" if cluster is None else used.over
     return Result("Shift of answers", frame, len(used.kept), alpha, NAMIKOSHI, notes, over)
 
 

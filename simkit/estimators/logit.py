@@ -313,7 +313,8 @@ def _logit(
         table[name] = column(covariates[name], str(name), rows=len(y))  # type: ignore[index]
     full, names = _design(table, products)
     rows = usable_rows(y, weights, cluster, crossed=True)
-    rows = merge_copies(rows, believed(y), y, full)
+    product = optional_labels(products, "product", len(y))[0]
+    rows = merge_copies(rows, believed(y), y, table.to_numpy(dtype=np.float64), strata=product)
     k, weight = rows.kept, rows.weight[rows.kept]
     design, y, share = full[k], y[k], weight / weight.sum()
     scale = np.abs(design).max(axis=0).clip(1e-300)
@@ -321,6 +322,11 @@ def _logit(
         raise ValueError(
             f"the columns {names} are collinear; legal are columns that each vary on their own "
             "(a price that varies within products)"
+        )
+    if np.linalg.matrix_rank(np.sqrt(share)[:, None] * design / scale) < design.shape[1]:
+        raise ValueError(
+            f"weights: the rows of large weight leave the columns {names} collinear; legal are "
+            "weights of which no few exceed all others by 1e30"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # perfect separation is looked for, and told, below

@@ -82,8 +82,9 @@ def positional_effect(
     group[kept] = np.unique(group[kept], return_inverse=True)[1]
     told = _by_order(prompt, option, place, belief)
     exact = np.asarray(((told != 0) & (told != 1)).any(axis=1))
-    rows = Rows(np.flatnonzero(kept), np.ones(len(kept)), (group,), ("clusters",), ())
-    rows = merge_copies(rows, exact, told)
+    name = ("prompts" if cluster is None else ", ".join(names_in(cluster, "cluster")),)
+    rows = Rows(np.flatnonzero(kept), np.ones(len(kept)), (group,), name, ())
+    whole, rows = rows, merge_copies(rows, exact, told)
     group = rows.cluster
     frame = _places(effect, group[kept], alpha)
     frame = pd.concat([frame, _spreads(spread, group[kept], _titles(table, option), alpha)])
@@ -91,7 +92,7 @@ def positional_effect(
     notes += rows.notes
     if cluster is not None:
         notes += few_note(np.array([effective(np.bincount(group[kept]).astype(float))]))
-    over = "prompts" if cluster is None else "clusters of cluster="
+    over = "prompts" if cluster is None else whole.over
     n = int(kept.sum())
     return Result("Positional effect", frame, n, alpha, SOURCE, notes, over=over)
 

@@ -13,7 +13,14 @@ import pandas as pd
 
 from simkit.estimators.arguments import checked
 from simkit.estimators.respondents import percentiles
-from simkit.estimators.structure_intervals import apart, kept, pattern, perfect, reliability
+from simkit.estimators.structure_intervals import (
+    apart,
+    kept,
+    pattern,
+    perfect,
+    reliability,
+    undefined,
+)
 from simkit.estimators.structure_measures import (
     MEASURES,
     correlation_of_correlations,
@@ -71,8 +78,9 @@ def compare_structure(
     of the simulated correlations on the humans': see the function). Columns:
     - estimate, std_error, low, high : of the two *populations*, sampling noise taken out: see
       `apart`, `pattern` and `kept` of `simkit.estimators.structure_intervals`. NaN where too much
-      of what varies between the pairs is noise, and always for sign_agreement: of correlations
-      near 0 no sample tells the sign.
+      of what varies between the pairs is noise, where all resamples are alike (items that are
+      copies of one column), and always for sign_agreement: of correlations near 0 no sample tells
+      the sign.
     - raw : of the two samples as they are. It holds their noise, so it may lie outside the
       interval: compare it with the floor only.
     - floor, floor_low, floor_high : mean and 1 - alpha range of raw for a perfect simulation, n
@@ -133,7 +141,7 @@ def compare_structure(
     if not reliability(h) > HALF:
         frame.loc[MEASURES[1], ["floor", "floor_low", "floor_high"]] = np.nan
     what = f"Structure of {len(draws.items)} items, {method}, {n_boot} resamples"
-    return Result(what, frame, draws.n, alpha, SOURCE, draws.notes + _lost(frame), OVER)
+    return Result(what, frame, draws.n, alpha, SOURCE, draws.notes + _lost(frame, h, s), OVER)
 
 
 def _range(values: FloatArray, alpha: float) -> dict[str, float]:
@@ -141,12 +149,8 @@ def _range(values: FloatArray, alpha: float) -> dict[str, float]:
     return {"floor": float(mean_of(values)), "floor_low": low, "floor_high": high}
 
 
-def _lost(frame: pd.DataFrame) -> tuple[str, ...]:
-    lost = [m for m in MEASURES if m != "sign_agreement" and np.isnan(frame["low"][m])]
-    lost = [m for m in lost if not np.isnan(frame["raw"][m])]
-    notes = tuple(
-        f"{name}: too much of the structure is noise, so the populations' value and its interval "
-        "are undefined"
-        for name in lost
-    )
+def _lost(frame: pd.DataFrame, h: FloatArray, s: FloatArray) -> tuple[str, ...]:
+    known = frame["raw"].notna() & frame["low"].isna()
+    measures = zip(MEASURES, (rmsd, correlation_of_correlations, None, structure_kept), strict=True)
+    notes = tuple(undefined(m, f(h[1:], s[1:])) for m, f in measures if f and known[m])
     return (*notes, "sign_agreement: raw is of samples of this size; it has no interval")

@@ -3,7 +3,9 @@
 Two samples differ by their noise too, so a plain distance is too large and a plain correlation too
 small. Each function takes that noise out and gives an interval of the populations' value. Where
 the value has an end (a distance of 0, a pattern of 1) percentiles of resamples cannot cover it;
-the interval then is every value under which samples would come out as these did.
+the interval then is every value under which samples would come out as these did. Where no resample
+differs from another (items that are copies of one column) nothing tells how far samples lie apart:
+all is NaN.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from scipy import optimize, special
 from simkit.estimators.structure_measures import mean_of, rmsd
 from simkit.types import FloatArray
 
-__all__ = ["apart", "errors_of", "kept", "pattern", "perfect", "reliability"]
+__all__ = ["apart", "errors_of", "kept", "pattern", "perfect", "reliability", "undefined"]
 
 CLEAR = 0.75  # share of the variance between pairs that must not be noise
+STILL = 1e-10  # moves of resamples below it are rounding dust
 LOST = 0.1  # share of the resampled correlations that may be undefined
 Row = dict[str, float]
 UNKNOWN: Row = dict.fromkeys(("estimate", "std_error", "low", "high"), np.nan)
@@ -36,6 +39,8 @@ def apart(human: FloatArray, simulated: FloatArray, worth: float, alpha: float) 
     gap, size = h[0] - s[0], np.sqrt(h.shape[1])
     square = float(gap @ gap - (error**2).sum(axis=1).mean())
     low, high, _ = _ends(square, gap, error, worth, alpha)
+    if np.isnan(low + high):
+        return UNKNOWN
     at = np.sqrt(max(square, 0.0))
     spread = float(np.std(rmsd(h[1:], s[1:]), ddof=1))
     ends = (min(low, at) / size, max(high, at) / size)
@@ -60,6 +65,8 @@ def pattern(
     side = -1.0 if at < 0 else 1.0
     square = 2 - 2 * abs(at)
     low, high, spread = _ends(square, x - side * y, e - side * f, worth, alpha)
+    if np.isnan(low + high):
+        return UNKNOWN
     ends = np.clip(np.sort([side * (1 - low**2 / 2), side * (1 - high**2 / 2)]), -1, 1)
     at = float(np.clip(at, -1, 1))
     low, high = float(min(ends[0], at)), float(max(ends[1], at))
@@ -86,8 +93,21 @@ def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -
     at = top / below
     moves = ((h * s).sum(axis=1) - at * (h * h).sum(axis=1)) / below
     error = float(moves.std(ddof=1))
+    if not error > STILL:
+        return UNKNOWN
     half = error * float(special.stdtrit(len(moves) - 1, 1 - alpha / 2))
     return {"estimate": at, "std_error": error, "low": at - half, "high": at + half}
+
+
+def undefined(name: str, resampled: FloatArray) -> str:
+    """The note on a measure without an interval. resampled : (B,) its values of the resamples."""
+    there = resampled[~np.isnan(resampled)]
+    if len(there) and np.ptp(there) < STILL:
+        why = "undefined: it is the same in all resamples, which says nothing of other samples"
+    else:
+        why = ("too much of the structure is noise, so the populations' value and its interval "
+               "are undefined")  # fmt: skip
+    return f"{name}: {why}"
 
 
 def errors_of(values: FloatArray) -> FloatArray:
@@ -168,8 +188,8 @@ def _ends(
     noise = float(lengths.mean())
     a, b, ab = (float(np.cov(moves, lengths)[i, j]) for i, j in ((0, 0), (1, 1), (0, 1)))
     seen, at = square + noise, float(np.sqrt(max(square, 0.0)))
-    if noise < 1e-20:
-        return at, at, 0.0
+    if not noise > STILL**2:
+        return np.nan, np.nan, np.nan
 
     free = 1 / (8 / max(worth, 8.0) + 1 / max(len(error) - 1, 1))
     wider = float(special.stdtrit(free, 1 - alpha / 2) / special.ndtri(1 - alpha / 2))

@@ -112,7 +112,7 @@ def temperature_curve(
     frame = pd.DataFrame(table, index=pd.Index(index))
     i = used.kept
     notes = used.notes + stated(chosen, frame) + cluster_notes(used.cluster[i], used.weight[i])
-    over = "respondents" if cluster is None else "clusters of cluster="
+    over = "respondents" if cluster is None else used.over
     return Result(
         f"Fit by temperature, {n_boot} resamples", frame, len(i), alpha, SOURCE, notes, over
     )

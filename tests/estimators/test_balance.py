@@ -352,6 +352,23 @@ def test_elicited_curve_known_values():
         [5, np.sqrt(5)]
     )
     assert np.isnan(result["heat, price=2"]["low"])
+    assert "1 of 2 cells have one cluster (no interval)" in result.notes
+
+
+def test_elicited_curve_of_clusters_that_all_say_the_same_has_no_interval():
+    # five wordings say 20 at price 1, and 20 to 24 at price 2: nothing varies at the first
+    frame = pd.DataFrame({"price": [1] * 5 + [2] * 5, "g": [*range(5)] * 2, "c0_sd": 0.0})
+    frame["c0"] = [20.0] * 5 + [20.0, 21, 22, 23, 24]
+    result = elicited_curve(frame, covariates={"heat": ("c0", "c0_sd")}, cluster="g")
+    assert result["heat, price=1"][["std_error", "low", "high"]].isna().all()
+    assert result["heat, price=2"]["std_error"] == pytest.approx(np.sqrt(2.5 / 5))
+    assert result.notes[0].startswith("1 of 2 cells whose clusters all say the same")
+
+
+def test_elicited_curve_tells_labels_of_the_same_text_apart():
+    frame = pd.DataFrame({"price": [1, 1], "s": [1, "1"], "c0": [2.0, 6], "c0_sd": 1.0})
+    found = elicited_curve(frame, covariates={"heat": ("c0", "c0_sd")}, by="s")
+    assert sorted(found.frame.index) == ["heat, s='1', price=1", "heat, s=1, price=1"]
 
 
 FRAME = prompts(np.random.default_rng(10), [0.5, 0.1], strata=3, clusters=9)

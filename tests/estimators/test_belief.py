@@ -74,7 +74,7 @@ def test_strata_and_clusters():
     once = mean_belief(b, strata=cell)["belief"]
     twice = mean_belief(b.repeat(2), strata=cell.repeat(2), cluster=np.arange(4).repeat(2))
     assert twice["belief"]["std_error"] == pytest.approx(once["std_error"])
-    assert twice.over == "clusters of cluster=, within these strata"
+    assert twice.over == "clusters (4), within these strata"
     with pytest.raises(ValueError, match="cluster: one lies in several strata"):
         mean_belief(b, strata=cell, cluster=[1, 2, 2, 3])
     alone = mean_belief(b, strata=["a", "a", "b", "c"])
@@ -285,3 +285,13 @@ def test_stratified_coverage():
         assert frame["std_error"].mean() / x.mean(axis=(1, 2)).std() == pytest.approx(1, abs=0.08)
     plain = mean_belief(b.ravel(), by=by).frame["std_error"].mean()
     assert plain / b.mean(axis=(1, 2)).std() > 2.5
+
+
+@pytest.mark.parametrize("weight", [1e12, 1e17, 1e50])
+def test_one_cluster_with_all_the_weight_has_no_interval(weight):
+    cluster, weights = np.repeat(range(4), 2), [weight] * 2 + [1.0] * 6
+    belief = [0.2, 0.3, 0.25, 0.6, 0.3, 0.2, 0.1, 0.5]
+    found = mean_belief(belief, cluster=cluster, weights=weights)
+    assert found.frame["estimate"].iloc[0] == pytest.approx(0.25)
+    assert found.frame[["std_error", "low", "high"]].isna().all(axis=None)
+    assert found.notes == ("one cluster has 99.5 % of the weight or more: no interval",)

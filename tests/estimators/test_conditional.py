@@ -107,10 +107,12 @@ def test_degrees_of_freedom_are_the_effective_clusters():
     buys, w = rng.beta(3, 3, 60), np.tile([1.0, 2, 12], 4)[cluster]
     result = conditional_logit(buys, price, weights=w, cluster=cluster)
     assert result.frame["df"].tolist() == pytest.approx([3600 / 596 - 1] * 2)
-    assert result.over == "clusters of cluster=" and not result.notes
+    assert result.over == "clusters (12)" and not result.notes
     equal = conditional_logit(buys, price, cluster=cluster, condition=cluster // 4)
     assert equal.frame["df"].tolist() == pytest.approx([9, 9])
-    assert equal.over == "clusters of cluster= of these conditions"
+    assert equal.over == "clusters (12) of these conditions"
+    named = conditional_logit(buys, price, cluster=pd.Series(cluster, name="persona"))
+    assert named.over == "persona (12)"
     three = np.repeat(range(3), 20)
     few = conditional_logit(buys, price, weights=np.repeat([1.0, 2, 12], 20), cluster=three)
     assert few.notes == ("1.5 effective clusters: below 5 no interval is to be trusted",)

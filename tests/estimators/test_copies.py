@@ -117,3 +117,67 @@ def test_weights_and_covariates_tell_prompts_apart():
     assert est.demand_curve(price, buys, cluster=cluster).frame["clusters"].tolist() == [1, 1]
     apart = est.demand_curve(price, buys, cluster=cluster, weights=[1, 1, 2, 2])
     assert apart.frame["clusters"].tolist() == [2, 2]
+
+
+def varied(spread):
+    """Two products more, all with answers of their own."""
+    rng = np.random.default_rng(3)
+    parts = [once().assign(product=lambda d, j=j: d["product"] + str(j)) for j in range(2)]
+    frame = pd.concat(parts, ignore_index=True)
+    buys = expit(np.log(frame["buys"] / (1 - frame["buys"])) + rng.normal(0, 0.1, len(frame)))
+    return frame.assign(heat=rng.normal(frame["price"], 0.1), heat_sd=spread, buys=buys)
+
+
+AUDITS = {
+    "balance_audit": CALLS["balance_audit"],
+    "elicited_curve": CALLS["elicited_curve"],
+    "crossed": lambda f: est.balance_audit(
+        f, covariates=["heat"], strata="product", cluster=["product", "wording"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.parametrize("distinct", [2, 6])
+def test_answers_without_a_spread_may_be_copies(name, distinct):
+    frame = varied(0.0).query("wording < @distinct")
+    copies = copied(frame)
+    if name != "elicited_curve" and distinct < 3:
+        pairs = AUDITS[name](copies)  # two prompts: no test, and no interval of one factor
+        assert any(
+            f"wording: {4 * distinct} clusters, {distinct} of them" in n for n in pairs.notes
+        )
+        return
+    first, again = AUDITS[name](frame), AUDITS[name](copies)
+    np.testing.assert_allclose(
+        again.frame[SHOWN].astype(float), first.frame[SHOWN].astype(float), atol=1e-9
+    )
+
+
+PRODUCTS = {
+    "balance_audit": lambda f, unit: est.balance_audit(
+        f, covariates=["heat"], strata="product", cluster=unit
+    ),
+    "curve_error": lambda f, unit: est.curve_error(
+        f["price"], f["buys"], f["truth"], products=f["product"], cluster=f[unit]
+    ),
+    "price_coefficient": lambda f, unit: est.price_coefficient(
+        f["price"], f["buys"], products=f["product"], cluster=f[unit]
+    ),
+}
+
+
+@pytest.mark.parametrize("unit", [["product"], ["product", "wording"]])
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_under_three_names_is_one(name, spread, unit):
+    # where the products are the strata, a name alone makes no product another one
+    frame = varied(spread)
+    parts = [frame.assign(product=frame["product"] + "abc"[k]) for k in range(3)]
+    first, again = (PRODUCTS[name](f, unit) for f in (frame, pd.concat(parts, ignore_index=True)))
+    rows = [i for i in first.frame.index if not i.startswith(("product=", "const"))]
+    np.testing.assert_allclose(
+        again.frame.loc[rows, SHOWN].astype(float), first.frame.loc[rows, SHOWN].astype(float),
+        rtol=2e-3,  # a logit without a product is one Newton step from the whole
+    )  # fmt: skip
+    assert any("product: 12 clusters, 4 of them distinct" in note for note in again.notes)

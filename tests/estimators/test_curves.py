@@ -101,6 +101,11 @@ def test_undefined_and_exact():
     assert odd.notes == ("2 of 2 mean squares are below the truth's own (NaN)",)
     same = rmse_curve([1, 0, 1, 0], [0.5] * 4, [0.5] * 4, sizes=[2])
     assert same["belief, n=2"][["estimate", "low", "high"]].tolist() == [0, 0, 0]
+    # four runs that all chose it: 0.5 off, and nothing says how others would have chosen
+    agree = rmse_curve([1, 1, 1, 1], [0.5] * 4, [0.5] * 4, sizes=[2])
+    assert agree["choice, n=2"]["estimate"] == 0.5
+    assert agree["choice, n=2"][["std_error", "low", "high"]].isna().all()
+    assert agree.notes == ("1 of 1 sizes: choices that never vary, so no interval of them",)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])

@@ -16,6 +16,7 @@ from simkit.estimators import (
     price_coefficient,
     step_test,
 )
+from simkit.estimators.clustering import normal_logits
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -103,6 +104,51 @@ def test_choices_that_all_agree_still_have_an_interval():
     result = demand_curve(np.ones(10), np.zeros(10))
     assert result.interval("price=1") == pytest.approx((0, 0.3085), abs=1e-4)
     assert demand_curve(np.ones(10), np.ones(10)).interval("price=1")[1] == 1
+
+
+def test_clusters_that_agree_at_a_half_are_no_certainty():
+    # two clusters of one purchase and one refusal each: Clopper-Pearson of 1 of 2 is
+    # 1 - sqrt(1 - 0.025) = 0.0126 and its mirror
+    result = demand_curve([1] * 4, [0, 1, 0, 1], cluster=[0, 0, 1, 1])
+    assert result.interval("price=1") == pytest.approx((0.0126, 0.9874), abs=1e-4)
+
+
+@pytest.mark.parametrize("weight", [1e12, 1e17, 1e40, 1e50])
+def test_one_cluster_with_all_the_weight_has_no_interval(weight):
+    price, buys = [1, 2] * 4, [0.2, 0.3, 0.25, 0.6, 0.3, 0.2, 0.1, 0.5]
+    weights, cluster = [weight] * 2 + [1] * 6, np.repeat(range(4), 2)
+    note = "one cluster has 99.5 % of the weight or more: no interval"
+    for found in (
+        demand_curve(price, buys, weights=weights, cluster=cluster),
+        price_coefficient(price, buys, weights=weights, cluster=cluster),
+    ):
+        assert found.frame[["std_error", "low", "high"]].isna().all(axis=None)
+        assert note in found.notes
+    assert found["price"]["estimate"] == pytest.approx(logit(0.3) - logit(0.2))
+    error = curve_error(price, buys, [0.3] * 8, weights=weights, cluster=cluster)
+    assert error.frame[["std_error", "low", "high"]].isna().all(axis=None)
+    assert "99.5 %" in error.notes[0]
+    assert error["mean_difference"]["estimate"] == pytest.approx(-0.05)
+
+
+def test_where_one_cluster_begins_to_be_all():
+    # 99 : 1 are 1 / (0.99^2 + 0.01^2) = 1.02 clusters, 999 : 1 are 1.002
+    some = demand_curve([1, 1], [0.2, 0.3], weights=[99, 1])
+    assert not np.isnan(some["price=1"]["low"])
+    assert np.isnan(demand_curve([1, 1], [0.2, 0.3], weights=[999, 1])["price=1"]["low"])
+
+
+def test_rows_that_weights_reduce_to_one_have_no_slope():
+    # one row of 1e40 leaves a single price: the slope came out as 0.03 where it is -0.60
+    d = beliefs()
+    weights = np.where(d.index == 0, 1e40, 1.0)
+    with pytest.raises(ValueError, match="weights: the rows of large weight leave the columns"):
+        price_coefficient(d["price"], d["buys"], weights=weights)
+
+
+def test_groups_of_the_same_text_are_told_apart():
+    found = demand_curve([1, 1], [0.2, 0.3], groups=[1, "1"])
+    assert found.frame.index.tolist() == ["1, price=1", "'1', price=1"]
 
 
 def test_curve_coverage():
@@ -323,7 +369,12 @@ def test_curve_error_known_values():
     )
     assert result.frame["estimate"].tolist() == pytest.approx([0.1, 0])
     assert result.frame["std_error"].tolist() == pytest.approx([0.05, 0.05])
-    assert result.interval("mean_difference") == pytest.approx((-0.05, 0.05))  # t(1), 50 %: 1
+    # t(1), 50 %: 1. The mean share is 0.4; 0.05 is 0.05 / (0.4 * 0.6) = 0.2083 in its logit
+    assert result.interval("mean_difference")[0] == pytest.approx(expit(logit(0.4) - 0.2083) - 0.4,
+                                                                  abs=1e-4)  # fmt: skip
+    # widened: clusters' shares are (0.5 + 0.2) / 2 = 0.35 and 0.45
+    wide = normal_logits(np.array([0.35, 0.45]), np.array([0.5, 0.5]), 1.0, 0.5)
+    assert result.interval("mean_difference")[1] == pytest.approx(wide[1] - 0.4)
     wide = curve_error([1, 1], [0.5, 0.6], [0.5, 0.5])
     assert wide.interval("mean_abs_error")[0] == 0
 
@@ -333,7 +384,32 @@ def test_curve_error_undefined_interval():
     # (0.1 + 0.05) / 2
     assert result["mean_abs_error"]["estimate"] == pytest.approx(0.075)
     assert np.isnan(result["mean_abs_error"]["high"])
-    assert result.notes == ("a cell has one cluster: no interval",)
+    assert result.notes == (
+        "a cell has one cluster, or one with 99.5 % of its weight: no interval",
+    )
+
+
+def test_curve_error_of_buys_that_all_agree_has_a_width():
+    # 4 clusters, nobody buys, truth 0.3 and 0.2: -0.25, 0.25. As likely as 0.025 under a share of
+    # 1 - 0.025^(1/4) = 0.6024: up to 0.6024 - 0.25 too many, and never more than 0.25 too few
+    price, cluster = [1, 2] * 4, np.repeat(range(4), 2)
+    none = curve_error(price, np.zeros(8), [0.3, 0.2] * 4, cluster=cluster)
+    assert none.interval("mean_difference") == pytest.approx((-0.25, 0.3524), abs=1e-4)
+    assert none.interval("mean_abs_error") == pytest.approx((0, 0.8524), abs=1e-4)
+    every = curve_error(price, np.ones(8), [0.7, 0.8] * 4, cluster=cluster)
+    assert every.interval("mean_difference") == pytest.approx((-0.3524, 0.25), abs=1e-4)
+    # all at price 1, none at 2: no cluster differs from another, and yet others might
+    some = curve_error(price, [1, 0] * 4, [0.5, 0.5] * 4, cluster=cluster)
+    assert some.interval("mean_difference") == pytest.approx((-0.5, 0.5))
+
+
+def test_curve_error_of_rare_purchases_reaches_further_up_than_down():
+    # two crossed wordings by three, shares 0.01 to 0.05: no truth below 0 is possible
+    buys = [0.01, 0.02, 0.03, 0.02, 0.05, 0.04]
+    cluster = pd.DataFrame({"w": [0, 0, 0, 1, 1, 1], "p": [0, 1, 2] * 2})
+    row = curve_error([1] * 6, buys, [0.03] * 6, cluster=cluster)["mean_difference"]
+    assert -0.03 < row["low"] < 0 < row["high"]
+    assert row["high"] - row["estimate"] > 2 * (row["estimate"] - row["low"])
 
 
 def test_curve_error_over_products():

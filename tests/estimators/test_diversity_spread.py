@@ -120,3 +120,15 @@ def test_bad_input_is_refused():
     one, two = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"b": [1.0], "a": [2.0]})
     with pytest.raises(ValueError, match="outcome 'a' is not at the same place"):
         spread_ratio(one, two)
+
+
+def test_four_outcomes_below_are_no_certainty():
+    # four ratios below 1: Clopper-Pearson of 4 of 4, 0.025^(1/4) = 0.3976 to 1
+    rng = np.random.default_rng(0)
+    human = rng.normal(size=(60, 4))
+    found = spread_ratio(human, 0.5 * human + 0.02 * rng.normal(size=(60, 4))).overall
+    for name in ("share_below", "share_clearly_below"):
+        assert found[name]["estimate"] == 1
+        assert found.interval(name) == pytest.approx((0.3976, 1), abs=1e-4)
+    none = spread_ratio(0.5 * human, human).overall
+    assert none.interval("share_below") == pytest.approx((0, 0.6024), abs=1e-4)

@@ -139,7 +139,7 @@ def test_over_conditions_leaves_out_conditions():
     logs = np.log([r["measured"]["estimate"] for r in others])
     error = np.sqrt(2 / 3 * ((logs - np.log(result["measured"]["estimate"])) ** 2).sum())
     assert pairs["measured"]["std_error"] == pytest.approx(pairs["measured"]["estimate"] * error)
-    assert pairs.over == "clusters of conditions"
+    assert pairs.over == "clusters (3) and their conditions"
     two = efficiency_factor(y, b, condition=code, cluster=code // 3, over="conditions")
     assert np.isnan(two["measured"]["low"]) and two.notes == ("2 clusters: no interval",)
 
@@ -151,7 +151,7 @@ def test_clusters_of_runs():
     twice = [pd.concat([x, x]) for x in (y, b)]
     once = efficiency_factor(y, b)["measured"]
     same = efficiency_factor(*twice, cluster=np.tile(np.arange(30), 2))
-    assert same.over == "clusters of these conditions"
+    assert same.over == "clusters (30) of these conditions"
     assert same["measured"]["estimate"] == pytest.approx(once["estimate"])
     assert same["measured"]["std_error"] == pytest.approx(once["std_error"], rel=0.05)
     assert efficiency_factor(*twice)["measured"]["std_error"] < 0.75 * once["std_error"]
@@ -186,6 +186,65 @@ def test_undefined_is_no_zero():
     one = efficiency_factor([0, 0, 0, 1], [0.1, 0.2, 0.15, 0.1])
     assert np.isnan(one.interval("measured")).all()
     assert one.notes == ("without some unit a quantity is undefined: no interval",)
+
+
+def test_evenly_split_choices_are_not_exact():
+    # 10 of 20 chosen: p (1 - p) is flat there, so no run moves it, and the variance of V = 5/19 is
+    # the second-order one, 2 p^2 q^2 / n^2. The lower end v is where (V - v)^2 is
+    # z^2 (v (1 - 4v) / n + 2 v^2 / n^2): v = 0.156, for at p = 0.19 V has the error
+    # sqrt(0.156 * 0.376 / 20 + 0.0001) = 0.055, and 5/19 is 0.107 off, 1.96 of them
+    y, b = np.tile([0.0, 1.0], 10), np.random.default_rng(6).beta(3, 3, 20)
+    row = efficiency_factor(y, b)["variance_choice"]
+    assert row["estimate"] == pytest.approx(5 / 19)
+    assert row["std_error"] == pytest.approx(np.sqrt(2) * (5 / 19) / 20, rel=0.1)
+    assert row["low"] == pytest.approx(0.156, abs=0.005)
+    assert row["low"] < 0.25 < row["estimate"] <= row["high"]
+    need = runs_needed(y, b, 0.1)["choice, rmse=0.1"]
+    assert need["low"] == pytest.approx(row["low"] / 0.01)
+    # beliefs that are settled, half of them: as flat
+    beliefs = np.where(y > 0, 0.99, 0.01)
+    low, high = efficiency_factor(y, beliefs).interval("variance_belief")
+    assert high - low > 0.03
+
+
+def test_copies_of_a_condition_are_one():
+    y, b = dirichlet([2, 3], 20, np.random.default_rng(8))
+    y, b = y.iloc[:, 0], b.iloc[:, 0]
+    thrice, code = [np.tile(x, 3) for x in (y, b)], pd.Series(np.repeat([1, 2, 3], 20))
+    same = efficiency_factor(*thrice, condition=code, over="conditions")
+    once = efficiency_factor(y, b)
+    assert same.frame["estimate"].tolist() == pytest.approx(once.frame["estimate"].tolist())
+    assert np.isnan(same.frame[["std_error", "low", "high"]]).all(axis=None)
+    assert same.notes == (
+        "conditions: 3 clusters, 1 of them distinct: the others repeat their rows and count as "
+        "one with them",
+        "1 conditions: no interval",
+    )
+    # four conditions, each given twice: as if the copies were one cluster
+    y, b, code = draw(market(every=6), 40, np.random.default_rng(4))
+    kept = code < 4
+    y, b, code = y[kept], b[kept], code[kept]
+    both = [pd.concat([x, x]) for x in (y, b)]
+    twice = efficiency_factor(*both, condition=np.append(code, code + 4), over="conditions")
+    ends = efficiency_factor(y, b, condition=code, over="conditions").frame
+    assert twice.frame.to_numpy() == pytest.approx(ends.to_numpy())
+    # choices that are their beliefs, split alike: nothing was seen to differ between conditions
+    y = np.tile([0.0, 1.0, 1.0], 12)
+    alike = efficiency_factor(y, y, condition=np.repeat(range(4), 9), over="conditions")
+    assert np.isnan(alike.frame[["std_error", "low", "high"]]).all(axis=None)
+    assert alike.notes == ("5 of 5 quantities do not differ between conditions: no interval",)
+
+
+def test_the_population_is_named():
+    y, b = dirichlet([2, 3], 60, np.random.default_rng(9))
+    who = pd.Series(np.repeat(range(12), 5), name="persona")
+    code = np.repeat(range(2), 30)
+    named = efficiency_factor(y, b, condition=code, cluster=who)
+    assert named.over == "persona (12) of these conditions"
+    whole = efficiency_factor(
+        y, b, condition=np.repeat(range(12), 5), over="conditions", cluster=who // 2
+    )
+    assert whole.over == "persona (6) and their conditions"
 
 
 def test_factor_coverage():

@@ -105,7 +105,7 @@ def test_few_clusters_are_told_and_two_unequal_ones_have_no_interval():
     four = np.repeat([0, 1, 2, 3], [10, 10, 20, 50])
     found = marginal_fit(y, own, SCALE, metrics=["mean_difference"], cluster=four)
     said = "4 clusters, worth 2.6 equal ones: below 5, no interval is to be trusted"
-    assert said in found.notes and found.over == "clusters of cluster="
+    assert said in found.notes and found.over == "clusters (4)"
     assert np.isfinite(found["mean_difference"]["low"])
     two = np.repeat([0, 1], [10, 80])
     found = marginal_fit(y, own, SCALE, metrics=["mean_difference"], cluster=two)

@@ -134,6 +134,11 @@ def test_population_fidelity_known_values():
     ends = population_fidelity(CELLS, np.full((4, 2), 0.5), n_boot=20).frame[["low", "high"]]
     assert ends.loc[["adaptability", "structure", "pfs"]].isna().all(axis=None)
     assert "4 cells; below 5 trust no interval" in population_fidelity(CELLS, CELLS).notes
+    # Every cell 0.1 too high: accuracy 0.9 in all resamples, which says nothing of other cells.
+    shifted = population_fidelity(CELLS, CELLS + np.array([-0.1, 0.1]), n_boot=20)
+    assert shifted["accuracy"]["estimate"] == pytest.approx(0.9)
+    assert shifted["accuracy"][["low", "high"]].isna().all()
+    assert "4 of 4 parts without an interval" in shifted.notes[0]
     holes = CELLS.copy()
     holes[0] = np.nan
     assert "1 of 4 cells skipped" in population_fidelity(holes, CELLS, n_boot=5).notes[0]

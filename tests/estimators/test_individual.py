@@ -327,7 +327,7 @@ def test_few_clusters_by_hand():
     assert [row["estimate"], row["std_error"]] == pytest.approx([5, 5])
     assert [row["low"], row["high"]] == pytest.approx([5 / factor, 5 * factor])
     assert any("2 clusters, worth 2.0" in note for note in found.notes)
-    assert found.over == "clusters of cluster=" and "over clusters" in found.summary()
+    assert found.over == "clusters (2)" and "over clusters" in found.summary()
     moved = shift_fit([0.0] * 4, [1, 1, 3, 3], [0.0] * 4, [1, 1, 2, 2], cluster=list("aabb"))
     assert moved["true_shift"]["df"] == 1 and moved["true_shift"]["std_error"] == 1
 

@@ -81,3 +81,20 @@ def test_bad_input():
         compare_marginals(h, s.head(5), paired=True)
     found = compare_marginals(h.assign(b=np.nan), s, n_boot=5)
     assert "1 of 2 items left out" in found.notes[0]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+@pytest.mark.parametrize("paired", [False, True])
+def test_both_the_raw_and_the_corrected_distance_lie_in_the_interval(shift, paired):
+    # low = corrected - half (or estimate - half where the bias is below 0), high = estimate + half
+    # (or corrected + half): whichever is the larger, both lie between the ends.
+    for seed in range(10):
+        sides = sample(2 * seed, 60), sample(2 * seed + 1, 60, shift)
+        frame = compare_marginals(*sides, n_boot=2, paired=paired, per_item=True).frame
+        there = frame.dropna(subset=["low"])
+        for name in ("estimate", "corrected"):
+            held = (
+                there[name] if name == "estimate" else there[name][~there.index.str.contains("v")]
+            )
+            assert len(held) and (there["low"][held.index] <= held + 1e-12).all()
+            assert (held <= there["high"][held.index] + 1e-12).all()

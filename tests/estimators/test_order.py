@@ -217,7 +217,7 @@ def test_unequal_clusters_have_fewer_degrees_of_freedom():
     result = positional_effect(raw_table(listed, wording=wording), cluster="wording")
     assert result.frame["df"].tolist() == [1] * 7
     assert result.notes[0].startswith("1.5 effective clusters")
-    assert result.over == "clusters of cluster="
+    assert result.over == "wording (3)"
     even = positional_effect(raw_table(listed, wording=np.arange(15) % 5), cluster="wording")
     assert even.frame["df"].tolist() == [4] * 7 and not even.notes
     assert positional_effect(raw_table(listed)).over == "prompts"

@@ -333,3 +333,18 @@ def test_popfidelity_agrees():
     theirs = oracle.structure.mantel(a, b, method="pearson", permutations=999)
     ours = mantel_test(HUMAN, OTHER, permutations=999)
     assert ours[0] == pytest.approx(next(iter(theirs.values())), abs=1e-12)
+
+
+def test_copies_of_one_column_show_no_spread():
+    # All items are +-1 times one column: every correlation is +-1 in every resample. Before, rmsd
+    # was 0 [0, 0] and structure_kept 1 [1, 1], as if the populations were known exactly.
+    rng = np.random.default_rng(0)
+    sign = np.array([1, -1, 1, 1, -1, 1])
+    sides = [pd.DataFrame(rng.standard_normal((50, 1)) * sign, columns=ITEMS) for _ in range(2)]
+    found = compare(*sides)
+    assert found.frame[["estimate", "low", "high"]].isna().all(axis=None)
+    for name in ("rmsd", "correlation_of_correlations", "structure_kept"):
+        assert any(note.startswith(f"{name}: undefined: it is the same") for note in found.notes)
+    network = compare_networks(*sides, n_boot=20)
+    assert network.frame[["low", "high"]].isna().all(axis=None)
+    assert sum("undefined: it is the same" in note for note in network.notes) == 2

@@ -16,7 +16,7 @@ from tests.simulations.case import Case
 PRICES = np.array([1.0, 2.0, 3.0, 4.0])
 BIG = np.random.default_rng(0).standard_normal((2, 200_000))
 NOTHING = "nothing shared: a variance of two factors is never taken to be below the cells' own"
-SKEWED = "purchases that all but few wordings make: shares are skewed, and no interval of few holds"
+RARE = "rare purchases: shares are skewed, and the interval is widened to what normal logits allow"
 
 
 def crossed(rng: np.random.Generator, w: int, p: int, share: float) -> pd.DataFrame:
@@ -139,6 +139,25 @@ def _difference(name: str) -> Case:
     return Case("curve_error", "mean_difference", name, repetition, promise=promise, why=why)
 
 
+def _rare(estimator: str, share: float, at: float) -> Case:
+    """8 wordings x 8 products whose shares of purchases are near 0, or near 1."""
+    truth = dict(zip(PRICES, mean_curve(at, 1.0), strict=True))
+    mean = float(np.mean(list(truth.values())))
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        d = crossed(rng, 8, 8, share)
+        y, unit = buys(d, at, 1.0), d[["product", "wording"]]
+        if estimator == "demand_curve":
+            found = est.demand_curve(d["price"], y, cluster=unit)["price=2"]
+            return within(found, truth[2])
+        found = est.curve_error(d["price"], y, d["price"].map(truth), cluster=unit)
+        return within(found["mean_difference"], 0.0)
+
+    quantity = "a price" if estimator == "demand_curve" else "mean_difference"
+    design = f"8 wordings x 8 products, {int(100 * share)} % shared; mean P = {mean:.3f}"
+    return Case(estimator, quantity, design, repetition, promise=(0.93, 0.995), why=RARE)
+
+
 def _audit(name: str, quantity: str) -> Case:
     make, unit = DESIGNS[name]
 
@@ -223,6 +242,12 @@ CASES = [
     *(_saturated(n) for n in (4, 6, 8, 12, 20)),
     *(_slope(name) for name in DESIGNS),
     *(_difference(name) for name in DESIGNS),
+    *(
+        _rare(estimator, share, at)
+        for estimator in ("curve_error", "demand_curve")
+        for at, shares in ((-4.9, (0.25, 0.5, 1.0)), (4.9, (0.5,)))
+        for share in shares
+    ),
     *(
         _audit(name, quantity)
         for name in DESIGNS

@@ -138,6 +138,19 @@ def _studies(sizes: Sequence[int], quantity: str, what: str, promise=None, why="
                 repetition, promise=promise, why=why)  # fmt: skip
 
 
+def _below(outcomes: int, share: float) -> Case:
+    """Each outcome's ratio is 0.7 or 1.4, 0.7 with this probability, and hardly noisy."""
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        ratio = np.where(rng.random(outcomes) < share, 0.7, 1.4)
+        human = np.tile(rng.normal(size=(6, 1)), outcomes)
+        return _inside(est.spread_ratio(human, human * ratio).overall["share_below"], share)
+
+    design = f"{outcomes} outcomes, {share:g} of them below"
+    return Case("spread_ratio", "share_below, over outcomes", design, repetition,
+                promise=(0.93, 1.0), why="a share of few outcomes is discrete")  # fmt: skip
+
+
 # --- dose and response ----------------------------------------------------------------------------
 
 
@@ -247,6 +260,7 @@ CASES = [
     *[_studies([4] * n, "mean", "4 outcomes each") for n in (6, 12, 30)],
     *[_studies([1, 2, 12] * n, "mean", "1:2:12 outcomes") for n in (2, 4, 10)],
     *[_studies([1, 2, 12] * n, "mean_of_studies", "1:2:12 outcomes") for n in (2, 4, 10)],
+    *[_below(n, p) for n in (4, 12, 30) for p in (0.6, 0.95)],
     *[_left(n, 0.4) for n in (6, 12, 30)],
     _left(12, 1.0, (0.90, 0.96), UNEQUAL),
     *[_step(n) for n in (6, 12)],

@@ -20,6 +20,8 @@ FIXED = "intervals over runs of these conditions say nothing of other conditions
 RUNS = "each run stands in the sample for itself, though personas gave several: use cluster="
 POOL = "the pool's own error is allowed for on the wide side"
 FOLDS = "folds share their training data, and conditions are few"
+EVEN = "options equally often chosen: the wider of two intervals"
+STEPS = "evenly split choices of few runs: skewed, and in steps"
 FEW = "few runs, skewed squares"
 NEAR = "a price coefficient that is hardly off zero: Fieller's interval is wide"
 
@@ -62,6 +64,35 @@ def _factor(
     design = f"{runs} runs, factor {factor:g}"
     return Case("efficiency_factor", f"{name}, over runs", design, repetition, promise=promise,
                 why=why)  # fmt: skip
+
+
+def _variance(
+    sizes: list[int], alphas: list[list[float]], name: str = "choice", promise: bool = True,
+    why: str = "",
+) -> Case:  # fmt: skip
+    """Conditions whose options are equally often chosen, or nearly; two are one share."""
+    code = np.repeat(range(len(sizes)), sizes)
+    alpha = np.array([alphas[c % len(alphas)] for c in range(len(sizes))])
+    total = alpha.sum(axis=1, keepdims=True)
+    each = alpha / total * (1 - alpha / total) / (1 if name == "choice" else total + 1)
+    two = alpha.shape[1] == 2
+    truth = float(each[:, 0].mean() if two else each.sum(axis=1).mean())
+
+    def repetition(rng: np.random.Generator) -> bool | None:
+        g = rng.gamma(alpha[code])
+        b = g / g.sum(axis=1, keepdims=True)
+        b = b[:, 0] if two else b
+        found = est.efficiency_factor(drawn(b, rng), b, condition=code)
+        return within(found[f"variance_{name}"], truth)
+
+    shares = " or ".join("/".join(f"{p:.2g}" for p in np.divide(a, sum(a))) for a in alphas)
+    runs = f"{len(sizes)} x {sizes[0]}" if len(sizes) > 1 else f"{sizes[0]}"
+    precise = f", precision {sum(alphas[0]):g}" if name == "belief" else ""
+    return Case(
+        "efficiency_factor", f"variance_{name}, over runs",
+        f"{runs} runs, shares {shares}{precise}", repetition,
+        promise=None if promise else (0.93, 1.0), why=why,
+    )  # fmt: skip
 
 
 def _needed(name: str) -> Case:
@@ -353,6 +384,21 @@ CASES = [
     _factor([20], [4, 3, 1], promise=(0.92, 0.98), why=FEW),
     _factor([5] * 18, [2, 3], promise=(0.93, 0.99), why=FEW),
     _factor([200], [0.1, 0.1]),
+    _variance([200], [[3, 3]]),
+    _variance([40], [[3, 3]]),
+    _variance([10], [[3, 3]], promise=False, why=STEPS),
+    _variance([100], [[4.5, 5.5]]),
+    _variance([40] * 6, [[3, 3]]),
+    _variance([10] * 30, [[3, 3]], promise=False, why=STEPS),
+    _variance([40] * 30, [[3, 3]]),
+    _variance([100] * 3, [[5, 5], [4.5, 5.5], [3, 7]]),
+    _variance([50], [[1, 9]]),
+    _variance([100], [[2, 2, 2]], promise=False, why=EVEN),
+    _variance([30] * 12, [[2, 2, 2]], promise=False, why=EVEN),
+    _variance([100], [[5, 4.5, 0.5]]),
+    _variance([30] * 12, [[4, 3, 1]]),
+    _variance([200], [[0.02, 0.02]], "belief", promise=False, why=EVEN),
+    _variance([200], [[3, 3]], "belief"),
     _needed("choice"),
     _needed("belief"),
     *(_conditions(c, n) for c, n in ((3, 100), (6, 100), (12, 50), (36, 30))),

@@ -298,6 +298,7 @@ CASES = [
         )
     ),
     _groups("rmse", 1000, True, (0.84, 0.97), SMALL),
+    _groups("rmse", 300, True, (0.75, 0.97), SMALL),
     _groups("rmse", 1000, False, (0.93, 1.0), END),
     _groups("pearson_r", 1000, True, (0.9, 0.98), SMALL),
 ]  # fmt: skip
