@@ -33,7 +33,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
     },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
-    "simkit.reports": {RESULT: "Caption Parameter Study", TAKES_NOTHING: "studies"},
+    "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies"},
     "simkit.datasets": {
         RESULT: "Card DataError File", TAKES_NOTHING: "cache_folder check names",
     },
@@ -221,7 +221,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
     covariates = lambda: pd.DataFrame({"heat": np.tile([0.0, 1.0, 3.0, 2.0], 6)})  # noqa: E731
     audit = lambda **m: {"frame": elicited(), "covariates": ["heat"], "treatment": "price",  # noqa: E731
                          "weights": "share", "cluster": ["product", "wording"], **m}  # fmt: skip
-    null = lambda: {"table": tidy(), "null_table": tidy(), "by": ["product"]}  # noqa: E731
     fields = {
         "balance_audit": lambda: audit(strata="product"),
         "belief_at_temperature": lambda: {"belief": np.array([p, q]), "temperature": 0.7,
@@ -236,7 +235,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "compare_networks": lambda: both(edge=0.1, shrink=0.05),
         "compare_structure": lambda: both(splits=2, permutations=3, least=3, constant="zero"),
         "conditional_logit": lambda: _shares(interval="delta"),
-        "contextual_calibration": null,
         "correlation_matrix": lambda: {"frame": items(), "method": "spearman",
                                        "weights": pd.Series(np.ones(30))},
         "coverage": lambda: {"simulate": lambda r: r.normal(size=5), "truth": 0.0, "seed": 1,
@@ -306,7 +304,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "optimal_price": lambda: _shares(cost=0.5, brand="a", at=[2.0, 2.0]),
         "own_price_elasticity": lambda: _demand(at=[1.5, 2.0], covariates=covariates()),
         "pairwise_agreement": lambda: {"answers": answers, "by": ["u", "v"] * 4, "level": 0.1},
-        "pointwise_mutual_information": null,
         "population_fidelity": lambda: {"human": np.array([p, q, [0.1, 0.1, 0.8]]),
                                         "simulated": np.array([q, p, [0.2, 0.2, 0.6]]),
                                         "values": [1, 2, 3], **SEEDS},
@@ -445,6 +442,11 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
+        "number": lambda: (reports.number, {
+            "name": "a", "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "claim": "c",
+            "verdict": True, "unit": "u", "over": "people"}),
+        "within": lambda: (reports.within, {
+            "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "low": 0.0, "high": 3.0}),
         "record": lambda: (reports.record, {
             "study": "fuzz", "numbers": [{"name": "x", "value": 1.0, "low": 0.5, "high": 1.5,
                                           "claim": "c", "verdict": True}],

@@ -105,9 +105,10 @@ def _pair() -> Call:
     return plots.correlogram_pair, {"humans": one, "simulated": one, "ax": axes(), "numbers": True}
 
 
-def notebook() -> Any:
+def notebook() -> str:
     cells = [nbformat.v4.new_markdown_cell("# Title\n## Part"), nbformat.v4.new_code_cell("x = 1")]
-    return nbformat.v4.new_notebook(cells=cells)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), "notebook.ipynb")
+    return "notebook.ipynb"
 
 
 def _parquet() -> str:
@@ -145,13 +146,13 @@ def _cars() -> pd.DataFrame:
     return pd.DataFrame({f"{n}{k}": [v] * 2 for k in range(1, 7) for n, v in kinds.items()})
 
 
-def _run(study: Any, parameters: Any, model: Any) -> Any:
+def _run(study: Any, parameters: Any) -> Any:
     """A run of a study that is refused before anything runs."""
     if isinstance(parameters, dict):
         parameters = {**parameters, "no_such": 1}
     elif parameters is None:
         parameters = {"no_such": 1}
-    return reports.run(study, parameters, model=model, out="pages", progress=False)
+    return reports.run(study, parameters, out="pages")
 
 
 def _check(values: Any, seed: Any) -> None:
@@ -195,12 +196,11 @@ def more_calls() -> dict[str, Callable[[], Call]]:
             "alternatives": {"a": ["A", "a."], "b": "B"}, "ignore_case": True}),
         "reports.check": lambda: (_check, {
             "values": {"seed": 3, "__annotations__": {"seed": int}}, "seed": range(10)}),
-        "reports.legal": lambda: (reports.legal, {
-            "study": reports.find("quickstart"), "values": {}}),
+        "Study.values": lambda: (reports.find("quickstart").values, {"given": {}}),
         "reports.run": lambda: (_run, {
-            "study": "quickstart", "parameters": {}, "model": "glassbox"}),
+            "study": "quickstart", "parameters": {"model": "glassbox"}}),
         "export_html": lambda: (reports.export_html, {
-            "notebook": notebook(), "out": "page.html", "failure": "", "provenance": {}}),
+            "study": notebook(), "out": "page.html", "failure": ""}),
         "datasets.card": lambda: (datasets.card, {"name": "anes96"}),
         "datasets.load": lambda: (datasets.load, {"name": "anes96", "path": None, "fetch": False}),
         "datasets.fetch": lambda: (datasets.fetch, {"name": "anes96"}),

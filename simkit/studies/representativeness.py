@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from simkit import datasets
-from simkit.estimators.marginals import compare_marginals
-from simkit.estimators.structure import compare_structure
+from simkit.estimators.structure.compare import compare_structure
+from simkit.estimators.structure.margins import compare_marginals
 from simkit.finetune import load_adapter
 from simkit.personas import (
     ANES96,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.estimators.structure_measures import compare_matrices
+from simkit.estimators.structure.measures import compare_matrices
 from simkit.personas import Battery, Item, Margin
 from simkit.questions import Question
 from simkit.scoring import MockModel, believe
