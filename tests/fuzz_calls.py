@@ -13,7 +13,8 @@ import simkit as sk
 from simkit import estimators as est
 from simkit import personas, reports
 from simkit.finetune import NumericLoss, examples, split_respondents
-from simkit.worlds import associations, brands, market, survey
+from simkit.worlds import concepts, market, survey
+from simkit.worlds.market import brands
 from tests.fuzz_more import more_calls
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
@@ -28,7 +29,9 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         CONSTANT: "Model",
         TAKES_NOTHING: "bundled",
     },
-    "simkit.personas": {RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR"},
+    "simkit.personas": {
+        RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
+    },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
     "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies"},
     "simkit.datasets": {
@@ -157,7 +160,8 @@ def groups(seed: int) -> dict[str, pd.DataFrame]:
 
 def _code_book() -> Any:
     age = personas.Attribute(personas.Numbers(18, 90), third="aged {text}", second="aged {text}")
-    sex = personas.Attribute({"m": "man", "f": "woman"}, third="a {text}", second="a {text}")
+    texts = {"m": "man", "f": "woman"}
+    sex = personas.Attribute(texts, "Are you?", third="a {text}", second="a {text}")
     return personas.CodeBook({"age": age, "sex": sex})
 
 
@@ -382,7 +386,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "model": glassbox(), "prompts": ["a", "b"], "design": design()}),
         "count_pivots": lambda: (sk.count_pivots, {"table": pivots()}),
         "describe": lambda: (sk.describe, {
-            "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}, "seed": 1}),
+            "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}}),
         "find_pivots": lambda: (sk.find_pivots, {
             "texts": ["I take yes.", "no"], "alternatives": {"yes": ["yes"], "no": ["no"]},
             "anchors": ["take"]}),
@@ -408,38 +412,28 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "NumericLoss": lambda: (NumericLoss, {"weight": 1.0, "slope": 1.0, "width": 0.0}),
         "Attribute": lambda: (personas.Attribute, {
             "values": {"m": "man", "f": "woman"}, "third": "a {text}", "ordered": False}),
-        "Numbers": lambda: (personas.Numbers, {"low": 18, "high": 90, "text": "{}", "step": 1}),
+        "Numbers": lambda: (personas.Numbers, {"low": 18, "high": 90, "text": str, "step": 1}),
         "CodeBook": lambda: (personas.CodeBook, {
             "source": "s",
             "attributes": {"sex": personas.Attribute({"m": "man"}, third="a {text}")}}),
-        "Free": lambda: (personas.Free, {"text": "Why?", "valid": r"\w+"}),
         "Item": lambda: (personas.Item, {
             "name": "q", "question": question(), "tell": "Said {answer}.", "after": ("r",)}),
         "Battery": lambda: (personas.Battery, {"items": list(_battery().items), "order": "fixed"}),
         "Margin": lambda: (personas.Margin, {
             "variables": "sex", "shares": {"m": 0.4, "f": 0.6}, "source": "s", "unit": "share"}),
-        "car_choice": lambda: (personas.car_choice, {"layout": "numbers"}),
-        "back_stories": lambda: (personas.back_stories, {
-            "write": lambda prompts, seeds: ["I live."] * len(prompts), "people": 2, "model": "m",
-            "seed": 1}),
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
-            "strata": "sex", "allocation": "proportional", "seed": 1}),
+            "by": ["sex"], "seed": 1}),
         "interview": lambda: (personas.interview, {
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),
         "likert": lambda: (personas.likert, {
-            "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}, "start": 1}),
+            "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}}),
         "margin_of": lambda: (personas.margin_of, {
             "people": _population(), "variables": ["sex"], "weight": "weight", "source": "s"}),
-        "next_questions": lambda: (personas.next_questions, {
-            "battery": _battery(), "answers": [{"q": "yes"}, {}]}),
-        "nominal": lambda: (personas.nominal, {"text": "Which?", "options": ["x", "y"]}),
         "numeric": lambda: (personas.numeric, {
-            "text": "How many?", "low": 0, "high": 10, "step": 2, "unit": "days",
-            "thousands": False}),
-        "question_of": lambda: (personas.question_of, {"code_book": _code_book(), "name": "sex",
-                                                       "text": "Are you?"}),
+            "text": "How many?", "low": 0, "high": 10, "step": 2, "unit": "days"}),
+        "question_of": lambda: (personas.question_of, {"code_book": _code_book(), "name": "sex"}),
         "rake": lambda: (personas.rake, {
             "margins": [_margin()], "table": _population(), "weight": "weight",
             "tolerance": 1e-6, "max_iterations": 50}),
@@ -447,7 +441,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "question": sk.Question("Agree?", ["yes", "no"]), "texts": ["yes", "No.", ""]}),
         "render": lambda: (personas.render, {
             "people": _population(), "code_book": _code_book(), "voice": "third",
-            "form": "profile", "attributes": ["age", "sex"], "seed": 1}),
+            "form": "profile", "attributes": ["age", "sex"]}),
         "sampling_plan": lambda: (personas.sampling_plan, {
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
@@ -477,8 +471,8 @@ def other_calls() -> dict[str, Callable[[], Call]]:
                                                 "ask": "share"}),
         "survey.respondents": lambda: (survey.respondents, {"n": 3, "seed": 1}),
         "survey.design": lambda: (survey.design, {"people": persons, "demographics": ["age"]}),
-        "associations.individuals": lambda: (associations.individuals, {"n": 3, "seed": 1}),
-        "associations.consensus": lambda: (associations.consensus, {"word": associations.WORDS[0]}),
+        "concepts.individuals": lambda: (concepts.individuals, {"n": 3, "seed": 1}),
+        "concepts.consensus": lambda: (concepts.consensus, {"word": concepts.WORDS[0]}),
     }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 import simkit as sk
 from simkit import datasets, finetune, plots, reports, scoring
 from simkit.scoring import LocalModel
-from simkit.worlds import associations, brands, concepts, market, respondents, scm, survey
+from simkit.worlds import concepts, market, scm, survey
+from simkit.worlds.market import brands
 from tests.finetune.conftest import tiny_model, tiny_tokenizer
 
 mpl.use("agg")
@@ -65,10 +66,9 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "ablation": ("k error", {}),
     "answer_shares": ("method value share", {"unit": "points"}),
     "balance_plot": ("covariate estimate low high strategy", {}),
-    "calibration": ("exact belief strategy", {}),
     "demand_curves": ("strategy price estimate low high", {"unit": "dollars"}),
     "dose_curve": ("dose estimate source low high", {"ylabel": "y", "half": 2.0}),
-    "elicited_covariates": ("covariate price estimate strategy", {"units": {"u": "°C"}}),
+    "elicited_covariates": ("covariate price estimate strategy", {}),
     "error_curves": ("method runs estimate low high expected", {"ylabel": "y"}),
     "factors": ("design method estimate low high", {}),
     "fit_dots": ("method estimate low high floor", {"xlabel": "x"}),
@@ -79,12 +79,12 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "penalty_map": ("slope width estimate", {"label": "RMSE"}),
     "quadrant": ("technique marginal structural", {}),
     "scaling": ("documents error strategy target", {}),
-    "shifts": ("information method estimate low high", {"unit": "points"}),
+    "shifts": ("information method estimate low high", {}),
     "structure_bars": ("name estimate low high floor", {}),
     "subgroup_lines": ("population groups estimate low high", {}),
     "temperatures": ("method temperature estimate sampled", {"ylabel": "y", "names": True}),
     "trade_off": ("remedy signed consensus", {}),
-    "unity": ("internal population source", {"unit": "ΔE"}),
+    "unity": ("internal population source", {}),
 }
 
 
@@ -166,7 +166,7 @@ REFUSED = {"reports.run": "no_such", "load": "no such model"}
 def more_calls() -> dict[str, Callable[[], Call]]:
     """name -> builder of a valid call."""
     persons = survey.respondents(3, 1)
-    few = associations.individuals(3, 1)
+    few = concepts.individuals(3, 1)
     colour = lambda: concepts.design("colour", few, about=concepts.WORDS[:2])  # noqa: E731
     asked = lambda: survey.design(persons, demographics=["age"])  # noqa: E731
     store = lambda: market.design(market.PRODUCTS[:1], [1.0, 2.0])  # noqa: E731
@@ -230,9 +230,9 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "survey.marginal": lambda: (survey.marginal, {"ask": next(iter(survey.QUESTIONS))}),
         "survey.profiles": lambda: (survey.profiles, {"names": ["age"]}),
         "survey.with_context": lambda: (survey.with_context, {"frame": asked()}),
-        "survey.item_correlation": lambda: (respondents.item_correlation, {
+        "survey.item_correlation": lambda: (survey.item_correlation, {
             "population": survey.POPULATIONS["general"], "level": "individual"}),
-        "survey.latent_share": lambda: (respondents.latent_share, {
+        "survey.latent_share": lambda: (survey.latent_share, {
             "population": survey.POPULATIONS["general"]}),
         "concepts.question": lambda: (concepts.question, {"ask": "animal"}),
         "concepts.design": lambda: (concepts.design, {
@@ -240,11 +240,9 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "concepts.exact": lambda: (concepts.exact, {"design": colour(), "ask": "colour"}),
         "concepts.with_context": lambda: (concepts.with_context, {
             "frame": colour(), "ask": "colour"}),
-        "associations.answers": lambda: (associations.answers, {
+        "concepts.answers": lambda: (concepts.answers, {
             "persons": few, "ask": "colour", "seed": 1, "blocks": 1,
-            "about": list(associations.WORDS[:2])}),
-        "associations.expected_distance": lambda: (associations.expected_distance, {
-            "word": associations.WORDS[0], "distance": 1 - np.eye(12), "level": "persona"}),
+            "about": list(concepts.WORDS[:2])}),
         "Variable": lambda: (scm.Variable, {
             "name": "v", "values": ("x", "y"), "table": np.array([0.4, 0.6]), "parents": ()}),
     }  # fmt: skip

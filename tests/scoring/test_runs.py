@@ -18,7 +18,7 @@ from simkit.scoring.engine.tree import Limits
 from simkit.scoring.local import LocalModel
 from simkit.scoring.runs import local as module
 from simkit.scoring.runs.sampling import COLUMNS, sample_runs
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 from tests.scoring.conftest import make_network, make_tokenizer
 from tests.scoring.test_generate import TOKENS, characters, toy
 

@@ -1,5 +1,7 @@
 """Techniques: on the survey world's own beliefs, where what must come out is known exactly."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +18,10 @@ from simkit.scoring.techniques import (
     mixture,
     persona_answers,
 )
-from simkit.studies.representativeness import exact_beliefs, survey_battery, world_people
-from simkit.worlds import survey
+from simkit.studies.representativeness import survey_battery, world_people
+from simkit.worlds import exact_beliefs, survey
 
+TRUE = partial(exact_beliefs, survey)
 BATTERY = survey_battery()
 PEOPLE = world_people(1_500, 3)
 TRUTH = survey.item_correlation()
@@ -27,12 +30,12 @@ FLOOR = 0.035  # RMSD of 1,500 people's correlations from the exact ones: about 
 
 @pytest.fixture(scope="module")
 def joint():
-    return joint_answers(exact_beliefs, BATTERY, PEOPLE, seed=1)
+    return joint_answers(TRUE, BATTERY, PEOPLE, seed=1)
 
 
 @pytest.fixture(scope="module")
 def personas():
-    return persona_answers(exact_beliefs, BATTERY, PEOPLE, seed=1)
+    return persona_answers(TRUE, BATTERY, PEOPLE, seed=1)
 
 
 def test_joint_interviews_of_a_perfect_model_are_the_population(joint):
@@ -49,12 +52,12 @@ def test_personas_of_a_perfect_model_carry_the_demographic_part(personas):
 
 
 def test_answers_do_not_depend_on_who_else_is_asked(joint):
-    few = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=1)
+    few = joint_answers(TRUE, BATTERY, PEOPLE.tail(20), seed=1)
     pd.testing.assert_frame_equal(few, joint.tail(20))
-    other = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=2)
+    other = joint_answers(TRUE, BATTERY, PEOPLE.tail(20), seed=2)
     assert not other.equals(few)
     turned = [BATTERY.names[::-1]] * 20
-    last = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=1, orders=turned)
+    last = joint_answers(TRUE, BATTERY, PEOPLE.tail(20), seed=1, orders=turned)
     assert not last.equals(few)
 
 
@@ -150,7 +153,7 @@ def reader_of_lines():
         for context in design["context"]:
             last = context.splitlines()[-1].rsplit(": ", 1)
             rows.append({names[last[0]]: last[1]} if last[0] in names else {})
-        return exact_beliefs(question, pd.DataFrame(rows, index=range(len(rows))))
+        return TRUE(question, pd.DataFrame(rows, index=range(len(rows))))
 
     return believe
 

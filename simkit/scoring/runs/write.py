@@ -22,10 +22,8 @@ def write(
 ) -> list[str]:
     """What a model writes after each prompt, up to `stop` (left out) or `max_tokens`.
 
-    Text i depends on prompt i and seed i alone. With the model filled in
-    (functools.partial(write, model)) it is the `write` of `personas.interview` and `back_stories`.
-    Raises ValueError for prompts and seeds of different number, and numbers out of range;
-    TypeError for a model that cannot write.
+    Text i depends on prompt i and seed i alone. Raises ValueError for prompts and seeds of
+    different number, and numbers out of range; TypeError for a model that cannot write.
     """
     writes = ability(model, "write", "write")
     prompts, seeds = listed(prompts, "prompts"), listed(seeds, "seeds")

@@ -9,7 +9,8 @@ import pytest
 from simkit.estimators.diversity.colour import delta_e, srgb_to_lab
 from simkit.estimators.diversity.expected import expected_delta_e, expected_distance
 from simkit.estimators.diversity.line_of_unity import line_of_unity
-from simkit.worlds import associations
+from simkit.worlds import concepts
+from tests.worlds.test_concepts import expected_distance as exact_distance
 
 pytestmark = pytest.mark.filterwarnings("error")
 ROOT2 = np.sqrt(2)
@@ -297,16 +298,16 @@ def test_expected_is_what_sampling_tends_to():
 
 
 def test_expected_is_the_worlds_own():
-    lab = srgb_to_lab(list(associations.PALETTE.values()))
-    joint = associations.people.joint().sum(associations.people.axis["way"])
+    lab = srgb_to_lab(list(concepts.PALETTE.values()))
+    joint = concepts.people.joint().sum(concepts.people.axis["way"])
     share = joint.sum(-1).ravel()
     types = joint.reshape(-1, joint.shape[-1]) / share[:, None]
-    belief = np.einsum("it,wtk->iwk", types, associations.COLOUR)
+    belief = np.einsum("it,wtk->iwk", types, concepts.COLOUR)
     kinds = {"weights": share, "distinct": False}  # of each kind there are many
-    found = expected_delta_e(belief, lab, words=associations.WORDS, **kinds).to_frame()
+    found = expected_delta_e(belief, lab, words=concepts.WORDS, **kinds).to_frame()
     apart = delta_e(lab[:, None], lab[None])
-    for word in associations.WORDS:
-        known = associations.expected_distance(word, apart)
+    for word in concepts.WORDS:
+        known = exact_distance(word, apart)
         assert found.loc[word, ["internal", "population"]].tolist() == pytest.approx(known)
 
 

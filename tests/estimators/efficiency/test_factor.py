@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from simkit.estimators import efficiency_factor, runs_needed
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 from tests.estimators.runs import binomial_bounds, dirichlet, draw, market
 
 pytestmark = pytest.mark.filterwarnings("error")

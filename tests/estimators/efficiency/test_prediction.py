@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from simkit.estimators import share_prediction
 from simkit.types import generator
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 from tests.estimators.runs import binomial_bounds, choices, draw, market
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from simkit.estimators import mean_belief, mean_choice
 from simkit.estimators.shared.intervals import score_interval
 from simkit.result import clustered_mean
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 from tests.estimators.runs import OPTIONS, binomial_bounds, draw, market
 
 pytestmark = pytest.mark.filterwarnings("error")

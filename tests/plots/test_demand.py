@@ -78,10 +78,9 @@ def test_palette_has_one_colour_per_method():
 def test_elicited_covariates():
     frame = pd.concat([curves("blind", covariate="heat"), curves("blind", covariate="rival_price")])
     _, axes = plt.subplots(1, 3)
-    out = plots.elicited_covariates(frame, axes, units={"heat": "°C"}, unit="euros")
+    out = plots.elicited_covariates(frame, axes, unit="euros")
     assert out.tolist() == axes.tolist()
     assert [ax.get_title() or ax.get_title("left") for ax in axes] == ["Heat", "Rival price", ""]
-    assert axes[0].get_ylabel() == "Expected value (°C)"
     assert axes[1].get_xlabel() == "Price (euros)"
     assert not axes[2].axison
     with pytest.raises(ValueError, match=r"1 axes for 2 covariates: \['heat', 'rival_price'\]"):
@@ -130,17 +129,10 @@ def test_scaling():
     assert own.get_label() == "Blind, against the observational truth"
 
 
-def test_calibration():
-    ax = plots.calibration(pd.DataFrame({"exact": [0.2, 0.4, 0.6], "belief": [0.21, 0.4, 0.58]}))
-    assert line(ax, "Exact").get_linestyle() == ":"
-    assert line(ax, "Belief").get_ydata().tolist() == [0.21, 0.4, 0.58]
-    assert ax.get_aspect() == 1
-
-
 @pytest.mark.parametrize(
     ("draw", "column"),
     [(plots.demand_curves, "strategy"), (plots.balance_plot, "covariate"), (plots.ablation, "k"),
-     (plots.scaling, "strategy"), (plots.calibration, "exact")],
+     (plots.scaling, "strategy")],
 )  # fmt: skip
 def test_a_missing_column_is_named(draw, column):
     with pytest.raises(ValueError, match=rf"no column '{column}'; the frame has \['x'\]"):

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from scipy.special import softmax
 
 from simkit.types import (
     FloatArray,
@@ -25,29 +25,13 @@ from simkit.types import (
     generator,
     integer,
     listed,
-    numbers,
     one_of,
-    shown,
 )
-from simkit.worlds.scm import SCM, Variable, draw, softmax
+from simkit.worlds.scm import SCM, Variable, codes, draw
 
-__all__ = [
-    "ANIMALS",
-    "ATTRIBUTES",
-    "COLOUR",
-    "COLOUR_NAMES",
-    "COLOUR_TYPES",
-    "FIRST",
-    "PALETTE",
-    "SIMILARITY",
-    "WAYS",
-    "WORDS",
-    "answers",
-    "consensus",
-    "expected_distance",
-    "individuals",
-    "people",
-]
+__all__ = ["ANIMALS", "ATTRIBUTES", "COLOUR", "COLOUR_NAMES", "COLOUR_TYPES", "FIRST", "PALETTE",
+           "SIMILARITY", "WAYS", "WORDS", "answers", "consensus", "individuals",
+           "people"]  # fmt: skip
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "home": ("the coast", "the hills", "the city", "the plains"),
@@ -199,7 +183,8 @@ def _types(votes: Mapping[str, tuple[float, tuple[str, ...]]], types: Sequence[s
         weight * one_hot[[types.index(t) for t in pointed]]
         for weight, pointed in (votes[a] for a in ATTRIBUTES)
     )
-    return softmax(home[:, None, None] + work[None, :, None] + hobby[None, None, :])
+    votes_ = home[:, None, None] + work[None, :, None] + hobby[None, None, :]
+    return np.asarray(softmax(votes_, axis=-1))
 
 
 def _people() -> SCM:
@@ -227,9 +212,9 @@ def individuals(n: int, seed: SeedLike) -> pd.DataFrame:
     which no prompt states. The same seed gives the same persons.
     """
     rng = seed if isinstance(seed, np.random.Generator) else generator(seed, "individuals")
-    drawn = people.sample(n, rng)
-    columns = {v.name: np.array(v.values, dtype=object)[drawn[v.name]] for v in people.variables}
-    return pd.DataFrame({"person": np.arange(n), **columns})
+    drawn = people.frame(people.sample(n, rng), people.axis)
+    drawn.insert(0, "person", np.arange(n))
+    return drawn
 
 
 def answers(
@@ -263,20 +248,15 @@ def answers(
     for name in ("person", "colour_type" if ask == "colour" else "way"):
         if name not in framed(persons, "persons"):
             raise ValueError(f"persons have no column {name!r}; see `individuals`")
-    unknown = [x for x in about or () if not isinstance(x, str) or x not in legal]
-    if unknown:
-        raise ValueError(f"about={shown(unknown[0])} is not one of: {', '.join(legal)}")
+    for item in about or ():
+        one_of(item, "word" if ask == "colour" else "target", legal)
     asked = tuple(legal if about is None else about)
     rng = generator(seed, "answers", ask)
     return (_colour_answers if ask == "colour" else _animal_answers)(persons, asked, blocks, rng)
 
 
 def _type_codes(persons: pd.DataFrame, latent: str) -> IntArray:
-    codes = people.encode(latent, persons[latent].tolist())
-    if (codes == len(people[latent].values)).any():
-        row = int(np.argmax(codes))
-        raise ValueError(f"row {row}: {latent} is missing; legal are {people[latent].values}")
-    return codes
+    return codes(latent, persons[latent].tolist(), people[latent].values, missing=False)
 
 
 def _colour_answers(
@@ -320,53 +300,11 @@ def _animal_answers(
     )
 
 
-def _individual(level: str) -> tuple[FloatArray, FloatArray]:
-    """Shares of the individuals (i,), and the colour type's probability in each (i, types)."""
-    one_of(level, "level", ("persona", "type"))
-    joint = people.joint().sum(people.axis["way"]).reshape(-1, len(COLOUR_TYPES))
-    if level == "type":
-        return joint.sum(0), np.eye(len(COLOUR_TYPES))
-    share = joint.sum(1)
-    return share, joint / share[:, None]
-
-
-def _word(word: str) -> int:
-    if not isinstance(word, str) or word not in WORDS:
-        raise ValueError(f"word={word!r} is not one of: {', '.join(WORDS)}")
-    return WORDS.index(word)
-
-
-def expected_distance(
-    word: str, distance: npt.ArrayLike, *, level: str = "persona"
-) -> tuple[float, float]:
-    """Exact mean distance of two answers: of one individual (internal), of two (population).
-
-    Parameters
-    ----------
-    word : one of `WORDS`.
-    distance : array (12, 12), between the colours in the order of `PALETTE`, in any unit.
-    level : what an individual is. "persona": a full set of attributes, whose answers are
-        independent draws from P(colour | attributes); what a model that is told a persona should
-        show. "type": a person, whose two answers share his latent colour type.
-
-    Returns
-    -------
-    (internal, population), the mean over individuals as the population has them and the mean over
-    two independently drawn ones. Population does not depend on `level`. Raises ValueError for an
-    unknown word or level and for a matrix of another shape.
-    """
-    d = numbers(distance, "distance", "a matrix (12, 12)")
-    if d.shape != (len(PALETTE), len(PALETTE)):
-        raise ValueError(f"distance has shape {d.shape}; legal is {(len(PALETTE),) * 2}")
-    share, types = _individual(level)
-    belief = types @ COLOUR[_word(word)]
-    everyone = share @ belief
-    internal = share @ np.einsum("ik,kl,il->i", belief, d, belief)
-    return float(internal), float(everyone @ d @ everyone)
-
-
 def consensus(word: str) -> tuple[str, float]:
     """The population's commonest answer to a word (a hex code) and its share."""
-    share, types = _individual("type")
-    p = share @ types @ COLOUR[_word(word)]
+    joint = people.joint().sum(people.axis["way"])
+    p = (
+        joint.reshape(-1, len(COLOUR_TYPES)).sum(0)
+        @ COLOUR[WORDS.index(one_of(word, "word", WORDS))]
+    )
     return tuple(PALETTE)[int(p.argmax())], float(p.max())

@@ -9,13 +9,12 @@ All numbers are this project's own, and none describes people.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from simkit.types import FloatArray, IntArray
-from simkit.worlds.scm import SCM, Variable, softmax
+from simkit.types import IntArray
+from simkit.worlds.scm import SCM, Variable, bell
 
 __all__ = ["COVARIATES", "PRICES", "PRODUCTS", "USUAL_PRICE", "store"]
 
@@ -46,11 +45,6 @@ _POLICY = {
 }
 _WARMTH = {"ice cream": 1.0, "hot soup": -1.0, "orange juice": 1.0}  # soup sells in the cold
 _MIDDLE_PRICE, _POLICY_SPREAD, _RIVAL_SPREAD = 3.25, 0.9, 0.8
-
-
-def _bell(values: Sequence[float], centre: FloatArray, spread: float) -> FloatArray:
-    """Discretised normal over `values`, one row per centre."""
-    return softmax(-((np.asarray(values) - centre[..., None]) ** 2) / (2 * spread**2))
 
 
 def _grid(*sizes: int) -> list[IntArray]:
@@ -86,12 +80,12 @@ def _store() -> SCM:
             Variable(
                 "rival_price",
                 COVARIATES["rival_price"],
-                _bell(COVARIATES["rival_price"], rival_centre, _RIVAL_SPREAD),
+                bell(COVARIATES["rival_price"], rival_centre, _RIVAL_SPREAD),
                 ("product", "temperature"),
             ),
             Variable("regular_price", COVARIATES["regular_price"], thirds),
             Variable("income", COVARIATES["income"], thirds),
-            Variable("price", PRICES, _bell(PRICES, centre, _POLICY_SPREAD), before),
+            Variable("price", PRICES, bell(PRICES, centre, _POLICY_SPREAD), before),
             Variable(
                 "buys", ("yes", "no"), np.stack([buys, 1 - buys], axis=-1), (*before, "price")
             ),

@@ -22,19 +22,12 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.templates import is_missing
-from simkit.types import column, framed, generator, hashable, labels, scalar, shown
-from simkit.worlds.store import PRICES, PRODUCTS, USUAL_PRICE
+from simkit.types import column, framed, generator, labels, scalar
+from simkit.worlds.market.causal import PRICES, PRODUCTS, USUAL_PRICE
+from simkit.worlds.scm import codes
 
-__all__ = [
-    "EXPERIMENTS",
-    "KNOWN",
-    "MULTIPLES",
-    "OTHER",
-    "SENTENCES",
-    "announce",
-    "distinct",
-    "tell",
-]
+__all__ = ["EXPERIMENTS", "KNOWN", "MULTIPLES", "OTHER", "SENTENCES", "announce", "distinct",
+           "tell"]  # fmt: skip
 
 Sentences = dict[str, tuple[str, ...]]
 
@@ -231,20 +224,16 @@ def announce(frame: pd.DataFrame) -> pd.DataFrame:
     labels(frame["product"], "product", len(frame))  # raises for what is missing or no label
     told: list[str | None] = []
     usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
-    for row, (kind, product, price) in enumerate(
-        zip(frame["experiment"], frame["product"], usual, strict=True)
-    ):
-        if is_missing(kind):
+    named = codes("experiment", frame["experiment"].tolist(), tuple(EXPERIMENTS))
+    for row, (code, product, price) in enumerate(zip(named, frame["product"], usual, strict=True)):
+        if code == len(EXPERIMENTS):  # none is announced
             told.append(None)
-        elif hashable(kind) and kind in EXPERIMENTS:
-            if product not in PRODUCTS:
-                price = np.nan if is_missing(price) else scalar(price, f"row {row}: usual_price")
-            if product not in PRODUCTS and is_missing(price):
+            continue
+        if product not in PRODUCTS:
+            if is_missing(price):
                 raise ValueError(f"row {row}: usual_price is {price}; experiments name its prices")
-            told.append(_where(kind, product, price))
-        else:
-            legal = ", ".join(EXPERIMENTS)
-            raise ValueError(f"row {row}: experiment={shown(kind)} is not one of: {legal}")
+            price = scalar(price, f"row {row}: usual_price")
+        told.append(_where([*EXPERIMENTS][code], product, price))
     return frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
 
 

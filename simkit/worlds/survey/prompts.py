@@ -2,13 +2,12 @@
 
 A prompt says some demographics and some earlier answers of a respondent, and asks for one answer
 more. The truth is P(answer | all that is said), by enumeration over the two latent values
-(`exact`). The numbers are in `simkit.worlds.respondents`.
+(`exact`). The numbers are in `simkit.worlds.survey.causal`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product as cartesian
 from typing import Any
 
 import numpy as np
@@ -16,45 +15,25 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray, framed, listed, one_of, shown
-from simkit.worlds.kinds import Kind, Kinds, Prompts, wordings
-from simkit.worlds.respondents import (
+from simkit.types import FloatArray, IntArray, framed, one_of
+from simkit.worlds.kinds import Build, Kind, Kinds, Prompts, leave_out, wordings
+from simkit.worlds.scm import codes
+from simkit.worlds.scm import profiles as combinations
+from simkit.worlds.survey.causal import (
     AGREEMENT,
     DAYS,
     DEMOGRAPHICS,
-    INFORMATION,
     ITEMS,
     POPULATIONS,
     SCALE,
     VEHICLES,
     Population,
     check_population,
-    item_correlation,
-    latent_share,
     respondents,
 )
 
-__all__ = [
-    "AGREEMENT",
-    "DEMOGRAPHICS",
-    "HELD_OUT",
-    "INFORMATION",
-    "ITEMS",
-    "KINDS",
-    "POPULATIONS",
-    "QUESTIONS",
-    "SENTENCES",
-    "Population",
-    "design",
-    "exact",
-    "item_correlation",
-    "latent_share",
-    "marginal",
-    "profiles",
-    "question",
-    "respondents",
-    "with_context",
-]
+__all__ = ["KINDS", "QUESTIONS", "SENTENCES", "design", "exact", "marginal", "profiles", "question",
+           "with_context"]  # fmt: skip
 
 GENERAL = POPULATIONS["general"]
 
@@ -103,13 +82,9 @@ def question(name: str) -> Question:
 
     Values are 1 to 5 for agreement, days a week, and points from 0 to 100; `vehicle` has none.
     """
-    _known(name)
+    one_of(name, "question", QUESTIONS)
     _, text, options, values = _ASK[name]
     return Question(text, [str(o) for o in options], values)
-
-
-def _known(name: str) -> None:
-    one_of(name, "question", _ASK)
 
 
 def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> FloatArray:
@@ -130,7 +105,7 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
     Raises ValueError for a value that the world does not have, naming row, column and the legal
     values.
     """
-    _known(ask)
+    one_of(ask, "question", QUESTIONS)
     check_population(population)
     rows = framed(design, "the design").reset_index(drop=True)
     said = {
@@ -139,7 +114,7 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
         if name in rows and name != ask
     }
     weight = population.values_given(said, len(rows))  # (rows, latent pairs)
-    for name in said.keys() - set(DEMOGRAPHICS) - set(_EV):
+    for name in (n for n in said if n not in (*DEMOGRAPHICS, *_EV)):
         table = population.answer(name)
         unsaid = np.ones((len(table), 1))
         weight = weight * np.concatenate([table, unsaid], axis=1)[:, said[name]].T
@@ -177,17 +152,7 @@ def profiles(
 ) -> pd.DataFrame:
     """All combinations of the named demographics with their probability (column `weight`)."""
     check_population(population)
-    names = listed(names, "names")
-    unknown = [n for n in names if not isinstance(n, str) or n not in DEMOGRAPHICS]
-    if unknown:
-        raise ValueError(
-            f"no demographic {shown(unknown[0])}; there are: {', '.join(DEMOGRAPHICS)}"
-        )
-    axis = population.core.axis
-    weight = population.core.joint().sum(axis=tuple(i for n, i in axis.items() if n not in names))
-    ordered = [n for n in DEMOGRAPHICS if n in names]
-    rows = list(cartesian(*(DEMOGRAPHICS[n] for n in ordered)))
-    return pd.DataFrame(rows, columns=ordered).assign(weight=weight.ravel())
+    return combinations(population.core.joint(), DEMOGRAPHICS, names, "demographic")
 
 
 def design(
@@ -235,14 +200,6 @@ def _orders(answered: Iterable[str | Sequence[str]], rows: int) -> list[tuple[st
     return [tuple(a) for a in given]
 
 
-def _told_only(orders: Iterable[Sequence[str]]) -> None:
-    for row, order in enumerate(orders):
-        unknown = [name for name in order if name not in TOLD]
-        if unknown:
-            legal = ", ".join(TOLD)
-            raise ValueError(f"row {row}: answered={unknown[0]!r} is not one of: {legal}")
-
-
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column `context`: what the prompt says, in English.
 
@@ -259,7 +216,8 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     opening = describe(said, SENTENCES)
     orders = frame["answered"] if "answered" in frame else [()] * len(frame)
     given = [tuple(o) if isinstance(o, tuple | list) else () for o in orders]
-    _told_only(given)
+    rows = np.repeat(np.arange(len(given)), [len(order) for order in given])
+    codes("answered", [name for order in given for name in order], TOLD, rows=rows, missing=False)
     contexts = []
     for row, (start, order) in enumerate(zip(opening, given, strict=True)):
         names = [*order, *(n for n in told if n not in order)] if order else told
@@ -288,7 +246,7 @@ _FIRST = (*ITEMS, "vehicle", "news_days", "ev_before")  # all that comes before 
 
 def _kind(
     asked: Sequence[str], low: int = 0, high: int = 0, opinions: float = 1.0, informed: bool = False
-) -> Kind:
+) -> Build:
     """Prompts that ask one of `asked` after `low` to `high` earlier answers of the same person.
 
     The earlier answers are opinion items alone in a share `opinions` of the calls, and any
@@ -316,34 +274,20 @@ def _kind(
                 (*o, *("ev_before",) * int(b), *("information",) * int(i))
                 for o, b, i in zip(orders, first, shown, strict=True)
             ]
-        _leave_out(people, rng)
+        leave_out(people, DEMOGRAPHICS, rng)
         frame = design(people, answered=orders, wording=wordings(n, rng, held_out))
         return frame, question(ask), exact(frame, ask)
 
     return build
 
 
-def _leave_out(people: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Drop demographics: how many are said is even from 0 to all five."""
-    keep = rng.integers(len(DEMOGRAPHICS) + 1, size=len(people))
-    rank = rng.random((len(people), len(DEMOGRAPHICS))).argsort(1)
-    for column, name in enumerate(DEMOGRAPHICS):
-        people[name] = people[name].where(rank[:, column] < keep, None)
-
-
-# kind -> (share of the survey's documents, how to build them).
 KINDS: Kinds = {
-    "likert, demographics": (0.07, _kind(_OPINIONS)),
-    "likert, interview": (0.62, _kind(_OPINIONS, 1, 7, opinions=0.75)),
-    "ev before": (0.07, _kind(("ev_before",), 0, 4, opinions=0.75)),
-    "ev after": (0.08, _kind(("ev_after",), 0, 3, informed=True)),
-    "vehicle": (0.10, _kind(("vehicle",), 0, 4, opinions=0.75)),
-    "news days": (0.06, _kind(("news_days",), 0, 4, opinions=0.75)),
-}
-
-# kind -> how to build held-out prompts: the same, with short and long interviews apart.
-HELD_OUT: dict[str, Kind] = {
-    **{name: build for name, (_, build) in KINDS.items() if name != "likert, interview"},
-    "likert, interview, short": _kind(_OPINIONS, 1, 3),
-    "likert, interview, long": _kind(_OPINIONS, 4, 7),
+    "likert, demographics": Kind(_kind(_OPINIONS), 0.07),
+    "likert, interview": Kind(_kind(_OPINIONS, 1, 7, opinions=0.75), 0.62, held_out=False),
+    "ev before": Kind(_kind(("ev_before",), 0, 4, opinions=0.75), 0.07),
+    "ev after": Kind(_kind(("ev_after",), 0, 3, informed=True), 0.08),
+    "vehicle": Kind(_kind(("vehicle",), 0, 4, opinions=0.75), 0.10),
+    "news days": Kind(_kind(("news_days",), 0, 4, opinions=0.75), 0.06),
+    "likert, interview, short": Kind(_kind(_OPINIONS, 1, 3)),
+    "likert, interview, long": Kind(_kind(_OPINIONS, 4, 7)),
 }

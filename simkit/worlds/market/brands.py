@@ -15,27 +15,16 @@ from itertools import product as cartesian
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from simkit.personas.render import describe
 from simkit.questions import Question
 from simkit.types import FloatArray, framed, one_of
 from simkit.worlds.kinds import once
-from simkit.worlds.scm import SCM, Variable, softmax
+from simkit.worlds.scm import SCM, Variable
 
-__all__ = [
-    "BRANDS",
-    "LISTED",
-    "PRICES",
-    "PULL",
-    "QUESTIONS",
-    "STYLES",
-    "THOUGHTS",
-    "design",
-    "efficiency",
-    "exact",
-    "shopper",
-    "with_context",
-]
+__all__ = ["BRANDS", "LISTED", "PRICES", "PULL", "QUESTIONS", "STYLES", "THOUGHTS", "design",
+           "efficiency", "exact", "shopper", "with_context"]  # fmt: skip
 
 BRANDS = ("Cuddles", "Snugly", "neither")
 PRICES = tuple(range(24, 42, 3))  # cents per diaper
@@ -100,12 +89,12 @@ def _shopper() -> SCM:
         axis=-1,
     )
     shifts = np.array([s for _, _, s in _ALOUD.values()])
-    aloud_choice = softmax(plain[:, :, None, :] + shifts)
+    aloud_choice = softmax(plain[:, :, None, :] + shifts, axis=-1)
     mean = ((a + b) / 2 - 31.5) / 10
     base, slope = np.array([(np.log(w), s) for w, s, _ in _ALOUD.values()]).T
-    aloud = softmax(base + slope * mean[..., None])
+    aloud = softmax(base + slope * mean[..., None], axis=-1)
     # Deciding first: the thought is the decision, drawn from the same utilities.
-    decided = softmax(plain)
+    decided = softmax(plain, axis=-1)
     keeps = np.full((3, 3), (1 - _KEEPS_TO_IT) / 2) + np.eye(3) * (1.5 * _KEEPS_TO_IT - 0.5)
     thought = np.zeros((2, *a.shape, len(THOUGHTS)))
     thought[0, ..., : len(_ALOUD)] = aloud
@@ -167,7 +156,8 @@ def _by_place(share: FloatArray, design: pd.DataFrame) -> FloatArray:
         if sorted(listed) != sorted(BRANDS):
             raise ValueError(f"row {row}: {list(listed)} is no order of: {', '.join(BRANDS)}")
     place = np.array([[BRANDS.index(name) for name in row] for row in names])
-    return softmax(np.log(np.take_along_axis(share, place, 1)) + np.array(PULL))
+    tilted = np.log(np.take_along_axis(share, place, 1)) + np.array(PULL)
+    return np.asarray(softmax(tilted, axis=1))
 
 
 def design(

@@ -16,25 +16,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from simkit.types import FloatArray, IntArray, generator, one_of, shown
-from simkit.worlds.scm import SCM, Variable, softmax
+from simkit.worlds.scm import SCM, Variable, bell
 
-__all__ = [
-    "AGREEMENT",
-    "DAYS",
-    "DEMOGRAPHICS",
-    "INFORMATION",
-    "ITEMS",
-    "LATENTS",
-    "POPULATIONS",
-    "SCALE",
-    "VEHICLES",
-    "Population",
-    "item_correlation",
-    "latent_share",
-    "respondents",
-]
+__all__ = ["AGREEMENT", "DAYS", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "LATENTS", "POPULATIONS",
+           "SCALE", "VEHICLES", "Population", "item_correlation", "latent_share",
+           "respondents"]  # fmt: skip
 
 DEMOGRAPHICS: dict[str, tuple[str, ...]] = {
     "age": ("18 to 34", "35 to 49", "50 to 64", "65 or older"),
@@ -170,11 +159,6 @@ _EV_SPREAD, _SHIFT_SPREAD = 20.0, 13.0  # points
 _VEHICLE_TASTE = ((-0.6, -0.4), (0.1, 0.0), (0.6, 0.6), (0.2, -0.3))
 
 
-def _bell(values: Sequence[float], centre: FloatArray, spread: float) -> FloatArray:
-    """Discretised normal over `values`, one row per centre."""
-    return softmax(-((np.asarray(values, float) - centre[..., None]) ** 2) / (2 * spread**2))
-
-
 def _graded(lean: FloatArray, half: float) -> FloatArray:
     """Five ordered answers by cumulative logits (Samejima 1969): (…,) -> (…, 5)."""
     cuts = half * np.array([-2.5, -0.8, 0.8, 2.5])
@@ -187,7 +171,7 @@ def _people(place: _Place) -> list[Variable]:
     """Demographics and latent values."""
     age, education = (a.astype(float) for a in np.meshgrid(range(4), range(3), indexing="ij"))
     lean = 0.6 * (education - 1) + 0.35 * (1.5 - abs(age - 1.5)) - 0.35 + place.wealth
-    earning = softmax(lean[..., None] * np.array([-1.0, 0.0, 1.0]) + np.array([0.0, 0.3, 0.0]))
+    earned = lean[..., None] * np.array([-1.0, 0.0, 1.0]) + np.array([0.0, 0.3, 0.0])
     legal, named = DEMOGRAPHICS, tuple(DEMOGRAPHICS)
     green, tech = (_sum_of_effects(e) for e in (place.green, place.tech))
     levels = np.array(LEVELS, dtype=float)
@@ -197,9 +181,9 @@ def _people(place: _Place) -> list[Variable]:
         Variable("gender", legal["gender"], np.array([0.5, 0.5])),
         Variable("education", legal["education"], np.array(place.education)),
         Variable("residence", legal["residence"], np.array(place.residence)),
-        Variable("income", legal["income"], earning, ("age", "education")),
-        Variable("green", LEVELS, _bell(LEVELS, green, _VALUE_SPREAD), named),
-        Variable("tech", LEVELS, _bell(LEVELS, pulled, _VALUE_SPREAD), (*named, "green")),
+        Variable("income", legal["income"], softmax(earned, axis=-1), ("age", "education")),
+        Variable("green", LEVELS, bell(LEVELS, green, _VALUE_SPREAD), named),
+        Variable("tech", LEVELS, bell(LEVELS, pulled, _VALUE_SPREAD), (*named, "green")),
     ]
 
 
@@ -223,12 +207,12 @@ def _population(name: str, place: _Place) -> Population:
     after = np.array(SCALE, dtype=float)[:, None, None] + shift
     return Population(name, SCM((
         *_people(place), *items,
-        Variable("vehicle", VEHICLES, softmax(utility), LATENTS),
-        Variable("news_days", DAYS, _bell(DAYS, 3.4 + 0.7 * green - 1.0 * tech, 2.0), LATENTS),
-        Variable("ev_before", SCALE, _bell(SCALE, centre, _EV_SPREAD), LATENTS),
+        Variable("vehicle", VEHICLES, softmax(utility, axis=-1), LATENTS),
+        Variable("news_days", DAYS, bell(DAYS, 3.4 + 0.7 * green - 1.0 * tech, 2.0), LATENTS),
+        Variable("ev_before", SCALE, bell(SCALE, centre, _EV_SPREAD), LATENTS),
         Variable("information", INFORMATION, np.full(3, 1 / 3)),
         Variable(
-            "ev_after", SCALE, _bell(SCALE, after, _SHIFT_SPREAD),
+            "ev_after", SCALE, bell(SCALE, after, _SHIFT_SPREAD),
             ("ev_before", "information", "tech"),
         ),
     )))  # fmt: skip
@@ -253,23 +237,15 @@ def respondents(
     n: int,
     seed: int | np.random.Generator,
     population: Population = POPULATIONS["general"],
-    *,
-    latents: bool = False,
 ) -> pd.DataFrame:
     """n people drawn from the population: demographics and all answers, one row each.
 
     Answers are the options' own values (words for agreement, integers for numeric scales).
-    With `latents`, the two hidden values (-2 to 2) as well.
     """
     check_population(population)
+    names = [n for n in population.scm.axis if n not in LATENTS]
     drawn = population.scm.sample(n, generator(seed))
-    return pd.DataFrame(
-        {
-            v.name: np.array(v.values, dtype=object)[drawn[v.name]]
-            for v in population.scm.variables
-            if latents or v.name not in LATENTS
-        }
-    ).infer_objects()
+    return population.scm.frame(drawn, names).infer_objects()
 
 
 def item_correlation(

@@ -3,9 +3,9 @@
 A prompt says some attributes of a person, or what the person answered before, or both, and asks
 for a word's colour (a hex code) or which of two animals is more like a third. The exact answer
 sums over the latent types: P(type | attributes said, answers said) times P(answer | type). So the
-spread within one person and across the population is known for every word (`expected_distance`),
-which is the ground for measuring conceptual diversity (arXiv 2411.04427). The numbers are in
-`simkit.worlds.associations`.
+spread within one person and across the population is known for every word, which is the ground for
+measuring conceptual diversity (arXiv 2411.04427). The numbers are in
+`simkit.worlds.concepts.causal`.
 """
 
 from __future__ import annotations
@@ -19,54 +19,32 @@ import pandas as pd
 
 from simkit.personas.render import describe
 from simkit.questions import Question
+from simkit.templates import is_missing
 from simkit.types import FloatArray, IntArray, framed, listed, one_of
-from simkit.worlds.associations import (
+from simkit.worlds.concepts.causal import (
     ANIMALS,
     ATTRIBUTES,
     COLOUR,
-    COLOUR_NAMES,
-    COLOUR_TYPES,
     FIRST,
     PALETTE,
-    WAYS,
     WORDS,
-    answers,
-    consensus,
-    expected_distance,
     individuals,
     people,
 )
 from simkit.worlds.kinds import (
     WORDINGS,
+    Build,
     Kind,
     Kinds,
     Prompts,
-    distinct_wordings,
+    check_wordings,
+    leave_out,
     once,
     wordings,
 )
-from simkit.worlds.scm import draw
+from simkit.worlds.scm import codes, draw
 
-__all__ = [
-    "ANIMALS",
-    "ATTRIBUTES",
-    "COLOUR_NAMES",
-    "COLOUR_TYPES",
-    "HELD_OUT",
-    "KINDS",
-    "PALETTE",
-    "SENTENCES",
-    "WAYS",
-    "WORDS",
-    "answers",
-    "consensus",
-    "design",
-    "exact",
-    "expected_distance",
-    "individuals",
-    "question",
-    "with_context",
-]
+__all__ = ["KINDS", "QUESTIONS", "SENTENCES", "design", "exact", "question", "with_context"]
 
 EARLIER = 4  # the text has room for this many earlier answers
 
@@ -95,6 +73,7 @@ _QUESTIONS = {
         "Which is more like the {target}, the {first} or the {second}?", ("{first}", "{second}")
     ),
 }
+QUESTIONS = tuple(_QUESTIONS)
 
 
 def question(ask: str) -> Question:
@@ -102,12 +81,8 @@ def question(ask: str) -> Question:
 
     The prompts fill in the design's `word`, or its `target`, `first` and `second`.
     """
-    _known(ask)
+    one_of(ask, "question", QUESTIONS)
     return _QUESTIONS[ask]
-
-
-def _known(ask: str) -> None:
-    one_of(ask, "question", _QUESTIONS)
 
 
 def exact(design: pd.DataFrame, ask: str) -> FloatArray:
@@ -127,21 +102,20 @@ def exact(design: pd.DataFrame, ask: str) -> FloatArray:
     value that the world does not have, naming row, column and the legal values.
     """
     types = _type_beliefs(design, ask)
-    every = np.arange(len(design))
     if ask == "colour":
-        words = _codes(_column(design, "word"), every, "word", WORDS)
+        words = codes("word", _column(design, "word"), WORDS, missing=False)
         return np.asarray(np.einsum("nt,ntk->nk", types, COLOUR[words]))
     target, first, second = (
-        _codes(_column(design, c), every, c, ANIMALS) for c in ("target", "first", "second")
+        codes(c, _column(design, c), ANIMALS, missing=False) for c in ("target", "first", "second")
     )
-    _distinct(np.stack([target, first, second], axis=1), every)
+    _distinct(np.stack([target, first, second], axis=1), np.arange(len(design)))
     p = (types * FIRST[:, target, first, second].T).sum(1)
     return np.stack([p, 1 - p], axis=1)
 
 
 def _type_beliefs(design: pd.DataFrame, ask: str) -> FloatArray:
     """P(latent type | what the row says), shape (n_rows, types)."""
-    _known(ask)
+    one_of(ask, "question", QUESTIONS)
     n = len(framed(design, "the design"))
     given = {a: people.encode(a, design[a].tolist() if a in design else [None] * n)
              for a in ATTRIBUTES}  # fmt: skip
@@ -161,14 +135,6 @@ def _column(design: pd.DataFrame, name: str) -> list[Any]:
     return list(design[name])
 
 
-def _codes(values: Sequence[Any], rows: IntArray, name: str, legal: Sequence[str]) -> IntArray:
-    position = {value: i for i, value in enumerate(legal)}
-    for row, value in zip(rows, values, strict=True):
-        if not isinstance(value, str) or value not in position:
-            raise ValueError(f"row {row}: {name}={value!r} is not one of: {', '.join(legal)}")
-    return np.array([position[v] for v in values], dtype=np.int64)
-
-
 def _distinct(triples: IntArray, rows: IntArray) -> None:
     target, first, second = triples.T
     bad = (target == first) | (target == second) | (first == second)
@@ -183,26 +149,25 @@ def _interviews(design: pd.DataFrame, ask: str) -> tuple[IntArray, IntArray]:
 
     Codes are (word, colour), shape (m, 2), or (target, chosen, other), shape (m, 3).
     """
-    width = 2 if ask == "colour" else 4
+    legal = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 4
     rows: list[int] = []
     flat: list[Sequence[str]] = []
     for row, said in enumerate(design.get("earlier", ())):
-        if said is None or (isinstance(said, float) and np.isnan(said)):
+        if is_missing(said):
             continue
-        if isinstance(said, str) or any(isinstance(x, str) or len(x) != width for x in said):
-            form = "(word, hex code)" if width == 2 else "(target, first, second, chosen)"
-            raise ValueError(f"row {row}: earlier={said!r}; legal is a sequence of {form}")
+        if isinstance(said, str) or any(isinstance(x, str) or len(x) != len(legal) for x in said):
+            form = "(word, hex code)" if ask == "colour" else "(target, first, second, chosen)"
+            raise ValueError(f"row {row}: earlier={said!r}; it must be a sequence of {form}")
         rows += [row] * len(said)
         flat += said
     at = np.array(rows, dtype=np.int64)
-    if not flat:
-        return at, np.empty((0, 2 if ask == "colour" else 3), dtype=np.int64)
-    columns = list(zip(*flat, strict=True))
+    coded = [
+        codes("earlier", [told[i] for told in flat], there, rows=at, missing=False)
+        for i, there in enumerate(legal)
+    ]
     if ask == "colour":
-        legal = (WORDS, tuple(PALETTE))
-        coded = [_codes(c, at, "earlier", x) for c, x in zip(columns, legal, strict=True)]
         return at, np.stack(coded, axis=1)
-    target, first, second, chosen = (_codes(c, at, "earlier", ANIMALS) for c in columns)
+    target, first, second, chosen = coded
     _distinct(np.stack([target, first, second], axis=1), at)
     stray = (chosen != first) & (chosen != second)
     if stray.any():
@@ -217,15 +182,15 @@ def with_context(frame: pd.DataFrame, ask: str) -> pd.DataFrame:
     Raises ValueError for more than four earlier answers in a row, and as `exact` does for
     malformed ones.
     """
-    _known(ask)
+    one_of(ask, "question", QUESTIONS)
     rows, said = _interviews(framed(frame, "the frame"), ask)
     legal = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 3
     slots: list[list[tuple[str, ...] | None]] = [[None] * len(frame) for _ in range(EARLIER)]
     used = np.zeros(len(frame), dtype=int)
-    for row, codes in zip(rows, said, strict=True):
+    for row, told in zip(rows, said, strict=True):
         if used[row] == EARLIER:
             raise ValueError(f"row {row}: more than {EARLIER} earlier answers; legal: up to four")
-        slots[used[row]][row] = tuple(x[c] for x, c in zip(legal, codes, strict=True))
+        slots[used[row]][row] = tuple(x[c] for x, c in zip(legal, told, strict=True))
         used[row] += 1
     spoken = frame.reindex(columns=[*ATTRIBUTES, *(["wording"] if "wording" in frame else [])])
     spoken = spoken.assign(about=_ABOUT[ask])
@@ -263,7 +228,7 @@ def design(
     >>> design("colour", about=["luck"], work="farmer").context.item()
     'A person talks about colours. The person works as a farmer.'
     """
-    _known(ask)
+    one_of(ask, "question", QUESTIONS)
     if persons is not None:
         framed(persons, "persons")
     unknown = [name for name in said if name not in (*ATTRIBUTES, "earlier")]
@@ -298,10 +263,12 @@ def _numbers(asked: int, ask: str, persons: pd.DataFrame | None, said: dict[str,
     told = [a for a in ATTRIBUTES if a in frame and frame[a].notna().all()]
     every = pd.DataFrame({"wording": range(WORDINGS)})
     probe = with_context(frame[told].head(1).merge(every, how="cross"), ask)
-    return distinct_wordings(asked, probe["context"].tolist())
+    distinct: list[int] = probe["context"].drop_duplicates().index.tolist()
+    check_wordings(asked, len(distinct))
+    return distinct[:asked]
 
 
-def _kind(ask: str, *, interview: bool = False, full: bool = False, again: float = 0.2) -> Kind:
+def _kind(ask: str, *, interview: bool = False, full: bool = False, again: float = 0.2) -> Build:
     """Prompts with attributes (an even number of them, or all), perhaps with earlier answers.
 
     `again` is the share of the colour interviews whose word has been answered before, for sure.
@@ -315,10 +282,7 @@ def _kind(ask: str, *, interview: bool = False, full: bool = False, again: float
             )
         frame = _asked(frame, ask, again, rng)
         if not full:
-            keep = rng.integers(len(ATTRIBUTES) + 1, size=n)
-            rank = rng.random((n, len(ATTRIBUTES))).argsort(1)
-            for column, name in enumerate(ATTRIBUTES):
-                frame[name] = frame[name].where(rank[:, column] < keep, None)
+            leave_out(frame, ATTRIBUTES, rng)
         frame["wording"] = wordings(n, rng, held_out)
         frame = with_context(frame.drop(columns=["person", *_LATENT.values()]), ask)
         return frame, question(ask), exact(frame, ask)
@@ -383,18 +347,12 @@ def _earlier_animals(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series
     return pd.Series(said, index=frame.index, dtype=object)
 
 
-# kind -> (share of this world's documents, how to build them).
 KINDS: Kinds = {
-    "colour, persona": (0.05, _kind("colour")),
-    "colour, full persona": (0.06, _kind("colour", full=True)),
-    "colour, interview": (0.13, _kind("colour", interview=True)),
-    "animal, persona": (0.12, _kind("animal")),
-    "animal, full persona": (0.30, _kind("animal", full=True)),
-    "animal, interview": (0.34, _kind("animal", interview=True)),
-}
-
-# kind -> how to build held-out prompts: the kinds above, and words that were answered before.
-HELD_OUT: dict[str, Kind] = {
-    **{name: build for name, (_, build) in KINDS.items()},
-    "colour, same word": _kind("colour", interview=True, again=1.0),
+    "colour, persona": Kind(_kind("colour"), 0.05),
+    "colour, full persona": Kind(_kind("colour", full=True), 0.06),
+    "colour, interview": Kind(_kind("colour", interview=True), 0.13),
+    "animal, persona": Kind(_kind("animal"), 0.12),
+    "animal, full persona": Kind(_kind("animal", full=True), 0.30),
+    "animal, interview": Kind(_kind("animal", interview=True), 0.34),
+    "colour, same word": Kind(_kind("colour", interview=True, again=1.0)),  # answered before
 }

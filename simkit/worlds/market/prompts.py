@@ -3,7 +3,7 @@
 A document that announces an experiment has a price drawn at random; any other has the price that
 the manager set. Hence P(answer | do(price)) for the one and P(answer | price) for the other,
 both by enumeration (`exact`). `groceries` gives the designs for models that know nothing of this
-world, in sentences of their own (`simkit.worlds.phrasings`).
+world, in sentences of their own (`simkit.worlds.market.phrasings`).
 """
 
 from __future__ import annotations
@@ -26,31 +26,19 @@ from simkit.types import (
     column,
     framed,
     generator,
-    listed,
+    integer,
     one_of,
     scalar,
     shown,
 )
-from simkit.worlds.kinds import once
-from simkit.worlds.phrasings import EXPERIMENTS, MULTIPLES, SENTENCES, announce, distinct, tell
-from simkit.worlds.store import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
+from simkit.worlds.kinds import check_wordings, once
+from simkit.worlds.market.causal import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
+from simkit.worlds.market.phrasings import EXPERIMENTS, MULTIPLES, announce, distinct, tell
+from simkit.worlds.scm import codes
+from simkit.worlds.scm import profiles as combinations
 
-__all__ = [
-    "COVARIATES",
-    "EXPERIMENTS",
-    "MULTIPLES",
-    "PRICES",
-    "PRODUCTS",
-    "SENTENCES",
-    "announce",
-    "covariate_profiles",
-    "design",
-    "exact",
-    "groceries",
-    "question",
-    "stated",
-    "with_context",
-]
+__all__ = ["QUESTIONS", "covariate_profiles", "design", "exact", "groceries", "question", "stated",
+           "with_context"]  # fmt: skip
 
 # Question text, and the options' values: numbers that put the options on a scale.
 _ASK: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
@@ -68,6 +56,7 @@ _ASK: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
         "Of ten such customers, how many buy it?", tuple(range(11)), tuple(range(11)),
     ),
 }  # fmt: skip
+QUESTIONS = tuple(_ASK)
 _DOLLARS = ("rival_price", "regular_price")
 
 
@@ -76,17 +65,13 @@ def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
 
     The options of the two dollar questions are multiples of the product's usual price.
     """
-    _known(name)
+    one_of(name, "question", QUESTIONS)
     usual_price = scalar(usual_price, "usual_price", 0)
     text, options, values = _ASK[name]
     if name in _DOLLARS:
         values = tuple(round(v * usual_price / USUAL_PRICE, 2) for v in values)
         return Question(text, [f"${v:.2f}" for v in values], values)
     return Question(text, [str(o) for o in options], values)
-
-
-def _known(name: str) -> None:
-    one_of(name, "question", _ASK)
 
 
 def exact(design: pd.DataFrame, ask: str = "buys") -> FloatArray:
@@ -107,7 +92,7 @@ def exact(design: pd.DataFrame, ask: str = "buys") -> FloatArray:
     (a cold day in an experiment on hot days) are NaN. Raises ValueError for a value that the
     world does not have, naming row, column and the legal values.
     """
-    _known(ask)
+    one_of(ask, "question", QUESTIONS)
     if ask == "buyers":
         return np.asarray(binom.pmf(np.arange(11)[None, :], 10, exact(design)[:, :1]))
     rows = framed(design, "the design").reset_index(drop=True)
@@ -134,10 +119,7 @@ def exact(design: pd.DataFrame, ask: str = "buys") -> FloatArray:
 
 def _announced_weather(experiments: pd.Series) -> IntArray:
     """Code of the temperature that each row's experiment was run in, or the code for "not said"."""
-    unknown = [e for e in experiments.dropna().unique() if e not in EXPERIMENTS]
-    if unknown:
-        legal = ", ".join(EXPERIMENTS)
-        raise ValueError(f"experiment={unknown[0]!r} is not one of: {legal}")
+    codes("experiment", experiments.tolist(), tuple(EXPERIMENTS))  # raises for an unknown one
     days = {name: plan["days"] for name, plan in EXPERIMENTS.items()}
     return store.encode("temperature", [days.get(e) for e in experiments])
 
@@ -174,15 +156,9 @@ def design(
 
 
 def _wordings(asked: int | None, known: bool) -> range:
-    there = distinct(known)
-    if asked is not None and (not isinstance(asked, int) or isinstance(asked, bool)):
-        raise ValueError(f"wordings is {shown(asked)}; it must be a whole number, or None for all")
-    if asked is not None and not 1 <= asked <= there:
-        raise ValueError(
-            f"wordings={asked}: a prompt has {there} distinct phrasings here; "
-            f"wordings must be 1 to {there}, or None for all"
-        )
-    return range(there if asked is None else asked)
+    asked = distinct(known) if asked is None else asked
+    check_wordings(asked, distinct(known))
+    return range(asked)
 
 
 def groceries(
@@ -199,23 +175,18 @@ def groceries(
     `design`.
     """
     shelf = pd.read_csv(root("data") / "groceries.csv")
-    if not isinstance(first, int) or isinstance(first, bool):
-        raise ValueError(f"first is {shown(first)}; it must be a whole number")
-    if not 1 <= first <= len(shelf):
-        raise ValueError(f"first={first}: there are {len(shelf)} groceries")
+    shelf = shelf.head(integer(first, "first", 1, len(shelf)))
     once("multiples", multiples)
     multiples = column(multiples, "multiples", low=0).tolist()
-    shelf = shelf.head(first)
-    numbers = _wordings(wordings, known=False)
-    rows = list(cartesian(shelf.itertuples(index=False), multiples, numbers))
-    frame = pd.DataFrame(
-        {
-            "product": [item.product for item, _, _ in rows],
-            "price": [round(item.regular_price_usd * m, 2) for item, m, _ in rows],
-            "wording": [w for _, _, w in rows],
-            "usual_price": [item.regular_price_usd for item, _, _ in rows],
-        }
-    )
+    rows = [
+        (product, round(price * m, 2), wording, price)
+        for (product, price), m, wording in cartesian(
+            shelf[["product", "regular_price_usd"]].itertuples(index=False, name=None),
+            multiples,
+            _wordings(wordings, known=False),
+        )
+    ]
+    frame = pd.DataFrame(rows, columns=["product", "price", "wording", "usual_price"])
     return with_context(frame.assign(**said))
 
 
@@ -240,21 +211,13 @@ def covariate_profiles(
     P(buy | price, covariates) with them is the back-door adjustment (Pearl 2009, section 3.3).
     For a product that this world does not sell, the first product's distribution stands in.
     """
-    names = listed(names, "names")
     if not isinstance(product, str):
         raise ValueError(f"product is {shown(product)}; it must be text")
     usual_price = scalar(usual_price, "usual_price", 0)
-    unknown = [n for n in names if not isinstance(n, str) or n not in COVARIATES]
-    if unknown:
-        raise ValueError(f"no covariate {shown(unknown[0])}; there are: {', '.join(COVARIATES)}")
     joint = store.joint().sum(axis=(store.axis["price"], store.axis["buys"]))
     joint = joint[PRODUCTS.index(product) if product in PRODUCTS else 0]
-    drop = tuple(store.axis[c] - 1 for c in COVARIATES if c not in names)
-    ordered = [c for c in COVARIATES if c in names]
-    rows = list(cartesian(*(COVARIATES[c] for c in ordered)))
-    weight = (joint / joint.sum()).sum(axis=drop).ravel()
-    profiles = pd.DataFrame(rows, columns=ordered).assign(weight=weight)
-    dollars = [c for c in ordered if c in _DOLLARS]
+    profiles = combinations(joint / joint.sum(), COVARIATES, names, "covariate")
+    dollars = [c for c in profiles if c in _DOLLARS]
     profiles[dollars] = (profiles[dollars] * usual_price / USUAL_PRICE).round(2)
     return profiles
 
@@ -273,9 +236,7 @@ def stated(
     same for all prices, so that the mean over the rows of a wording is the adjusted demand.
     Raises ValueError for profiles below 1, and where product, wording or usual price is missing.
     """
-    whole = isinstance(profiles, int) and not isinstance(profiles, bool)
-    if not whole or not 1 <= profiles <= 100_000:
-        raise ValueError(f"profiles={shown(profiles)}; it must be 1 or more, up to 100,000")
+    integer(profiles, "profiles", 1, 100_000)
     for name in ("product", "wording", "usual_price"):
         if name not in framed(frame, "the frame") or frame[name].isna().any():
             raise ValueError(f"the frame has no column {name!r}, or a row without it; see `design`")
