@@ -289,14 +289,14 @@ def train_world(
 
     At the end the model is calibrated against the worlds and its card written.
     """
-    from simkit import glassbox
+    from simkit import training
 
     folder = Path(f"glassbox-{size}") if out is None else out
     try:
-        made = glassbox.train(
+        made = training.pretrain(
             size, folder, seed=seed, steps=steps, init=init, threads=threads, device=device
         )
-        glassbox.write_card(made)
+        training.write_card(made)
         typer.echo(made)
     except ValueError as error:
         _complain(error)
