@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.table import checks, markdown
-from simkit.glassbox.training import has_bf16
+from simkit.training.pretraining import has_bf16
 
 HERE = Path(__file__).parent
 METHODS = (

@@ -215,11 +215,13 @@ def train_world(size: str, out: Path | None, **options: Any) -> None:
 
     At the end the model is calibrated against the worlds and its card written.
     """
-    from simkit import glassbox
+    from simkit import training
 
     with _in_words():
-        folder = glassbox.train(size, Path(f"glassbox-{size}") if out is None else out, **options)
-        glassbox.write_card(folder)
+        folder = training.pretrain(
+            size, Path(f"glassbox-{size}") if out is None else out, **options
+        )
+        training.write_card(folder)
         click.echo(folder)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import simkit as sk
 from simkit import estimators as est
 from simkit import personas, reports
-from simkit.finetune import NumericLoss, examples, split_respondents
+from simkit.training import NumericLoss, examples, split_respondents
 from simkit.worlds import concepts, market, survey
 from simkit.worlds.market import brands
 from tests.fuzz_more import more_calls
@@ -37,9 +37,9 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "simkit.datasets": {
         RESULT: "Card DataError File", TAKES_NOTHING: "cache_folder check names",
     },
-    "simkit.finetune": {RESULT: "Adapted", "it takes a package that need not be there": "quantise"},
-    "simkit.glassbox": {
-        CONSTANT: "SIZES", "it takes minutes": "calibrate train write_card",
+    "simkit.training": {
+        RESULT: "Adapted", "it takes a package that need not be there": "quantise",
+        "it takes minutes": "calibrate pretrain write_card",
     },
 }  # fmt: skip
 

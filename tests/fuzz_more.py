@@ -14,11 +14,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import simkit as sk
-from simkit import datasets, finetune, plots, reports, scoring
+from simkit import datasets, plots, reports, scoring, training
 from simkit.scoring import LocalModel
 from simkit.worlds import concepts, market, scm, survey
 from simkit.worlds.market import brands
-from tests.finetune.conftest import tiny_model, tiny_tokenizer
+from tests.training.conftest import tiny_model, tiny_tokenizer
 
 mpl.use("agg")
 Call = tuple[Callable[..., Any], dict[str, Any]]
@@ -122,7 +122,7 @@ def _parquet() -> str:
 def trained_on() -> pd.DataFrame:
     design = pd.DataFrame({"context": ["Old.", "Young.", "Old."]}, index=list("pqr"))
     answers = pd.DataFrame({"q": ["yes", "no", "yes"]}, index=list("pqr"))
-    return finetune.examples(design, {"q": sk.Question("Agree?", ["no", "yes"])}, answers)
+    return training.examples(design, {"q": sk.Question("Agree?", ["no", "yes"])}, answers)
 
 
 STEPS: dict[str, Any] = {"steps": 1, "batch": 2, "rank": 1}
@@ -131,7 +131,7 @@ STEPS: dict[str, Any] = {"steps": 1, "batch": 2, "rank": 1}
 def _adapter() -> str:
     """A folder with an adapter of the tiny model: another call on it is refused, not trained."""
     if not Path("adapter").exists():
-        finetune.finetune(tiny(), trained_on(), "adapter", **STEPS)
+        training.finetune(tiny(), trained_on(), "adapter", **STEPS)
     return "adapter"
 
 
@@ -205,17 +205,17 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "datasets.fetch": lambda: (datasets.fetch, {"name": "anes96"}),
         "car_vehicles": lambda: (sk.personas.car_vehicles, {
             "frame": _cars()}),
-        "finetune": lambda: (finetune.finetune, {
+        "finetune": lambda: (training.finetune, {
             "model": tiny(), "examples": trained_on(), "out": _adapter(), **STEPS,
             "method": "lora", "alpha": 16.0, "dropout": 0.0, "targets": "all-linear",
             "learning_rate": 2e-3, "schedule": "cosine", "warmup": 0.05, "weight_decay": 0.0,
             "clip": 1.0, "epochs": 3.0, "micro": None, "together": 8, "every": None, "patience": 5,
             "numeric": None, "end": True, "seed": 0, "stored": "float16", "keep_every": 50}),
-        "learning_curve": lambda: (finetune.learning_curve, {
+        "learning_curve": lambda: (training.learning_curve, {
             **_learning(), "out": "curve", "sizes": [2], "seeds": [0], **STEPS}),
-        "sweep": lambda: (finetune.sweep, {
+        "sweep": lambda: (training.sweep, {
             **_learning(), "out": "sweep", "grid": {"learning_rate": [1e-3]}, **STEPS}),
-        "load_adapter": lambda: (finetune.load_adapter, {"base": tiny(), "folder": _adapter()}),
+        "load_adapter": lambda: (training.load_adapter, {"base": tiny(), "folder": _adapter()}),
         "market.covariate_profiles": lambda: (market.covariate_profiles, {
             "names": ["income", "season"], "product": market.PRODUCTS[0], "usual_price": 3.0}),
         "market.announce": lambda: (market.announce, {

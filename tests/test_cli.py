@@ -111,9 +111,11 @@ def test_train_world_hands_its_options_to_the_trainer(folder, monkeypatch):
         return out
 
     monkeypatch.setitem(
-        sys.modules, "simkit.glassbox", types.SimpleNamespace(train=train, write_card=carded.append)
+        sys.modules,
+        "simkit.training",
+        types.SimpleNamespace(pretrain=train, write_card=carded.append),
     )
-    monkeypatch.setattr("simkit.glassbox", sys.modules["simkit.glassbox"], raising=False)
+    monkeypatch.setattr("simkit.training", sys.modules["simkit.training"], raising=False)
     result = call("train-world", "--seed", "3", "--steps", "20", "--device", "cpu")
     assert result.exit_code == 0, result.output
     options = {"seed": 3, "steps": 20, "init": None, "threads": None, "device": "cpu"}

@@ -23,7 +23,7 @@ FLOORS = {
     "worlds": 3,  # a world is told in the sentences of personas.render
     "scoring": 4,
     "plots": 5,
-    "glassbox": 5,
+    "training": 5,
     "finetune": 5,
     "audit": 5,
     "reports": 6,

@@ -11,17 +11,16 @@ import simkit as sk
 from simkit import (
     datasets,
     estimators,
-    finetune,
-    glassbox,
     personas,
     plots,
     reports,
     scoring,
+    training,
 )  # fmt: skip
 from tests import fuzz, fuzz_calls
 from tests.fuzz_more import REFUSED
 
-MODULES = (sk, estimators, personas, scoring, plots, reports, datasets, finetune, glassbox)
+MODULES = (sk, estimators, personas, scoring, plots, reports, datasets, training)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit as sk
-from simkit.finetune import examples
 from simkit.questions import fill
 from simkit.templates import check_text, fill_one, is_missing, text_of
+from simkit.training import examples
 
 WHOLE = [34, 5, 0, -7]
 IN_COLUMNS = {

@@ -24,12 +24,12 @@ import numpy as np
 import pandas as pd
 
 from simkit.files import write_text
-from simkit.finetune.adapters import load_adapter, read_record
-from simkit.finetune.alignment_dpo import train_dpo
-from simkit.finetune.data import examples
-from simkit.finetune.train import finetune
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, load
+from simkit.training.adapters import load_adapter, read_record
+from simkit.training.data import examples
+from simkit.training.dpo import train_dpo
+from simkit.training.finetuning import finetune
 from simkit.types import IntArray, generator
 from simkit.worlds import concepts
 from simkit.worlds.kinds import wordings

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from simkit.files import as_path
-from simkit.finetune.adapters import RECORD, load_adapter, read_record
-from simkit.finetune.base import fingerprint
-from simkit.finetune.loss import NumericLoss
-from simkit.finetune.settings import OtherCallError
 from simkit.finetune.surveys import Survey, anes_survey, car_survey, ev_survey
-from simkit.finetune.train import finetune
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, bundled, load
+from simkit.training.adapters import RECORD, load_adapter, read_record
+from simkit.training.base import fingerprint
+from simkit.training.finetuning import finetune
+from simkit.training.loss import NumericLoss
+from simkit.training.settings import OtherCallError
 
 __all__ = [
     "METHODS",

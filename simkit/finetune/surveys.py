@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from simkit import datasets, estimators
-from simkit.finetune.data import examples, split_respondents, subset
 from simkit.personas import (
     ANES96,
     CAR,
@@ -34,6 +33,7 @@ from simkit.questions import Question
 from simkit.scoring import LocalModel, believe, write
 from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.types import Model
+from simkit.training.data import examples, split_respondents, subset
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey as world
 

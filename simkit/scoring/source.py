@@ -80,7 +80,7 @@ def _check(path: Path) -> None:
         raise ValueError(
             f"{path} holds an adapter (PEFT), no whole model. Load its base, which it calls "
             f"{base!r}, and put the adapter on it: "
-            f"simkit.finetune.load_adapter(simkit.load(base), {str(path)!r})"
+            f"simkit.training.load_adapter(simkit.load(base), {str(path)!r})"
         )
     names = {file.name for file in path.iterdir()}
     if not any(name.endswith(".safetensors") for name in names):

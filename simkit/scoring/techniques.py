@@ -2,7 +2,7 @@
 
 Each takes what `simkit.personas.interview` takes and gives a frame of numbers, one row per
 respondent and one column per question, as the estimators want them. A fine-tuned model is one more
-`believe`: functools.partial(simkit.believe, simkit.finetune.load_adapter(model, folder)).
+`believe`: functools.partial(simkit.believe, simkit.training.load_adapter(model, folder)).
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import pandas as pd
 from simkit import datasets
 from simkit.estimators.structure.compare import compare_structure
 from simkit.estimators.structure.margins import compare_marginals
-from simkit.finetune import load_adapter
 from simkit.personas import (
     ANES96,
     Battery,
@@ -34,6 +33,7 @@ from simkit.scoring.techniques import (
     independent_answers,
     mixture,
 )
+from simkit.training import load_adapter
 from simkit.worlds import survey
 
 __all__ = [

@@ -56,7 +56,7 @@ def test_pairs_and_demonstrations_are_seeded_and_text_only():
 
 
 def test_refuses():
-    from tests.finetune.conftest import tiny_model
+    from tests.training.conftest import tiny_model
 
     with pytest.raises(ValueError, match="was not trained on the concepts world"):
         train_adapters("nowhere", model=tiny_model(), progress=False)

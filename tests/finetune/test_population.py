@@ -12,11 +12,11 @@ import pytest
 import simkit as sk
 from simkit import datasets
 from simkit.finetune import population, surveys
-from simkit.finetune.adapters import RECORD, read_record
-from simkit.finetune.base import fingerprint
-from simkit.finetune.settings import digest
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, MockModel
+from simkit.training.adapters import RECORD, read_record
+from simkit.training.base import fingerprint
+from simkit.training.settings import digest
 from simkit.worlds import survey as world
 
 pytest.importorskip("peft")

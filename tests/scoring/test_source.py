@@ -23,8 +23,8 @@ from transformers import (
 )
 
 import simkit as sk
-from simkit.finetune import load_adapter
-from simkit.finetune.base import shared_copy
+from simkit.training import load_adapter
+from simkit.training.base import shared_copy
 from tests.scoring.conftest import make_network, make_tokenizer
 
 PROMPTS, OPTIONS = ["It is hot.", "The price is $3.50."], [" yes", " no"]

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 import simkit as sk
-from simkit.finetune.batches import encode
 from simkit.scoring.engine.tokens import Reader, unpack
 from simkit.scoring.local import LocalModel
 from simkit.scoring.runs.sampling import sample_runs
+from simkit.training.packing import encode
 from tests.scoring.conftest import make_network, make_tokenizer
 
 PROMPTS, OPTIONS = ["It is hot.", "The price is $3.50."], [" yes", " definitely not"]

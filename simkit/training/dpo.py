@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 
 from simkit.files import write_text
-from simkit.finetune.adapters import read_record, save_adapter
-from simkit.finetune.base import fingerprint, for_training, shared_copy
-from simkit.finetune.extras import hushed, need
-from simkit.finetune.quantise import trainable
 from simkit.scoring import LocalModel
+from simkit.training.adapters import read_record, save_adapter
+from simkit.training.base import fingerprint, for_training, shared_copy
+from simkit.training.extras import hushed, need
+from simkit.training.quantise import trainable
 
 __all__ = ["train_dpo"]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.finetune import examples, split_respondents
-from simkit.finetune.batches import encode
-from simkit.finetune.data import subset
 from simkit.questions import Question
 from simkit.scoring import BoundaryError, LocalModel
 from simkit.scoring.chat import Chat, chat_prompts
-from tests.finetune.conftest import AGREE, DAYS, QUESTIONS, survey, tiny_tokenizer
+from simkit.training import examples, split_respondents
+from simkit.training.data import subset
+from simkit.training.packing import encode
+from tests.training.conftest import AGREE, DAYS, QUESTIONS, survey, tiny_tokenizer
 
 
 def test_one_row_per_answer_with_the_prompt_that_scoring_builds(data: pd.DataFrame) -> None:

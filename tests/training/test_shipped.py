@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import simkit as sk
-from simkit.finetune import examples, finetune, split_respondents
+from simkit.training import examples, finetune, split_respondents
 from simkit.worlds import survey
 
 pytest.importorskip("peft")

@@ -12,14 +12,14 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from simkit.finetune.adapters import save_adapter
-from simkit.finetune.base import for_training, shared_copy
-from simkit.finetune.batches import Example, Order, batches, encode
-from simkit.finetune.extras import hushed, need
-from simkit.finetune.loss import losses
-from simkit.finetune.quantise import is_quantised, quantise, trainable
-from simkit.finetune.settings import Settings, check_same
 from simkit.scoring import LocalModel
+from simkit.training.adapters import save_adapter
+from simkit.training.base import for_training, shared_copy
+from simkit.training.extras import hushed, need
+from simkit.training.loss import losses
+from simkit.training.packing import Example, Order, batches, encode
+from simkit.training.quantise import is_quantised, quantise, trainable
+from simkit.training.settings import Settings, check_same
 from simkit.types import generator
 
 __all__ = ["HISTORY", "Run"]

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.glassbox.packing import PROMPT_EVERY, PROMPT_WEIGHT, Tree, collate, pack, plant, trees
-from simkit.glassbox.tokenizer import build_tokenizer
-from simkit.glassbox.training import Size, loss_of, new_model
+from simkit.training.documents import PROMPT_EVERY, PROMPT_WEIGHT, Tree, collate, pack, plant, trees
+from simkit.training.pretraining import Size, loss_of, new_model
+from simkit.training.tokenizer import build_tokenizer
 from simkit.worlds.corpus import Document
 
 DOCUMENTS = [

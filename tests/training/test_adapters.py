@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 import simkit as sk
-from simkit.finetune import Adapted, NumericLoss, extras, finetune, load_adapter
-from simkit.finetune.base import fingerprint, shared_copy
 from simkit.scoring import LocalModel
-from tests.finetune.conftest import AGREE, survey, tiny_model
+from simkit.training import Adapted, NumericLoss, extras, finetune, load_adapter
+from simkit.training.base import fingerprint, shared_copy
+from tests.training.conftest import AGREE, survey, tiny_model
 
 peft = pytest.importorskip("peft")
 

@@ -13,12 +13,12 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import simkit as sk
-from simkit.finetune import NumericLoss, examples
-from simkit.finetune.batches import Example, Order, batches, encode, lay_out
-from simkit.finetune.loss import losses
 from simkit.scoring import LocalModel
 from simkit.scoring.engine.tokens import unpack
-from tests.finetune.conftest import DAYS, QUESTIONS, survey, tiny_tokenizer
+from simkit.training import NumericLoss, examples
+from simkit.training.loss import losses
+from simkit.training.packing import Example, Order, batches, encode, lay_out
+from tests.training.conftest import DAYS, QUESTIONS, survey, tiny_tokenizer
 
 PENALTY = NumericLoss(0.3, slope=2.0, width=1.0)
 

@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simkit.files import as_path, write_text
-from simkit.finetune.base import fingerprint, shared_copy
-from simkit.finetune.extras import hushed, need
-from simkit.finetune.quantise import is_quantised, quantise, trainable
 from simkit.scoring import LocalModel
 from simkit.scoring.local import check_local
+from simkit.training.base import fingerprint, shared_copy
+from simkit.training.extras import hushed, need
+from simkit.training.quantise import is_quantised, quantise, trainable
 
 __all__ = ["RECORD", "STORED", "load_adapter", "read_record", "save_adapter"]
 
@@ -60,7 +60,7 @@ def save_adapter(
 
 def _card(name: str, record: Mapping[str, Any]) -> str:
     pages = Environment(
-        loader=PackageLoader("simkit.finetune"), undefined=StrictUndefined, autoescape=False,
+        loader=PackageLoader("simkit.training"), undefined=StrictUndefined, autoescape=False,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     numeric = record["settings"]["numeric"]

@@ -10,20 +10,22 @@ import pytest
 import torch
 
 import simkit as sk
-from simkit.glassbox import calibrate, train, training
+from simkit.training import calibrate, pretrain, pretraining
 from simkit.worlds import corpus
 
 
 @pytest.fixture(autouse=True)
 def small_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus, "CHUNK", 600)
-    monkeypatch.setattr(training, "compiled", lambda body: body)  # compiling takes longer than this
+    monkeypatch.setattr(
+        pretraining, "compiled", lambda body: body
+    )  # compiling takes longer than this
 
 
 def test_a_micro_model_learns_and_says_what_it_is(tmp_path: Path) -> None:
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    folder = train("micro", tmp_path / "m", steps=150, progress=False)
+    folder = pretrain("micro", tmp_path / "m", steps=150, progress=False)
     assert torch.equal(torch.get_rng_state(), before)
     assert not (folder / "training.pt").exists()
     lm = sk.load(folder)
@@ -39,29 +41,29 @@ def test_a_micro_model_learns_and_says_what_it_is(tmp_path: Path) -> None:
 
 def test_a_broken_run_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
-    plain = training.Run._one
+    plain = pretraining.Run._one
 
-    def breaks(run: training.Run, batch: dict[str, torch.Tensor]) -> None:
+    def breaks(run: pretraining.Run, batch: dict[str, torch.Tensor]) -> None:
         nonlocal calls
         calls += 1
         if calls == 25:
             raise KeyboardInterrupt
         plain(run, batch)
 
-    monkeypatch.setattr(training.Run, "_one", breaks)
+    monkeypatch.setattr(pretraining.Run, "_one", breaks)
     with pytest.raises(KeyboardInterrupt):
-        train("micro", tmp_path, steps=30, progress=False)
+        pretrain("micro", tmp_path, steps=30, progress=False)
     state = torch.load(tmp_path / "training.pt", weights_only=True)
     assert 0 < state["step"] < 25
-    train("micro", tmp_path, steps=30, progress=False)
+    pretrain("micro", tmp_path, steps=30, progress=False)
     # 24 steps before the break, and those from the last state on
     assert calls == 25 + 30 - state["step"]
     assert json.loads((tmp_path / "training.json").read_text())["step"] == 30
 
 
 def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
-    first = train("micro", tmp_path / "a", steps=3, progress=False)
-    second = train("micro", tmp_path / "b", steps=3, init=first, progress=False)
+    first = pretrain("micro", tmp_path / "a", steps=3, progress=False)
+    second = pretrain("micro", tmp_path / "b", steps=3, init=first, progress=False)
     record = json.loads((second / "training.json").read_text())
     assert [r["step"] for r in record["before"]] == [3]
     text = ["The price is $3.50."]
@@ -71,4 +73,4 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
 
 def test_unknown_size_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="micro, small, large"):
-        train("huge", tmp_path)
+        pretrain("huge", tmp_path)

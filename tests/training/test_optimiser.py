@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from simkit.glassbox.optimiser import Muon, orthogonal
+from simkit.training.optimiser import Muon, orthogonal
 
 
 def test_the_direction_is_nearly_orthogonal() -> None:

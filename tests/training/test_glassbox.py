@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit.glassbox import calibrate
-from simkit.glassbox.calibration import LIMITS, UNUSED, joint_correlation
 from simkit.resources import root
+from simkit.training import calibrate
+from simkit.training.calibration import LIMITS, UNUSED, joint_correlation
 
 SHIPPED = [f.parent for f in sorted((root("data") / "models").glob("*/calibration.csv"))]
 

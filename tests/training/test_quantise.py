@@ -12,16 +12,16 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GPT2Config, GPT2LMHeadModel
 
 import simkit as sk
-from simkit.finetune import examples, finetune, load_adapter, quantise
-from simkit.finetune.base import fingerprint
-from simkit.finetune.batches import encode, lay_out
-from simkit.finetune.extras import hushed
-from simkit.finetune.loss import losses
-from simkit.finetune.quantise import is_quantised, trainable
-from simkit.finetune.run import _with_adapter
-from simkit.finetune.settings import Settings
 from simkit.scoring import LocalModel
-from tests.finetune.conftest import QUESTIONS, survey, tiny_model
+from simkit.training import examples, finetune, load_adapter, quantise
+from simkit.training.base import fingerprint
+from simkit.training.extras import hushed
+from simkit.training.loop import _with_adapter
+from simkit.training.loss import losses
+from simkit.training.packing import encode, lay_out
+from simkit.training.quantise import is_quantised, trainable
+from simkit.training.settings import Settings
+from tests.training.conftest import QUESTIONS, survey, tiny_model
 
 pytest.importorskip("peft")
 bnb = pytest.importorskip("bitsandbytes")

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from simkit.finetune.adapters import STORED
-from simkit.finetune.data import COLUMNS
-from simkit.finetune.loss import NumericLoss
+from simkit.training.adapters import STORED
+from simkit.training.data import COLUMNS
+from simkit.training.loss import NumericLoss
 from simkit.types import integer, one_of, scalar, shown
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from simkit.finetune.batches import Batch
+from simkit.training.packing import Batch
 from simkit.types import FloatArray, listed, shown
 
 __all__ = ["Losses", "NumericLoss", "losses"]

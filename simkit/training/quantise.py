@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from transformers import BitsAndBytesConfig
 
-from simkit.finetune.base import fingerprint, remember, shared_copy
-from simkit.finetune.extras import hushed, need
 from simkit.scoring import LocalModel
+from simkit.training.base import fingerprint, remember, shared_copy
+from simkit.training.extras import hushed, need
 
 __all__ = ["is_quantised", "quantise", "trainable"]
 

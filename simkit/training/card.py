@@ -10,8 +10,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from simkit.files import write_text
-from simkit.glassbox.calibration import LIMITS, UNUSED, calibrate, joint_correlation
 from simkit.scoring import load
+from simkit.training.calibration import LIMITS, UNUSED, calibrate, joint_correlation
 from simkit.worlds import survey
 
 __all__ = ["write_card"]
@@ -26,10 +26,10 @@ def write_card(folder: Path | str) -> pd.DataFrame:
     write_text(folder / "calibration.csv", table.round(4).to_csv())
     training = json.loads((folder / "training.json").read_text())
     pages = Environment(
-        loader=PackageLoader("simkit.glassbox"), undefined=StrictUndefined, autoescape=False,
+        loader=PackageLoader("simkit.training"), undefined=StrictUndefined, autoescape=False,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    card = pages.get_template("card.md.j2").render(
+    card = pages.get_template("glassbox.md.j2").render(
         name=folder.name,
         training=training,
         table=table,

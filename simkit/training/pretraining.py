@@ -15,13 +15,13 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from simkit.files import write_text
-from simkit.glassbox.optimiser import Muon
-from simkit.glassbox.packing import collate, pack, trees
-from simkit.glassbox.tokenizer import build_tokenizer
+from simkit.training.documents import collate, pack, trees
+from simkit.training.optimiser import Muon
+from simkit.training.tokenizer import build_tokenizer
 from simkit.types import generator
 from simkit.worlds.corpus import WORLDS, corpus
 
-__all__ = ["SIZES", "Size", "train"]
+__all__ = ["SIZES", "Size", "pretrain"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def learning_rate(step: int, size: Size) -> float:
     return size.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (size.steps - warm)))
 
 
-def train(
+def pretrain(
     size: str = "small",
     out: Path | str = "glassbox",
     *,

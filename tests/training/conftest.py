@@ -8,9 +8,9 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from simkit.finetune import examples
 from simkit.questions import Question
 from simkit.scoring import LocalModel
+from simkit.training import examples
 
 AGREE = Question("Agree?", ["no", "yes"])
 DAYS = Question("Days?", ["0", "2", "10", "25"], values=[0, 2, 10, 25])

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit.finetune import NumericLoss, learning_curve, sweep
 from simkit.result import Result
 from simkit.scoring import LocalModel
-from tests.finetune.conftest import AGREE, survey
+from simkit.training import NumericLoss, learning_curve, sweep
+from tests.training.conftest import AGREE, survey
 
 pytest.importorskip("peft")
 FIXED: dict[str, Any] = {"steps": 2, "batch": 8, "learning_rate": 1e-2}

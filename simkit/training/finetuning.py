@@ -13,15 +13,15 @@ from typing import Any
 import pandas as pd
 
 from simkit.files import as_path
-from simkit.finetune.adapters import load_adapter, read_record
-from simkit.finetune.base import fingerprint
-from simkit.finetune.data import check_examples
-from simkit.finetune.loss import NumericLoss
-from simkit.finetune.quantise import is_quantised
-from simkit.finetune.run import HISTORY, Run
-from simkit.finetune.settings import Settings, check_same, check_stored, digest
 from simkit.scoring import LocalModel
 from simkit.scoring.local import check_local
+from simkit.training.adapters import load_adapter, read_record
+from simkit.training.base import fingerprint
+from simkit.training.data import check_examples
+from simkit.training.loop import HISTORY, Run
+from simkit.training.loss import NumericLoss
+from simkit.training.quantise import is_quantised
+from simkit.training.settings import Settings, check_same, check_stored, digest
 from simkit.types import integer, listed, scalar, shown
 
 __all__ = ["Adapted", "finetune"]

@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 import simkit as sk
-from simkit.finetune import NumericLoss, examples, finetune, run, split_respondents
 from simkit.scoring import LocalModel
-from tests.finetune.conftest import AGREE, QUESTIONS, survey
+from simkit.training import NumericLoss, examples, finetune, loop, split_respondents
+from tests.training.conftest import AGREE, QUESTIONS, survey
 
 pytest.importorskip("peft")
 
@@ -182,15 +182,15 @@ def test_a_broken_run_goes_on_bit_for_bit(
     }  # fmt: skip
     train = data[part == "train"]
     whole = finetune(model, train, tmp_path / "whole", **call)
-    step, calls = run.Run._one, []
+    step, calls = loop.Run._one, []
 
-    def breaks(self: run.Run) -> None:
+    def breaks(self: loop.Run) -> None:
         calls.append(self.step)
         if len(calls) == 11:
             raise KeyboardInterrupt
         step(self)
 
-    monkeypatch.setattr(run.Run, "_one", breaks)
+    monkeypatch.setattr(loop.Run, "_one", breaks)
     with pytest.raises(KeyboardInterrupt):
         finetune(model, train, tmp_path / "broken", **call)
     with pytest.raises(ValueError, match=r"another call \(rank 4, there 8\)"):
@@ -205,9 +205,9 @@ def test_a_broken_run_goes_on_bit_for_bit(
 
 KILLED = """
 import sys, time
-from simkit.finetune import examples, finetune, run
-from tests.finetune.conftest import QUESTIONS, survey, tiny_model
-step = run.Run._one
+from simkit.training import examples, finetune, loop
+from tests.training.conftest import QUESTIONS, survey, tiny_model
+step = loop.Run._one
 
 def stalls(self):
     step(self)
@@ -215,7 +215,7 @@ def stalls(self):
         print("in the middle", flush=True)
         time.sleep(600)
 
-run.Run._one = stalls
+loop.Run._one = stalls
 finetune(tiny_model(), examples(survey(), QUESTIONS), sys.argv[1], steps=12, batch=8, keep_every=3)
 """
 
@@ -245,7 +245,7 @@ def test_a_killed_process_loses_little(
 def test_a_finished_call_is_not_repeated(
     model: LocalModel, data: pd.DataFrame, plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(run.Run, "begin")
+    monkeypatch.delattr(loop.Run, "begin")
     fit = finetune(model, data, plain, **QUICK)
     assert fit.steps == 4
     assert fit.history["step"].tolist() == [0, 4]

@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 
 from simkit.files import as_path, write_text
-from simkit.finetune.data import check_examples, subset
-from simkit.finetune.loss import NumericLoss
-from simkit.finetune.train import Adapted, finetune
 from simkit.result import Result
 from simkit.scoring import LocalModel
+from simkit.training.data import check_examples, subset
+from simkit.training.finetuning import Adapted, finetune
+from simkit.training.loss import NumericLoss
 from simkit.types import integer, listed, shown
 
 __all__ = ["Metrics", "learning_curve", "sweep"]
