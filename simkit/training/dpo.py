@@ -158,7 +158,7 @@ The **{record["base"]}** aligned towards the majority: a LoRA adapter after {rec
 steps of direct preference optimisation, from the supervised control beside it. For measuring what
 alignment does to diversity where the truth is known; it says nothing about real people or models.
 
-    from simkit.finetune.alignment import ladder
+    from simkit.studies.alignment_diversity.ladder import ladder
     dose, model = ladder(simkit.load("{record["base"]}"))["{name}"]
 
 ## Data
