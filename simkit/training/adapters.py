@@ -23,7 +23,7 @@ from simkit.training.quantise import is_quantised, quantise, trainable
 __all__ = ["RECORD", "STORED", "load_adapter", "read_record", "save_adapter"]
 
 RECORD = "training.json"
-STORED = ("float16", "bfloat16", "float32")
+STORED = "float16"  # the type of an adapter's weights on disk
 
 
 def save_adapter(

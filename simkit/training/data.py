@@ -17,7 +17,15 @@ from simkit.scoring.types import Model
 from simkit.templates import text_of, values_of
 from simkit.types import IntArray, aligned, column, framed, generator, integer, listed, shown
 
-__all__ = ["COLUMNS", "SPLIT", "check_examples", "examples", "split_respondents", "subset"]
+__all__ = [
+    "COLUMNS",
+    "SPLIT",
+    "check_examples",
+    "digest",
+    "examples",
+    "split_respondents",
+    "subset",
+]
 
 COLUMNS = (
     "respondent", "question", "prompt", "options", "option", "option_id", "value", "values",
@@ -270,6 +278,16 @@ def check_examples(frame: pd.DataFrame, what: str) -> None:
         raise ValueError(f"{what} have no column {missing[0]!r}; legal are frames from `examples`")
     if frame.empty:
         raise ValueError(f"{what} have no rows")
+
+
+def digest(frame: pd.DataFrame | None) -> str:
+    """SHA-256 of examples: their prompts, options, answers and weights, in order."""
+    if frame is None:
+        return ""
+    total = hashlib.sha256()
+    for row in zip(*(frame[name].tolist() for name in COLUMNS), strict=True):
+        total.update(json.dumps(row, default=str).encode())
+    return total.hexdigest()
 
 
 def subset(frame: pd.DataFrame, respondents: int, seed: int) -> pd.DataFrame:

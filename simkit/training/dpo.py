@@ -15,7 +15,7 @@ import torch
 
 from simkit.files import write_text
 from simkit.scoring import LocalModel
-from simkit.training.adapters import read_record, save_adapter
+from simkit.training.adapters import STORED, read_record, save_adapter
 from simkit.training.base import fingerprint, for_training, shared_copy
 from simkit.training.extras import hushed, need
 from simkit.training.quantise import trainable
@@ -135,7 +135,7 @@ def _record(
     }  # fmt: skip
     return {
         "base": base.name, "fingerprint": fingerprint(base.network), "method": "dpo",
-        "stored": "float16", "data": "preferences for the majority's answers",
+        "stored": STORED, "data": "preferences for the majority's answers",
         "questions": sorted(pairs["ask"].unique()) if "ask" in pairs else [],
         "counts": {"examples": dose * batch, "respondents": dose * batch, "validation": 0,
                    "validators": 0},

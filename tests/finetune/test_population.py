@@ -16,10 +16,16 @@ from simkit.resources import adapters
 from simkit.scoring import LocalModel, MockModel
 from simkit.training.adapters import RECORD, read_record
 from simkit.training.base import fingerprint
-from simkit.training.settings import digest
+from simkit.training.data import digest
 from simkit.worlds import survey as world
+from tests.training.conftest import tiny_model
 
 pytest.importorskip("peft")
+
+
+@pytest.fixture(scope="module")
+def model() -> LocalModel:
+    return tiny_model()
 
 
 @pytest.fixture(scope="module")

@@ -111,23 +111,22 @@ def test_a_text_longer_than_the_model_reads_is_refused(model: LocalModel) -> Non
     frame = examples(survey(2), {"days": DAYS})
     too_long = frame.assign(prompt=frame["prompt"] + " x" * 50)
     with pytest.raises(ValueError, match="row 0: prompt and answer are"):
-        encode(too_long, model.tokenizer, end=True, limit=model.context_length)
+        encode(too_long, model.tokenizer, limit=model.context_length)
 
 
 def test_the_reader_of_scoring_checks_the_boundary() -> None:
     split = Question("Best is a t", ["op", "ip"], template="{question}", separator="")
     frame = examples(pd.DataFrame({"q": ["op"]}), {"q": split})
     with pytest.raises(BoundaryError, match="row 0"):
-        encode(frame, tiny_tokenizer(merge=("t", "o")), end=True)
-    assert len(encode(frame, tiny_tokenizer(), end=True)) == 1
+        encode(frame, tiny_tokenizer(merge=("t", "o")))
+    assert len(encode(frame, tiny_tokenizer())) == 1
 
 
 def test_a_tokenizer_without_an_end_cannot_learn_it(model: LocalModel, data: pd.DataFrame) -> None:
     endless = copy.deepcopy(model.tokenizer)
     endless.eos_token = None
-    with pytest.raises(ValueError, match="end=False"):
-        encode(data, endless, end=True)
-    assert len(encode(data, endless, end=False)) == len(data)
+    with pytest.raises(ValueError, match="no end-of-text token"):
+        encode(data, endless)
 
 
 def test_the_split_is_by_person_and_stays_when_people_are_added() -> None:

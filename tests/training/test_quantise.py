@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GPT2Config, G
 import simkit as sk
 from simkit.scoring import LocalModel
 from simkit.training import examples, finetune, load_adapter, quantise
+from simkit.training.adapting import with_adapter
 from simkit.training.base import fingerprint
 from simkit.training.extras import hushed
-from simkit.training.loop import _with_adapter
 from simkit.training.loss import losses
 from simkit.training.packing import encode, lay_out
 from simkit.training.quantise import is_quantised, trainable
@@ -74,16 +74,16 @@ def test_scales_in_full_are_another_model(model: LocalModel, small: LocalModel) 
 def settings(**change: Any) -> Settings:
     given: dict[str, Any] = {
         "method": "qlora", "rank": 4, "alpha": 8.0, "dropout": 0.0, "targets": "all-linear",
-        "learning_rate": 1e-2, "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0,
-        "clip": 1.0, "steps": 1, "batch": 8, "micro": 8, "together": 1, "every": 1,
-        "patience": None, "numeric": None, "end": True, "seed": 0,
+        "learning_rate": 1e-2, "schedule": "constant", "warmup": 0.0,
+        "steps": 1, "batch": 8, "micro": 8, "every": 1,
+        "patience": None, "numeric": None, "seed": 0,
     }  # fmt: skip
     return Settings(**{**given, **change})
 
 
 def gradients(network: Any, model: LocalModel) -> list[float]:
     """Norm of the gradient of each of the adapter's B matrices (those of A start at zero)."""
-    some = encode(examples(survey(4), QUESTIONS), model.tokenizer, end=True)
+    some = encode(examples(survey(4), QUESTIONS), model.tokenizer)
     network.train()
     network.zero_grad()
     losses(network, lay_out(some)).cross_entropy.backward()
@@ -95,7 +95,7 @@ def test_gradients_are_there_after_an_evaluation() -> None:
     model = tiny_model(width=64)
     base = quantise(model)
     before = sk.score(base, PROMPTS, OPTIONS)  # scored before there is an adapter …
-    network = _with_adapter(base, settings())
+    network = with_adapter(base, settings())
     fresh = gradients(network, model)
     network.eval()
     with torch.no_grad():  # … and with one
@@ -112,7 +112,7 @@ def test_weights_that_were_repacked_are_put_back() -> None:
     model = tiny_model(width=64)  # the packing needs whole blocks of 64 in every row
     base = quantise(model)
     expected = sk.score(base, PROMPTS, OPTIONS)
-    network = _with_adapter(base, settings())
+    network = with_adapter(base, settings())
     fresh = gradients(network, model)
     layers = [m for m in network.modules() if hasattr(m, "support_avx512bf16_for_cpu")]
     assert len(layers) == 14
