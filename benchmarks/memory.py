@@ -68,9 +68,7 @@ def measure(folder: Path, threads: int, store: bool) -> dict[str, float]:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from simkit.scoring import LocalModel, bundled
-    from simkit.scoring.bulk.stream import score_parquet
-    from simkit.store import Store
+    from simkit.scoring import Cached, LocalModel, bundled, score_parquet
 
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(bundled()["glassbox"])
@@ -80,12 +78,12 @@ def measure(folder: Path, threads: int, store: bool) -> dict[str, float]:
         num_attention_heads=2, max_position_embeddings=256,
     )  # fmt: skip
     network = LlamaForCausalLM(config).eval()
-    kept = Store(folder / "scores.sqlite") if store else None
-    model = LocalModel("micro", network, tokenizer, store=kept)
+    model = LocalModel("micro", network, tokenizer)
     _ = model.path  # the self-check is not part of the run
+    asked = Cached(model, folder / "scores.sqlite") if store else model
     before = peak_memory()
     design, out = folder / "design.parquet", folder / "out.parquet"
-    done = score_parquet(model, design, out, ["yes", "no"])
+    done = score_parquet(asked, design, out, ["yes", "no"])
     return {
         "prompts": done.prompts,
         "seconds": done.seconds,

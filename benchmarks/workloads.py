@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from simkit.scoring.local import load
+from simkit.scoring import load
 from simkit.worlds import market
 
 __all__ = ["MODELS", "Workload", "build", "unique_nodes", "workloads"]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from docs.tables import HERE, Record, _cell, _short, _table
+from docs.tables import HERE, Record, _cell, _short, _table, records
 from simkit.reports.numbers import row
 
 FOLDERS = ("reports", "reports/full")
@@ -20,20 +20,12 @@ FOLDERS = ("reports", "reports/full")
 
 def at(revision: str, folder: str) -> dict[str, Record]:
     """The records of a folder at a revision, by study."""
-    listed = _git("ls-tree", "--name-only", revision, f"{folder}/").split("\n")
-    found = {}
-    for path in (line for line in listed if line.endswith(".json")):
-        record = json.loads(_git("show", f"{revision}:{path}"))
-        found[record["study"]] = {**record, "numbers": [row(n) for n in record["numbers"]]}
-    return found
-
-
-def here(folder: str) -> dict[str, Record]:
-    found = {}
-    for path in sorted((HERE / folder).glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found[record["study"]] = {**record, "numbers": [row(n) for n in record["numbers"]]}
-    return found
+    paths = _git("ls-tree", "--name-only", revision, f"{folder}/").split("\n")
+    texts = (_git("show", f"{revision}:{path}") for path in paths if path.endswith(".json"))
+    return {
+        record["study"]: {**record, "numbers": [row(n) for n in record["numbers"]]}
+        for record in map(json.loads, texts)
+    }
 
 
 def changes(old: dict[str, Record], new: dict[str, Record], profile: str) -> list[list[str]]:
@@ -60,11 +52,10 @@ def _git(*words: str) -> str:
 
 
 def main(revision: str) -> None:
-    rows = [
-        line
-        for folder in FOLDERS
-        for line in changes(at(revision, folder), here(folder), folder.partition("/")[2] or "fast")
-    ]
+    rows = []
+    for folder in FOLDERS:
+        profile = folder.partition("/")[2] or "fast"
+        rows += changes(at(revision, folder), records(HERE / folder), profile)
     print(_table(("study, profile", "headline number", "before", "after"), rows))
 
 

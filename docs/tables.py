@@ -1,17 +1,20 @@
-"""The tables of README.md and docs/findings.md, made from the committed records.
+"""All tables of numbers in README.md and docs/findings.md, made from what is recorded.
 
 `python -m docs.tables` writes them between their marks: `<!-- records: NAME -->` and
-`<!-- records: end -->`. `make publish` calls it. In the README a row says which number it shows;
-everything else comes from reports/*.json and reports/full/*.json.
+`<!-- records: end -->`. `make publish` calls it, and `make test` checks that they are what it
+writes. In the README a row says which number it shows; everything else comes from reports/*.json,
+reports/full/*.json and benchmarks/results.json.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.table import summary
 from simkit.files import write_text
 from simkit.reports.numbers import rounded
 from simkit.reports.records import read
@@ -53,6 +56,8 @@ def _part(name: str, old: str, fast: dict[str, Record], full: dict[str, Record])
         return _table(("study", *HEAD[:-1]), _missed(fast))
     if name == "full":
         return _changes(fast, full)
+    if name == "benchmark":
+        return _benchmark()
     if name not in fast:
         raise ValueError(f"a mark names {name!r}; there are records of {', '.join(fast) or 'none'}")
     return f"{_origin(fast[name])}\n\n{_table(HEAD, map(line, fast[name]['numbers']))}"
@@ -118,6 +123,15 @@ def _changes(fast: dict[str, Record], full: dict[str, Record]) -> str:
         return told
     head = ("study", "headline number", "fast profile", "full profile")
     return f"{told}\n\n{_table(head, changed)}"
+
+
+def _benchmark() -> str:
+    """The benchmark's table in short."""
+    text = (HERE / "benchmarks" / "results.json").read_text(encoding="utf-8")
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in json.loads(text)["rows"]:
+        groups.setdefault((row["model"], row["name"]), []).append(row)
+    return "\n".join(summary(groups))
 
 
 def _origin(record: Record) -> str:

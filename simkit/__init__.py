@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simkit.result import Result
     from simkit.scoring import (
         BoundaryError,
+        Cached,
         Chat,
         MockModel,
         at_temperature,
@@ -29,73 +30,36 @@ if TYPE_CHECKING:
         bundled,
         chat_prompts,
         count_pivots,
-        find_pivot,
         find_pivots,
-        load,
         read_recorded,
         sample_choices,
         sample_runs,
         score,
         score_parquet,
+        worlds_of,
     )
+    from simkit.scoring.load import load
 
 __version__ = "0.1.0"
 __all__ = [
-    "BoundaryError",
-    "Chat",
-    "MockModel",
-    "Question",
-    "Result",
-    "__version__",
-    "at_temperature",
-    "average_orders",
-    "belief_at_pivot",
-    "belief_recorded",
-    "believe",
-    "bundled",
-    "chat_prompts",
-    "count_pivots",
-    "describe",
-    "find_pivot",
-    "find_pivots",
-    "load",
-    "read_recorded",
-    "sample_choices",
-    "sample_runs",
-    "score",
-    "score_parquet",
-]
+    "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "__version__",
+    "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
+    "chat_prompts", "count_pivots", "describe", "find_pivots", "load", "read_recorded",
+    "sample_choices", "sample_runs", "score", "score_parquet", "worlds_of",
+]  # fmt: skip
 
+# Where the names are that are not in simkit.scoring.
 _HOME = {
-    "BoundaryError": "simkit.scoring",
-    "Chat": "simkit.scoring",
-    "MockModel": "simkit.scoring",
     "Question": "simkit.questions",
     "Result": "simkit.result",
-    "at_temperature": "simkit.scoring",
-    "average_orders": "simkit.scoring",
-    "belief_at_pivot": "simkit.scoring",
-    "belief_recorded": "simkit.scoring",
-    "believe": "simkit.scoring",
-    "bundled": "simkit.scoring",
-    "chat_prompts": "simkit.scoring",
-    "count_pivots": "simkit.scoring",
     "describe": "simkit.personas",
-    "find_pivot": "simkit.scoring",
-    "find_pivots": "simkit.scoring",
-    "load": "simkit.scoring",
-    "read_recorded": "simkit.scoring",
-    "sample_choices": "simkit.scoring",
-    "sample_runs": "simkit.scoring",
-    "score": "simkit.scoring",
-    "score_parquet": "simkit.scoring",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'simkit' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(_HOME.get(name, "simkit.scoring")), name)
 
 
 def __dir__() -> list[str]:

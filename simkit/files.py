@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_path", "write_text"]
+__all__ = ["as_path", "replacing", "write_text"]
 
 
 def as_path(value: Any, name: str) -> Path:
@@ -26,24 +28,30 @@ def as_path(value: Any, name: str) -> Path:
     return Path(os.fsdecode(value))
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write `text` as UTF-8 to the file at `path`, in one step; returns the path.
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path to write to, beside the file at `path`, whose place it takes at the end in one step.
 
-    It is written beside the file, under a name that begins with ".simkit-", and then takes the
-    file's place. Where that fails the file stays as it was, and nothing is left beside it.
+    Its name begins with ".simkit-". Where writing fails the file stays as it was, and nothing is
+    left beside it.
+    """
+    target = Path(os.path.realpath(path))  # a link goes on pointing where it did
+    part = target.with_name(f".simkit-{secrets.token_hex(8)}.part")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write `text` as UTF-8 to the file at `path`, in one step, see `replacing`; returns the path.
 
     Raises UnicodeEncodeError for text that UTF-8 cannot hold, and OSError.
     """
     data = text.encode("utf-8")
-    target = Path(os.path.realpath(path))  # a link goes on pointing where it did
-    part = target.with_name(f".simkit-{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as part:
+        part.write_bytes(data)
     return Path(path)

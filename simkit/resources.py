@@ -21,7 +21,7 @@ def root(name: str) -> Path:
     Raises ValueError for another name, and FileNotFoundError where the folder is missing.
     """
     if name not in NAMES:
-        raise ValueError(f"no resource folder {name!r}; legal are {', '.join(NAMES)}")
+        raise ValueError(f"no resource folder {name!r}; it must be one of {', '.join(NAMES)}")
     places = [Path(__file__).resolve().parent / name]
     if (above := checkout()) is not None:
         places.append(above / name)

@@ -34,6 +34,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from simkit.files import as_path
+
 __all__ = ["Store", "key"]
 
 APPLICATION = 0x53494D4B  # "SIMK": SQLite keeps it in the file's header
@@ -87,7 +89,8 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         # Absolute, so that it stays the same file when the process changes its folder.
-        object.__setattr__(self, "path", Path(os.path.expanduser(path)).absolute())
+        place = Path(os.path.expanduser(as_path(path, "the store"))).absolute()
+        object.__setattr__(self, "path", place)
         with self._open():
             pass
 

@@ -1,7 +1,7 @@
 """Templates: the fields that a text has, and the one rule by which a value becomes text.
 
 The rule holds wherever a field is filled: questions, options, forms and system texts, descriptions,
-code books, stories and interviews, in memory or streamed from a file.
+code books and interviews, in memory or streamed from a file.
 
 - Text stands as it is; a bool is True or False.
 - A number is the shortest decimal that is the same number at its own precision, without an

@@ -13,7 +13,8 @@ import simkit as sk
 from simkit import estimators as est
 from simkit import personas, reports
 from simkit.training import NumericLoss, examples, split_respondents
-from simkit.worlds import associations, brands, market, survey
+from simkit.worlds import concepts, market, survey
+from simkit.worlds.market import brands
 from tests.fuzz_more import more_calls
 
 Call = tuple[Callable[..., Any], dict[str, Any]]
@@ -24,13 +25,15 @@ RESULT, CONSTANT, TAKES_NOTHING = "only functions make it", "no function", "it t
 LEFT_OUT: dict[str, dict[str, str]] = {
     "simkit": {RESULT: "BoundaryError", CONSTANT: "__version__", TAKES_NOTHING: "bundled"},
     "simkit.scoring": {
-        RESULT: "BoundaryError LocalModel LowMassWarning Pivot Recorded Scores",
+        RESULT: "BoundaryError LocalModel LowMassWarning Recorded Scores",
         CONSTANT: "Model",
         TAKES_NOTHING: "bundled",
     },
-    "simkit.personas": {RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR"},
+    "simkit.personas": {
+        RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
+    },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
-    "simkit.reports": {RESULT: "Caption Parameter Study", TAKES_NOTHING: "studies"},
+    "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies"},
     "simkit.datasets": {
         RESULT: "Card DataError File", TAKES_NOTHING: "cache_folder check names",
     },
@@ -157,7 +160,8 @@ def groups(seed: int) -> dict[str, pd.DataFrame]:
 
 def _code_book() -> Any:
     age = personas.Attribute(personas.Numbers(18, 90), third="aged {text}", second="aged {text}")
-    sex = personas.Attribute({"m": "man", "f": "woman"}, third="a {text}", second="a {text}")
+    texts = {"m": "man", "f": "woman"}
+    sex = personas.Attribute(texts, "Are you?", third="a {text}", second="a {text}")
     return personas.CodeBook({"age": age, "sex": sex})
 
 
@@ -217,7 +221,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
     covariates = lambda: pd.DataFrame({"heat": np.tile([0.0, 1.0, 3.0, 2.0], 6)})  # noqa: E731
     audit = lambda **m: {"frame": elicited(), "covariates": ["heat"], "treatment": "price",  # noqa: E731
                          "weights": "share", "cluster": ["product", "wording"], **m}  # fmt: skip
-    null = lambda: {"table": tidy(), "null_table": tidy(), "by": ["product"]}  # noqa: E731
     fields = {
         "balance_audit": lambda: audit(strata="product"),
         "belief_at_temperature": lambda: {"belief": np.array([p, q]), "temperature": 0.7,
@@ -232,7 +235,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "compare_networks": lambda: both(edge=0.1, shrink=0.05),
         "compare_structure": lambda: both(splits=2, permutations=3, least=3, constant="zero"),
         "conditional_logit": lambda: _shares(interval="delta"),
-        "contextual_calibration": null,
         "correlation_matrix": lambda: {"frame": items(), "method": "spearman",
                                        "weights": pd.Series(np.ones(30))},
         "coverage": lambda: {"simulate": lambda r: r.normal(size=5), "truth": 0.0, "seed": 1,
@@ -302,7 +304,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "optimal_price": lambda: _shares(cost=0.5, brand="a", at=[2.0, 2.0]),
         "own_price_elasticity": lambda: _demand(at=[1.5, 2.0], covariates=covariates()),
         "pairwise_agreement": lambda: {"answers": answers, "by": ["u", "v"] * 4, "level": 0.1},
-        "pointwise_mutual_information": null,
         "population_fidelity": lambda: {"human": np.array([p, q, [0.1, 0.1, 0.8]]),
                                         "simulated": np.array([q, p, [0.2, 0.2, 0.6]]),
                                         "values": [1, 2, 3], **SEEDS},
@@ -341,7 +342,11 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "total_variation": lambda: {"p": p, "q": q},
         "uniform_belief": lambda: {"new": 3, "options": OPTIONS},
         "wasserstein": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
+        "wide": lambda: {"table": tidy(), "column": "belief"},
         "willingness_to_pay": lambda: _shares(interval="fieller"),
+        "demand_curve, a table": lambda: {"data": tidy().query("option_id == 0"),
+                                          "cluster": ["product", "wording"]},
+        "mean_belief, a table": lambda: {"data": tidy(), "belief": "belief", "by": "product"},
     }  # fmt: skip
     return {
         n: (lambda f=f: {k: v for k, v in f().items() if v is not None}) for n, f in fields.items()
@@ -375,27 +380,27 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "orders": "auto", "average": True, "chat": False}),
         "believe, glass box": lambda: (sk.believe, {
             "model": glassbox(), "question": question("{context} {question}"), "design": design()}),
+        "Cached": lambda: (sk.Cached, {"model": mock(), "store": "scores.sqlite"}),
+        "worlds_of": lambda: (sk.worlds_of, {"model": mock()}),
         "chat_prompts": lambda: (sk.chat_prompts, {
             "model": glassbox(), "prompts": ["a", "b"], "design": design()}),
-        "count_pivots": lambda: (sk.count_pivots, {"table": pivots(), "by": ["status"]}),
+        "count_pivots": lambda: (sk.count_pivots, {"table": pivots()}),
         "describe": lambda: (sk.describe, {
-            "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}, "seed": 1}),
-        "find_pivot": lambda: (sk.find_pivot, {
-            "text": "I take yes.", "alternatives": ["yes", "no"], "rule": "last"}),
+            "design": design(), "code_book": {"age": ["{age} years", "aged {age}"]}}),
         "find_pivots": lambda: (sk.find_pivots, {
             "texts": ["I take yes.", "no"], "alternatives": {"yes": ["yes"], "no": ["no"]},
-            "anchors": ["take"], "reach": 20}),
+            "anchors": ["take"]}),
         "belief_at_pivot": lambda: (sk.belief_at_pivot, {
             "model": glassbox(), "prompts": ["Q: ", "Q: "], "texts": ["I take yes.", "no"],
             "pivots": pivots(), "alternatives": ["yes", "no"]}),
-        "read_recorded": lambda: (sk.read_recorded, {"payloads": [recorded()], "kind": "auto"}),
+        "read_recorded": lambda: (sk.read_recorded, {"payloads": [recorded()]}),
         "belief_recorded": lambda: (sk.belief_recorded, {
             "recorded": sk.read_recorded([recorded()]), "alternatives": ["yes", "no"],
             "pivots": sk.find_pivots(["yes"], ["yes", "no"], anchors=())}),
         "sample_choices": lambda: (sk.sample_choices, {"table": table(), "runs": 2, "seed": 1}),
         "sample_runs": lambda: (sk.sample_runs, {
             "model": glassbox(), "question": question("{context} {question}"), "runs": 2,
-            "design": design(), "max_tokens": 1, "forced": True, "temperature": 1.0, "top_k": 5}),
+            "design": design(), "max_tokens": 1, "forced": True, "temperature": 1.0}),
         "score": lambda: (sk.score, {
             "model": mock(), "prompts": ["p", "q"], "options": [" yes", " no"]}),
         "examples": lambda: (examples, {
@@ -407,40 +412,28 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "NumericLoss": lambda: (NumericLoss, {"weight": 1.0, "slope": 1.0, "width": 0.0}),
         "Attribute": lambda: (personas.Attribute, {
             "values": {"m": "man", "f": "woman"}, "third": "a {text}", "ordered": False}),
-        "Numbers": lambda: (personas.Numbers, {"low": 18, "high": 90, "text": "{}", "step": 1}),
+        "Numbers": lambda: (personas.Numbers, {"low": 18, "high": 90, "text": str, "step": 1}),
         "CodeBook": lambda: (personas.CodeBook, {
             "source": "s",
             "attributes": {"sex": personas.Attribute({"m": "man"}, third="a {text}")}}),
-        "Free": lambda: (personas.Free, {"text": "Why?", "valid": r"\w+"}),
         "Item": lambda: (personas.Item, {
             "name": "q", "question": question(), "tell": "Said {answer}.", "after": ("r",)}),
         "Battery": lambda: (personas.Battery, {"items": list(_battery().items), "order": "fixed"}),
         "Margin": lambda: (personas.Margin, {
             "variables": "sex", "shares": {"m": 0.4, "f": 0.6}, "source": "s", "unit": "share"}),
-        "car_choice": lambda: (personas.car_choice, {"layout": "numbers"}),
-        "back_stories": lambda: (personas.back_stories, {
-            "write": lambda prompts, seeds: ["I live."] * len(prompts), "people": 2, "model": "m",
-            "seed": 1}),
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
-            "strata": "sex", "allocation": "proportional", "seed": 1}),
+            "by": ["sex"], "seed": 1}),
         "interview": lambda: (personas.interview, {
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),
-        "joint_table": lambda: (personas.joint_table, {
-            "table": pd.Series([0.4, 0.6], index=pd.Index(["m", "f"], name="sex"))}),
         "likert": lambda: (personas.likert, {
-            "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}, "start": 1}),
+            "text": "Agree?", "points": 5, "labels": {1: "no", 5: "yes"}}),
         "margin_of": lambda: (personas.margin_of, {
             "people": _population(), "variables": ["sex"], "weight": "weight", "source": "s"}),
-        "next_questions": lambda: (personas.next_questions, {
-            "battery": _battery(), "answers": [{"q": "yes"}, {}]}),
-        "nominal": lambda: (personas.nominal, {"text": "Which?", "options": ["x", "y"]}),
         "numeric": lambda: (personas.numeric, {
-            "text": "How many?", "low": 0, "high": 10, "step": 2, "unit": "days",
-            "thousands": False}),
-        "question_of": lambda: (personas.question_of, {"code_book": _code_book(), "name": "sex",
-                                                       "text": "Are you?"}),
+            "text": "How many?", "low": 0, "high": 10, "step": 2, "unit": "days"}),
+        "question_of": lambda: (personas.question_of, {"code_book": _code_book(), "name": "sex"}),
         "rake": lambda: (personas.rake, {
             "margins": [_margin()], "table": _population(), "weight": "weight",
             "tolerance": 1e-6, "max_iterations": 50}),
@@ -448,11 +441,16 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "question": sk.Question("Agree?", ["yes", "no"]), "texts": ["yes", "No.", ""]}),
         "render": lambda: (personas.render, {
             "people": _population(), "code_book": _code_book(), "voice": "third",
-            "form": "profile", "attributes": ["age", "sex"], "seed": 1}),
+            "form": "profile", "attributes": ["age", "sex"]}),
         "sampling_plan": lambda: (personas.sampling_plan, {
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
+        "number": lambda: (reports.number, {
+            "name": "a", "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "claim": "c",
+            "verdict": True, "unit": "u", "over": "people"}),
+        "within": lambda: (reports.within, {
+            "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "low": 0.0, "high": 3.0}),
         "record": lambda: (reports.record, {
             "study": "fuzz", "numbers": [{"name": "x", "value": 1.0, "low": 0.5, "high": 1.5,
                                           "claim": "c", "verdict": True}],
@@ -473,8 +471,8 @@ def other_calls() -> dict[str, Callable[[], Call]]:
                                                 "ask": "share"}),
         "survey.respondents": lambda: (survey.respondents, {"n": 3, "seed": 1}),
         "survey.design": lambda: (survey.design, {"people": persons, "demographics": ["age"]}),
-        "associations.individuals": lambda: (associations.individuals, {"n": 3, "seed": 1}),
-        "associations.consensus": lambda: (associations.consensus, {"word": associations.WORDS[0]}),
+        "concepts.individuals": lambda: (concepts.individuals, {"n": 3, "seed": 1}),
+        "concepts.consensus": lambda: (concepts.consensus, {"word": concepts.WORDS[0]}),
     }  # fmt: skip
 
 
@@ -498,7 +496,7 @@ def recorded() -> dict[str, Any]:
 def calls() -> dict[str, Callable[[], Call]]:
     """name -> builder of a valid call."""
     made = {
-        f"est.{name}": (lambda n=name, f=fields: (getattr(est, n), f()))
+        f"est.{name}": (lambda n=name, f=fields: (getattr(est, n.split(",")[0]), f()))
         for name, fields in estimator_calls().items()
     }
     return {**made, **other_calls(), **more_calls()}

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 import simkit as sk
 from simkit import datasets, plots, reports, scoring, training
 from simkit.scoring import LocalModel
-from simkit.worlds import associations, brands, concepts, market, respondents, scm, survey
+from simkit.worlds import concepts, market, scm, survey
+from simkit.worlds.market import brands
 from tests.training.conftest import tiny_model, tiny_tokenizer
 
 mpl.use("agg")
@@ -65,10 +66,9 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "ablation": ("k error", {}),
     "answer_shares": ("method value share", {"unit": "points"}),
     "balance_plot": ("covariate estimate low high strategy", {}),
-    "calibration": ("exact belief strategy", {}),
     "demand_curves": ("strategy price estimate low high", {"unit": "dollars"}),
     "dose_curve": ("dose estimate source low high", {"ylabel": "y", "half": 2.0}),
-    "elicited_covariates": ("covariate price estimate strategy", {"units": {"u": "°C"}}),
+    "elicited_covariates": ("covariate price estimate strategy", {}),
     "error_curves": ("method runs estimate low high expected", {"ylabel": "y"}),
     "factors": ("design method estimate low high", {}),
     "fit_dots": ("method estimate low high floor", {"xlabel": "x"}),
@@ -79,12 +79,12 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "penalty_map": ("slope width estimate", {"label": "RMSE"}),
     "quadrant": ("technique marginal structural", {}),
     "scaling": ("documents error strategy target", {}),
-    "shifts": ("information method estimate low high", {"unit": "points"}),
+    "shifts": ("information method estimate low high", {}),
     "structure_bars": ("name estimate low high floor", {}),
     "subgroup_lines": ("population groups estimate low high", {}),
     "temperatures": ("method temperature estimate sampled", {"ylabel": "y", "names": True}),
     "trade_off": ("remedy signed consensus", {}),
-    "unity": ("internal population source", {"unit": "ΔE"}),
+    "unity": ("internal population source", {}),
 }
 
 
@@ -105,9 +105,10 @@ def _pair() -> Call:
     return plots.correlogram_pair, {"humans": one, "simulated": one, "ax": axes(), "numbers": True}
 
 
-def notebook() -> Any:
+def notebook() -> str:
     cells = [nbformat.v4.new_markdown_cell("# Title\n## Part"), nbformat.v4.new_code_cell("x = 1")]
-    return nbformat.v4.new_notebook(cells=cells)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), "notebook.ipynb")
+    return "notebook.ipynb"
 
 
 def _parquet() -> str:
@@ -141,13 +142,13 @@ def _cars() -> pd.DataFrame:
     return pd.DataFrame({f"{n}{k}": [v] * 2 for k in range(1, 7) for n, v in kinds.items()})
 
 
-def _run(study: Any, parameters: Any, model: Any) -> Any:
+def _run(study: Any, parameters: Any) -> Any:
     """A run of a study that is refused before anything runs."""
     if isinstance(parameters, dict):
         parameters = {**parameters, "no_such": 1}
     elif parameters is None:
         parameters = {"no_such": 1}
-    return reports.run(study, parameters, model=model, out="pages", progress=False)
+    return reports.run(study, parameters, out="pages")
 
 
 def _check(values: Any, seed: Any) -> None:
@@ -161,7 +162,7 @@ REFUSED = {"reports.run": "no_such", "load": "no such model"}
 def more_calls() -> dict[str, Callable[[], Call]]:
     """name -> builder of a valid call."""
     persons = survey.respondents(3, 1)
-    few = associations.individuals(3, 1)
+    few = concepts.individuals(3, 1)
     colour = lambda: concepts.design("colour", few, about=concepts.WORDS[:2])  # noqa: E731
     asked = lambda: survey.design(persons, demographics=["age"])  # noqa: E731
     store = lambda: market.design(market.PRODUCTS[:1], [1.0, 2.0])  # noqa: E731
@@ -176,27 +177,25 @@ def more_calls() -> dict[str, Callable[[], Call]]:
             "model": chatting(), "question": sk.Question("Agree?", ["yes", "no"]),
             "design": pd.DataFrame({"context": ["a", "b"]}), "chat": sk.Chat(), "least_mass": 0}),
         "load": lambda: (sk.load, {
-            "name_or_path": "no such model", "device": "cpu", "dtype": "auto", "path": "auto",
-            "budget": None}),
+            "source": "no such model", "device": "cpu", "dtype": "auto", "path": "auto"}),
         "score_parquet": lambda: (sk.score_parquet, {
             "model": sk.MockModel(lambda p: {"yes": 0.5, "no": 0.5}), "source": _parquet(),
             "out": "beliefs.parquet", "options": ["yes", "no"], "template": "{prompt} Answer:",
             "least_mass": 0.5, "rows": 10}),
         "write": lambda: (scoring.write, {
             "model": tiny(), "prompts": ["a", "b"], "seeds": [1, 2], "max_tokens": 2, "stop": "\n",
-            "temperature": 0.9, "top_k": 3, "top_p": 0.9}),
+            "temperature": 0.9}),
         "as_recorded": lambda: (scoring.as_recorded, {
             "model": tiny(), "prompt": "Q:", "text": " yes", "top": 3}),
         "surface_forms": lambda: (scoring.surface_forms, {
-            "alternatives": {"a": ["A", "a."], "b": "B"}, "ignore_case": True}),
+            "alternatives": {"a": ["A", "a."], "b": "B"}}),
         "reports.check": lambda: (_check, {
             "values": {"seed": 3, "__annotations__": {"seed": int}}, "seed": range(10)}),
-        "reports.legal": lambda: (reports.legal, {
-            "study": reports.find("quickstart"), "values": {}}),
+        "Study.values": lambda: (reports.find("quickstart").values, {"given": {}}),
         "reports.run": lambda: (_run, {
-            "study": "quickstart", "parameters": {}, "model": "glassbox"}),
+            "study": "quickstart", "parameters": {"model": "glassbox"}}),
         "export_html": lambda: (reports.export_html, {
-            "notebook": notebook(), "out": "page.html", "failure": "", "provenance": {}}),
+            "study": notebook(), "out": "page.html", "failure": ""}),
         "datasets.card": lambda: (datasets.card, {"name": "anes96"}),
         "datasets.load": lambda: (datasets.load, {"name": "anes96", "path": None, "fetch": False}),
         "datasets.fetch": lambda: (datasets.fetch, {"name": "anes96"}),
@@ -223,9 +222,9 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "survey.marginal": lambda: (survey.marginal, {"ask": next(iter(survey.QUESTIONS))}),
         "survey.profiles": lambda: (survey.profiles, {"names": ["age"]}),
         "survey.with_context": lambda: (survey.with_context, {"frame": asked()}),
-        "survey.item_correlation": lambda: (respondents.item_correlation, {
+        "survey.item_correlation": lambda: (survey.item_correlation, {
             "population": survey.POPULATIONS["general"], "level": "individual"}),
-        "survey.latent_share": lambda: (respondents.latent_share, {
+        "survey.latent_share": lambda: (survey.latent_share, {
             "population": survey.POPULATIONS["general"]}),
         "concepts.question": lambda: (concepts.question, {"ask": "animal"}),
         "concepts.design": lambda: (concepts.design, {
@@ -233,11 +232,9 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "concepts.exact": lambda: (concepts.exact, {"design": colour(), "ask": "colour"}),
         "concepts.with_context": lambda: (concepts.with_context, {
             "frame": colour(), "ask": "colour"}),
-        "associations.answers": lambda: (associations.answers, {
+        "concepts.answers": lambda: (concepts.answers, {
             "persons": few, "ask": "colour", "seed": 1, "blocks": 1,
-            "about": list(associations.WORDS[:2])}),
-        "associations.expected_distance": lambda: (associations.expected_distance, {
-            "word": associations.WORDS[0], "distance": 1 - np.eye(12), "level": "persona"}),
+            "about": list(concepts.WORDS[:2])}),
         "Variable": lambda: (scm.Variable, {
             "name": "v", "values": ("x", "y"), "table": np.array([0.4, 0.6]), "parents": ()}),
     }  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from simkit import MockModel
 from simkit.cli import app
@@ -41,7 +41,7 @@ def test_list_names_studies_and_parameters(folder):
 
 
 def test_run_one_study_with_parameters(folder):
-    words = ["-p", "seed", "5", "-p", "share", "-0.5", "-p", "grid=[1, 2]", "--model", "7"]
+    words = ["-p", "seed", "5", "-p", "share", "-0.5", "-p", "grid", "[1, 2]", "--model", "7"]
     result = call("run", "tea", *words, *LAST)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == str(Path("out") / "index.html")

@@ -90,14 +90,36 @@ def test_imports_go_down():
     assert violations(ROOT) == []
 
 
+def between_studies(root: Path) -> list[str]:
+    """Imports of one study's estimators by another's; `shared` is for all, and leans on none."""
+    wrong = []
+    for path in sorted((root / "estimators").glob("*/*.py")):
+        module, own = module_of(path, root), path.parent.name
+        for target in imports(path.read_text(encoding="utf-8"), module, path.stem == "__init__"):
+            parts = target.split(".")
+            if parts[1] == "estimators" and parts[2:3] not in ([own], ["shared"]):
+                wrong.append(f"{module} imports {target}")
+    return wrong
+
+
+def test_no_study_of_the_estimators_leans_on_another(tmp_path):
+    assert between_studies(ROOT) == []
+    for folder, name in (("demand", "structure.x"), ("shared", "demand.curves"), ("demand", "")):
+        file = tmp_path / "estimators" / folder / "new.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"from simkit.estimators{'.' * bool(name)}{name} import y")
+        assert len(between_studies(tmp_path)) == 1
+        file.unlink()
+
+
 @pytest.mark.parametrize(
     ("file", "line"),
     [
         ("result.py", "from simkit.scoring import local"),  # up
         ("result.py", "from .scoring import local"),  # up, relative
-        ("estimators/demand.py", "from ..questions import Question"),  # sideways
+        ("estimators/demand/curves.py", "from ...questions import Question"),  # sideways
         ("types.py", "import simkit.result"),  # sideways on the ground floor
-        ("estimators/demand.py", "def f():\n    from simkit import load_model"),  # unknown, nested
+        ("types.py", "def f():\n    from simkit import load_model"),  # unknown, nested
         ("mystery.py", "x = 1"),  # a module nobody placed
         ("worlds/deep/inner.py", "from simkit import cli"),  # a folder further down
     ],

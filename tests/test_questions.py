@@ -126,7 +126,6 @@ ASKED = sk.Question("{age}?", ["{age}", "no"])
         ASKED.warn_unsaid,
         lambda design: fill("{age}", design),
         lambda design: sk.describe(design, {"age": "Aged {age}."}),
-        lambda design: sk.personas.Free("{age}?").prompts(design),
         lambda design: sk.personas.read_answers(ASKED, ["no"], design),
     ],
 )

@@ -62,6 +62,13 @@ def test_the_tables_are_what_the_records_give(text: str) -> None:
     assert tables.regenerated(text, FAST, FULL) == text
 
 
+@pytest.mark.parametrize("text", [TEXT, FINDINGS], ids=tables.FILES)
+def test_every_table_of_numbers_is_made_and_not_typed(text: str) -> None:
+    made = tables.MARK.sub("", text)
+    assert made != text
+    assert not re.findall(r"^\|[-:|]*-:[-:|]*$", made, flags=re.MULTILINE)  # a column of numbers
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_all_numbers_of_every_study_are_shown(study: str) -> None:
     numbers = numbers_of(study)
@@ -175,8 +182,7 @@ def test_what_a_page_asks_for_and_no_record_has_is_named(marked: str, said: str)
 def test_the_benchmark_quoted_is_the_one_recorded() -> None:
     rows = json.loads((HERE / "benchmarks" / "results.json").read_text())["rows"]
     ours = {(r["model"], r["name"]): r for r in rows if r["method"] == "simkit"}
-    start = TEXT.index("[all rows, methods and what limits them]")
-    shown = tables.rows(TEXT[start:].split("\n\n")[1])
+    shown = tables.rows(part_of(TEXT, "benchmark"))
     assert len(shown) == len(ours)
     for model, name, waste, seconds, *_ in shown:
         row = ours[model, name]

@@ -11,15 +11,16 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit.reports import caption, record
-from simkit.reports.numbers import rounded
-from simkit.reports.records import Caption, finish, named, read
+from simkit.reports import caption, number, record, within
+from simkit.reports.numbers import LEAST_MASS, rounded
+from simkit.reports.records import Caption, named, read, write
+from simkit.reports.study import Study
+from tests import small_notebooks as small
 
 NUMBER = {"name": "elasticity", "value": -1.23456, "low": -1.4, "high": -1.1}
 
 
-def test_nothing_is_written_outside_a_run(tmp_path, monkeypatch):
-    monkeypatch.delenv("SIMKIT_REPORTS", raising=False)
+def test_nothing_is_written_by_a_notebook(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = record("demand", [NUMBER])
     assert list(tmp_path.iterdir()) == []
@@ -29,8 +30,7 @@ def test_nothing_is_written_outside_a_run(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
-def test_shown_rounded_and_whole(monkeypatch):
-    monkeypatch.delenv("SIMKIT_REPORTS", raising=False)
+def test_shown_rounded_and_whole():
     claim = "a claim that is longer than the fifty characters at which pandas cuts a text off"
     frame = record("demand", [{**NUMBER, "claim": claim}, {"name": "<b>", "value": None}])
     for text in (repr(frame), frame._repr_html_()):
@@ -39,25 +39,24 @@ def test_shown_rounded_and_whole(monkeypatch):
     assert "<b>" not in frame._repr_html_()
 
 
-def test_a_run_writes_the_record(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path / "new"))
+def test_shown_it_carries_the_whole_record():
     model = types.SimpleNamespace(name="tiny", revision="abc123")
-    record("demand", [{**NUMBER, "verdict": np.True_}], model=model, parameters={"draws": 50})
-    content = json.loads((tmp_path / "new" / "demand.json").read_text())
+    made = record("demand", [{**NUMBER, "verdict": np.True_}], model=model, parameters={"draws": 5})
+    data, metadata = made._repr_mimebundle_()
+    assert data == {"text/plain": repr(made), "text/html": made._repr_html_()}
+    content = json.loads(json.dumps(metadata, allow_nan=False))["simkit"]["record"]
     assert content["study"] == "demand"
     assert content["numbers"][0]["value"] == -1.23456  # in full: only the display is rounded
     assert content["numbers"][0]["verdict"] == "holds"
     provenance = content["provenance"]
     assert (provenance["model"], provenance["model_revision"]) == ("tiny", "abc123")
-    assert provenance["parameters"] == {"draws": 50}
-    assert str(tmp_path) not in json.dumps(content)
+    assert provenance["parameters"] == {"draws": 5}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, np.nan])
-def test_undefined_values_are_null_and_said_to_be(tmp_path, monkeypatch, value):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+def test_undefined_values_are_null_and_said_to_be(value):
     frame = record("demand", [{"name": "ratio", "value": value, "high": value, "verdict": True}])
-    (row,) = json.loads((tmp_path / "demand.json").read_text())["numbers"]
+    (row,) = frame.attrs["record"]["numbers"]
     assert row["value"] is row["high"] is None
     assert row["verdict"] == "undefined"
     assert math.isnan(frame.loc["ratio", "value"])
@@ -67,8 +66,7 @@ def test_undefined_values_are_null_and_said_to_be(tmp_path, monkeypatch, value):
     ("given", "verdict"),
     [(True, "holds"), (False, "does not hold"), (None, "not judged"), ("holds", "holds")],
 )
-def test_verdicts(monkeypatch, given, verdict):
-    monkeypatch.delenv("SIMKIT_REPORTS", raising=False)
+def test_verdicts(given, verdict):
     assert record("demand", [{**NUMBER, "verdict": given}])["verdict"].tolist() == [verdict]
 
 
@@ -100,8 +98,7 @@ def verdicts(frame):
     return dict(zip(frame.index, frame["verdict"], strict=True))
 
 
-def test_claims_that_rest_on_little_valid_mass_are_not_judged(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+def test_claims_that_rest_on_little_valid_mass_are_not_judged():
     people = {"name": "people", "value": 1.0, "verdict": True, "about": "recorded people"}
     numbers = [
         people,
@@ -123,14 +120,11 @@ def test_claims_that_rest_on_little_valid_mass_are_not_judged(tmp_path, monkeypa
     assert frame.loc["Valid mass", "value"] == pytest.approx(0.4)
     assert frame.loc["Valid mass, smallest", "value"] == 0.2
     assert "2 rows, 1 not read" in frame.loc["Valid mass", "claim"]
-    rows = {n["name"]: n for n in json.loads((tmp_path / "demand.json").read_text())["numbers"]}
+    rows = {n["name"]: n for n in frame.attrs["record"]["numbers"]}
     assert rows["elasticity"]["valid_mass"] == pytest.approx(0.4)  # which is why
     assert rows["people"]["about"] == "recorded people" and rows["people"]["valid_mass"] is None
     judged = record("demand", numbers, valid_mass=0.6)
     assert verdicts(judged)["elasticity"] == verdicts(judged)["Valid mass"] == "holds"
-    assert verdicts(record("demand", numbers, valid_mass=0.6, least_mass=0.7))["elasticity"] == (
-        "not judged"
-    )
     assert verdicts(record("demand", [{**NUMBER, "verdict": True, "valid_mass": 0.4}])) == {
         "elasticity": "not judged"
     }
@@ -143,10 +137,7 @@ def test_what_is_no_valid_mass_is_refused(mass):
 
 
 def test_the_threshold_is_that_of_believe():
-    least = [inspect.signature(f).parameters["least_mass"].default for f in (record, sk.believe)]
-    assert least[0] == least[1]
-    with pytest.raises(ValueError, match="least_mass is 50; it must be a number from 0 to 1"):
-        record("demand", [NUMBER], valid_mass=0.9, least_mass=50)
+    assert inspect.signature(sk.believe).parameters["least_mass"].default == LEAST_MASS
 
 
 def test_whom_a_number_is_about_is_shown_where_it_is_not_the_model():
@@ -156,8 +147,7 @@ def test_whom_a_number_is_about_is_shown_where_it_is_not_the_model():
     assert record("demand", [people, NUMBER]).index.tolist() == ["elasticity", "people"]
 
 
-def test_the_model_is_named_by_its_content(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+def test_the_model_is_named_by_its_content():
     first = sk.load("glassbox")
     again = types.SimpleNamespace(
         name="copy", identity={**first.identity, "path": "padded", "revision": "elsewhere"}
@@ -170,9 +160,8 @@ def test_the_model_is_named_by_its_content(tmp_path, monkeypatch):
     offloaded = type("Offloaded", (), {"name": "big", "identity": property(unreadable)})()
     hashes = []
     for model in (first, again, other, offloaded, "a name"):
-        record("demand", [NUMBER], model=model)
-        provenance = json.loads((tmp_path / "demand.json").read_text())["provenance"]
-        hashes.append(provenance.get("model_hash"))
+        provenance = record("demand", [NUMBER], model=model).attrs["record"]["provenance"]
+        hashes.append(provenance["model_hash"])
     assert len(hashes[0]) == 12 and int(hashes[0], 16) >= 0
     assert hashes[1] == hashes[0] != hashes[2]  # by what it computes, not where it lies
     assert hashes[3] is hashes[4] is None
@@ -192,26 +181,30 @@ def test_a_folder_is_shown_by_its_last_part(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
-def test_settings_of_numpy_stay_numbers(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
-    record("demand", [NUMBER], parameters={"runs": np.int64(5), "grid": np.array([0.5, 1])})
-    kept = json.loads((tmp_path / "demand.json").read_text())["provenance"]["parameters"]
-    assert kept == {"runs": 5, "grid": [0.5, 1.0]}
+def test_settings_of_numpy_stay_numbers():
+    settings = {"runs": np.int64(5), "grid": np.array([0.5, 1])}
+    made = record("demand", [NUMBER], parameters=settings)
+    assert made.attrs["record"]["provenance"]["parameters"] == {"runs": 5, "grid": [0.5, 1.0]}
 
 
-def finished(folder):
-    """A whole record, as a mapping."""
-    finish(
-        folder, "demand", parameters={}, title="Demand", page="01.html", status="complete",
-        error="", seconds=1.0, finished=None,
-    )  # fmt: skip
+def finished(folder, *shown, values=None, declares=""):
+    """The record file of a notebook that was run, which showed these results of `record`."""
+    cell = small.code("x")
+    for made in shown:
+        data, metadata = made._repr_mimebundle_()
+        cell.outputs.append(
+            small.nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+        )
+    cells = (small.markdown("# Demand"), small.code(declares, "parameters"), cell)
+    study = Study.read(small.write(folder / "01_demand.ipynb", *cells))
+    study.notebook.metadata["papermill"] = {"duration": 2.5}
+    write(folder / "01_demand.html", study, values or {}, study, "")
     return json.loads((folder / "demand.json").read_text())
 
 
-def test_records_are_read_back_whole(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
-    record("demand", [NUMBER])
-    whole = finished(tmp_path)
+def test_records_are_read_back_whole(tmp_path):
+    whole = finished(tmp_path, record("demand", [NUMBER]))
+    assert whole["numbers"][0]["value"] == -1.23456 and str(tmp_path) not in json.dumps(whole)
     assert read(tmp_path / "demand.json") == whole
     before = {
         k: v for k, v in whole["numbers"][0].items() if k not in ("about", "valid_mass", "over")
@@ -243,18 +236,10 @@ def test_what_is_wrong_with_a_record_is_said(tmp_path, change, message):
         read(tmp_path / "demand.json")
 
 
-def test_a_notebook_records_under_its_own_name(monkeypatch):
-    monkeypatch.setenv("SIMKIT_STUDY", "belief")
-    with pytest.raises(ValueError, match="in the notebook of 'belief'"):
-        record("demand", [NUMBER])
-
-
-def test_finish_adds_the_run_without_overruling_the_notebook(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
-    record("demand", [NUMBER], model="tiny", parameters={"draws": 50})
-    knobs = {"draws": 10, "seed": 4, "model": "a/b"}
-    finish(tmp_path, "demand", parameters=knobs, title="Demand", seconds=2.5)
-    content = json.loads((tmp_path / "demand.json").read_text())
+def test_the_run_is_added_without_overruling_the_notebook(tmp_path):
+    made = record("demand", [NUMBER], model="tiny", parameters={"draws": 50})
+    declares = 'draws: int = 10\nseed: int = 1\nmodel: str = "a/b"'
+    content = finished(tmp_path, made, values={"seed": 4}, declares=declares)
     assert content["provenance"]["parameters"] == {"draws": 50, "seed": 4, "model": "a/b"}
     assert (content["provenance"]["model"], content["provenance"]["seed"]) == ("tiny", 4)
     assert (content["title"], content["seconds"]) == ("Demand", 2.5)
@@ -275,3 +260,30 @@ def test_a_caption_is_marked_so_that_the_report_finds_it():
     data, metadata = made._repr_mimebundle_()
     assert data == {"text/plain": "Demand *falls*.", "text/markdown": "Demand *falls*."}
     assert metadata == {"simkit": {"caption": True}}
+
+
+def test_a_number_is_made_from_a_row_of_a_result():
+    row = pd.Series({"estimate": 0.5, "std_error": 0.1, "low": 0.3, "high": 0.7})
+    made = number("share", row, "half", True, "points", "products", about="recorded people")
+    assert record("tea", [made]).loc["share"].to_dict() == {
+        "value": 0.5, "low": 0.3, "high": 0.7, "over": "products", "unit": "points",
+        "claim": "half", "about": "recorded people", "verdict": "holds",
+    }  # fmt: skip
+    for alone in (0.5, {"estimate": 0.5}):
+        made = number("share", alone, over="products")
+        assert (made["value"], made["low"], made["over"]) == (0.5, None, "")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(0.2, 0.8, True), (0.3, 0.7, True), (0.4, 0.8, None), (0.8, 0.9, False), (0.0, 0.2, False)],
+)
+def test_a_verdict_asks_for_the_whole_interval(low, high, shown):
+    row = {"estimate": 0.5, "low": 0.3, "high": 0.7}
+    assert within(row, low, high) is shown
+    with pytest.raises(ValueError, match=r"a row needs 'low', got \{'estimate'"):
+        within({"estimate": 0.5, "high": 0.7}, low, high)
+
+
+def test_an_undefined_interval_shows_nothing():
+    assert within({"low": math.nan, "high": math.nan}, 0, 1) is None

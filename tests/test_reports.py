@@ -15,7 +15,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from simkit import reports
 from simkit.reports.pages import duration, shown
-from simkit.reports.records import finish
+from simkit.reports.records import write
+from simkit.reports.study import Study
 from simkit.store import key
 from tests import small_notebooks as small
 
@@ -54,7 +55,7 @@ def loads(page):
 def good(tmp_path_factory):
     folder = tmp_path_factory.mktemp("good")
     notebook = small.write(folder / "notebooks" / "07_tea.ipynb", *small.GOOD)
-    page = reports.run(notebook, {"seed": "3"}, model="7", out=folder / "out", progress=False)
+    page = reports.run(notebook, {"seed": "3", "model": "7"}, out=folder / "out")
     return page
 
 
@@ -66,7 +67,7 @@ def bad(tmp_path_factory):
     out.mkdir()
     (out / "spilt.json").write_text('{"numbers": ["of an earlier run"]}')
     with pytest.raises(PapermillExecutionError) as raised:
-        reports.run(notebook, out=out, progress=False)
+        reports.run(notebook, out=out)
     return out, raised.value
 
 
@@ -183,11 +184,41 @@ def test_the_record_has_numbers_and_provenance(good):
     assert {"python", "numpy", "pandas", "torch"} <= set(provenance["versions"])
 
 
-def test_the_environment_is_put_back(good, monkeypatch):
-    import os
+def test_a_study_is_all_that_its_executed_notebook_holds(good):
+    study = Study.read(good.with_suffix(".ipynb"))
+    assert (study.name, study.title, study.failure) == ("tea", "Tea & *toast*", "")
+    assert study.run["parameters"] == {"seed": 3, "model": "7"} and study.run["duration"] > 0
+    (figure,) = study.figures
+    assert figure["alt"] == 'The "line" <b>rises</b> to 3.'
+    assert figure["src"].startswith("data:image/png;base64,")
+    assert study.record["study"] == "tea"
+    assert [n["name"] for n in study.record["numbers"]] == ["share <of> tea", "nothing"]
+    assert study.record["provenance"]["parameters"] == {"cups": 12}
 
-    assert "SIMKIT_REPORTS" not in os.environ
-    assert "SIMKIT_STUDY" not in os.environ
+
+def test_a_notebook_records_under_its_own_name(tmp_path):
+    cells = (
+        small.code("import simkit.reports as reports"),
+        small.code("reports.record('demand', [{'name': 'a', 'value': 1}])"),
+    )
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *cells)
+    with pytest.raises(ValueError, match=r"record\('demand'\) in the notebook of 'tea'"):
+        reports.run(notebook, out=tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "tea.json").read_text())
+    assert record["status"] == "failed" and record["numbers"] == []
+    assert "use its own name" in record["error"]
+
+
+def test_of_two_records_the_last_counts(tmp_path):
+    cells = (
+        small.code("import simkit.reports as reports"),
+        small.code("reports.record('tea', [{'name': 'a', 'value': 1}])"),
+        small.code("reports.record('tea', [{'name': 'b', 'value': 2}])"),
+    )
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *cells)
+    reports.run(notebook, out=tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "tea.json").read_text())
+    assert [n["name"] for n in record["numbers"]] == ["b"]
 
 
 def test_a_failing_cell_leaves_a_marked_partial_report(bad):
@@ -216,7 +247,7 @@ def test_a_dying_kernel_is_a_failed_run_too(tmp_path):
     cells = (small.markdown("# Gone"), small.code("1 + 1"), small.code("import os; os._exit(1)"))
     notebook = small.write(tmp_path / "notebooks" / "gone.ipynb", *cells)
     with pytest.raises(Exception, match=r"[Kk]ernel"):
-        reports.run(notebook, out=tmp_path / "out", progress=False)
+        reports.run(notebook, out=tmp_path / "out")
     assert "This run failed" in (tmp_path / "out" / "gone.html").read_text()
     assert json.loads((tmp_path / "out" / "gone.json").read_text())["status"] == "failed"
 
@@ -241,17 +272,17 @@ def test_a_dying_kernel_is_a_failed_run_too(tmp_path):
 def test_bad_parameters_are_named_before_anything_runs(tmp_path, values, message):
     notebook = small.write(tmp_path / "07_tea.ipynb", *small.GOOD)
     with pytest.raises(ValueError, match=re.escape(message)):
-        reports.run(notebook, values, out=tmp_path / "out", progress=False)
+        reports.run(notebook, values, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_parameters_are_read_from_text_as_python_would(tmp_path):
     study = reports.find(small.write(tmp_path / "07_tea.ipynb", *small.GOOD))
     given = {"model": "7", "seed": "3", "share": "1", "grid": "[1, 2.5]"}
-    taken = reports.legal(study, given)
+    taken = study.values(given)
     assert taken == {"model": "7", "seed": 3, "share": 1.0, "grid": [1, 2.5]}
     assert isinstance(taken["share"], float)
-    assert reports.legal(study, {"grid": "null"}) == {"grid": None}
+    assert study.values({"grid": "null"}) == {"grid": None}
     assert study.parameters["model"].help == "a name = a model"
     assert study.parameters["grid"].type == "list[float] | None"
 
@@ -259,24 +290,24 @@ def test_parameters_are_read_from_text_as_python_would(tmp_path):
 def test_parameters_of_numpy_and_tuples_reach_the_notebook_as_they_are(tmp_path):
     study = reports.find(small.write(tmp_path / "07_tea.ipynb", *small.GOOD))
     given = {"seed": np.int64(3), "share": np.float32(0.5), "grid": (1, 2.5)}
-    taken = reports.legal(study, given)
+    taken = study.values(given)
     assert taken == {"seed": 3, "share": 0.5, "grid": [1, 2.5]}
     assert [type(v) for v in taken.values()] == [int, float, list]
-    assert reports.legal(study, {"grid": np.array([1.0])}) == {"grid": [1.0]}
+    assert study.values({"grid": np.array([1.0])}) == {"grid": [1.0]}
 
 
 def test_words_of_a_shell_with_an_ascii_locale_are_put_right(tmp_path):
     study = reports.find(small.write(tmp_path / "07_tea.ipynb", *small.GOOD))
     word = "crème".encode().decode("ascii", "surrogateescape")  # as Python reads such words
-    assert reports.legal(study, {"model": word, "grid": None}) == {"model": "crème", "grid": None}
+    assert study.values({"model": word, "grid": None}) == {"model": "crème", "grid": None}
 
 
 def test_a_profile_is_one_that_there_is(tmp_path):
     cell = small.code('profile: str = "fast"  # size', "parameters")
     study = reports.find(small.write(tmp_path / "a.ipynb", cell))
-    assert reports.legal(study, {"profile": "full"}) == {"profile": "full"}
+    assert study.values({"profile": "full"}) == {"profile": "full"}
     with pytest.raises(ValueError, match="'profile' is 'huge'; it must be one of 'fast', 'full'"):
-        reports.legal(study, {"profile": "huge"})
+        study.values({"profile": "huge"})
 
 
 ALLOWED = {
@@ -329,7 +360,6 @@ def test_what_no_later_cell_can_work_with_is_refused(values, message):
         lambda: reports.record(7, [{"name": "a", "value": 1}]),
         lambda: reports.record("tea", 7),
         lambda: reports.record("tea", [{"name": "a", "value": 1}], parameters=[1]),
-        lambda: reports.record("tea", [{"name": "a", "value": 1}], least_mass="half"),
     ],
 )
 def test_what_has_the_wrong_shape_is_said_in_words(call):
@@ -344,9 +374,9 @@ def test_a_notebook_checks_what_papermill_gave_it(tmp_path):
         small.code("reports.check(globals(), n=range(1, 9))"),
     )
     notebook = small.write(tmp_path / "07_tea.ipynb", *cells)
-    reports.run(notebook, {"n": 8}, out=tmp_path / "out", progress=False)
+    reports.run(notebook, {"n": 8}, out=tmp_path / "out")
     with pytest.raises(PapermillExecutionError, match="n is 9; it must be a whole number"):
-        reports.run(notebook, {"n": 9}, out=tmp_path / "out", progress=False)
+        reports.run(notebook, {"n": 9}, out=tmp_path / "out")
     with pytest.raises(PapermillExecutionError, match=r"grid is 2; it must be list\[float\]"):
         papermill.execute_notebook(
             str(notebook), None, {"grid": 2}, kernel_name="python3", progress_bar=False
@@ -361,7 +391,7 @@ def test_a_record_has_the_parameters_that_were_worked_with(tmp_path):
         small.code("reports.record('tea', [{'name': 'a', 'value': n}], parameters=globals())"),
     )
     notebook = small.write(tmp_path / "07_tea.ipynb", *cells)
-    reports.run(notebook, {"profile": "full"}, out=tmp_path / "out", progress=False)
+    reports.run(notebook, {"profile": "full"}, out=tmp_path / "out")
     record = json.loads((tmp_path / "out" / "tea.json").read_text())
     assert record["provenance"]["parameters"] == {"profile": "full", "n": 40}
 
@@ -376,17 +406,17 @@ def test_what_papermill_dies_of_is_seen_and_leaves_no_broken_notebook(tmp_path, 
 
     monkeypatch.setattr(papermill, "execute_notebook", die)
     with pytest.raises(OSError, match="No space left on device"):
-        reports.run(notebook, out=out, progress=False)
+        reports.run(notebook, out=out)
     assert [p.name for p in out.iterdir()] == ["tea.json"]
     record = json.loads((out / "tea.json").read_text())
     assert record["status"] == "failed" and "No space left" in record["error"]
     text = reports.index(out).read_text()
     assert "This run failed" in text and "No space left" in text and "not timed" in text
     monkeypatch.setattr(
-        "simkit.reports.execute.finish", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Worse"))
+        "simkit.reports.execute.write", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Worse"))
     )
     with pytest.raises(OSError, match="No space left on device") as raised:
-        reports.run(notebook, out=out, progress=False)
+        reports.run(notebook, out=out)
     assert "was not written: OSError: [Errno 5] Worse" in raised.value.__notes__[0]
 
 
@@ -398,7 +428,7 @@ def test_a_page_that_cannot_be_made_is_a_failed_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr("simkit.reports.execute.export_html", broken)
     with pytest.raises(ValueError, match="no page today"):
-        reports.run(notebook, out=tmp_path / "out", progress=False)
+        reports.run(notebook, out=tmp_path / "out")
     record = json.loads((tmp_path / "out" / "tea.json").read_text())
     assert (record["status"], record["error"]) == ("failed", "ValueError: no page today")
 
@@ -406,7 +436,9 @@ def test_a_page_that_cannot_be_made_is_a_failed_run(tmp_path, monkeypatch):
 def test_half_characters_of_a_model_do_not_cost_the_page(tmp_path):
     cell = small.code("x")
     cell.outputs = [small.nbformat.v4.new_output("stream", text="so cr\ud800me")]
-    page = reports.export_html(small.nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.html")
+    notebook = small.nbformat.v4.new_notebook(cells=[cell])
+    (tmp_path / "a.ipynb").write_text(json.dumps(notebook))
+    page = reports.export_html(tmp_path / "a.ipynb", tmp_path / "a.html")
     assert r"so cr\ud800me" in page.read_text(encoding="utf-8")
 
 
@@ -421,7 +453,7 @@ def test_model_and_hash_are_on_page_and_card_and_no_path(tmp_path):
     notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *cells)
     folder = tmp_path / "mine"
     folder.mkdir()
-    page = reports.run(notebook, model=folder, out=tmp_path / "out", progress=False)
+    page = reports.run(notebook, {"model": folder}, out=tmp_path / "out")
     record = json.loads((page.parent / "tea.json").read_text())
     expected = key(weights="abc").hex()[:12]
     assert record["provenance"]["model_hash"] == expected
@@ -433,23 +465,24 @@ def test_model_and_hash_are_on_page_and_card_and_no_path(tmp_path):
     assert "Valid mass 0.375" in card.text
 
 
-def test_the_card_shows_the_models_own_number_first_and_labels_the_recorded(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMKIT_REPORTS", str(tmp_path))
+def recorded(folder, numbers, **more):
+    """A record of `numbers` in `folder`, as a run leaves it."""
+    cell = small.code("x")
+    data, metadata = reports.record("tea", numbers, model="tiny", **more)._repr_mimebundle_()
+    cell.outputs = [small.nbformat.v4.new_output("display_data", data=data, metadata=metadata)]
+    notebook = small.write(folder / "07_tea.ipynb", small.markdown("# Tea"), cell)
+    study = Study.read(notebook)
+    write(folder / "07_tea.html", study, {}, study, "")
+
+
+def test_the_card_shows_the_models_own_number_first_and_labels_the_recorded(tmp_path):
     people = {"name": "of people", "value": 1.0, "about": "recorded people", "verdict": True}
     own = {"name": "of the model", "value": 2.0, "verdict": True}
-    reports.record("tea", [people, own], model="tiny", valid_mass=0.1)
-    finish(
-        tmp_path, "tea", parameters={}, title="Tea", page="07_tea.html", status="complete",
-        error="", seconds=1.0, finished=None,
-    )  # fmt: skip
+    recorded(tmp_path, [people, own], valid_mass=0.1)
     text = Page(reports.index(tmp_path).read_text()).text
     assert re.search(r"Tea of the model 2 not judged valid mass 0.1", text)
     assert "of people recorded people 1" in text
-    reports.record("tea", [people], model="tiny")
-    finish(
-        tmp_path, "tea", parameters={}, title="Tea", page="07_tea.html", status="complete",
-        error="", seconds=1.0, finished=None,
-    )  # fmt: skip
+    recorded(tmp_path, [people])
     text = Page(reports.index(tmp_path).read_text()).text
     assert "Tea of people recorded people 1 holds" in text
 
@@ -478,9 +511,13 @@ def test_one_bad_neighbour_does_not_take_the_index_down(good, tmp_path):
 def test_a_neighbours_page_brings_nothing_in_from_outside(good, tmp_path):
     for file in good.parent.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "07_tea.html").write_bytes(
-        b'\xff<figure><img src="https://example.org/a.png" alt="x"></figure>'
-    )
+    cell = small.code("x")
+    figure = {"image/png": '" src="https://example.org/a.png'}
+    cell.outputs = [small.nbformat.v4.new_output("display_data", data=figure)]
+    small.write(tmp_path / "07_tea.ipynb", cell)
+    page = Page(reports.index(tmp_path).read_text())
+    assert len(page.all("img")) == 1 and loads(page) == []
+    (tmp_path / "07_tea.ipynb").write_bytes(b'\xff{"cells": 7')
     page = Page(reports.index(tmp_path).read_text())
     assert page.all("img") == [] and loads(page) == []
 
@@ -492,7 +529,7 @@ def test_studies_are_found_by_name_number_and_path(tmp_path, monkeypatch):
     assert [s.title for s in reports.studies()] == ["Tea & *toast*", "Spilt"]
     for name in ("02_belief", "belief", "02", tmp_path / "02_belief.ipynb"):
         study = reports.find(name)
-        assert (study.number, study.name) == ("02", "belief")
+        assert (study.path.stem, study.name) == ("02_belief", "belief")
     with pytest.raises(ValueError, match="no study 'taste'; there are 01_demand, 02_belief"):
         reports.find("taste")
 
@@ -501,7 +538,7 @@ def test_a_run_never_overwrites_its_own_notebook(tmp_path):
     notebook = small.write(tmp_path / "07_tea.ipynb", *small.GOOD)
     before = notebook.read_text()
     with pytest.raises(ValueError, match="own folder"):
-        reports.run(notebook, out=tmp_path, progress=False)
+        reports.run(notebook, out=tmp_path)
     assert notebook.read_text() == before
 
 

@@ -36,5 +36,5 @@ def test_adapters_lie_in_the_data():
 
 
 def test_only_known_folders():
-    with pytest.raises(ValueError, match="legal are data, notebooks"):
+    with pytest.raises(ValueError, match="it must be one of data, notebooks"):
         resources.root("reports")

@@ -188,9 +188,7 @@ def test_a_field_is_a_name_and_not_a_program(template: str, why: str) -> None:
         lambda: sk.Question("?", [f"a{template}", "no"]),
         lambda: sk.Question("?", ["yes", "no"], forms={"yes": [f"a{template}"]}),
         lambda: sk.describe(design, {"price": ["fine {price}", template]}),
-        lambda: sk.personas.Free(template),
         lambda: sk.personas.Item("q", None, template),
-        lambda: sk.personas.back_stories(lambda p, s: p, 1, model="m", prompt=template),
     ):
         with pytest.raises(ValueError, match=why):
             call()

@@ -1,6 +1,6 @@
 """The controlled experiment on alignment: base, supervised control, DPO at growing strength.
 
-The glass box knows a population whose diversity is known exactly (`simkit.worlds.associations`).
+The glass box knows a population whose diversity is known exactly (`simkit.worlds.concepts`).
 Here it is aligned as large models are: first on demonstrations (answers of the population, the
 control), then by direct preference optimisation on pairs of answers of which the commoner one is
 preferred, as a panel of raters would. Only text that people of the world said is used, never a

@@ -1,54 +1,23 @@
 """Wing 2: respondents, their text, and the surveys that are put to them."""
 
 from simkit.personas.anes import ANES96
-from simkit.personas.battery import Battery, Item, next_questions, show
+from simkit.personas.battery import Battery, Item, show
 from simkit.personas.car import CAR, car_choice, car_vehicles
 from simkit.personas.codebook import Attribute, CodeBook, Numbers
 from simkit.personas.interview import Interviews, interview
 from simkit.personas.margins import Margin, margin_of
 from simkit.personas.plan import Plan, sampling_plan
-from simkit.personas.population import draw, joint_table
+from simkit.personas.population import draw
 from simkit.personas.raking import Raking, rake
 from simkit.personas.render import describe, render
 from simkit.personas.scales import (
-    Free,
     likert,
-    nominal,
     numeric,
     question_of,
     read_answers,
 )
-from simkit.personas.stories import back_stories
 
-__all__ = [
-    "ANES96",
-    "CAR",
-    "Attribute",
-    "Battery",
-    "CodeBook",
-    "Free",
-    "Interviews",
-    "Item",
-    "Margin",
-    "Numbers",
-    "Plan",
-    "Raking",
-    "back_stories",
-    "car_choice",
-    "car_vehicles",
-    "describe",
-    "draw",
-    "interview",
-    "joint_table",
-    "likert",
-    "margin_of",
-    "next_questions",
-    "nominal",
-    "numeric",
-    "question_of",
-    "rake",
-    "read_answers",
-    "render",
-    "sampling_plan",
-    "show",
-]
+__all__ = ["ANES96", "CAR", "Attribute", "Battery", "CodeBook", "Interviews", "Item", "Margin",
+           "Numbers", "Plan", "Raking", "car_choice", "car_vehicles", "describe", "draw",
+           "interview", "likert", "margin_of", "numeric", "question_of", "rake", "read_answers",
+           "render", "sampling_plan", "show"]  # fmt: skip

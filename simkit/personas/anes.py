@@ -65,7 +65,7 @@ def _inhabitants(thousands: float) -> str:
 ANES96 = CodeBook(
     {
         "age": Attribute(
-            Numbers(17, 120, "{:.0f}", step=1),
+            Numbers(17, 120, step=1),
             "How old are you?",
             ("The respondent is {text} years old.", "The respondent is aged {text}."),
             ("You are {text} years old.", "You are aged {text}."),

@@ -1,29 +1,21 @@
-"""Answers to one question: what a belief function or a writer returned, checked and taken down."""
+"""Answers to one question: what a belief function returned, checked and taken down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.personas.scales import Free
 from simkit.questions import Question
-from simkit.types import FloatArray, framed, generator
+from simkit.types import FloatArray, framed
 
-__all__ = ["KEPT", "Believe", "Write", "believed", "draw_seed", "drawn", "kept", "stream_name",
-           "written"]  # fmt: skip
+__all__ = ["KEPT", "Believe", "believed", "drawn", "kept", "stream_name"]
 
 Believe = Callable[[Question, pd.DataFrame], pd.DataFrame]
-Write = Callable[[Sequence[str], Sequence[int]], Sequence[Any]]
 NEEDED = ("prompt_id", "option", "option_id", "belief")
 KEPT = ("option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
-
-
-def draw_seed(seed: int, *names: str | int) -> int:
-    """A seed below 2^53 (exact in JSON) for an outside generator, one for each (seed, names)."""
-    return int(generator(seed, *names).integers(2**53))
 
 
 def stream_name(who: Any) -> str | int:
@@ -85,20 +77,3 @@ def kept(
         "prompt_id": before + np.repeat(np.arange(n), k),
     }
     return pd.DataFrame({**who, **{c: table[c] for c in KEPT if c in table}, "choice": choice})
-
-
-def written(
-    write: Write, question: Free, name: str, design: pd.DataFrame, seeds: list[int]
-) -> dict[str, Any]:
-    """The answers to a free question: texts as they were written, and what they say."""
-    texts = list(write(question.prompts(design), seeds))
-    if len(texts) != len(seeds):
-        raise ValueError(f"{name}: write returned {len(texts)} texts for {len(seeds)} prompts")
-    nothing = np.full(len(seeds), np.nan)
-    return {
-        "option": [question.read(text) for text in texts],
-        "value": nothing,
-        "valid_mass": nothing,
-        "text": pd.Series(texts, dtype=object),
-        "seed": seeds,
-    }

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simkit.personas.scales import Free, is_numeric
+from simkit.personas.scales import is_numeric
 from simkit.questions import Question
 from simkit.templates import field_names, fill_one, is_missing
-from simkit.types import generator, listed, shown
+from simkit.types import generator, listed, one_of, shown
 
-__all__ = ["Battery", "Item", "next_questions", "show", "transcript"]
+__all__ = ["Battery", "Item", "show", "transcript"]
 
 TELL = "Question: {question}\nAnswer: {answer}"  # as the plain template of a Question asks
 _OWN = ("question", "answer", "value")
@@ -24,7 +24,7 @@ class Item:
     Parameters
     ----------
     name : the answers' column.
-    question : a `Question` or a `Free` one; None for a text that is shown (see `show`).
+    question : a `Question`; None for a text that is shown (see `show`).
     tell : the line that tells the answer to later questions, with the fields {question} (its
         text), {answer} (the option's text), {value} (its number) and any column of the people,
         filled by the rule of `fill`. None: question and answer, as a prompt asks it.
@@ -38,7 +38,7 @@ class Item:
     """
 
     name: str
-    question: Question | Free | None
+    question: Question | None
     tell: str | None = None
     ask_if: Mapping[str, Any] = field(default_factory=dict, hash=False)
     after: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Item:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"name is {shown(self.name)}; it must be text")
-        if not isinstance(self.question, Question | Free | None):
+        if not isinstance(self.question, Question | None):
             raise ValueError(f"{self.name}: {shown(self.question)} is no question")
         if not isinstance(self.tell, str | None):
             raise ValueError(f"{self.name}: tell is {shown(self.tell)}; it must be text")
@@ -63,9 +63,7 @@ class Item:
 
     def keep(self, option: Any, value: Any) -> Any:
         """The answer as the answers' column has it: a number where the options are numbers."""
-        if isinstance(self.question, Question) and is_numeric(self.question):
-            return value
-        return option
+        return value if self.question and is_numeric(self.question) else option
 
     def line(self, person: Mapping[str, Any], **own: Any) -> str | None:
         """The line that tells the answer, None if a field of it is missing."""
@@ -114,21 +112,20 @@ class Battery:
     Parameters
     ----------
     items : the questions and shown texts.
-    order : "fixed" (as listed), "random" (a random order for each person, by seed, in which each
+    order : "fixed" (as listed) or "random" (a random order for each person, by seed, in which each
         item comes after those that its rule looks at and those in its `after`; every order that
-        the rules allow can come up), or all names in the order in which everybody is asked.
+        the rules allow can come up).
 
     Raises ValueError for names that stand twice, rules or `after` that name a later item (or, in
-    a random order, each other), an `after` that is no item, and an order that is none of these.
+    a random order, each other), an `after` that is no item, and another order.
     """
 
     items: tuple[Item, ...]
-    order: str | tuple[str, ...] = "fixed"
+    order: str = "fixed"
 
-    def __init__(self, items: Iterable[Item], order: str | Sequence[str] = "fixed") -> None:
+    def __init__(self, items: Iterable[Item], order: str = "fixed") -> None:
         object.__setattr__(self, "items", tuple(listed(items, "items")))
-        order = order if isinstance(order, str) else tuple(listed(order, "order"))
-        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "order", one_of(order, "order", ("fixed", "random")))
         for item in self.items:
             if not isinstance(item, Item):
                 raise ValueError(f"items: {shown(item)} is no Item; write Item(name, question)")
@@ -144,12 +141,8 @@ class Battery:
             raise ValueError(f"nothing is asked: {names} are all shown texts")
         if self.order == "random":
             self._random(generator(0))  # raises where the rules go round in a circle
-        elif self.order == "fixed":
-            self.check_order(names)
-        elif isinstance(self.order, str):
-            raise ValueError(f"no order {self.order!r}; legal are fixed, random and all names")
         else:
-            self.check_order(self.order)
+            self.check_order(names)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -160,12 +153,6 @@ class Battery:
         if name not in self.names:
             raise KeyError(f"no item {name!r}; there are: {', '.join(self.names)}")
         return self.items[self.names.index(name)]
-
-    def item(self, name: Any) -> Item:
-        """The item of this name; ValueError if there is none."""
-        if not isinstance(name, str) or name not in self.names:
-            raise ValueError(f"no item {shown(name)}; there are: {', '.join(self.names)}")
-        return self[name]
 
     def needs(self, item: Item) -> set[str]:
         """The items that must come before this one."""
@@ -189,8 +176,20 @@ class Battery:
                 if not isinstance(who, str | int):
                     raise ValueError(f"people: {shown(who)} is no name and no number")
             return [self._random(generator(seed, "order", who)) for who in people]
-        fixed = self.names if self.order == "fixed" else tuple(self.order)
-        return [fixed] * len(people)
+        return [self.names] * len(people)
+
+    def following(
+        self, order: Sequence[str], answers: Mapping[str, Any], person: Mapping[str, Any]
+    ) -> str | None:
+        """The question that someone is asked next, None where the interview is over.
+
+        answers : to all questions asked so far, None or NaN where there was no valid one. person :
+        the columns that rules may look at. Questions whose rule does not hold, and texts that are
+        shown, are passed over.
+        """
+        known = {**person, **answers}
+        asked = (n for n in order if n not in answers and self[n].question)
+        return next((name for name in asked if self[name].asks(known)), None)
 
     def _random(self, rng: Any) -> tuple[str, ...]:
         """The first item in random order whose needs are met, then the next, and so on."""
@@ -204,41 +203,6 @@ class Battery:
             order.append(ready[0].name)
             waiting.remove(ready[0])
         return tuple(order)
-
-
-def next_questions(
-    battery: Battery,
-    answers: Sequence[Mapping[str, Any]],
-    people: Sequence[Mapping[str, Any]] | None = None,
-    orders: Sequence[Sequence[str]] | None = None,
-) -> list[str | None]:
-    """The question that each person is asked next, None where the interview is over.
-
-    answers : per person {item: answer} of all questions asked so far; None or NaN stands for a
-    question that was asked and had no valid answer. people : per person the columns that rules
-    may look at. orders : per person the items' order; None as the battery lists them.
-    Questions whose rule does not hold, and texts that are shown, are passed over. Raises ValueError
-    for lists of unequal length, what is no mapping, and an order that names no item.
-    """
-    if not isinstance(battery, Battery):
-        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
-    answers = listed(answers, "answers")
-    told = [{}] * len(answers) if people is None else listed(people, "people")
-    lines = battery.orders(range(len(answers))) if orders is None else listed(orders, "orders")
-    for one in (*answers, *told):
-        if not isinstance(one, Mapping):
-            raise ValueError(f"{shown(one)} is no mapping of a person's answers or columns")
-    lines = [listed(line, "orders") for line in lines]
-    following: list[str | None] = []
-    for given, person, order in zip(answers, told, lines, strict=True):
-        known = {**person, **given}
-        open_ones = (
-            name
-            for name in order
-            if name not in given and battery.item(name).question and battery[name].asks(known)
-        )
-        following.append(next(open_ones, None))
-    return following
 
 
 def transcript(

@@ -94,7 +94,7 @@ def _vehicle(row: object, fuel: str, body: str, price: float, miles: float) -> s
     return fill_one("{vehicle}, price {price:.1f}, range {range:.0f}", told, row)
 
 
-def car_choice(layout: str = "numbers") -> Question:
+def car_choice() -> Question:
     """Which of the six vehicles; the design's columns vehicle1 … vehicle6 fill the options."""
     options = [f"{{vehicle{k}}}" for k in range(1, VEHICLES + 1)]
-    return Question("Which vehicle will the household buy?", options, layout=layout)
+    return Question("Which vehicle will the household buy?", options, layout="numbers")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from string import Formatter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from simkit.templates import field_names, fill_one, is_missing, text_of, values_of
-from simkit.types import framed, listed, shown
+from simkit.types import framed, listed, one_of, shown
 
 __all__ = ["VOICES", "Attribute", "CodeBook", "Numbers"]
 
@@ -23,31 +22,29 @@ class Numbers:
     """The values of an attribute that is a number.
 
     low, high : the legal range, both ends included.
-    text : how a number is written: a format with one field without a name ("{:.0f}"), or a
-        function of it. By itself a number is written as `fill` writes it.
+    text : how a number is written, a function of it ("{:.0f}".format); None as `fill` writes it.
     step : distance of two neighbouring values where they are counted (1 for years), else None.
 
-    Raises ValueError for a range without numbers, another format, and a step that is not positive.
+    Raises ValueError for a range without numbers, a step that is not positive, and another text.
     """
 
     low: float
     high: float
-    text: str | Callable[[float], str] = "{}"
+    text: Callable[[float], str] | None = None
     step: float | None = None
 
     def __post_init__(self) -> None:
-        numbers = {"low": self.low, "high": self.high}
-        numbers |= {} if self.step is None else {"step": self.step}
-        for name, number in numbers.items():
+        step = 1 if self.step is None else self.step
+        for name, number in (("low", self.low), ("high", self.high), ("step", step)):
             if isinstance(number, bool) or not isinstance(number, int | float | np.number):
                 raise ValueError(f"{name} is {shown(number)}; it must be a number")
-        if not self.low <= self.high or not numbers.get("step", 1) > 0:
+        if not self.low <= self.high or not step > 0:
             raise ValueError(
                 f"low {self.low}, high {self.high}, step {self.step}; the range must hold a "
                 "number, and the step be above 0"
             )
-        if not callable(self.text):
-            self._written(float(self.low) if np.isfinite(self.low) else 0.0)
+        if self.text is not None and not callable(self.text):
+            raise ValueError(f"text is {shown(self.text)}; it must be a function")
 
     def say(self, value: Any) -> str | None:
         """The number's text, None if it is no legal number."""
@@ -56,21 +53,8 @@ class Numbers:
             return None
         if not self.low <= value <= self.high:
             return None
-        return self._written(value)
-
-    def _written(self, number: Any) -> str:
-        if callable(self.text):
-            return self.text(float(text_of(number)))
-        try:
-            parts = list(Formatter().parse(self.text))
-        except (ValueError, TypeError):
-            parts = []
-        if [name for _, name, _, _ in parts if name is not None] not in ([""], ["0"]):
-            raise ValueError(f"text is {shown(self.text)}; it must be a format such as '{{:.0f}}'")
-        return "".join(
-            literal + ("" if name is None else text_of(number, spec or "", conversion))
-            for literal, name, spec, conversion in parts
-        )
+        written = text_of(value)
+        return written if self.text is None else self.text(float(written))
 
     @property
     def legal(self) -> str:
@@ -154,8 +138,7 @@ class Attribute:
 class CodeBook(Mapping[str, Attribute]):
     """Attributes by name, in the order in which they are told.
 
-    opening : voice -> a sentence that stands in front ("This is a survey of adults."), or one
-        sentence for all voices.
+    opening : voice -> a sentence that stands in front ("This is a survey of adults.").
     source : where the codes and their meanings come from.
 
     Raises ValueError for attributes that are no mapping to `Attribute`s, an opening that is no
@@ -166,29 +149,17 @@ class CodeBook(Mapping[str, Attribute]):
     opening: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
-    def __init__(
-        self,
-        attributes: Mapping[str, Attribute],
-        opening: Mapping[str, str] | str = "",
-        source: str = "",
-    ) -> None:
-        if isinstance(opening, str):
-            opening = dict.fromkeys(VOICES, opening)
-        for name, given in {"attributes": attributes, "opening": opening}.items():
+    def __post_init__(self) -> None:
+        for name, given in {"attributes": self.attributes, "opening": self.opening}.items():
             if not isinstance(given, Mapping):
                 raise ValueError(f"{name} are {shown(given)}; they must be a mapping")
-        for name, attribute in attributes.items():
+        for name, attribute in self.attributes.items():
             if not isinstance(attribute, Attribute):
                 raise ValueError(f"{name}: {shown(attribute)} is no Attribute")
-        for voice, text in opening.items():
+        for voice, text in self.opening.items():
             if not isinstance(text, str):
                 raise ValueError(f"opening: the text of {voice!r} is {shown(text)}")
-        unknown = [voice for voice in opening if voice not in VOICES]
-        if unknown:
-            raise ValueError(f"opening: no voice {unknown[0]!r}; legal are {', '.join(VOICES)}")
-        object.__setattr__(self, "attributes", dict(attributes))
-        object.__setattr__(self, "opening", dict(opening))
-        object.__setattr__(self, "source", source)
+            one_of(voice, "voice", VOICES)
 
     def __getitem__(self, name: str) -> Attribute:
         return self.attributes[name]

@@ -1,7 +1,7 @@
 """Interviews: a battery put to people whose answers a model gives.
 
 Neither a model nor a scorer is imported: beliefs come from a function with the signature of
-`simkit.believe` (its model filled in), texts from a function that writes.
+`simkit.believe` (its model filled in).
 """
 
 from __future__ import annotations
@@ -13,19 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.answers import (
-    KEPT,
-    Believe,
-    Write,
-    believed,
-    draw_seed,
-    drawn,
-    kept,
-    stream_name,
-    written,
-)
-from simkit.personas.battery import Battery, Item, next_questions, transcript
-from simkit.personas.scales import Free, is_numeric
+from simkit.personas.answers import KEPT, Believe, believed, drawn, kept, stream_name
+from simkit.personas.battery import Battery, Item, transcript
+from simkit.personas.scales import is_numeric
 from simkit.questions import Question, fill
 from simkit.templates import check_text, field_names, is_missing, records_of
 from simkit.types import framed, generator, listed, shown
@@ -40,12 +30,11 @@ class Interviews:
     """What came of putting a battery to people.
 
     answers : the people's columns and one column per question: a number where the options are
-        numbers, else the option's text (or what a free question reads); None or NaN where it was
-        not asked or has no valid answer. `asked` holds the names in the order asked, a tuple.
+        numbers, else the option's text; None or NaN where it was not asked or has no answer.
+        `asked` holds the names in the order asked, a tuple.
     turns : one row per person × question asked: `person`, `item`, `turn` (from 0), `context`
-        (what the prompt said before the question), `answer`, `valid_mass` (NaN for free
-        questions); `text` and `seed` of what was written (free questions).
-    beliefs : one row per person × closed question × option: `person`, `item`, `turn`, `prompt_id`
+        (what the prompt said before the question), `answer`, `valid_mass`.
+    beliefs : one row per person × question × option: `person`, `item`, `turn`, `prompt_id`
         (own to each person and question), the columns of `believe`, and `choice` (1 for the
         answer, else 0; NaN where the belief is undefined).
     report : one row per question: `asked`, `skipped`, `answered` (people), `success` (answered /
@@ -76,7 +65,6 @@ def interview(
     *,
     joint: bool = True,
     seed: int = 0,
-    write: Write | None = None,
     orders: Sequence[Sequence[str]] | None = None,
 ) -> Interviews:
     """Put a battery to people, question by question, for all of them at once.
@@ -93,8 +81,6 @@ def interview(
         person are independent given what `people` says (shown texts are told either way).
     seed : an answer is drawn from the belief by a stream of its own, (seed, item, person), so it
         does not depend on who else is interviewed.
-    write : (prompts, seeds) -> texts, for free questions: text i must depend on prompt i and
-        seed i alone.
     orders : each person's order of the items; None as the battery says.
 
     Returns
@@ -104,23 +90,22 @@ def interview(
     probability) there is no answer, and the report counts it.
 
     Raises ValueError for people who are no frame, have a column twice, no `context` or `person`, or
-    a column that the answers are to have, an order that breaks the battery's rules, a free question
-    without `write`, and for a `believe` or `write` that returns something else than it was asked
-    for.
+    a column that the answers are to have, an order that breaks the battery's rules, and for a
+    `believe` that returns something else than it was asked for.
     """
     if not isinstance(joint, bool):
         raise ValueError(f"joint is {shown(joint)}; it must be True or False")
-    for given, function in {"believe": believe, "write": write}.items():
-        if not callable(function) and (given == "believe" or function is not None):
-            raise ValueError(f"{given} is {shown(function)}; it must be a function")
-    state = _State(battery, _checked(battery, people, write), joint, seed)
+    if not callable(believe):
+        raise ValueError(f"believe is {shown(believe)}; it must be a function")
+    state = _State(battery, _checked(battery, people), joint, seed)
     orders = battery.orders(state.who, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):
         raise ValueError(f"{len(orders)} orders for {len(people)} people")
     for order in dict.fromkeys(tuple(listed(order, "orders")) for order in orders):
         battery.check_order(order)
     while True:
-        names = next_questions(battery, state.answers, state.people, orders)
+        who = zip(orders, state.answers, state.people, strict=True)
+        names = [battery.following(*one) for one in who]
         groups: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:
@@ -128,10 +113,10 @@ def interview(
         if not groups:
             return state.result(people.index)
         for name, rows in groups.items():
-            state.ask(battery[name], rows, [orders[row] for row in rows], believe, write)
+            state.ask(battery[name], rows, [orders[row] for row in rows], believe)
 
 
-def _checked(battery: Battery, people: pd.DataFrame, write: Write | None) -> pd.DataFrame:
+def _checked(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(battery, Battery):
         raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
     framed(people, "the people")
@@ -153,9 +138,6 @@ def _checked(battery: Battery, people: pd.DataFrame, write: Write | None) -> pd.
     for name in written:
         if name in people:
             raise ValueError(f"the people have a column {name!r}, where answers go; rename it")
-    for item in battery.items:
-        if isinstance(item.question, Free) and write is None:
-            raise ValueError(f"{item.name} is a free question; give a function as write")
     return people.reset_index(drop=True)
 
 
@@ -173,31 +155,21 @@ class _State:
         self.prompts = 0
 
     def ask(
-        self,
-        item: Item,
-        rows: list[int],
-        orders: list[Sequence[str]],
-        believe: Believe,
-        write: Write | None,
+        self, item: Item, rows: list[int], orders: list[Sequence[str]], believe: Believe
     ) -> None:
         """Put a question to the people of these rows, and take down their answers."""
         design = self._design(item, rows, orders)
         turn = [len(self.answers[row]) for row in rows]
         head = {"person": design["person"].to_numpy(), "item": item.name, "turn": turn}
-        if isinstance(item.question, Question):
-            table = believed(believe, item.question, item.name, design)
-            u = [generator(self.seed, "answer", item.name, self.who[r]).random() for r in rows]
-            found, choice = drawn(table, np.array(u))
-            self.beliefs.append(kept(head, table, choice, self.prompts))
-            self.prompts += len(rows)
-        else:
-            assert isinstance(item.question, Free) and write is not None  # as was checked
-            seeds = [draw_seed(self.seed, "text", item.name, self.who[row]) for row in rows]
-            found = written(write, item.question, item.name, design, seeds)
+        assert item.question is not None  # what is shown is not asked
+        table = believed(believe, item.question, item.name, design)
+        u = [generator(self.seed, "answer", item.name, self.who[r]).random() for r in rows]
+        found, choice = drawn(table, np.array(u))
+        self.beliefs.append(kept(head, table, choice, self.prompts))
+        self.prompts += len(rows)
         answers = [item.keep(o, v) for o, v in zip(found["option"], found["value"], strict=True)]
-        more = {k: v for k, v in found.items() if k not in ("option", "value")}
         turns = {**head, "context": design["context"], "answer": pd.Series(answers, dtype=object)}
-        self.turns.append(pd.DataFrame({**turns, **more}))
+        self.turns.append(pd.DataFrame({**turns, "valid_mass": found["valid_mass"]}))
         texts = _texts(item.question, design)
         for row, text, option, value, answer in zip(
             rows, texts, found["option"], found["value"], answers, strict=True
@@ -232,12 +204,10 @@ class _State:
         answers = self.frame.copy()
         for item in asked:
             given = [answer.get(item.name) for answer in self.answers]
-            numbers = isinstance(item.question, Question) and is_numeric(item.question)
+            numbers = item.question is not None and is_numeric(item.question)
             answers[item.name] = pd.Series(given, dtype=float if numbers else object)
         answers["asked"] = pd.Series([tuple(a) for a in self.answers], dtype=object)
         turns = _together(self.turns, [*TURNS, "answer", "valid_mass"])
-        if "seed" in turns:
-            turns["seed"] = turns["seed"].astype("Int64")  # NA where nothing was written
         beliefs = _together(self.beliefs, [*TURNS[:3], "prompt_id", *KEPT, "choice"])
         report = _report(asked, turns, len(answers))
         return Interviews(answers.set_axis(index), turns, beliefs, report, self.joint, self.seed)
@@ -247,11 +217,10 @@ def _together(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _texts(question: Question | Free | None, design: pd.DataFrame) -> list[str]:
+def _texts(question: Question, design: pd.DataFrame) -> list[str]:
     """The question's text for each row, as the line that tells the answer may repeat it."""
-    assert question is not None
     given = {}
-    if isinstance(question, Question) and "options" in field_names(question.text):
+    if "options" in field_names(question.text):
         given["options"] = [", ".join(row) for row in question.options_for(design)]
     return fill(question.text, design, given)
 

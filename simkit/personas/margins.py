@@ -12,7 +12,7 @@ import pandas as pd
 from simkit.templates import is_missing, text_of
 from simkit.types import FloatArray, check_labels, column, framed, listed, shown
 
-__all__ = ["Key", "Margin", "difference", "margin_of", "value_text"]
+__all__ = ["Key", "Margin", "difference", "margin_of", "named", "value_text", "weights_of"]
 
 UNITS = {"share": 1.0, "percent": 100.0, "count": None}
 ROUNDING = 0.005  # how far shares of a cited table may be from summing to 1
@@ -112,18 +112,34 @@ def margin_of(
     Raises ValueError for people who are no frame, have a column twice or lack one that is named,
     for a bad weight (naming the row), and if nobody is left.
     """
-    names = [variables] if isinstance(variables, str) else listed(variables, "variables")
-    framed(people, "the people")
-    for name in (*names, *([] if weight is None else [weight])):
-        if not isinstance(name, str) or name not in people:
-            columns = ", ".join(map(str, people.columns))
-            raise ValueError(f"the people have no column {name!r}; there are: {columns}")
+    names = named(framed(people, "the people"), variables, "variables", "the people have")
+    w = weights_of(people, weight, "the people have")
     if not names or len({*names}) < len(names):
         raise ValueError(f"variables are {names}; legal are one or more that differ")
-    w = 1.0 if weight is None else column(people[weight], weight, low=0)
     check_labels(people[names], "the people")
     total = people[names].assign(_w=w).groupby(names, observed=True)["_w"].sum()
     return Margin(variables, total.to_dict(), source=source, unit="count")
+
+
+def named(frame: pd.DataFrame, names: Any, what: str, whose: str) -> list[Any]:
+    """Names of columns as a list; ValueError for one that is not there ("the people have no …")."""
+    several: list[Any] = [names] if isinstance(names, str) else listed(names, what)
+    for name in several:
+        if not isinstance(name, str | int) or name not in frame:
+            columns = ", ".join(map(str, frame.columns))
+            raise ValueError(f"{whose} no column {name!r}; there are: {columns}")
+    return several
+
+
+def weights_of(frame: pd.DataFrame, weight: str | None, whose: str) -> FloatArray:
+    """The column of weights, ones where there is none to be."""
+    if weight is None:
+        return np.ones(len(frame))
+    if not isinstance(weight, str):
+        raise ValueError(f"weight is {shown(weight)}; it must be a column's name, or None")
+    if weight not in frame:
+        raise ValueError(f"{whose} no column {weight!r}; weight=None for equal weights")
+    return column(frame[weight], weight, low=0)
 
 
 def difference(achieved: FloatArray, target: FloatArray) -> FloatArray:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.margins import Margin, difference, value_text
+from simkit.personas.margins import Margin, difference, named, value_text, weights_of
 from simkit.personas.population import draw
 from simkit.personas.raking import Raking
-from simkit.types import FloatArray, check_labels, column, listed
+from simkit.types import FloatArray, check_labels, listed
 
 __all__ = ["Plan", "sampling_plan"]
 
@@ -95,7 +95,7 @@ def sampling_plan(
     """
     people = draw(population, n, weight=weight, **how)
     frame = population.frame if isinstance(population, Raking) else population
-    w = np.ones(len(frame)) if weight is None else column(frame[weight], weight, low=0)
+    w = weights_of(frame, weight, "the population has")
     notes: tuple[str, ...] = ()
     if margins is None:
         if isinstance(population, Raking):
@@ -131,18 +131,12 @@ def _compared(
     people: pd.DataFrame,
     n: int,
 ) -> pd.DataFrame:
-    if isinstance(margin, Margin):
-        names, source = list(margin.variables), margin.source
-    else:
-        names = [margin] if isinstance(margin, str) else listed(margin, "margins")
-        source = ""
+    cited = margin if isinstance(margin, Margin) else None
+    asked = list(cited.variables) if cited else margin
+    names = named(frame, asked, "margins", "the population has")
     if not names:
         raise ValueError("margins: one has no column; at least one is needed")
-    for name in names:
-        if not isinstance(name, str | int) or name not in people:
-            columns = ", ".join(map(str, frame.columns))
-            raise ValueError(f"the population has no column {name!r}; there are: {columns}")
-    target = margin.shares if isinstance(margin, Margin) else _share(frame, names, w)
+    target = cited.shares if cited else _share(frame, names, w)
     achieved = _share(people, names, people["weight"].to_numpy())
     counts = _share(people, names, np.ones(n))
     keys = [*target, *(key for key in achieved if key not in target)]
@@ -156,7 +150,7 @@ def _compared(
             "deviation": difference(q, p),
             "by_chance": np.sqrt(p * (1 - p) / n),
             "count": [round(n * counts.get(key, 0.0)) for key in keys],
-            "source": source,
+            "source": cited.source if cited else "",
         }
     )
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.margins import Margin, difference, value_text
+from simkit.personas.margins import Margin, difference, named, value_text, weights_of
 from simkit.templates import is_missing
-from simkit.types import FloatArray, IntArray, column, framed, listed, shown
+from simkit.types import FloatArray, IntArray, framed, integer, listed, scalar, shown
 
 __all__ = ["Raking", "rake"]
 
@@ -116,12 +116,8 @@ def rake(
     naming margin, value, row.
     """
     margins = tuple([margins] if isinstance(margins, Margin) else listed(margins, "margins"))
-    if not isinstance(max_iterations, int | np.integer) or max_iterations < 1:
-        raise ValueError(f"max_iterations is {max_iterations!r}; legal are whole numbers from 1")
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number):
-        raise ValueError(f"tolerance is {shown(tolerance)}; it must be a number")
-    if not isinstance(weight, str | None):
-        raise ValueError(f"weight is {shown(weight)}; it must be a column's name, or None")
+    integer(max_iterations, "max_iterations", 1)
+    tolerance = scalar(tolerance, "tolerance", 0)
     _check_margins(margins, tolerance)
     frame = _cells(margins) if table is None else framed(table, "the table")
     start = _start(frame, margins, None if table is None else weight)
@@ -189,14 +185,10 @@ def _cells(margins: Sequence[Margin]) -> pd.DataFrame:
 
 
 def _start(frame: pd.DataFrame, margins: Sequence[Margin], weight: str | None) -> FloatArray:
-    names = [v for margin in margins for v in margin.variables] + ([weight] if weight else [])
-    for name in names:
-        if not isinstance(name, str) or name not in frame:
-            columns = ", ".join(map(str, frame.columns))
-            raise ValueError(f"the table has no column {name!r}; there are: {columns}")
+    named(frame, [v for margin in margins for v in margin.variables], "margins", "the table has")
     if weight != "weight" and "weight" in frame:
         raise ValueError("the table has a column 'weight', which raking writes; use or rename it")
-    return np.ones(len(frame)) if weight is None else column(frame[weight], weight, low=0)
+    return weights_of(frame, weight, "the table has")
 
 
 def _fit(margin: Margin, frame: pd.DataFrame) -> tuple[IntArray, FloatArray]:

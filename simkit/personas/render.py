@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from simkit.personas.codebook import VOICES, Attribute, CodeBook
+from simkit.personas.margins import named
 from simkit.templates import field_names, fill_one, is_missing, records_of
-from simkit.types import column, framed, generator, listed, shown
+from simkit.types import column, framed, generator, listed, one_of, shown
 
 __all__ = ["FORMS", "describe", "render"]
 
@@ -28,9 +29,7 @@ _FIELDS = ("ask", "say", "first", "text")
 _OPENING = "\0"  # no attribute is called that
 
 
-def describe(
-    design: pd.DataFrame, code_book: Mapping[str, Sequence[str]], *, seed: int = 0
-) -> pd.Series:
+def describe(design: pd.DataFrame, code_book: Mapping[str, Sequence[str]]) -> pd.Series:
     """Text of each design row: one sentence per attribute that the row has.
 
     Parameters
@@ -42,7 +41,6 @@ def describe(
         other: count the distinct texts before wordings serve as clusters for an interval.
     code_book : column -> phrasings (one, or several) with `{column}` fields, filled by the rule of
         `fill`. The first column stays in front.
-    seed : seed of the wordings.
 
     Returns
     -------
@@ -62,7 +60,7 @@ def describe(
     def say(phrasing: str, name: Hashable, record: Mapping[Any, Any], row: Any) -> str:
         return fill_one(phrasing, record, row)
 
-    return _told(design, phrasings, say, " ", seed)
+    return _told(design, phrasings, say, " ")
 
 
 def _sentences(name: str, given: str | Sequence[str], design: pd.DataFrame) -> tuple[str, ...]:
@@ -86,7 +84,6 @@ def render(
     voice: str = "third",
     form: str = "profile",
     attributes: Sequence[str] | None = None,
-    seed: int = 0,
 ) -> pd.Series:
     """Text of each person, every word of it from the code book.
 
@@ -102,7 +99,6 @@ def render(
         (the bare value): "Q: {ask}\\nA: {text}".
     attributes : which are told, and in which order; None for all of the code book that the people
         have, in its order.
-    seed : seed of the wordings.
 
     Returns
     -------
@@ -136,13 +132,12 @@ def render(
 
     if "wording" in people:
         texts["wording"] = people["wording"]
-    return _told(texts, phrasings, say, " " if form == "profile" else "\n", seed)
+    return _told(texts, phrasings, say, " " if form == "profile" else "\n")
 
 
 def _line(form: str, voice: str) -> str:
     """The line that each attribute becomes."""
-    if not isinstance(voice, str) or voice not in VOICES:
-        raise ValueError(f"no voice {voice!r}; legal are {', '.join(VOICES)}")
+    one_of(voice, "voice", VOICES)
     if not isinstance(form, str):
         raise ValueError(f"form is {shown(form)}; it must be text")
     if form in FORMS:
@@ -166,14 +161,8 @@ def _attributes(
                 f"the people have none of the code book's attributes: {', '.join(code_book)}"
             )
         return found
-    asked = listed(asked, "attributes")
-    for name in asked:
-        if not isinstance(name, str) or name not in code_book:
-            raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
-        if name not in people:
-            columns = ", ".join(map(str, people.columns))
-            raise ValueError(f"the people have no column {name!r}; there are: {columns}")
-    return list(dict.fromkeys(asked))
+    asked = [one_of(name, "attribute", code_book) for name in listed(asked, "attributes")]
+    return list(dict.fromkeys(named(people, asked, "attributes", "the people have")))
 
 
 def _phrasings(
@@ -201,7 +190,6 @@ def _told(
     phrasings: Mapping[str, tuple[Any, ...]],
     say: Say,
     joint: str,
-    seed: int,
 ) -> pd.Series:
     """What each row says of the columns in `phrasings`, in the order of its wording.
 
@@ -209,8 +197,7 @@ def _told(
     """
     columns, given = tuple(phrasings), tuple(phrasings.values())
     wordings = _wordings(design)
-    generator(seed, "wording")  # raises for what is no seed, before it is looked up in a cache
-    plans = {w: _plan(columns, given, w, seed) for w in dict.fromkeys(wordings)}
+    plans = {w: _plan(columns, given, w) for w in dict.fromkeys(wordings)}
     texts = []
     for record, wording, row in zip(records_of(design), wordings, design.index, strict=True):
         order, phrasing = plans[wording]
@@ -231,11 +218,11 @@ def _wordings(design: pd.DataFrame) -> list[int]:
 
 @lru_cache(maxsize=10_000)
 def _plan(
-    columns: tuple[str, ...], phrasings: tuple[tuple[Any, ...], ...], wording: int, seed: int
+    columns: tuple[str, ...], phrasings: tuple[tuple[Any, ...], ...], wording: int
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Order of the columns and the phrasing of each, for one wording."""
     if wording == 0:
         return columns, {c: p[0] for c, p in zip(columns, phrasings, strict=True)}
-    rng = generator(seed, "wording", wording)
+    rng = generator(0, "wording", wording)
     order = (columns[0], *(columns[1 + i] for i in rng.permutation(len(columns) - 1)))
     return order, {c: p[rng.integers(len(p))] for c, p in zip(columns, phrasings, strict=True)}

@@ -1,14 +1,13 @@
-"""Survey scales: nominal, Likert, numeric and free questions, and what is a valid answer to each.
+"""Survey scales: Likert and numeric questions, and what is a valid answer to them.
 
-Closed scales are plain `Question`s, so their belief is exact over all values of the scale, however
-many tokens a value takes. Free questions have no options: they are sampled and their texts read.
+Scales are plain `Question`s, so their belief is exact over all values of the scale, however many
+tokens a value takes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -17,30 +16,21 @@ import pandas as pd
 
 from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
-from simkit.types import framed, listed, shown
+from simkit.types import framed, integer, listed, one_of, shown
 
-__all__ = ["Free", "is_numeric", "likert", "nominal", "numeric", "question_of", "read_answers"]
+__all__ = ["is_numeric", "likert", "numeric", "question_of", "read_answers"]
 
 MOST_VALUES = 10_000
 _CURRENCY = "$€£¥"
-
-
-def nominal(text: str, options: Sequence[str], **how: Any) -> Question:
-    """A question whose options have no order: no values. `how` goes to `Question`."""
-    if "values" in how:
-        raise ValueError("a nominal question has no values; use likert or numeric for a scale")
-    return Question(text, options, **how)
 
 
 def likert(
     text: str,
     points: int,
     labels: Sequence[str] | Mapping[int, str] | None = None,
-    *,
-    start: int = 1,
     **how: Any,
 ) -> Question:
-    """An ordinal question of K = `points` steps, valued start, start + 1, ….
+    """An ordinal question of K = `points` steps, valued 1 to K.
 
     Parameters
     ----------
@@ -52,13 +42,7 @@ def likert(
     Raises ValueError for points that are no whole number from 2 to 10,000, another number of
     labels, or a label of a value that the scale does not have.
     """
-    for name, number, low in (("points", points, 2), ("start", start, -MOST_VALUES)):
-        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-        if not whole or not low <= number <= MOST_VALUES:
-            raise ValueError(
-                f"{name} is {shown(number)}; legal are whole numbers from {low} to {MOST_VALUES}"
-            )
-    values = range(int(start), int(start + points))
+    values = range(1, integer(points, "points", 2, MOST_VALUES) + 1)
     if isinstance(labels, Mapping):
         unknown = [value for value in labels if value not in values]
         if unknown:
@@ -81,7 +65,6 @@ def numeric(
     step: float = 1,
     unit: str = "",
     *,
-    thousands: bool = False,
     end: str = "",
     **how: Any,
 ) -> Question:
@@ -91,7 +74,6 @@ def numeric(
     ----------
     unit : "$" (or another currency sign) is put before the number, "%" right after it, any other
         unit after a blank ("3 days").
-    thousands : whether to write 1,000 with a comma.
     end : text that closes every option ("." or a line break), part of what is scored. Where one
         number's tokens begin another's ("1" and "10" in a tokenizer of single digits), the belief
         in "1" holds all of "10" too unless something closes it: with `end` the options are
@@ -103,8 +85,6 @@ def numeric(
     """
     if not isinstance(unit, str) or not isinstance(end, str):
         raise ValueError(f"unit {shown(unit)}, end {shown(end)}; both must be text")
-    if not isinstance(thousands, bool):
-        raise ValueError(f"thousands is {shown(thousands)}; it must be True or False")
     try:
         first, last, stride = (Decimal(str(x)) for x in (low, high, step))
         fine = first.is_finite() and last.is_finite() and stride.is_finite() and stride > 0
@@ -123,19 +103,19 @@ def numeric(
     count = int((last - first) / stride) + 1
     places = max(0, *(-int(x.normalize().as_tuple().exponent) for x in (first, stride)))
     values = [first + i * stride for i in range(count)]
-    options = [_written(value, places, unit, thousands) + end for value in values]
+    options = [_written(value, places, unit) + end for value in values]
     return Question(text, options, [float(value) for value in values], **how)
 
 
-def _written(value: Decimal, places: int, unit: str, thousands: bool) -> str:
-    number = f"{abs(value):{',' if thousands else ''}.{places}f}"
+def _written(value: Decimal, places: int, unit: str) -> str:
+    number = f"{abs(value):.{places}f}"
     sign = "-" if value < 0 else ""
     if unit and unit in _CURRENCY:
         return f"{sign}{unit}{number}"
     return f"{sign}{number}{unit if unit == '%' else f' {unit}' if unit else ''}"
 
 
-def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: Any) -> Question:
+def question_of(code_book: CodeBook, name: str, **how: Any) -> Question:
     """The question that an attribute answers: the code book's text and options.
 
     Options are the texts of its values, in order, with the codes as values where the attribute is
@@ -145,115 +125,56 @@ def question_of(code_book: CodeBook, name: str, text: str | None = None, **how: 
     """
     if not isinstance(code_book, CodeBook):
         raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook")
-    if not isinstance(name, str) or name not in code_book:
-        raise ValueError(f"no attribute {name!r} in the code book: {', '.join(code_book)}")
-    attribute = code_book[name]
-    text = attribute.ask if text is None else text
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"{name}: the code book has no question; give one as text")
-    if isinstance(attribute.values, Numbers):
-        if attribute.values.step is None:
+    attribute = code_book[one_of(name, "attribute", code_book)]
+    if not attribute.ask:
+        raise ValueError(f"{name}: the code book has no question; give the attribute one")
+    scale = attribute.values
+    if isinstance(scale, Numbers):
+        if scale.step is None:
             raise ValueError(f"{name}: its numbers have no step, so they cannot be options")
-        scale = attribute.values
-        return numeric(text, scale.low, scale.high, attribute.values.step, **how)
-    return Question(
-        text,
-        list(attribute.values.values()),
-        list(attribute.values) if attribute.ordered else None,
-        **how,
-    )
-
-
-@dataclass(frozen=True)
-class Free:
-    """An open question: no options, an answer is read from the text that a model writes.
-
-    Parameters
-    ----------
-    text : the question; may hold `{column}` fields.
-    valid : a pattern that the whole text must match, blanks at its ends aside; the answer is its
-        group called "answer", (?P<answer>…), if it has one, else the text. Or a function of the
-        text that returns the answer, or None where there is none.
-    template, separator : as in `Question`.
-    """
-
-    text: str
-    valid: str | Callable[[str], Any] = r"(?s).*\S.*"
-    template: str | None = None
-    separator: str = " "
-
-    def __post_init__(self) -> None:
-        if isinstance(self.valid, str):
-            try:
-                re.compile(self.valid)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f"valid: {self.valid!r} is no pattern ({error})") from error
-        elif not callable(self.valid):
-            raise ValueError(f"valid is {shown(self.valid)}; it must be a pattern or a function")
-        self._closed()  # raises for a template that cannot be read
-
-    def prompts(self, design: pd.DataFrame, *, warn: bool = True) -> list[str]:
-        """One prompt per design row, laid out and warned of as those of a `Question` are."""
-        question = self._closed()
-        if warn is True:
-            question.warn_unsaid(framed(design, "the design"), stacklevel=3)
-        return question.prompts(design, warn=False)
-
-    def read(self, text: Any) -> Any:
-        """The answer in a text, None if the text is no valid answer."""
-        if not isinstance(text, str):
-            return None
-        if not isinstance(self.valid, str):
-            return self.valid(text)
-        match = re.fullmatch(self.valid, text.strip())
-        if match is None:
-            return None
-        return match["answer" if "answer" in match.re.groupindex else 0]
-
-    def _closed(self) -> Question:
-        # The prompt does not list any options, so whichever stand here make no difference.
-        question = Question(self.text, ("a", "b"), template=self.template)
-        if question.lists_options:
-            raise ValueError(f"{self.text!r}: a free question has no {{options}} to list")
-        return question
+        return numeric(attribute.ask, scale.low, scale.high, scale.step, **how)
+    codes = list(scale) if attribute.ordered else None
+    return Question(attribute.ask, list(scale.values()), codes, **how)
 
 
 def read_answers(
-    question: Question | Free, texts: Sequence[Any], design: pd.DataFrame | None = None
+    question: Question, texts: Sequence[Any], design: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """What sampled texts answer: one row per text.
 
     Parameters
     ----------
-    question : a closed question, to which a text is a valid answer if, blanks aside, it begins
-        with an option (its label, or one of its forms; upper and lower case count, a full stop at
-        its end does not) that neither a letter nor a digit carries on: "3" is in "3", "3." and
-        "3 days", not in "30" or "3.5". The longest such option counts. Or a free one, see `Free`.
+    question : a text is a valid answer to it if, blanks aside, it begins with an option (its label,
+        or one of its forms; upper and lower case count, a full stop at its end does not) that
+        neither a letter nor a digit carries on: "3" is in "3", "3." and "3 days", not in "30" or
+        "3.5". The longest such option counts.
     texts : what a model wrote after the prompts; None counts as not valid.
     design : one row per text, where options have `{column}` fields.
 
     Returns
     -------
-    Columns `text`, `answer` (the option's text, or what `Free` reads), `option_id` and `value`
-    (NaN where there is none), `valid`. The mean of `valid` is the success rate.
+    Columns `text`, `answer` (the option's text), `option_id` and `value` (NaN where there is none),
+    `valid`. The mean of `valid` is the success rate.
     """
     texts = listed(texts, "texts")
-    if isinstance(question, Free):
-        read = [question.read(text) for text in texts]
-        return _answers(texts, read, [np.nan] * len(read), [np.nan] * len(read))
     rows = pd.DataFrame(index=range(len(texts))) if design is None else framed(design, "the design")
     if len(rows) != len(texts):
         raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
     if not isinstance(question, Question):
-        raise ValueError(f"question is {shown(question)}; it must be a Question or Free")
+        raise ValueError(f"question is {shown(question)}; it must be a Question")
     spelled, options = question.answers_for(rows), question.options_for(rows)
     numbers = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
     values = question.values
-    return _answers(
-        texts,
-        [None if k is None else row[k] for k, row in zip(numbers, options, strict=True)],
-        [np.nan if k is None else k for k in numbers],
-        [np.nan if k is None or values is None else values[k] for k in numbers],
+    answers = [None if k is None else row[k] for k, row in zip(numbers, options, strict=True)]
+    found = [np.nan if k is None or values is None else values[k] for k in numbers]
+    return pd.DataFrame(
+        {
+            "text": pd.Series(texts, dtype=object),
+            "answer": pd.Series(answers, dtype=object),
+            "option_id": np.array([np.nan if k is None else k for k in numbers], dtype=float),
+            "value": np.array(found, dtype=float),
+            "valid": [k is not None for k in numbers],
+        }
     )
 
 
@@ -269,20 +190,6 @@ def _begun(text: Any, spelled: Sequence[Sequence[str]]) -> int | None:
             if len(form) > best and text.startswith(form) and not carried_on:
                 best, found = len(form), number
     return found
-
-
-def _answers(
-    texts: Sequence[Any], answers: list[Any], ids: list[Any], values: list[Any]
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "text": pd.Series(list(texts), dtype=object),
-            "answer": pd.Series(answers, dtype=object),
-            "option_id": np.array(ids, dtype=float),
-            "value": np.array(values, dtype=float),
-            "valid": [answer is not None for answer in answers],
-        }
-    )
 
 
 def is_numeric(question: Question) -> bool:

@@ -10,49 +10,25 @@ from simkit.plots.belief import error_curves, factors, interval_dots
 from simkit.plots.demand import (
     ablation,
     balance_plot,
-    calibration,
     demand_curves,
     elicited_covariates,
     scaling,
 )
 from simkit.plots.diversity import dose_curve, model_pairs, trade_off, unity
 from simkit.plots.look import PALETTE, style
-from simkit.plots.people import margins
 from simkit.plots.population import (
     answer_shares,
     fit_dots,
     learning,
+    margins,
     penalty_map,
     shifts,
     temperatures,
 )
 from simkit.plots.structure import correlogram_pair, quadrant, structure_bars, subgroup_lines
 
-__all__ = [
-    "PALETTE",
-    "ablation",
-    "answer_shares",
-    "balance_plot",
-    "calibration",
-    "correlogram_pair",
-    "demand_curves",
-    "dose_curve",
-    "elicited_covariates",
-    "error_curves",
-    "factors",
-    "fit_dots",
-    "interval_dots",
-    "learning",
-    "margins",
-    "model_pairs",
-    "penalty_map",
-    "quadrant",
-    "scaling",
-    "shifts",
-    "structure_bars",
-    "style",
-    "subgroup_lines",
-    "temperatures",
-    "trade_off",
-    "unity",
-]
+__all__ = ["PALETTE", "ablation", "answer_shares", "balance_plot", "correlogram_pair",
+           "demand_curves", "dose_curve", "elicited_covariates", "error_curves", "factors",
+           "fit_dots", "interval_dots", "learning", "margins", "model_pairs", "penalty_map",
+           "quadrant", "scaling", "shifts", "structure_bars", "style", "subgroup_lines",
+           "temperatures", "trade_off", "unity"]  # fmt: skip

@@ -5,40 +5,35 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from simkit.plots.look import PALETTE, axes_or_new, band, colours_of, highest, legend, need, words
+from simkit.plots.look import PALETTE, band, begin, done, dots, highest, parts, rows, words
 from simkit.templates import is_missing
 from simkit.types import scalar
 
 __all__ = ["dose_curve", "model_pairs", "trade_off", "unity"]
 
 
-def unity(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "ΔE") -> Axes:
+def unity(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Distance between people against distance within a person; one point per word.
 
     Columns: internal, population, and optionally source (model, human, truth ...). On the line of
     unity people are noise; the further above it, the more of the diversity is between them.
     """
-    frame = need(frame, "internal", "population", labels="source", maybe="source")
-    ax = axes_or_new(ax)
-    frame = frame if "source" in frame else frame.assign(source="belief")
+    frame, ax = begin(frame, ax, "internal", "population", source="belief")
     top = 1.06 * max(frame["internal"].max(), frame["population"].max())
     ax.plot([0, top], [0, top], color="#555555", linewidth=1, zorder=1)
     ax.annotate("line of unity: no individuals", (0.60 * top, 0.57 * top), rotation=45,
                 rotation_mode="anchor", fontsize=9, color="#555555")  # fmt: skip
-    for source, colour in colours_of(frame["source"]).items():
-        part = frame[frame["source"] == source]
+    for source, colour, part in parts(frame, "source"):
         hollow = str(source).startswith("truth")
         ax.plot(
             part["internal"], part["population"], "o", markersize=9 if hollow else 5.5,
             color=colour, markerfacecolor="none" if hollow else colour, label=words(source),
         )  # fmt: skip
-    ax.set(
-        xlabel=f"Within one person: internal ({unit})",
-        ylabel=f"Between people: population ({unit})",
+    return done(
+        ax, xlabel="Within one person: internal (ΔE)",
+        ylabel="Between people: population (ΔE)",
         xlim=(0, top), ylim=(0, top), aspect="equal",
     )  # fmt: skip
-    legend(ax)
-    return ax
 
 
 def dose_curve(
@@ -49,11 +44,8 @@ def dose_curve(
     Columns: dose, estimate, and optionally source, low, high. The dose is on a log axis that has
     a place for 0. `half` marks the dose at which half is gone.
     """
-    frame = need(frame, "estimate", at="dose", labels="source", maybe="source low high")
-    ax = axes_or_new(ax)
-    frame = frame if "source" in frame else frame.assign(source="belief")
-    for source, colour in colours_of(frame["source"]).items():
-        part = frame[frame["source"] == source].sort_values("dose")
+    frame, ax = begin(frame, ax, "estimate", at="dose", maybe="low high", source="belief")
+    for source, colour, part in parts(frame, "source", "dose"):
         band(part, "dose", colour, ax)
         ax.plot(part["dose"], part["estimate"], "o-", color=colour, label=words(source), zorder=3)
     ax.set_xscale("symlog", linthresh=1)
@@ -61,12 +53,9 @@ def dose_curve(
     ax.set_xticks(doses, [f"{d:g}" for d in doses])
     ax.minorticks_off()
     if half is not None and not is_missing(half):
-        half = scalar(half, "half")
-        ax.axvline(half, color="#555555", linewidth=1, linestyle="--", zorder=1)
-    ax.set(xlabel="Dose (steps of DPO; 0: supervised control)", ylabel=ylabel)
+        ax.axvline(scalar(half, "half"), color="#555555", linewidth=1, linestyle="--", zorder=1)
     ax.set_ylim(min(0.0, float(frame["estimate"].min())), 1.08 * highest(frame))
-    legend(ax)
-    return ax
+    return done(ax, xlabel="Dose (steps of DPO; 0: supervised control)", ylabel=ylabel)
 
 
 def model_pairs(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str) -> Axes:
@@ -74,22 +63,11 @@ def model_pairs(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str) -> 
 
     Columns: pair, way, estimate, low, high. Left of the line at zero alignment took diversity.
     """
-    frame = need(frame, "estimate", "low", "high", labels="pair way")
-    ax = axes_or_new(ax)
-    names = list(dict.fromkeys(frame["pair"]))
-    colours = {**colours_of(frame["way"])}
+    frame, ax = begin(frame, ax, "estimate", "low", "high", labels="pair way")
     ax.axvline(0, color="#555555", linewidth=1, zorder=1)
-    for k, (way, colour) in enumerate(colours.items()):
-        part = frame[frame["way"] == way]
-        y = part["pair"].map(names.index) + 0.24 * (k - (len(colours) - 1) / 2)
-        ax.hlines(y, part["low"], part["high"], color=colour, linewidth=2.4)
-        ax.plot(part["estimate"], y, "o", color=colour, markersize=7, label=words(way))
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.grid(axis="y", visible=False)
-    ax.set(xlabel=xlabel)
-    legend(ax)
-    return ax
+    dots(frame, "pair", "way", ax, gap=0.24, marks={}, size=7)
+    rows(ax, list(dict.fromkeys(frame["pair"])))  # models have names, not words
+    return done(ax, xlabel=xlabel)
 
 
 def trade_off(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -98,10 +76,8 @@ def trade_off(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Columns: remedy, signed (ΔE), consensus (probability), and optionally label beside the points.
     Remedies called "base" and "aligned" are single black marks: where it came from, where it is.
     """
-    frame = need(frame, "signed", "consensus", labels="remedy")
-    ax = axes_or_new(ax)
-    for remedy, colour in colours_of(frame["remedy"]).items():
-        part = frame[frame["remedy"] == remedy]
+    frame, ax = begin(frame, ax, "signed", "consensus", labels="remedy")
+    for remedy, colour, part in parts(frame, "remedy"):
         single = remedy in ("base", "aligned")
         look = "o-" if not single else "s" if remedy == "base" else "X"
         ax.plot(part["signed"], part["consensus"], look, label=words(remedy), zorder=4 - single,
@@ -111,9 +87,7 @@ def trade_off(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             if isinstance(row["label"], str) and row["label"]:
                 ax.annotate(row["label"], (row["signed"], row["consensus"]), fontsize=9,
                             xytext=(6, 5), textcoords="offset points", color=colour)  # fmt: skip
-    ax.set(
-        xlabel="Diversity between people (signed ΔE from the line of unity)",
+    return done(
+        ax, xlabel="Diversity between people (signed ΔE from the line of unity)",
         ylabel="Belief in the majority's answer (probability)",
-    )
-    legend(ax)
-    return ax
+    )  # fmt: skip

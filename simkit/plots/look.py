@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, cast
 
@@ -15,19 +15,8 @@ from matplotlib.axes import Axes
 from simkit.types import LARGEST, column, framed, numbers, shown
 from simkit.types import labels as row_labels
 
-__all__ = [
-    "MARKS",
-    "PALETTE",
-    "axes_or_new",
-    "band",
-    "colours_of",
-    "draw_curves",
-    "highest",
-    "legend",
-    "need",
-    "style",
-    "words",
-]
+__all__ = ["MARKS", "PALETTE", "band", "begin", "colours_of", "curves", "done", "dots", "highest",
+           "legend", "need", "new_or", "parts", "rows", "style", "words"]  # fmt: skip
 
 # After Okabe & Ito: the truths have the hue of the prompt that should find them, but darker.
 PALETTE = {
@@ -90,7 +79,26 @@ class style:  # lower case: it is used as a function
         self._settings.update(self._before)
 
 
-def axes_or_new(ax: Axes | None) -> Axes:
+def begin(
+    frame: pd.DataFrame,
+    ax: Axes | None,
+    *columns: str,
+    at: str = "",
+    labels: str = "",
+    maybe: str = "",
+    **default: str,
+) -> tuple[pd.DataFrame, Axes]:
+    """The frame as `need` checks it, and the Axes given or new ones.
+
+    default : a label that the frame may lack, and what all its rows are called then.
+    """
+    labels = " ".join([labels, *default])
+    frame = need(frame, *columns, at=at, labels=labels, maybe=" ".join([maybe, *default]))
+    frame = frame.assign(**{name: what for name, what in default.items() if name not in frame})
+    return frame, new_or(ax)
+
+
+def new_or(ax: Axes | None) -> Axes:
     if not isinstance(ax, Axes | None):
         raise ValueError(f"ax is {shown(ax)}; it must be Axes, as plt.subplots() makes them")
     return plt.subplots()[1] if ax is None else ax
@@ -128,21 +136,34 @@ def need(
     return frame.assign(**found)
 
 
-def colours_of(methods: Iterable[str]) -> dict[str, str]:
-    """Each method's colour, in order of appearance; those not in PALETTE take the spare ones."""
-    names = list(dict.fromkeys(methods))
-    spare = [name for name in names if name not in PALETTE]
-    return {n: PALETTE.get(n) or SPARE[spare.index(n) % len(SPARE)] for n in names}
+def colours_of(
+    names: Iterable[str],
+    palette: Mapping[str, str] = PALETTE,
+    spare: tuple[str, ...] = SPARE,
+) -> dict[str, str]:
+    """Each name's colour, in order of appearance; those not in the palette take the spare ones."""
+    names = list(dict.fromkeys(names))
+    others = [name for name in names if name not in palette]
+    return {n: palette.get(n) or spare[others.index(n) % len(spare)] for n in names}
 
 
-def draw_curves(frame: pd.DataFrame, x: str, ax: Axes) -> None:
-    for strategy, colour in colours_of(frame["strategy"]).items():
-        part = frame[frame["strategy"] == strategy].sort_values(x)
-        truth = str(strategy).startswith("truth")
-        look: dict[str, Any] = {"marker": MARKS.get(strategy, "o"), "zorder": 3}
+def parts(
+    frame: pd.DataFrame, by: str, x: str = "", colours: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The rows of each label, sorted by `x` where it is given, with the label and its colour."""
+    for name, colour in (colours or colours_of(frame[by])).items():
+        part = frame[frame[by] == name]
+        yield name, colour, part.sort_values(x) if x else part
+
+
+def curves(frame: pd.DataFrame, by: str, x: str, ax: Axes) -> None:
+    """A line with points and a band per label; truths are dotted and have neither."""
+    for name, colour, part in parts(frame, by, x):
+        truth = str(name).startswith("truth")
+        look: dict[str, Any] = {"marker": MARKS.get(name, "o"), "zorder": 3}
         if truth:
             look = {"linestyle": ":", "linewidth": 2.4, "zorder": 4}
-        ax.plot(part[x], part["estimate"], color=colour, label=words(strategy), **look)
+        ax.plot(part[x], part["estimate"], color=colour, label=words(name), **look)
         if not truth:
             band(part, x, colour, ax)
 
@@ -152,9 +173,41 @@ def band(part: pd.DataFrame, x: str, colour: str, ax: Axes) -> None:
         ax.fill_between(part[x], part["low"], part["high"], color=colour, alpha=0.18, linewidth=0)
 
 
-def highest(frame: pd.DataFrame) -> float:
-    """The highest finite number of an estimate or its interval, of which there is at least one."""
-    held = frame[[c for c in ("estimate", "high") if c in frame]].to_numpy(dtype=float)
+def dots(
+    frame: pd.DataFrame,
+    row: str,
+    by: str,
+    ax: Axes,
+    *,
+    gap: float,
+    colours: Mapping[str, str] | None = None,
+    marks: Mapping[str, str] = MARKS,
+    hollow: str = "",
+    width: float = 2.4,
+    size: float | None = None,
+) -> None:
+    """Estimates with their intervals, a row per label in `row`, those of `by` side by side."""
+    names, colours = list(dict.fromkeys(frame[row])), colours or colours_of(frame[by])
+    for k, (name, colour, part) in enumerate(parts(frame, by, colours=colours)):
+        y = part[row].map(names.index) + gap * (k - (len(colours) - 1) / 2)
+        if {"low", "high"} <= set(part):
+            ax.hlines(y, part["low"], part["high"], color=colour, linewidth=width)
+        face = "white" if name == hollow else colour
+        ax.plot(part["estimate"], y, marks.get(name, "o"), color=colour, markerfacecolor=face,
+                markersize=size, label=words(name))  # fmt: skip
+    rows(ax, [words(name) for name in names])
+
+
+def rows(ax: Axes, names: list[str]) -> None:
+    """A row per name, the first on top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+
+
+def highest(frame: pd.DataFrame, *columns: str) -> float:
+    """The highest finite number in the columns that there are; at least one must hold one."""
+    held = frame[[c for c in columns or ("estimate", "high") if c in frame]].to_numpy(dtype=float)
     return float(held[np.isfinite(held)].max())
 
 
@@ -168,3 +221,10 @@ def legend(ax: Axes) -> None:
     handles, names = ax.get_legend_handles_labels()
     if len(names) > 1:
         ax.legend(handles, names)
+
+
+def done(ax: Axes, **how: Any) -> Axes:
+    """The Axes with its labels and limits set, and a legend where there is more than one name."""
+    ax.set(**how)
+    legend(ax)
+    return ax

@@ -1,8 +1,8 @@
-"""Figures of the study on targeted populations: who comes how near to the respondents."""
+"""Figures of the study on targeted populations: who is asked, who comes how near to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, ScalarFormatter
 
-from simkit.plots.look import PALETTE, SPARE, axes_or_new, band, legend, need, words
+from simkit.plots.look import (
+    PALETTE,
+    SPARE,
+    band,
+    begin,
+    colours_of,
+    done,
+    dots,
+    legend,
+    parts,
+    rows,
+    words,
+)
 from simkit.types import scalar, shown
 
-__all__ = ["answer_shares", "fit_dots", "learning", "penalty_map", "shifts", "temperatures"]
+__all__ = ["answer_shares", "fit_dots", "learning", "margins", "penalty_map", "shifts",
+           "temperatures"]  # fmt: skip
 
 GREY, DARK = "#8C8C8C", "#5C5C5C"
 # One colour per method of this study, in every figure of it.
@@ -28,9 +41,40 @@ METHODS = {
 MARKS = {"base": "s", "LoRA": "o", "QLoRA": "D", "LoRA + numeric loss": "^", "respondents": "o"}
 
 
-def _colours(methods: Iterable[Any]) -> dict[Any, str]:
+def _colours(frame: pd.DataFrame) -> dict[str, str]:
     """Each method's colour in order of appearance; what is no language model is grey."""
-    return {name: METHODS.get(str(name), GREY) for name in dict.fromkeys(methods)}
+    return colours_of(frame["method"], METHODS, (GREY,))
+
+
+def margins(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Target and achieved margins of a sampling plan, one row per value.
+
+    Columns: margin, value, target, achieved (shares, 0 to 1), and optionally by_chance (standard
+    deviation under independent draws), drawn as a band of two of them around the target. The
+    target is hollow and dotted in the hue of a truth, the achieved share a full mark.
+    """
+    frame, ax = begin(frame, ax, "target", "achieved", labels="margin value", maybe="by_chance")
+    frame = frame.reset_index(drop=True)
+    y = np.arange(len(frame)) + 0.7 * (frame["margin"] != frame["margin"].shift()).cumsum()
+    if "by_chance" in frame:
+        low, high = (frame["target"] + k * frame["by_chance"] for k in (-2, 2))
+        ax.hlines(
+            y, low.clip(0), high.clip(upper=1), color="#E6E6E6", linewidth=8, zorder=1,
+            label="Target ± 2 SD of independent draws",
+        )  # fmt: skip
+    ax.hlines(y, 0, frame["target"], color=PALETTE["truth causal"], linestyle=":", linewidth=1)
+    ax.plot(
+        frame["target"], y, "o", color=PALETTE["truth causal"], markerfacecolor="white",
+        markersize=8, label="Target",
+    )  # fmt: skip
+    ax.plot(frame["achieved"], y, "o", color=PALETTE["unblinded"], markersize=4, label="Achieved")
+    names = zip(frame["margin"], frame["value"], strict=True)
+    ax.set_yticks(y, [f"{words(margin)}: {value}" for margin, value in names])
+    ax.set_ylim(y.max() + 0.8, y.min() - 0.8)
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel="Share of respondents (0 to 1)", xlim=(0, None))
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3)  # the rows leave no room inside
+    return ax
 
 
 def answer_shares(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "points") -> Axes:
@@ -38,12 +82,10 @@ def answer_shares(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "p
 
     Columns: method, value, share (0 to 1). "truth" is dotted.
     """
-    frame = need(frame, "share", at="value", labels="method")
-    ax = axes_or_new(ax)
+    frame, ax = begin(frame, ax, "share", at="value", labels="method")
     values = np.sort(frame["value"].unique())
     width = 0.8 * (np.diff(values).min() if len(values) > 1 else 1.0)
-    for method, colour in _colours(frame["method"]).items():
-        part = frame[frame["method"] == method].sort_values("value")
+    for method, colour, part in parts(frame, "method", "value", _colours(frame)):
         if method == "respondents":
             ax.bar(
                 part["value"], part["share"], width, color="#D8D8D8", edgecolor="#000000",
@@ -52,12 +94,10 @@ def answer_shares(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "p
             continue
         truth = method == "truth"
         look: dict[str, Any] = {"linestyle": ":" if truth else "-", "zorder": 4 if truth else 3}
-        look["marker"] = "" if truth else MARKS.get(str(method), "o")
+        look["marker"] = "" if truth else MARKS.get(method, "o")
         ax.plot(part["value"], part["share"], color=colour, label=words(method), **look)
-    ax.set(xlabel=f"Answer ({unit})", ylabel="Share of answers (0 to 1)", ylim=(0, None))
     ax.grid(axis="x", visible=False)
-    legend(ax)
-    return ax
+    return done(ax, xlabel=f"Answer ({unit})", ylabel="Share of answers (0 to 1)", ylim=(0, None))
 
 
 def fit_dots(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "Distance") -> Axes:
@@ -66,11 +106,8 @@ def fit_dots(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "Dist
     Columns: method, estimate; low and high where known; floor and ceiling (the same in all rows),
     drawn as dotted lines, where they are numbers. Methods that are no language model are grey.
     """
-    maybe = "low high floor ceiling"
-    frame = need(frame, "estimate", labels="method", maybe=maybe).reset_index(drop=True)
-    ax = axes_or_new(ax)
-    y = np.arange(len(frame))
-    colours = [_colours(frame["method"])[m] for m in frame["method"]]
+    frame, ax = begin(frame, ax, "estimate", labels="method", maybe="low high floor ceiling")
+    y, colours = np.arange(len(frame)), [_colours(frame)[m] for m in frame["method"]]
     if {"low", "high"} <= set(frame):
         ax.hlines(y, frame["low"], frame["high"], color=colours, linewidth=2.4)
     for at, (method, value) in enumerate(zip(frame["method"], frame["estimate"], strict=True)):
@@ -83,9 +120,7 @@ def fit_dots(frame: pd.DataFrame, ax: Axes | None = None, *, xlabel: str = "Dist
                 words(name), (line, -0.55), color=colour, fontsize=9, ha="center", va="bottom",
                 annotation_clip=False,
             )  # fmt: skip
-    ax.set_yticks(y, [words(name) for name in frame["method"]])
-    ax.set_ylim(len(frame) - 0.4, -0.6)
-    ax.grid(axis="y", visible=False)
+    rows(ax, [words(name) for name in frame["method"]])
     ax.set(xlabel=xlabel)
     return ax
 
@@ -100,12 +135,11 @@ def temperatures(
     """
     if not isinstance(names, bool):
         raise ValueError(f"names is {shown(names)}; it must be True or False")
-    frame = need(
-        frame, "estimate", at="temperature", labels="method", maybe="low high sampled"
-    ).reset_index(drop=True)
-    ax = axes_or_new(ax)
-    for method, colour in _colours(frame["method"]).items():
-        part = frame[frame["method"] == method].sort_values("temperature")
+    frame, ax = begin(
+        frame, ax, "estimate", at="temperature", labels="method", maybe="low high sampled"
+    )
+    frame = frame.reset_index(drop=True)
+    for method, colour, part in parts(frame, "method", "temperature", _colours(frame)):
         band(part, "temperature", colour, ax)
         ax.plot(part["temperature"], part["estimate"], color=colour, label=words(method), zorder=3)
         if part["estimate"].isna().all():
@@ -136,8 +170,8 @@ def learning(
     Columns: respondents, estimate; low and high where known. levels : name -> value of what does
     not learn so (a baseline), drawn as grey lines.
     """
-    frame = need(frame, "estimate", at="respondents", maybe="low high").sort_values("respondents")
-    ax = axes_or_new(ax)
+    frame, ax = begin(frame, ax, "estimate", at="respondents", maybe="low high")
+    frame = frame.sort_values("respondents")
     places = np.arange(len(frame))
     if {"low", "high"} <= set(frame):
         ax.vlines(places, frame["low"], frame["high"], color=METHODS["LoRA"], linewidth=2.4)
@@ -150,9 +184,7 @@ def learning(
         ax.axhline(value, color=DARK, linestyle=style, linewidth=1.4, label=words(name))
     ax.xaxis.set_major_locator(FixedLocator(places.tolist()))
     ax.set_xticklabels([f"{int(n):,}" if n else "none\n(base)" for n in frame["respondents"]])
-    ax.set(xlabel="Respondents learnt from (number)", ylabel=ylabel, ylim=(0, None))
-    legend(ax)
-    return ax
+    return done(ax, xlabel="Respondents learnt from (number)", ylabel=ylabel, ylim=(0, None))
 
 
 def penalty_map(frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "RMSE") -> Axes:
@@ -160,8 +192,7 @@ def penalty_map(frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "RM
 
     Columns: slope, width, estimate (NaN where there is no such adapter). Darker is larger.
     """
-    frame = need(frame, "estimate", at="slope width")
-    ax = axes_or_new(ax)
+    frame, ax = begin(frame, ax, "estimate", at="slope width")
     twice = frame.duplicated(["slope", "width"])
     if twice.any():
         raise ValueError(f"row {frame.index[twice][0]!r} has the slope and width of another row")
@@ -181,28 +212,17 @@ def penalty_map(frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "RM
     return ax
 
 
-def shifts(frame: pd.DataFrame, ax: Axes | None = None, *, unit: str = "points") -> Axes:
+def shifts(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean shift of an answer after each kind of information, methods side by side.
 
     Columns: information, method, estimate; low and high where known. Respondents are black, the
     truth a hollow diamond.
     """
-    frame = need(frame, "estimate", labels="information method", maybe="low high")
-    ax = axes_or_new(ax)
-    kinds, colours = list(dict.fromkeys(frame["information"])), _colours(frame["method"])
-    for k, (method, colour) in enumerate(colours.items()):
-        part = frame[frame["method"] == method]
-        y = part["information"].map(kinds.index) + 0.14 * (k - (len(colours) - 1) / 2)
-        if {"low", "high"} <= set(part):
-            ax.hlines(y, part["low"], part["high"], color=colour, linewidth=2.2)
-        face = "white" if method == "truth" else colour
-        mark = "d" if method == "truth" else MARKS.get(str(method), "o")
-        ax.plot(part["estimate"], y, mark, color=colour, markerfacecolor=face, label=words(method))
+    frame, ax = begin(frame, ax, "estimate", labels="information method", maybe="low high")
+    dots(
+        frame, "information", "method", ax, gap=0.14, colours=_colours(frame),
+        marks={**MARKS, "truth": "d"}, hollow="truth", width=2.2,
+    )  # fmt: skip
     ax.axvline(0, color="#BBBBBB", linewidth=1, zorder=1)
-    ax.set_yticks(range(len(kinds)), [words(kind) for kind in kinds])
-    ax.set_ylim(len(kinds) - 0.4, -0.6)
-    ax.grid(axis="y", visible=False)
     ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.set(xlabel=f"Mean shift of the preference ({unit})")
-    legend(ax)
-    return ax
+    return done(ax, xlabel="Mean shift of the preference (points)")

@@ -10,7 +10,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from simkit.plots.look import PALETTE, SPARE, axes_or_new, band, colours_of, legend, need, words
+from simkit.plots.look import (
+    PALETTE,
+    SPARE,
+    band,
+    begin,
+    colours_of,
+    done,
+    highest,
+    legend,
+    new_or,
+    parts,
+    rows,
+    words,
+)
 from simkit.types import framed, shown
 from simkit.types import numbers as numbers_of
 
@@ -35,11 +48,9 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     errors hold the samples' noise too.
     """
     maybe = " ".join(f"{side}_{end}" for side in SIDES for end in ("low", "high", "floor"))
-    frame = need(frame, *SIDES, labels="technique", maybe=maybe).reset_index(drop=True)
-    ax = axes_or_new(ax)
-    others = [n for n in dict.fromkeys(frame["technique"]) if n not in TECHNIQUES]
-    free = [c for c in SPARE if c not in TECHNIQUES.values()]
-    colours = TECHNIQUES | {n: free[i % len(free)] for i, n in enumerate(others)}
+    frame, ax = begin(frame, ax, *SIDES, labels="technique", maybe=maybe)
+    free = tuple(c for c in SPARE if c not in TECHNIQUES.values())
+    colours = colours_of(frame["technique"], TECHNIQUES, free)
     for side, line, other in (
         ("marginal", ax.axvline, "structural"), ("structural", ax.axhline, "marginal"),
     ):  # fmt: skip
@@ -58,8 +69,9 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 zorder=4)  # fmt: skip
     ax.set(xlabel="Marginal error (total variation, mean over items)",
            ylabel="Structural error (RMSD of item correlations)")  # fmt: skip
-    ax.set_xlim(0, 1.1 * _highest(frame, "marginal"))
-    ax.set_ylim(0, 1.1 * _highest(frame, "structural"))
+    ends = [(side, f"{side}_high", f"{side}_floor") for side in SIDES]
+    ax.set_xlim(0, 1.1 * highest(frame, *ends[0]))
+    ax.set_ylim(0, 1.1 * highest(frame, *ends[1]))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))  # marks may lie anywhere inside
     return ax
 
@@ -70,12 +82,6 @@ def _cross(ax: Axes, row: dict[Any, Any], colour: str) -> None:
         ax.hlines(row["structural"], row["marginal_low"], row["marginal_high"], **look)
     if {"structural_low", "structural_high"} <= set(row):
         ax.vlines(row["marginal"], row["structural_low"], row["structural_high"], **look)
-
-
-def _highest(frame: pd.DataFrame, side: str) -> float:
-    columns = [c for c in (side, f"{side}_high", f"{side}_floor") if c in frame]
-    held = frame[columns].to_numpy(dtype=float)
-    return float(held[np.isfinite(held)].max())
 
 
 def correlogram_pair(
@@ -100,7 +106,7 @@ def correlogram_pair(
     for name, found in zip(("humans", "simulated"), pair, strict=True):
         if found.shape != (k, k):
             raise ValueError(f"{name} has the shape {found.shape}; it must be {k} × {k}")
-    ax = axes_or_new(ax)
+    ax = new_or(ax)
     both = np.where(np.tri(k, k, -1, dtype=bool), *pair)
     np.fill_diagonal(both, np.nan)
     colours = plt.get_cmap("RdBu_r").with_extremes(bad="#EEEEEE")
@@ -126,19 +132,15 @@ def structure_bars(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Columns: name, estimate, low, high; floor, a short black line, only where the estimates hold
     the samples' noise too.
     """
-    frame = need(frame, "estimate", "low", "high", labels="name", maybe="floor")
-    frame = frame.reset_index(drop=True)
-    ax = axes_or_new(ax)
+    frame, ax = begin(frame, ax, "estimate", "low", "high", labels="name", maybe="floor")
     y = np.arange(len(frame))
     ax.hlines(y, frame["low"], frame["high"], color=TECHNIQUES["twins"], linewidth=2.4, alpha=0.6)
     ax.plot(frame["estimate"], y, "o", color=TECHNIQUES["twins"], label="Simulated", zorder=3)
     if "floor" in frame:
         ax.plot(frame["floor"], y, "|", color=PALETTE["human"], markersize=14, markeredgewidth=2,
                 label="Noise floor of the humans", zorder=4)  # fmt: skip
-    ax.set_yticks(y, frame["name"])
-    ax.set_ylim(len(frame) - 0.4, -0.6)
+    rows(ax, list(frame["name"]))
     ax.set_xlim(left=0)
-    ax.grid(axis="y", visible=False)
     ax.set(xlabel="Structural error (RMSD of item correlations)")
     if "floor" in frame:
         legend(ax)
@@ -150,10 +152,8 @@ def subgroup_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Columns: population, groups (number), estimate; low, high if there are ranges over samples.
     """
-    frame = need(frame, "estimate", at="groups", labels="population", maybe="low high")
-    ax = axes_or_new(ax)
-    for name, colour in colours_of(frame["population"]).items():
-        part = frame[frame["population"] == name].sort_values("groups")
+    frame, ax = begin(frame, ax, "estimate", at="groups", labels="population", maybe="low high")
+    for name, colour, part in parts(frame, "population", "groups"):
         colour = TECHNIQUES.get(name, colour)
         band(part, "groups", colour, ax)
         ax.plot(part["groups"], part["estimate"], "-o", color=colour, label=words(name))
@@ -162,8 +162,7 @@ def subgroup_lines(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xticks(counts, [f"{c:g}" for c in counts])
     ax.minorticks_off()
     ax.axvline(10, color="#777777", linestyle="--", linewidth=1)
-    ax.set(xlabel="Groups (number, log scale; dashed: the source's ten)",
-           ylabel="RMSD of the correlations of group means")  # fmt: skip
-    ax.set_ylim(bottom=0)
-    legend(ax)
-    return ax
+    return done(
+        ax, xlabel="Groups (number, log scale; dashed: the source's ten)",
+        ylabel="RMSD of the correlations of group means", ylim=(0, None),
+    )  # fmt: skip

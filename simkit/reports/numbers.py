@@ -12,13 +12,61 @@ import pandas as pd
 
 from simkit.types import FloatArray
 
-__all__ = ["ABOUT", "VERDICTS", "Numbers", "judged", "rounded", "row"]
+__all__ = ["LEAST_MASS", "Numbers", "judged", "number", "rounded", "row", "within"]
 
 VERDICTS = ("holds", "does not hold", "not judged", "undefined")
+LEAST_MASS = 0.5  # as believe has it, from a module that loads torch
 ABOUT = ("model", "recorded people", "recorded models")
 FIELDS = (
     "name", "value", "low", "high", "over", "unit", "claim", "about", "valid_mass", "verdict",
 )  # fmt: skip
+
+
+def number(
+    name: str,
+    row: Mapping[str, Any] | pd.Series | float | None,
+    claim: str = "",
+    verdict: bool | str | None = None,
+    unit: str = "",
+    over: str = "",
+    **more: Any,
+) -> dict[str, Any]:
+    """A headline number for `record`, from a row of a result.
+
+    `row` has `estimate` and, if there is an interval, `low` and `high`; a number alone has none.
+    `over` says what the interval generalises to, and is left out where there is no interval;
+    `more` is what else `record` takes of a number: `about`, `valid_mass`.
+    """
+    row = row if isinstance(row, Mapping | pd.Series) else {"estimate": row}
+    low, high = row.get("low"), row.get("high")
+    return {
+        "name": name, "value": _part(row, "estimate"), "low": low, "high": high,
+        "over": "" if low is None else over, "unit": unit, "claim": claim, "verdict": verdict,
+        **more,
+    }  # fmt: skip
+
+
+def within(
+    row: Mapping[str, Any] | pd.Series, low: float = -math.inf, high: float = math.inf
+) -> bool | None:
+    """The verdict on "it is from low to high": whether the interval of `row` shows it.
+
+    True if the whole interval is from `low` to `high`, False if none of it is, else None.
+    """
+    asked = {"row": (_part(row, "low"), _part(row, "high")), "line": (low, high)}
+    try:
+        (bottom, top), (low, high) = (map(float, ends) for ends in asked.values())
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"low and high must be numbers; got {asked}") from None
+    if low <= bottom and top <= high:
+        return True
+    return False if top < low or bottom > high else None
+
+
+def _part(row: Mapping[str, Any] | pd.Series, name: str) -> Any:
+    if not isinstance(row, Mapping | pd.Series) or name not in row:
+        raise ValueError(f"a row needs {name!r}, got {row!r:.200}")
+    return row[name]
 
 
 def row(number: Any) -> dict[str, Any]:
@@ -55,22 +103,23 @@ def row(number: Any) -> dict[str, Any]:
 
 
 def judged(
-    rows: Sequence[dict[str, Any]], valid_mass: npt.ArrayLike | None, least: float
+    rows: Sequence[dict[str, Any]], valid_mass: npt.ArrayLike | None
 ) -> list[dict[str, Any]]:
     """The model's numbers first, then valid mass, then what is recorded; names once each.
 
-    Where the valid mass that a number rests on (its own, else the mean) is below `least`, its
-    verdict is "not judged". Raises ValueError for no rows, a name that is there twice, and a
-    `least` outside 0–1.
+    Where the valid mass that a number rests on (its own, else the mean) is below LEAST_MASS, its
+    verdict is "not judged". Raises ValueError for no rows and a name that is there twice.
     """
-    if not isinstance(least, int | float | np.number) or not 0 <= least <= 1:
-        raise ValueError(f"least_mass is {least!r}; it must be a number from 0 to 1")
-    masses = [] if valid_mass is None else _masses(_checked(valid_mass), least)
+    masses = [] if valid_mass is None else _masses(_checked(valid_mass))
     mean = masses[0]["value"] if masses else None
     own = [row for row in rows if row["about"] == ABOUT[0]]
     for number in own:
         rests = mean if number["valid_mass"] is None else number["valid_mass"]
-        if rests is not None and rests < least and number["verdict"] in ("holds", "does not hold"):
+        if (
+            rests is not None
+            and rests < LEAST_MASS
+            and number["verdict"] in ("holds", "does not hold")
+        ):
             number |= {"valid_mass": rests, "verdict": "not judged"}
     ordered = own + masses + [row for row in rows if row["about"] != ABOUT[0]]
     names = [row["name"] for row in ordered]
@@ -79,14 +128,14 @@ def judged(
     return ordered
 
 
-def _masses(mass: FloatArray, least: float) -> list[dict[str, Any]]:
+def _masses(mass: FloatArray) -> list[dict[str, Any]]:
     """Mean and smallest valid mass, as headline numbers."""
     read = mass[~np.isnan(mass)]
     lost = len(mass) - len(read)
     of = f"of {len(read):,} rows" + (f", {lost:,} not read" if lost else "")
     mean, smallest = (read.mean(), read.min()) if len(read) else (None, None)
-    claim = f"at least {least:g} of the probability is on the options, mean {of}"
-    verdict = None if mean is None else bool(mean >= least)
+    claim = f"at least {LEAST_MASS:g} of the probability is on the options, mean {of}"
+    verdict = None if mean is None else bool(mean >= LEAST_MASS)
     given = {"name": "Valid mass", "value": mean, "claim": claim, "verdict": verdict}
     other = {"name": "Valid mass, smallest", "value": smallest, "claim": of}
     return [row({**number, "unit": "probability"}) for number in (given, other)]
@@ -138,25 +187,34 @@ def _verdict(name: str, verdict: Any) -> str:
 
 
 class Numbers(pd.DataFrame):  # type: ignore[misc]  # pandas carries no types
-    """The frame that `record` returns: shown with each number rounded and the claims whole."""
+    """The frame that `record` returns: shown with each number rounded and the claims whole.
+
+    The record is in `attrs["record"]`, and in the metadata of the output where it is shown.
+    """
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Numbers:
+    def of(cls, rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Numbers:
         """From rows as `row` makes them; the valid mass stays in the record."""
         frame = cls(rows, columns=[f for f in FIELDS if f != "valid_mass"]).set_index("name")
-        return cls(frame.astype({"value": float, "low": float, "high": float}))
+        numbers = cls(frame.astype({"value": float, "low": float, "high": float}))
+        numbers.attrs["record"] = record
+        return numbers
 
     def __repr__(self) -> str:
-        return str(self._told().to_string(float_format=_short, na_rep="-", index_names=False))
+        return str(self._informative().to_string(**_SHOWN))
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", None):
-            return str(self._told().to_html(float_format=_short, na_rep="-", index_names=False))
+            return str(self._informative().to_html(**_SHOWN))
 
-    def _told(self) -> pd.DataFrame:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        data = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        return data, {"simkit": {"record": self.attrs["record"]}}
+
+    def _informative(self) -> pd.DataFrame:
         """Without the columns `about` and `over` where they say nothing of any number."""
         usual = {"about": ABOUT[0], "over": ""}
-        same = [name for name, said in usual.items() if name in self and (self[name] == said).all()]
+        same = [name for name, word in usual.items() if name in self and (self[name] == word).all()]
         return pd.DataFrame(self.drop(columns=same))
 
 
@@ -169,3 +227,6 @@ def rounded(value: float) -> float:
     if not math.isfinite(value) or value == 0:
         return value
     return round(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+_SHOWN: dict[str, Any] = {"float_format": _short, "na_rep": "-", "index_names": False}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from functools import cache
 from os import PathLike
 from pathlib import Path
@@ -12,12 +10,13 @@ from typing import Any
 
 import jinja2
 
-import simkit
+from simkit import __version__
 from simkit.files import as_path, write_text
 from simkit.reports.numbers import rounded
 from simkit.reports.records import named, read
+from simkit.reports.study import Study
 
-__all__ = ["TEMPLATES", "encodable", "index", "template", "version"]
+__all__ = ["TEMPLATES", "encodable", "index", "template"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,7 +40,7 @@ def index(out: str | PathLike[str]) -> Path:
             left_out.append({"file": path.name, "why": str(error)})
     cards.sort(key=lambda card: card["page"])
     page = template("index.html.j2").render(
-        title="simkit reports", cards=cards, left_out=left_out, version=version()
+        title="simkit reports", cards=cards, left_out=left_out, version=__version__
     )
     return write_text(folder / "index.html", encodable(page))
 
@@ -49,10 +48,6 @@ def index(out: str | PathLike[str]) -> Path:
 def template(name: str) -> jinja2.Template:
     """A page template of this package; what it is given is escaped unless marked `safe`."""
     return _environment().get_template(name)
-
-
-def version() -> str:
-    return str(getattr(simkit, "__version__", "unknown"))
 
 
 @cache
@@ -92,18 +87,10 @@ def encodable(text: str) -> str:
 
 
 def _card(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """What the index shows of a study: its record, and the first figure of its notebook."""
+    page = folder / record["page"]
     try:
-        figure = _first_figure((folder / record["page"]).read_text("utf-8", errors="replace"))
-        linked = True
-    except OSError:
-        figure, linked = None, False
-    return {**record, "thumbnail": figure, "linked": linked}
-
-
-def _first_figure(page: str) -> dict[str, str] | None:
-    tag = re.search(r"<figure\b[^>]*>\s*(<img\b[^>]*>)", page)
-    if tag is None:
-        return None
-    found = re.findall(r"""\b(src|alt)=(["'])(.*?)\2""", tag[1])
-    pairs = {"src": "", "alt": "", **{name: html.unescape(value) for name, _, value in found}}
-    return pairs if pairs["src"].startswith("data:image/") else None
+        figures = Study.read(page.with_suffix(".ipynb")).figures
+    except (OSError, ValueError):
+        figures = []
+    return {**record, "thumbnail": next(iter(figures), None), "linked": page.is_file()}

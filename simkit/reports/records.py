@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from simkit.files import write_text
 from simkit.reports.numbers import Numbers, judged, row
+from simkit.reports.study import Study
 from simkit.resources import checkout
 from simkit.store import key
 
-__all__ = ["Caption", "caption", "finish", "named", "read", "record"]
+__all__ = ["Caption", "caption", "named", "read", "record", "write"]
 
 PACKAGES = ("simkit", "numpy", "pandas", "scipy", "statsmodels", "torch", "transformers")
 
@@ -32,7 +33,6 @@ def record(
     model: Any = None,
     parameters: Mapping[str, Any] | None = None,
     valid_mass: npt.ArrayLike | None = None,
-    least_mass: float = 0.5,  # as believe has it, from a module that loads torch
 ) -> Numbers:
     """Record the headline numbers of a study, the most important one first.
 
@@ -48,7 +48,7 @@ def record(
 
     `valid_mass` is that of the beliefs that the study rests on: a column of what `believe` returns
     (numbers in 0–1; NaN where there was none to read), or one number. Its mean and its smallest
-    value become headline numbers of their own, and where the mean is below `least_mass` every
+    value become headline numbers of their own, and where the mean is below LEAST_MASS every
     verdict about the model becomes "not judged". A number that rests on some of the beliefs only
     may have a `valid_mass` of its own, their mean.
 
@@ -57,13 +57,12 @@ def record(
     annotation are written as they are now (a profile may have changed them since they were given),
     or a mapping of settings; `simkit run` adds those of the parameters cell that are not in it.
 
-    Under `simkit run` (SIMKIT_REPORTS names the output folder) `<study>.json` is written there;
-    anywhere else nothing is written. Returns the numbers, one row each, indexed by name; shown,
-    they are rounded to three significant digits.
+    Returns the numbers, one row each, indexed by name. Make it the last expression of its cell:
+    shown, they are rounded to three significant digits, and the whole record is in the metadata
+    of the output, from where `simkit run` takes it into `<study>.json`.
 
     Raises ValueError for a missing, unknown or repeated name, for a value that is no number, for
-    low > high, an unknown verdict or `about`, a mass outside 0–1, and for another study than
-    the one that is being run.
+    low > high, an unknown verdict or `about`, and a mass outside 0–1.
     """
     if not isinstance(study, str) or not study:
         raise ValueError(f"study is {study!r}; it must be the study's name")
@@ -71,17 +70,13 @@ def record(
         raise ValueError(f"numbers is {numbers!r}; it must be a list of mappings")
     if parameters is not None and not isinstance(parameters, Mapping):
         raise ValueError(f"parameters is {parameters!r}; it must be globals() or a mapping")
-    rows = judged([row(number) for number in numbers], valid_mass, least_mass)
-    running = os.environ.get("SIMKIT_STUDY", study)
-    if study != running:
-        raise ValueError(f"record({study!r}) in the notebook of {running!r}: use its own name")
-    if folder := os.environ.get("SIMKIT_REPORTS"):
-        given = parameters or {}
-        names = list(given.get("__annotations__", given))
-        settings = {name: given[name] for name in names if name in given}
-        provenance = {**_model(model), "parameters": settings, **_origin()}
-        _write(Path(folder), study, {"numbers": rows, "provenance": provenance})
-    return Numbers.of(rows)
+    rows = judged([row(number) for number in numbers], valid_mass)
+    given = parameters or {}
+    names = list(given.get("__annotations__", given))
+    settings = {name: given[name] for name in names if name in given}
+    provenance = {**_model(model), "parameters": settings}
+    content = {"study": study, "numbers": rows, "provenance": provenance}
+    return Numbers.of(rows, json.loads(json.dumps(content, default=_plain)))
 
 
 class Caption:
@@ -128,50 +123,61 @@ def read(path: Path) -> dict[str, Any] | None:
         if not isinstance(content[name], kinds):
             raise ValueError(f"its {name} is {str(content[name])[:40]!r}")
     provenance = content["provenance"]
-    for name in ("parameters", "versions"):
-        if not isinstance(provenance.get(name), dict):
-            raise ValueError(f"its provenance has no {name}")
+    if missing := [n for n in ("parameters", "versions") if type(provenance.get(n)) is not dict]:
+        raise ValueError(f"its provenance has no {missing[0]}")
     if Path(content["page"]).name != content["page"]:
         raise ValueError(f"its page is {content['page']!r}, which is no name of a file")
-    told = {**_model(None), "revision": None, **provenance}
-    numbers = [row(number) for number in content["numbers"]]
-    return {**content, "numbers": numbers, "provenance": told}
+    provenance = {**_model(None), "revision": None, **provenance}
+    return {**content, "numbers": list(map(row, content["numbers"])), "provenance": provenance}
 
 
-# What `finish` leaves in a record, beside what `_row` looks at.
-_KINDS: dict[str, tuple[type, ...]] = {
-    "study": (str,),
-    "title": (str,),
-    "page": (str,),
-    "status": (str,),
-    "error": (str,),
-    "seconds": (int, float, type(None)),
-    "finished": (str, type(None)),
-    "numbers": (list,),
-    "provenance": (dict,),
-}
+# What `write` leaves in a record, beside what `row` looks at.
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("study", "title", "page", "status", "error"), str),
+    "seconds": float | int | None, "finished": str | None, "numbers": list, "provenance": dict,
+}  # fmt: skip
 
 
-def finish(
-    folder: Path, study: str, *, parameters: Mapping[str, Any], **run: Any
-) -> dict[str, Any]:
-    """Add to `<study>.json` what only the runner knows; without a record, write it with no numbers.
+def write(
+    page: Path, source: Study, values: Mapping[str, Any], done: Study | None, failure: str
+) -> None:
+    """Write `<study>.json` beside `page`: what the notebook recorded, and how it was run.
 
-    `parameters` are the effective values of the parameters cell; `run` holds title, page, status,
-    seconds and the like. Values the notebook recorded itself win. Returns the provenance.
+    `source` is the notebook as it was found, `values` the parameters that it was given, and `done`
+    what came of it, if anything; values that the notebook recorded itself win. Raises ValueError
+    for the record of another study, unless there is a `failure` to write down.
     """
-    path = folder / f"{study}.json"
-    empty: dict[str, Any] = {
-        "numbers": [],
-        "provenance": {**_model(None), "parameters": {}, **_origin()},
+    record, run = (None, {}) if done is None else (done.record, done.run)
+    if record is not None and record["study"] != source.name:
+        if not failure:
+            raise ValueError(
+                f"record({record['study']!r}) in the notebook of {source.name!r}: use its own name"
+            )
+        record = None
+    record = record or {"numbers": [], "provenance": {**_model(None), "parameters": {}}}
+    cell = {p.name: values.get(p.name, p.default) for p in source.parameters.values()}
+    said = record["provenance"]
+    parameters = {**cell, **said["parameters"]}
+    content = {
+        "study": source.name,
+        "title": source.title,
+        "page": page.name,
+        "status": "failed" if failure else "complete",
+        "error": failure,
+        "seconds": run.get("duration"),
+        "finished": run.get("end_time"),
+        "numbers": [row(number) for number in record["numbers"]],  # fields in their order again
+        "provenance": {
+            "model": said["model"] or named(cell.get("model")),
+            "model_revision": said["model_revision"],
+            "model_hash": said["model_hash"],
+            "parameters": parameters,
+            **_origin(),
+            "seed": parameters.get("seed"),
+        },
     }
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else empty
-    provenance: dict[str, Any] = content["provenance"]
-    provenance["parameters"] = {**parameters, **provenance["parameters"]}
-    provenance["model"] = provenance.get("model") or named(parameters.get("model"))
-    provenance["seed"] = provenance["parameters"].get("seed")
-    _write(folder, study, {**run, **content, **run})
-    return provenance
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=_plain)
+    write_text(page.with_name(f"{source.name}.json"), text + "\n")
 
 
 def named(value: Any) -> Any:
@@ -209,10 +215,8 @@ def _hash(model: Any) -> str | None:
 def _origin() -> dict[str, Any]:
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return {"versions": versions, "revision": _revision()}
 
 
@@ -223,22 +227,15 @@ def _revision() -> str | None:
         return None
 
     def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=above, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
+        return subprocess.check_output(
+            ["git", *words], cwd=above, text=True, stderr=subprocess.DEVNULL
+        ).strip()
 
     try:  # reports/ is left out: every run rewrites it
         changed = git("status", "--porcelain", "--", "simkit", "notebooks", "data")
         return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _write(folder: Path, study: str, content: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"study": study, **content}, indent=1, ensure_ascii=False, default=_plain)
-    write_text(folder / f"{study}.json", text + "\n")
 
 
 def _plain(value: Any) -> Any:

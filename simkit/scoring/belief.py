@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from simkit.questions import Question, check_options
 from simkit.scoring.chat import Chat, lay_out, talk
 from simkit.scoring.forms import Spelled, refuse_same, sum_forms
 from simkit.scoring.mass import LEAST_MASS, Place, check_least_mass, warn_of_mass
-from simkit.scoring.orders import average_orders, design_rows, orders_for
-from simkit.scoring.types import Model, Scores, check_model
-from simkit.types import FloatArray, aligned, framed, listed, shown
+from simkit.scoring.orders import average_orders, orders_for
+from simkit.scoring.types import Model, Scores, check_model, renamed_rows
+from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
 
-__all__ = ["believe", "score"]
+__all__ = ["believe", "check_asked", "option_rows", "score", "softmax"]
 
 COLUMNS = ("prompt_id", "option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
 LISTED = ("order", "position", "orders", "order_range")  # of questions that list their options
@@ -166,25 +167,18 @@ def believe(
     model without a fitting chat template (see `Chat`), and what `score` raises.
     """
     check_model(model)
-    if not isinstance(question, Question):
-        raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
-    framed(design, "the design")
+    check_asked(question, design, COLUMNS, LISTED)
     least_mass = check_least_mass(least_mass)
     said = talk(chat)
     if not isinstance(average, bool | np.bool_):
         raise ValueError(f"average is {shown(average)}; it must be True or False")
     asked = orders_for(question, orders)
-    added = COLUMNS if asked is None else (*COLUMNS, *LISTED)
-    taken = [c for c in added if c in design]
-    if taken:
-        raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
-    if design.empty:
-        raise ValueError("the design has no rows")
     question.warn_unsaid(design, None if said is None else said.system, stacklevel=3)
     prompts, answers = _asked(question, design, asked)
     separator = question.separator
     repeat = len(asked or [0])
-    with design_rows(repeat):
+    names = design.index.tolist()
+    with renamed_rows([name for name in names for _ in range(repeat)]):
         if said is not None:
             told = design.iloc[np.repeat(np.arange(len(design)), repeat)]
             told = told.reset_index(drop=True)  # errors name the prompt by its place
@@ -196,11 +190,14 @@ def believe(
     def place(i: int) -> Place:
         at = i if not average else i * repeat + int(each[i].argmin())
         order = "" if average else f", order {at % repeat}"
-        return f"row {at // repeat}{order}", prompts[at], separator, answers[at]
+        return f"row {names[at // repeat]!r}{order}", prompts[at], separator, answers[at]
 
     warn_of_mass(model, of_rows, least_mass, place)
-    table = _frame(question, design, asked)
     k = logprob.shape[1]
+    listed_at = {} if asked is None else {
+        "order": np.repeat(np.arange(repeat), k), "position": np.argsort(asked, axis=1).ravel(),
+    }  # fmt: skip
+    table = option_rows(question, design, repeat, listed_at)
     table["logprob"] = logprob.ravel()
     table["belief"] = softmax(logprob).ravel()
     table["valid_mass"] = np.repeat(mass, k)
@@ -238,26 +235,45 @@ def _beliefs(
     return sum_forms(model, prompts, spelled, scores), scores.valid_mass
 
 
-def _frame(
-    question: Question, design: pd.DataFrame, orders: list[tuple[int, ...]] | None
+def check_asked(
+    question: Question, design: pd.DataFrame, added: Sequence[str], listed: Sequence[str] = ()
+) -> None:
+    """ValueError for what is no question or no design, and for a design without rows.
+
+    Also for one that has a column which is to be `added`, or of a question that lists its options
+    one of `listed`.
+    """
+    if not isinstance(question, Question):
+        raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
+    every = (*added, *listed) if question.lists_options else added
+    taken = [name for name in every if name in framed(design, "the design")]
+    if taken:
+        raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
+    if not len(design):
+        raise ValueError("the design has no rows")
+
+
+def option_rows(
+    question: Question, design: pd.DataFrame, times: int, added: Mapping[str, IntArray]
 ) -> pd.DataFrame:
-    """The table's rows without the numbers: design row × order × option."""
-    n, o, k = len(design), len(orders or [0]), len(question.options)
-    table = design.iloc[np.repeat(np.arange(n), o * k)].reset_index(drop=True)
-    table["prompt_id"] = np.repeat(np.arange(n), o * k)
-    if orders is not None:
-        table["order"] = np.tile(np.repeat(np.arange(o), k), n)
-        table["position"] = np.tile(np.argsort(orders, axis=1).ravel(), n)
-    table["option"] = [text for row in question.options_for(design) for text in row * o]
-    table["option_id"] = np.tile(np.arange(k), n * o)
+    """The table's rows without the numbers: design row × `times` orders or runs × option.
+
+    added : columns of one design row, (times × options,), that say which order or run it is.
+    """
+    n, k = len(design), len(question.options)
+    rows = np.repeat(np.arange(n), times * k)
+    table = design.iloc[rows].reset_index(drop=True)
+    table["prompt_id"] = rows
+    for name, values in added.items():
+        table[name] = np.tile(values, n)
+    table["option"] = [text for row in question.options_for(design) for text in row * times]
+    table["option_id"] = np.tile(np.arange(k), n * times)
     if question.values is not None:
-        table["value"] = np.tile(question.values, n * o)
+        table["value"] = np.tile(question.values, n * times)
     return table
 
 
 def softmax(logprob: FloatArray) -> FloatArray:
     """Belief (N, K) from log-probabilities (N, K); a row of -inf becomes NaN."""
-    top = logprob.max(1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        weight = np.exp(logprob - top)
-    return np.asarray(weight / weight.sum(1, keepdims=True))
+        return np.asarray(special.softmax(logprob, axis=1))

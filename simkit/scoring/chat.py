@@ -19,8 +19,8 @@ __all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "talk"]
 
 _OURS = {"add_generation_prompt", "continue_final_message", "conversation", "messages", "tokenize"}
 _NO_SYSTEM = (
-    "the model's chat template takes no system turn; legal are Chat(..., fold_system=True), which "
-    "puts the text at the head of the user's turn, and no system text"
+    "the model's chat template takes no system turn; take Chat(..., fold_system=True), which "
+    "puts the text at the head of the user's turn, or no system text"
 )
 # How templates open a thought, and how they close it.
 _THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reason\w*|reflect\w*|analysis|scratch_?pad)"
@@ -127,7 +127,7 @@ def lay_out(
 ) -> tuple[list[str], str]:
     """The laid-out prompts, and what is to stand between them and an option.
 
-    separator : the question's. Raises ValueError, naming what is legal, if the model has no
+    separator : the question's. Raises ValueError, naming the remedy, if the model has no
     chat template, the template refuses, drops or rewrites a text or ignores one of
     `chat.template_args`, the answer would stand in a thought that the template opens or in the head
     of the turn, a text holds one of the tokenizer's control tokens, or nothing is left
@@ -168,7 +168,7 @@ def _with_template(model: Model, chat: Chat) -> Any:
     tokenizer = getattr(model, "tokenizer", None)
     if getattr(tokenizer, "chat_template", None) is None or tokenizer is None:
         raise ValueError(
-            f"{model.name} has no chat template; legal are models whose tokenizer brings one "
+            f"{model.name} has no chat template; take a model whose tokenizer brings one "
             "(usually named -chat, -instruct or -it), or chat=False for plain text"
         )
     for name in chat.template_args:
@@ -212,13 +212,13 @@ def _refuse_unfit(tokenizer: Any, users: list[str], systems: list[str | None]) -
             raise ValueError(f"row {row}: nothing is left of the prompt for the user's turn")
         if system is not None and not system.strip():
             raise ValueError(
-                f"row {row}: the system text is empty; legal is text, or None for none"
+                f"row {row}: the system text is empty; it must be text, or None for none"
             )
         found = control.search(user) or control.search(system or "")
         if found:
             raise ValueError(
                 f"row {row}: the text holds {found[0]!r}, a control token of this tokenizer; "
-                "legal is text without them"
+                "take it out"
             )
 
 

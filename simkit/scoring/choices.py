@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.scoring.orders import prompt_codes
-from simkit.types import FloatArray, IntArray, column, generator, shown
+from simkit.types import FloatArray, IntArray, column, generator, integer
 
 __all__ = ["sample_choices"]
 
@@ -36,9 +36,7 @@ def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.D
     column `run`; an option that stands twice in a prompt; and a prompt whose belief is NaN,
     negative or does not sum to 1, as where a row was filtered out.
     """
-    whole = isinstance(runs, int | np.integer) and not isinstance(runs, bool)
-    if not whole or not 1 <= runs <= MOST:
-        raise ValueError(f"runs is {shown(runs)}; it must be a whole number from 1 to {MOST:,}")
+    integer(runs, "runs", 1, MOST)
     code = prompt_codes(table, needed=("belief",))
     if "run" in table:
         raise ValueError(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from simkit.scoring.engine.tokens import Ids, unpack
 from simkit.scoring.types import Model, Scores
 from simkit.types import FloatArray
 
-__all__ = ["Spelled", "refuse_same", "refuse_same_ids", "sum_forms"]
+__all__ = ["Spelled", "flat", "refuse_same", "refuse_same_tokens", "sum_forms"]
 
 Spelled = tuple[tuple[str, ...], ...]  # the K options of a prompt, each with its spellings
+
+
+def flat(spelled: Spelled) -> tuple[str, ...]:
+    """All spellings of all options, end to end."""
+    return tuple(form for forms in spelled for form in forms)
 
 
 def refuse_same(
@@ -24,8 +27,8 @@ def refuse_same(
     The arguments are those of `sum_forms`. A tokenizer that lowercases, or knows neither word,
     cannot tell such options apart, and their probability would be counted for both.
     """
-    reader = getattr(model, "_reader", None)
-    if reader is None:
+    tokens = getattr(model, "tokens", None)
+    if tokens is None:
         return
     own = np.repeat(np.arange(len(spelled[0])), [len(some) for some in spelled[0]])
     for k in np.flatnonzero(scores.nested.any(0)):
@@ -33,22 +36,22 @@ def refuse_same(
         equal = (scores.logprob[:, others] == scores.logprob[:, [k]]).any(1)
         # As likely and nested: all but certainly the same. Their tokens tell.
         for row in np.flatnonzero(scores.nested[:, k] & equal).tolist():
-            flat = tuple(form for some in spelled[row] for form in some)
-            ids = reader.read([prompts[row]], [flat], [row])[1][0]
-            refuse_same_ids(row, spelled[row], ids, model)
+            words = tokens(prompts[row], flat(spelled[row]))
+            refuse_same_tokens(row, spelled[row], words, model.name)
 
 
-def refuse_same_ids(row: int, spelled: Spelled, ids: Sequence[Ids], model: Any) -> None:
-    """`refuse_same` for one row, whose spellings, end to end, have these ids."""
-    seen: dict[Ids, tuple[int, str]] = {}
+def refuse_same_tokens(
+    row: int, spelled: Spelled, tokens: Sequence[Sequence[str]], name: str
+) -> None:
+    """`refuse_same` for one row, whose spellings, end to end, have these tokens."""
+    seen: dict[tuple[str, ...], tuple[int, str]] = {}
     forms = ((k, form) for k, some in enumerate(spelled) for form in some)
-    for (k, form), tokens in zip(forms, ids, strict=True):
-        other, text = seen.setdefault(tokens, (k, form))
+    for (k, form), words in zip(forms, tokens, strict=True):
+        other, text = seen.setdefault(tuple(words), (k, form))
         if other != k:
-            words = model.tokenizer.convert_ids_to_tokens(unpack(tokens).tolist())
             raise ValueError(
-                f"row {row}: the options {text!r} and {form!r} are the same tokens, {words}, to "
-                f"the tokenizer of {model.name}, so it cannot tell them apart; word one otherwise"
+                f"row {row}: the options {text!r} and {form!r} are the same tokens, {list(words)}, "
+                f"to the tokenizer of {name}, so it cannot tell them apart; word one otherwise"
             )
 
 

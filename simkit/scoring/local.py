@@ -1,38 +1,37 @@
-"""Causal language models in this process, through transformers: load them and score options."""
+"""Causal language models in this process, through transformers: loaded, scored and written."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from simkit.scoring.bulk.cached import blocks, scores_through
-from simkit.scoring.bulk.fingerprint import Fingerprint
+from simkit.scoring.cache.fingerprint import Fingerprint
 from simkit.scoring.engine.choice import PATHS, Choice, choose, refuse_nan
 from simkit.scoring.engine.padded import virtual_tokens
 from simkit.scoring.engine.precision import SMALL, doubled
-from simkit.scoring.engine.tally import Tally
-from simkit.scoring.engine.tokens import WIDTH, Ids, Reader
+from simkit.scoring.engine.tally import Tally, blocks
+from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, nested, unpack
 from simkit.scoring.engine.tree import Limits
-from simkit.scoring.source import bundled, name_of, read, resolve
+from simkit.scoring.engine.turns import evaluating
+from simkit.scoring.runs.asked import Ask, Runs, Writing
+from simkit.scoring.runs.generate import end_ids, grow
+from simkit.scoring.runs.local import write_runs
+from simkit.scoring.source import name_of, read, resolve
 from simkit.scoring.types import Scores
-from simkit.store import Store
-from simkit.types import one_of, shown
+from simkit.types import IntArray, generator, one_of, shown
 
-__all__ = ["LocalModel", "bundled", "load"]
+__all__ = ["LocalModel", "check_local", "load_local"]
 
 BLOCK = 4_096  # prompts that are in work at a time
 BLOCK_CHARACTERS = 2**21
+SHOWN, SEEN = 5, 1e-3  # next tokens that are told, and their least probability
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +39,6 @@ class LocalModel:
     """A causal LM in memory, with its tokenizer.
 
     asked : "auto", "tree" or "padded"; `path` is what came of it.
-    budget : tokens per forward pass on the tree path, None to choose by device and free memory.
-    store : where scores and runs are looked up and kept, None for nowhere.
     """
 
     name: str
@@ -49,14 +46,9 @@ class LocalModel:
     tokenizer: Any
     revision: str = ""
     asked: str = "auto"
-    budget: int | None = None
-    store: Store | None = None
 
     def __post_init__(self) -> None:
-        if self.asked not in PATHS:
-            raise ValueError(f"no path {self.asked!r}; there are: {', '.join(PATHS)}")
-        if self.budget is not None and self.budget < 1:
-            raise ValueError(f"budget must be a positive number of tokens, not {self.budget}")
+        one_of(self.asked, "path", PATHS)
 
     def __repr__(self) -> str:
         weights = sum(p.numel() for p in self.network.parameters())
@@ -97,7 +89,7 @@ class LocalModel:
         The self-check runs when this is first asked for, at the latest by the first scoring; it
         is kept for this object's life. Raises RuntimeError if path="tree" was asked for in vain.
         """
-        with _evaluating(self.network):
+        with evaluating(self.network):
             return choose(self.network, self.asked, self.name)
 
     @property
@@ -116,6 +108,12 @@ class LocalModel:
         )
         return {**self._fingerprint.fields(), "revision": self.revision, "path": path}
 
+    @property
+    def run_identity(self) -> dict[str, Any]:
+        """What runs depend on: also the configuration for generation, no part of `identity`."""
+        ends = end_ids(self.network, self.tokenizer)
+        return {**self.identity, "ends": sorted(token.hex() for token in ends)}
+
     @cached_property
     def tally(self) -> Tally:
         """What this model was asked for so far, and what that took."""
@@ -126,34 +124,18 @@ class LocalModel:
         return Fingerprint(self.network, self.tokenizer)
 
     @cached_property
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """What turns texts into ids."""
         return Reader(self.tokenizer, self.network)
 
     @cached_property
-    def _limits(self) -> Limits:
-        return Limits.of(self.network, self.budget)
+    def limits(self) -> Limits:
+        """How much is held at once."""
+        return Limits.of(self.network)
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
-        """See `simkit.scoring.types.Model`. Prompts are worked on in blocks of similar ones."""
+        """See `simkit.scoring.Model`. Prompts are worked on in blocks of similar ones."""
         prompts, choices = list(prompts), [tuple(row) for row in options]
-        if self.store is None:
-            return self._compute(range(len(prompts)), prompts, choices)
-        found, stored = scores_through(
-            self.store,
-            self.identity,
-            lambda rows: self._compute(
-                rows, [prompts[i] for i in rows], [choices[i] for i in rows]
-            ),
-            prompts,
-            choices,
-        )
-        self.tally.stored += stored
-        return found
-
-    def _compute(
-        self, rows: Sequence[int], prompts: list[str], choices: list[tuple[str, ...]]
-    ) -> Scores:
-        """Scores of prompts that errors call by the numbers in `rows`."""
         first: dict[tuple[str, tuple[str, ...]], int] = {}
         same = [
             first.setdefault(key, i) for i, key in enumerate(zip(prompts, choices, strict=True))
@@ -161,26 +143,24 @@ class LocalModel:
         # Sorted, prompts that begin alike fall into one block, whatever the order they came in.
         order = sorted(first.values(), key=prompts.__getitem__)
         shape = len(prompts), len(choices[0]) if choices else 0
-        logprob, nested = np.empty(shape), np.empty(shape, dtype=bool)
-        with _evaluating(self.network):
+        logprob, within = np.empty(shape), np.empty(shape, dtype=bool)
+        with evaluating(self.network):
             for block in blocks(order, prompts, BLOCK, BLOCK_CHARACTERS):
-                logprob[block], nested[block] = self._score_block(
-                    [rows[i] for i in block],
-                    [prompts[i] for i in block],
-                    [choices[i] for i in block],
+                logprob[block], within[block] = self._score_block(
+                    block, [prompts[i] for i in block], [choices[i] for i in block]
                 )
-        return Scores(logprob[same], nested[same])
+        return Scores(logprob[same], within[same])
 
     def _score_block(
         self, rows: list[int], prompts: list[str], options: list[tuple[str, ...]]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        contexts, answers = self._reader.read(prompts, options, rows)
+        contexts, answers = self.reader.read(prompts, options, rows)
         self._check_lengths(rows, contexts, answers)
         self.tally.count(contexts, answers)
-        logprob = self.choice.score(self.network, contexts, answers, self._limits, self.tally.work)
+        logprob = self.choice.score(self.network, contexts, answers, self.limits, self.tally.work)
         refuse_nan(rows, logprob)
-        nested = {a: _nested(a) for a in dict.fromkeys(answers)}
-        return logprob, np.array([nested[a] for a in answers])
+        within = {a: nested(a) for a in dict.fromkeys(answers)}
+        return logprob, np.array([within[a] for a in answers])
 
     def _check_lengths(
         self, rows: list[int], contexts: list[Ids], answers: list[tuple[Ids, ...]]
@@ -197,36 +177,100 @@ class LocalModel:
                     f"more than the {limit} that {self.name} can read"
                 )
 
+    def tokens(self, prompt: str, options: Sequence[str]) -> list[list[str]]:
+        """See `simkit.scoring.Model`."""
+        (ids,) = self.reader.read([prompt], [tuple(options)], [0])[1]
+        return [self.tokenizer.convert_ids_to_tokens(unpack(own).tolist()) for own in ids]
 
-def _nested(options: tuple[Ids, ...]) -> list[bool]:
-    """For each option, whether an earlier one equals it or any one begins it (token by token).
+    @torch.inference_mode()
+    def next_tokens(self, prompt: str) -> list[tuple[str, float]]:
+        """See `simkit.scoring.Model`; as they would be written."""
+        ids = unpack(self.reader.encode([prompt])[0]).tolist()
+        with evaluating(self.network):
+            logits = self.network(torch.tensor([ids], device=self.device)).logits[0, -1]
+        best = logits.float().softmax(-1).topk(SHOWN)
+        tail = ids[-8:]  # a tokenizer may drop the blank that opens a text: decode behind another
+        before = self._decoded(tail)
+        likely = []
+        for token, p in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+            whole = self._decoded([*tail, token])
+            own = whole.removeprefix(before) if whole.startswith(before) else self._decoded([token])
+            likely.append((own, p))
+        return [(own, p) for own, p in likely if p >= SEEN] or likely[:1]
 
-    Two spellings are equal under a tokenizer that lowercases.
-    """
-    ids = set(options)
-    return [
-        o in options[:k] or any(o[:i] in ids for i in range(WIDTH, len(o), WIDTH))
-        for k, o in enumerate(options)
-    ]
+    def _decoded(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+
+    def write(
+        self, prompts: Sequence[str], seeds: Sequence[int], max_tokens: int, stop: str,
+        temperature: float,
+    ) -> list[str]:  # fmt: skip
+        """See `simkit.scoring.write`."""
+        contexts = self.reader.encode(prompts)
+        first = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
+        runs: list[list[int]] = [[] for _ in first]
+        for run, context in enumerate(contexts):
+            runs[first[context]].append(run)
+        uniforms = np.stack([generator(int(seed), "write").random(max_tokens) for seed in seeds])
+        with evaluating(self.network):
+            written = grow(
+                self.network, self.tokenizer, list(first), [np.array(r) for r in runs], uniforms,
+                marker=stop, kept=self.path == "tree", temperature=temperature, limits=self.limits,
+            )  # fmt: skip
+        texts = [""] * len(prompts)
+        for some in written:
+            for run in some.runs.tolist():
+                texts[run] = some.text if some.found < 0 else some.text[: some.found]
+        return texts
+
+    def runs(
+        self, asked: Sequence[Ask], row: IntArray, run: IntArray, how: Writing,
+        block: int | None = None,
+    ) -> Iterator[Runs]:  # fmt: skip
+        """See `simkit.scoring.Model`."""
+        return write_runs(self, asked, row, run, how, block)
+
+    @torch.inference_mode()
+    def recorded(self, prompt: str, text: str, top: int) -> dict[str, Any]:
+        """See `simkit.scoring.as_recorded`."""
+        (context,), ((answer,),) = self.reader.read([prompt], [(text,)], [0])
+        written = unpack(answer).tolist()
+        ids = torch.tensor([[*unpack(context).tolist(), *written]], device=self.device)
+        with evaluating(self.network):
+            logits = self.network(ids).logits[0]
+        logprob = logits[-len(written) - 1 : -1].float().log_softmax(-1).cpu()
+        content = []
+        for row, token in zip(logprob, written, strict=True):
+            best = torch.topk(row, min(top, len(row)))
+            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            listed = [self._entry(i, value) for i, value in pairs]
+            content.append({**self._entry(token, row[token].item()), "top_logprobs": listed})
+        choice = {
+            "message": {"role": "assistant", "content": text},
+            "logprobs": {"content": content},
+            "finish_reason": "stop",
+        }
+        return {"model": self.name, "choices": [choice]}
+
+    def _entry(self, token: int, logprob: float) -> dict[str, Any]:
+        text = self._decoded([token])
+        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
 
-def load(
-    name_or_path: str | Path = "glassbox",
+def load_local(
+    source: str | Path,
     *,
     device: str = "auto",
     dtype: str = "auto",
     revision: str | None = None,
     trust_remote_code: bool = False,
     path: str = "auto",
-    budget: int | None = None,
-    cache: str | Path | None = None,
 ) -> LocalModel:
     """Load a causal LM with its tokenizer, ready to score.
 
     Parameters
     ----------
-    name_or_path : "glassbox" (the model that ships) or another bundled name (`bundled()`), a
-        folder that `save_pretrained` wrote, or a hub id.
+    source : a bundled name (`bundled()`), a folder that `save_pretrained` wrote, or a hub id.
     device : "auto" (CUDA, else Apple's MPS, else CPU), or a torch device.
     dtype : "auto", or "float64", "float32", "bfloat16", …. "auto" takes the weights' own on a GPU.
         On a CPU it takes float32, and float64 for models of up to 8.4 million weights: their
@@ -236,10 +280,6 @@ def load(
     path : how prompts are scored. "tree" reads what prompts share once; "padded" is the plain
         way, for any architecture; "auto" tries both on a few tokens when first used and takes the
         tree where they agree. What came of it is `model.path`.
-    budget : tokens per forward pass on the tree path; None chooses by device and free memory.
-    cache : a file (SQLite, made if it is not there) where scores, and the runs of `sample_runs`,
-        are kept as they are computed and looked up before they are; None for no such file. It may
-        hold many models, whose rows never mix, and be shared by processes.
 
     Only safetensors weights are read. Raises ValueError, saying what to do, for an unknown name
     or path, a folder that holds no whole causal model (an adapter, GGUF or pickled weights, some
@@ -247,28 +287,29 @@ def load(
     from transformers where a hub model cannot be fetched.
     """
     one_of(path, "path", PATHS)  # before anything is read
-    store = None if cache is None else Store(cache)
-    source = resolve(name_or_path)
+    place = resolve(source)
     where = _best_device() if device == "auto" else _device(device)
     dtype = str(dtype).removeprefix("torch.")
     if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
     wanted = "float32" if dtype == "auto" and where == "cpu" else dtype
     extra = {"revision": revision} if revision else {}
-    tokenizer, network = read(source, wanted, trust_remote_code=trust_remote_code, **extra)
+    tokenizer, network = read(place, wanted, trust_remote_code=trust_remote_code, **extra)
     small = sum(p.numel() for p in network.parameters()) <= SMALL
     if dtype == "auto" and where == "cpu" and small:
         network = doubled(network)
     network = network.to(where).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
-    name = name_of(name_or_path)
-    return LocalModel(name, network, tokenizer, commit, path, budget, store)
+    return LocalModel(name_of(source), network, tokenizer, commit, path)
 
 
 def check_local(model: Any) -> None:
     """ValueError for what is not a model of this machine, such as a mock or a name."""
-    if not isinstance(model, LocalModel):
-        raise ValueError(f"model is {shown(model)}; it must be from simkit.load")
+    if isinstance(model, LocalModel):
+        return
+    inner = getattr(model, "model", None)
+    hint = "; it has a cache: take its `model`" if isinstance(inner, LocalModel) else ""
+    raise ValueError(f"model is {shown(model)}; it must be from simkit.load{hint}")
 
 
 def _device(name: str) -> str:
@@ -285,26 +326,3 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-_TURNS: WeakKeyDictionary[Any, RLock] = WeakKeyDictionary()  # one per network
-if hasattr(os, "register_at_fork"):  # a child has no thread that would give a turn back
-    os.register_at_fork(after_in_child=_TURNS.clear)
-
-
-@contextmanager
-def _evaluating(network: Any) -> Iterator[None]:
-    """No dropout meanwhile (a network may come straight from training), one thread at a time.
-
-    Threads would meet in what a pass changes on the network: classes and hooks of its layers, and
-    rotation that goes by the longest text so far.
-    """
-    with _TURNS.setdefault(network, RLock()):
-        training = network.training
-        if training:
-            network.eval()
-        try:
-            yield
-        finally:
-            if training:
-                network.train()

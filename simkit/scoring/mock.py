@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ class MockModel:
     ...     .valid_mass.round(2)                                              # doctest: +SKIP
     array([0.9])
 
+    card, identity : as in `simkit.scoring.Model`. A rule has no content that could be hashed: to
+    keep its scores, name it in `identity`.
+
     Options are looked up without surrounding blanks; one that the rule leaves out has
     probability 0 (log-probability -inf). Raises ValueError, naming the row of the prompt, for a
     rule that gives no mapping, what is no probability, or more than 1 in total to the options of
@@ -32,9 +35,11 @@ class MockModel:
 
     rule: Callable[[str], Mapping[str, float]]
     name: str = "mock"
+    card: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
-        """See `simkit.scoring.types.Model`."""
+        """See `simkit.scoring.Model`."""
         probability = np.empty((len(prompts), len(options[0]) if len(options) else 0))
         for row, (prompt, choices) in enumerate(zip(prompts, options, strict=True)):
             p = _checked(self.rule(prompt), row)

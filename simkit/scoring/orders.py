@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.scoring.types import BoundaryError
 from simkit.types import FloatArray, IntArray, framed, listed, numbers
 
 __all__ = [
     "average_orders",
     "column_of",
     "cyclic_orders",
-    "design_rows",
     "logprob_of",
     "orders_for",
     "prompt_codes",
@@ -53,25 +49,10 @@ def orders_for(
         return [tuple(range(k))]
     if isinstance(orders, str):
         if orders not in ("auto", "cyclic"):
-            raise ValueError(f"orders is {orders!r}; legal are 'auto', 'cyclic', None and a list")
+            raise ValueError(f"orders is {orders!r}; it must be 'auto', 'cyclic', None or a list")
         as_given = orders == "auto" and question.labels is None
         return [tuple(range(k))] if as_given else cyclic_orders(k)
     return _checked([tuple(listed(o, "an order")) for o in listed(orders, "orders")], k)
-
-
-@contextmanager
-def design_rows(orders: int) -> Iterator[int]:
-    """Let errors about the prompts of each design row × order name the design row."""
-    try:
-        yield orders
-    except ValueError as error:
-        # Every error about a row begins so, in this package: "row 3: ...".
-        found = re.match(r"row (\d+): ", str(error))
-        if orders == 1 or not found:
-            raise
-        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
-        text = f"row {int(found[1]) // orders}: {str(error)[found.end() :]}"
-        raise kind(text) from error
 
 
 def _checked(orders: list[tuple[int, ...]], k: int) -> list[tuple[int, ...]]:
@@ -79,7 +60,7 @@ def _checked(orders: list[tuple[int, ...]], k: int) -> list[tuple[int, ...]]:
         raise ValueError("orders is empty; at least one is needed")
     for i, order in enumerate(orders):
         if len(order) != k or any(place not in order for place in range(k)):
-            raise ValueError(f"orders[{i}] is {list(order)}; legal is each of 0 to {k - 1} once")
+            raise ValueError(f"orders[{i}] is {list(order)}; it must hold 0 to {k - 1} once each")
         if order in orders[:i]:
             raise ValueError(f"orders[{i}], {list(order)}, stands there twice")
     return [tuple(map(int, order)) for order in orders]
@@ -100,8 +81,8 @@ def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
         row = table.iloc[int(np.flatnonzero(twice)[0])]
         which = ", ".join(f"{name} {row[name]}" for name in present)
         raise ValueError(
-            f"option_id {row['option_id']} stands twice in one prompt ({which}); legal are rows "
-            f"that differ in one of {', '.join((*_KEYS, 'order'))}"
+            f"option_id {row['option_id']} stands twice in one prompt ({which}); rows must differ "
+            f"in one of {', '.join((*_KEYS, 'order'))}"
         )
     return codes
 
@@ -139,7 +120,7 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
         row = table.iloc[first[uneven][0]]
         raise ValueError(
             f"prompt_id {row['prompt_id']}: option_id {row['option_id']} was scored in "
-            f"{count[uneven][0]} of its {orders[prompt[first]][uneven][0]} orders; legal is in all"
+            f"{count[uneven][0]} of its {orders[prompt[first]][uneven][0]} orders, not in all"
         )
     spread = np.full((2, len(count)), -np.inf)
     with np.errstate(invalid="ignore"):  # NaN stays NaN
@@ -171,7 +152,9 @@ def logprob_of(table: pd.DataFrame) -> FloatArray:
     bad = np.flatnonzero(np.isnan(logprob) | (logprob == np.inf))
     if len(bad):
         row = table.index[bad[0]]
-        raise ValueError(f"logprob: row {row!r} holds {logprob[bad[0]]}; legal is up to 0, or -inf")
+        raise ValueError(
+            f"logprob: row {row!r} holds {logprob[bad[0]]}; it must be up to 0, or -inf"
+        )
     return logprob
 
 

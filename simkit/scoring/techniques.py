@@ -7,7 +7,7 @@ respondent and one column per question, as the estimators want them. A fine-tune
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -25,7 +25,6 @@ from simkit.types import FloatArray, aligned, column, framed, generator, shown
 __all__ = [
     "answer_numbers",
     "chained_correlation",
-    "group_answers",
     "independent_answers",
     "joint_answers",
     "mixture",
@@ -63,51 +62,6 @@ def joint_answers(
     """
     found = interview(believe, battery, people, joint=True, seed=seed, orders=orders)
     return answer_numbers(found.answers, battery)
-
-
-def group_answers(
-    believers: Mapping[Any, Believe],
-    battery: Battery,
-    people: pd.DataFrame,
-    by: str,
-    *,
-    joint: bool = False,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Demographic fine-tuning: the model of each respondent's own group answers.
-
-    believers : value of the column `by` -> belief function of the model tuned on that group (of
-    one adapter for all, give it to the other functions). joint : whether answers stay in context.
-    Raises ValueError for a respondent of a group without a model, naming the row, and for people
-    without a column `by`.
-    """
-    framed(people, "the people")
-    if not isinstance(believers, Mapping):
-        raise ValueError(f"believers are {shown(believers)}; they must be {{group: believe}}")
-    if by not in people:
-        raise ValueError(f"the people have no column {by!r}; their columns are {list(people)}")
-    unknown = ~people[by].isin(list(believers)).to_numpy()
-    if unknown.any():
-        row = int(np.flatnonzero(unknown)[0])
-        raise ValueError(
-            f"{by}: row {people.index[row]!r} holds {people[by].iloc[row]!r}; there are models of "
-            f"{list(believers)}"
-        )
-    ask = joint_answers if joint else persona_answers
-    missing = people[by].isna().to_numpy()
-    if missing.any():
-        row = int(np.flatnonzero(missing)[0])
-        raise ValueError(f"{by}: row {people.index[row]!r} has no group; name it, or leave it out")
-    places = [np.flatnonzero((people[by] == group).to_numpy(bool)) for group in believers]
-    parts = [
-        ask(believe, battery, people.iloc[place], seed=seed)
-        for believe, place in zip(believers.values(), places, strict=True)
-        if len(place)
-    ]
-    if not parts:
-        raise ValueError("there are no people")
-    # By position: people's labels may repeat.
-    return pd.concat(parts).iloc[np.argsort(np.concatenate(places))]
 
 
 def independent_answers(

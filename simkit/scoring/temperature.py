@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from simkit.scoring.orders import column_of, logprob_of, prompt_codes
-from simkit.types import FloatArray, IntArray, shown
+from simkit.types import FloatArray, IntArray, scalar
 
-__all__ = ["at_temperature"]
+__all__ = ["HOTTEST", "at_temperature", "softmax_within"]
 
-MOST = 1e30  # beyond it every belief is uniform long since
+HOTTEST = 1e30  # beyond it every belief is uniform long since
 
 
 def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
@@ -35,32 +35,30 @@ def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
     prompt that has an option twice, a belief averaged over several orders (take average=False,
     set the temperature, then `average_orders`), and one that is not the softmax of `logprob`.
     """
-    number = isinstance(temperature, int | float | np.integer | np.floating)
-    if not number or not 0 <= temperature <= MOST:
-        raise ValueError(
-            f"temperature is {shown(temperature)}; legal are finite numbers from 0 to {MOST:g}"
-        )
+    temperature = scalar(temperature, "temperature", 0, HOTTEST)
     code = prompt_codes(table, needed=("logprob", "belief"))
     if "orders" in table and (column_of(table, "orders") > 1).any():
         raise ValueError(
-            "the belief is averaged over orders, each of which has its own; legal is the table of "
-            "believe(..., average=False): set the temperature there, then average_orders"
+            "the belief is averaged over orders, each of which has its own; take the table of "
+            "believe(..., average=False), set the temperature there, then average_orders"
         )
     logprob, belief = logprob_of(table), column_of(table, "belief")
     usual = np.ones(len(table))
     if "belief_temperature" in table:
         usual = column_of(table, "belief_temperature")
-    apart = ~np.isclose(belief, _tempered(logprob, code, usual), atol=1e-6, rtol=0, equal_nan=True)
+    apart = ~np.isclose(
+        belief, softmax_within(logprob, code, usual), atol=1e-6, rtol=0, equal_nan=True
+    )
     if apart.any():
         raise ValueError(
             f"belief: row {table.index[apart][0]!r} is not the softmax of logprob, so it was "
             "calibrated or averaged; set the temperature before that"
         )
-    t = np.full(len(table), float(temperature))
-    return table.assign(belief=_tempered(logprob, code, t), belief_temperature=t)
+    t = np.full(len(table), temperature)
+    return table.assign(belief=softmax_within(logprob, code, t), belief_temperature=t)
 
 
-def _tempered(logprob: FloatArray, code: IntArray, temperature: FloatArray) -> FloatArray:
+def softmax_within(logprob: FloatArray, code: IntArray, temperature: FloatArray) -> FloatArray:
     """softmax(logprob / temperature) within each code; all three are (rows,)."""
     top = np.full(code.max(initial=-1) + 1, -np.inf)
     np.maximum.at(top, code, logprob)

@@ -1,8 +1,10 @@
-"""What every scoring backend takes and gives."""
+"""What a model is: what it must have, what it may have, and what an absence means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Protocol
@@ -12,7 +14,16 @@ import numpy.typing as npt
 
 from simkit.types import FloatArray, shown
 
-__all__ = ["BoundaryError", "Model", "Scores", "check_model"]
+__all__ = [
+    "BoundaryError",
+    "Model",
+    "Scores",
+    "ability",
+    "check_model",
+    "identity_of",
+    "renamed_rows",
+    "worlds_of",
+]
 
 
 class BoundaryError(ValueError):
@@ -38,7 +49,28 @@ class Scores:
 
 
 class Model(Protocol):
-    """Anything that scores options after prompts."""
+    """Anything that scores options after prompts: an object with `name` and `scores`.
+
+    All else is optional. A model that can do more has the member of that name; without it:
+
+    card : mapping that says what the model has read, as {"worlds": [...]}. `worlds_of` is then
+        empty, so that no study draws a truth beside its numbers.
+    identity : mapping that JSON can hold, of all that the scores depend on beside prompt and
+        options. Scores cannot be kept (`Cached`), and a record has no hash of the model.
+    run_identity : the same of the runs, where they depend on more; `identity` holds for both.
+    tokenizer : of transformers. No chat can be laid out (`Chat`), and at a pivot the options are
+        parted from the text at blanks.
+    tokens : (prompt, options) -> the tokens of each option, as text. Options that are the same
+        tokens to the model are not refused.
+    next_tokens : (prompt) -> pairs of the likeliest tokens and their probabilities. A
+        `LowMassWarning` does not say what the model would rather write.
+    write : see `simkit.scoring.write`, which raises TypeError, as do open questions of interviews.
+    runs : (asked, row, run, how) -> blocks of runs, see `simkit.scoring.runs`. `sample_runs`
+        raises TypeError.
+    recorded : (prompt, text, top) -> a response. `as_recorded` raises TypeError.
+    tally : a `Tally` of tokens. `score_parquet` does not say how many were saved.
+    revision : text. Records and files do not name one.
+    """
 
     @property
     def name(self) -> str: ...
@@ -56,3 +88,42 @@ def check_model(model: Any) -> None:
             f"model is {shown(model)}; it must be from simkit.load, or an object with `name` and "
             "`scores`"
         )
+
+
+def ability(model: Any, member: str, caller: str) -> Any:
+    """An optional member of a model; TypeError, naming model, member and caller, without it."""
+    check_model(model)
+    if getattr(model, member, None) is None:
+        raise TypeError(
+            f"{model.name} ({type(model).__name__}) has no `{member}`, which {caller} needs; "
+            "language models from simkit.load have it, see simkit.scoring.Model"
+        )
+    return getattr(model, member)
+
+
+def worlds_of(model: Any) -> tuple[str, ...]:
+    """The worlds that a model has read, whose truth is known; () for one that does not say."""
+    return tuple((getattr(model, "card", None) or {}).get("worlds", ()))
+
+
+def identity_of(model: Any) -> dict[str, Any]:
+    """What the scores of a model depend on; {} for one that does not say or cannot be read."""
+    try:
+        return dict(getattr(model, "identity", None) or {})
+    except ValueError:  # weights that are not in memory
+        return {}
+
+
+@contextmanager
+def renamed_rows(names: Sequence[Any], word: str = "row") -> Iterator[None]:
+    """Let errors that begin with "row 3: " name the row `names[3]` instead."""
+    try:
+        yield
+    except ValueError as error:
+        # Every error about a row begins so, in this package.
+        place = re.match(r"row (\d+): ", str(error))
+        if not place or int(place[1]) >= len(names):
+            raise
+        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
+        text = f"{word} {names[int(place[1])]!r}: {str(error)[place.end() :]}"
+        raise kind(text) from error

@@ -18,7 +18,7 @@ from simkit.scoring import at_temperature, believe
 from simkit.scoring.types import Model
 from simkit.types import FloatArray, generator
 from simkit.worlds import concepts
-from simkit.worlds.associations import people as population
+from simkit.worlds.concepts import people as population
 
 __all__ = [
     "CONTEXTS",

@@ -28,7 +28,7 @@ from simkit.estimators import (
     spread_ratio,
     srgb_to_lab,
 )
-from simkit.estimators.clusters import MIXED
+from simkit.estimators.diversity.clusters import MIXED
 from simkit.files import write_text
 from simkit.resources import root
 from simkit.result import Result, t_frame

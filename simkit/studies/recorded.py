@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from simkit import __version__, datasets
-from simkit.estimators.cells import population_fidelity
-from simkit.estimators.distances import normalised_emd, total_variation
-from simkit.estimators.groups import by_groups, subgroup_structure
-from simkit.estimators.marginals import compare_marginals
-from simkit.estimators.structure import compare_structure
-from simkit.estimators.structure_intervals import kept
-from simkit.estimators.structure_measures import structure_kept
-from simkit.estimators.structure_samples import sampled
+from simkit.estimators.shared.distances import normalised_emd, total_variation
+from simkit.estimators.structure.compare import compare_structure
+from simkit.estimators.structure.fidelity import population_fidelity
+from simkit.estimators.structure.groups import by_groups, subgroup_structure
+from simkit.estimators.structure.intervals import kept
+from simkit.estimators.structure.margins import compare_marginals
+from simkit.estimators.structure.measures import structure_kept
+from simkit.estimators.structure.samples import sampled
 from simkit.files import write_text
 from simkit.resources import root
 from simkit.result import Result

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from simkit import datasets
-from simkit.estimators.marginals import compare_marginals
-from simkit.estimators.structure import compare_structure
+from simkit.estimators.structure.compare import compare_structure
+from simkit.estimators.structure.margins import compare_marginals
 from simkit.personas import (
     ANES96,
     Battery,
@@ -41,7 +41,6 @@ __all__ = [
     "adapted",
     "anes_setting",
     "errors",
-    "exact_beliefs",
     "simulate",
     "survey_setting",
     "world_people",
@@ -251,18 +250,3 @@ def adapted(model: LocalModel, *prefixes: str) -> tuple[dict[str, LocalModel], s
         return found, f"Adapters of study 03: {', '.join(found)}."
     why = "those that ship were trained on other weights" if refused else "none ship"
     return {}, f"No adapters for this model ({why}): `simkit train-adapters population` makes them."
-
-
-def exact_beliefs(question: Any, design: pd.DataFrame) -> pd.DataFrame:
-    """What the survey world itself believes, in the shape of `simkit.believe`: a perfect model."""
-    name = next(n for n in survey.QUESTIONS if survey.question(n) == question)
-    belief = survey.exact(design, name)
-    n, k = belief.shape
-    return pd.DataFrame({
-        "prompt_id": np.repeat(np.arange(n), k),
-        "option": np.tile(np.array(question.options, dtype=object), n),
-        "option_id": np.tile(np.arange(k), n),
-        "value": np.tile(question.values, n),
-        "belief": belief.ravel(),
-        "valid_mass": 1.0,
-    })  # fmt: skip

@@ -8,11 +8,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from simkit.estimators.correlations import off_diagonal
-from simkit.estimators.intervals import score_interval
-from simkit.estimators.structure import compare_structure
-from simkit.estimators.structure_measures import compare_matrices, rmsd
-from simkit.estimators.structure_samples import sampled
+from simkit.estimators.shared.intervals import score_interval
+from simkit.estimators.structure.compare import compare_structure
+from simkit.estimators.structure.correlations import off_diagonal
+from simkit.estimators.structure.measures import compare_matrices, rmsd
+from simkit.estimators.structure.samples import sampled
 from simkit.result import t_frame
 from simkit.scoring.techniques import answer_numbers
 from simkit.studies.representativeness import survey_battery

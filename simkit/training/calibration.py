@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from simkit.questions import Question
 from simkit.scoring import Model
 from simkit.types import FloatArray
 from simkit.worlds import survey
 from simkit.worlds.corpus import HELD_OUT, prompts
-from simkit.worlds.scm import softmax
 
 __all__ = ["LIMITS", "UNUSED", "calibrate", "held_out", "joint_correlation"]
 
@@ -44,7 +44,7 @@ def _beliefs(
         [question.separator + answer[0] for answer in row] for row in question.answers_for(design)
     ]
     scores = model.scores(question.prompts(design), spoken)
-    return softmax(scores.logprob), scores.valid_mass
+    return softmax(scores.logprob, axis=1), scores.valid_mass
 
 
 def calibrate(model: Model, *, n: int = 400, seed: int = 2) -> pd.DataFrame:

@@ -15,32 +15,29 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.types import FloatArray, generator
-from simkit.worlds import concepts, market_text, survey
-from simkit.worlds.kinds import Kind, Kinds, Prompts
+from simkit.types import FloatArray, generator, one_of
+from simkit.worlds import concepts, market, survey
+from simkit.worlds.kinds import Kind, Kinds
+from simkit.worlds.world import World
 
 __all__ = ["HELD_OUT", "MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
 
 CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came before
 
-# World -> (share of the documents, its kinds, the kinds as they are held out).
-_WORLDS: dict[str, tuple[float, Kinds, dict[str, Kind]]] = {
-    "market": (0.34, market_text.KINDS, market_text.HELD_OUT),
-    "survey": (0.28, survey.KINDS, survey.HELD_OUT),
-    "concepts": (0.38, concepts.KINDS, concepts.HELD_OUT),
+# All worlds that there are: name -> (share of the documents, world).
+WORLDS: dict[str, tuple[float, World]] = {
+    "market": (0.34, market),
+    "survey": (0.28, survey),
+    "concepts": (0.38, concepts),
 }
-WORLDS = tuple(_WORLDS)
-
-# kind -> (share of the documents, how to build them).
-MIXTURE: Kinds = {
-    kind: (share * part, build)
-    for share, kinds, _ in _WORLDS.values()
-    for kind, (part, build) in kinds.items()
+_KINDS: Kinds = {
+    name: kind._replace(share=share * kind.share)
+    for share, world in WORLDS.values()
+    for name, kind in world.KINDS.items()
 }
-# kind -> how to build held-out prompts.
-HELD_OUT: dict[str, Kind] = {
-    kind: build for _, _, held_out in _WORLDS.values() for kind, build in held_out.items()
-}
+# What the text is made of, with shares of all documents; and what the model is calibrated on.
+MIXTURE: Kinds = {name: kind for name, kind in _KINDS.items() if kind.share > 0}
+HELD_OUT: Kinds = {name: kind for name, kind in _KINDS.items() if kind.held_out}
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,8 @@ class Document:
 
 def prompts(kind: str, n: int, seed: int) -> tuple[pd.DataFrame, Question, FloatArray]:
     """n held-out prompts of one kind with their exact answer probabilities, shape (n, K)."""
-    if kind not in HELD_OUT:
-        raise ValueError(f"no kind {kind!r}; there are: {', '.join(HELD_OUT)}")
-    return HELD_OUT[kind](n, generator(seed, "prompts", kind), True)
+    one_of(kind, "kind", HELD_OUT)
+    return HELD_OUT[kind].build(n, generator(seed, "prompts", kind), True)
 
 
 def corpus(seed: int, *, answers: int = 8, start: int = 0) -> Iterator[list[Document]]:
@@ -72,30 +68,31 @@ def corpus(seed: int, *, answers: int = 8, start: int = 0) -> Iterator[list[Docu
     answers : independent answers drawn per prompt.
     start : number of the first chunk, to resume a training run.
     """
-    shares = np.array([share for share, _ in MIXTURE.values()])
+    shares = np.array([kind.share for kind in MIXTURE.values()])
     while True:
         rng = generator(seed, "corpus", start)
         counts = rng.multinomial(CHUNK, shares / shares.sum())
         chunk: list[Document] = []
-        for (kind, (_, build)), count in zip(MIXTURE.items(), counts, strict=True):
+        for (name, kind), count in zip(MIXTURE.items(), counts, strict=True):
             # Small batches, because all prompts of one batch ask the same question.
             for size in np.diff(np.linspace(0, count, 6).astype(int)):
                 if size:
-                    chunk += _documents(kind, build(int(size), rng, False), answers, rng)
+                    chunk += _documents(name, kind, int(size), answers, rng)
         yield [chunk[i] for i in rng.permutation(len(chunk))]
         start += 1
 
 
-def _documents(kind: str, built: Prompts, answers: int, rng: np.random.Generator) -> list[Document]:
-    design, question, truth = built
+def _documents(
+    name: str, kind: Kind, n: int, answers: int, rng: np.random.Generator
+) -> list[Document]:
+    design, question, truth = kind.build(n, rng, False)
     drawn = rng.multinomial(answers, truth)  # counts (n, K) of `answers` independent draws
-    ends = kind not in market_text.UNFINISHED
     return [
         Document(
-            kind,
+            name,
             prompt,
             {question.separator + o[0]: c for o, c in zip(options, counts, strict=True) if c},
-            ends,
+            kind.ends,
         )
         for prompt, options, counts in zip(
             question.prompts(design), question.answers_for(design), drawn.tolist(), strict=True

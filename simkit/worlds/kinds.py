@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,32 @@ import pandas as pd
 from simkit.questions import Question
 from simkit.types import FloatArray, IntArray, integer, labels, listed
 
-__all__ = ["WORDINGS", "Kind", "Kinds", "Prompts", "distinct_wordings", "once", "wordings"]
+__all__ = ["WORDINGS", "Build", "Kind", "Kinds", "Prompts", "check_wordings", "leave_out", "once",
+           "wordings"]  # fmt: skip
 
 WORDINGS = 400  # phrasings × orders that training text uses; held-out prompts use others
 
-# A kind builds n prompts, all with one question: the design with its `context`, the question, and
-# the true answer probabilities (n, K).
+# n prompts, all with one question: the design with its `context`, the question, and the true
+# answer probabilities (n, K).
 Prompts = tuple[pd.DataFrame, Question, FloatArray]
-Kind = Callable[[int, np.random.Generator, bool], Prompts]  # True: held-out phrasings
-Kinds = dict[str, tuple[float, Kind]]  # name -> (share of its world's documents, kind)
+Build = Callable[[int, np.random.Generator, bool], Prompts]
+
+
+class Kind(NamedTuple):
+    """One kind of prompt.
+
+    build : (n, rng, held_out) -> n prompts; held_out asks for phrasings that no training text has.
+    share : of its world's documents; 0 for a kind that is only held out. held_out : whether the
+        model is calibrated on it. ends : whether an answer ends the text.
+    """
+
+    build: Build
+    share: float = 0.0
+    held_out: bool = True
+    ends: bool = True
+
+
+Kinds = dict[str, Kind]
 
 
 def wordings(n: int, rng: np.random.Generator, held_out: bool) -> IntArray:
@@ -27,6 +44,17 @@ def wordings(n: int, rng: np.random.Generator, held_out: bool) -> IntArray:
     drawn = rng.integers(1, WORDINGS, size=n)
     drawn = np.where(rng.random(n) < 0.25, 0, drawn)
     return drawn + WORDINGS if held_out else drawn
+
+
+def leave_out(
+    frame: pd.DataFrame, names: Iterable[str], rng: np.random.Generator, *, all_: bool = False
+) -> None:
+    """Drop attributes (or all of them): how many are said is even from 0 to all."""
+    names = list(names)
+    keep = 0 if all_ else rng.integers(len(names) + 1, size=len(frame))
+    rank = rng.random((len(frame), len(names))).argsort(1)
+    for column, name in enumerate(names):
+        frame[name] = frame[name].where(rank[:, column] < keep, None)
 
 
 def once(name: str, values: Sequence[Any]) -> None:
@@ -41,19 +69,11 @@ def once(name: str, values: Sequence[Any]) -> None:
         raise ValueError(f"{name}: {twice[0]!r} is there twice; a copy of a prompt is no new one")
 
 
-def distinct_wordings(asked: int, texts: Sequence[str]) -> list[int]:
-    """The first `asked` wordings whose texts differ; `texts` holds one prompt in wording 0, 1, ...
-
-    Wordings are draws of phrasing and order, and may repeat each other. Raises ValueError for
-    fewer than one, or for more than there are.
-    """
+def check_wordings(asked: int, there: int) -> None:
+    """ValueError for fewer wordings than one, or more than there are distinct texts."""
     integer(asked, "wordings", -1000)
-    first: dict[str, int] = {}
-    for wording, text in enumerate(texts):
-        first.setdefault(text, wording)
-    if not 1 <= asked <= len(first):
+    if not 1 <= asked <= there:
         raise ValueError(
-            f"wordings={asked}: a prompt that says this has {len(first)} distinct phrasings here; "
-            f"wordings must be 1 to {len(first)}"
+            f"wordings={asked}: a prompt has {there} distinct phrasings here; wordings must be "
+            f"1 to {there}"
         )
-    return list(first.values())[:asked]

@@ -7,17 +7,20 @@ or interventional probability is one look-up (Pearl, *Causality*, 2009, chapters
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import product as cartesian
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.special import softmax
 
 from simkit.templates import is_missing
-from simkit.types import FloatArray, IntArray, hashable, shown
+from simkit.types import FloatArray, IntArray, hashable, integer, listed, one_of, shown
 
-__all__ = ["SCM", "Variable", "draw", "softmax"]
+__all__ = ["SCM", "Variable", "bell", "codes", "draw", "profiles"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +39,6 @@ class Variable:
     values: tuple[Any, ...]
     table: FloatArray
     parents: tuple[str, ...] = ()
-
-    def index(self, value: Any) -> int:
-        """Position of `value` among the values; raises ValueError naming the legal ones."""
-        try:
-            return self.values.index(value)
-        except ValueError:
-            legal = ", ".join(map(str, self.values))
-            raise ValueError(f"{self.name}={value!r} is not one of: {legal}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,20 +100,7 @@ class SCM:
 
     def encode(self, name: str, values: Sequence[Any]) -> IntArray:
         """Values of one variable as indices into `cube`; None and NaN become "not said"."""
-        v, codes = self[name], {}
-        for i, value in enumerate(v.values):
-            codes[value] = i
-        unsaid = len(v.values)
-        out = np.empty(len(values), dtype=np.int64)
-        for row, value in enumerate(values):
-            if is_missing(value):
-                out[row] = unsaid
-            elif hashable(value) and value in codes:
-                out[row] = codes[value]
-            else:
-                legal = ", ".join(map(str, v.values))
-                raise ValueError(f"row {row}: {name}={shown(value)} is not one of: {legal}")
-        return out
+        return codes(name, values, self[name].values)
 
     def conditional(
         self, target: str, given: Mapping[str, IntArray], do: tuple[str, ...] = ()
@@ -150,42 +132,71 @@ class SCM:
         unknown = np.full_like(mass, np.nan)
         return np.asarray(np.divide(mass, total, out=unknown, where=total > 0))
 
-    def probability(
-        self,
-        target: str,
-        given: Mapping[str, Any] | None = None,
-        do: Mapping[str, Any] | None = None,
-    ) -> dict[Any, float]:
-        """P(target | given, do(…)) for one condition, as {value: probability}."""
-        said = {**(given or {}), **(do or {})}
-        codes = {k: np.array([self[k].index(x)]) for k, x in said.items()}
-        p = self.conditional(target, codes, tuple(do or ()))[0]
-        return dict(zip(self[target].values, p.tolist(), strict=True))
-
-    def sample(
-        self, n: int, rng: np.random.Generator, fixed: Mapping[str, IntArray] | None = None
-    ) -> dict[str, IntArray]:
-        """n ancestral draws as value indices; variables in `fixed` are set (do), not drawn."""
-        whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
-        if not whole or not 0 <= n <= 10**8:
-            raise ValueError(f"n is {shown(n)}; it must be a whole number up to 100,000,000")
+    def sample(self, n: int, rng: np.random.Generator) -> dict[str, IntArray]:
+        """n ancestral draws as value indices."""
+        integer(n, "n")
         drawn: dict[str, IntArray] = {}
         for v in self.variables:
-            if fixed is not None and v.name in fixed:
-                drawn[v.name] = np.asarray(fixed[v.name])
-                continue
             p = v.table[tuple(drawn[parent] for parent in v.parents)]
             drawn[v.name] = draw(np.broadcast_to(p, (n, len(v.values))), rng)
         return drawn
 
-
-def softmax(utility: FloatArray) -> FloatArray:
-    """Choice probabilities (…, K) of utilities (…, K)."""
-    e = np.exp(utility - utility.max(-1, keepdims=True))
-    return np.asarray(e / e.sum(-1, keepdims=True))
+    def frame(self, drawn: Mapping[str, IntArray], names: Iterable[str]) -> pd.DataFrame:
+        """The values that draws stand for, a column per name."""
+        return pd.DataFrame(
+            {name: np.array(self[name].values, dtype=object)[drawn[name]] for name in names}
+        )
 
 
 def draw(p: FloatArray, rng: np.random.Generator) -> IntArray:
     """One categorical draw per row of p, shape (N, K) -> (N,), by inverting the cumulative sum."""
     below = rng.random(len(p))[:, None] > p.cumsum(1)
     return np.asarray(np.minimum(below.sum(1), p.shape[1] - 1))
+
+
+def bell(values: Sequence[float], centre: FloatArray, spread: float) -> FloatArray:
+    """Discretised normal over `values`, one row per centre."""
+    away = np.asarray(values, dtype=float) - centre[..., None]
+    return np.asarray(softmax(-(away**2) / (2 * spread**2), axis=-1))
+
+
+def codes(
+    name: str,
+    values: Sequence[Any],
+    legal: Sequence[Any],
+    *,
+    rows: Sequence[int] | IntArray | None = None,
+    missing: bool = True,
+) -> IntArray:
+    """Positions of the values among the legal ones, with `missing` their number for None and NaN.
+
+    Raises ValueError for any other value, naming its row (of `rows`, if they are given).
+    """
+    position = {value: i for i, value in enumerate(legal)}
+    out = np.empty(len(values), dtype=np.int64)
+    for i, value in enumerate(values):
+        if missing and is_missing(value):
+            out[i] = len(legal)
+        elif hashable(value) and value in position:
+            out[i] = position[value]
+        else:
+            row = i if rows is None else rows[i]
+            there = ", ".join(map(str, legal))
+            raise ValueError(f"row {row}: {name}={shown(value)} is not one of: {there}")
+    return out
+
+
+def profiles(
+    joint: FloatArray, values: Mapping[str, Sequence[Any]], names: Sequence[str], what: str
+) -> pd.DataFrame:
+    """All combinations of the named variables with their probability (column `weight`).
+
+    joint : its first axes are those of `values`, all others are summed over. what : what an error
+    calls a variable.
+    """
+    names = [one_of(name, what, values) for name in listed(names, "names")]
+    gone = [i for i, name in enumerate(values) if name not in names]
+    weight = joint.sum(axis=(*gone, *range(len(values), joint.ndim)))
+    ordered = [name for name in values if name in names]
+    rows = list(cartesian(*(values[name] for name in ordered)))
+    return pd.DataFrame(rows, columns=ordered).assign(weight=weight.ravel())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 
 OPTIONS = list(brands.BRANDS)
 PRICED = ["cuddles_price", "snugly_price"]

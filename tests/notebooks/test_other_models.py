@@ -22,7 +22,7 @@ def random_model(architecture: str, folder: Path) -> Path:
 def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path) -> None:
     folder = random_model(architecture, tmp_path / f"random-{architecture}")
     small = {"products": 1, "wordings": 3, "profiles": 2, "compare": str(folder)}
-    made = reports.run("demand_endogeneity", small, model=str(folder), out=tmp_path, progress=False)
+    made = reports.run("demand_endogeneity", {**small, "model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = {number["name"] for number in record["numbers"]}
@@ -38,7 +38,7 @@ def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path)
 def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) -> None:
     folder = random_model(architecture, tmp_path / f"random-{architecture}")
     small = {"runs": 40, "truth_runs": 50, "repetitions": 20, "max_tokens": 6}
-    made = reports.run("belief_efficiency", small, model=str(folder), out=tmp_path, progress=False)
+    made = reports.run("belief_efficiency", {**small, "model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "belief_efficiency.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = [number["name"] for number in record["numbers"]]
@@ -53,9 +53,7 @@ def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) 
 def test_alignment_diversity_on_a_random_model(tmp_path: Path) -> None:
     folder = random_model("gpt2", tmp_path / "random-gpt2")
     small = {"people": 4, "sweeps": 20, "compare": str(folder), "temperatures": [1.0]}
-    made = reports.run(
-        "alignment_diversity", small, model=str(folder), out=tmp_path, progress=False
-    )
+    made = reports.run("alignment_diversity", {**small, "model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "alignment_diversity.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = {number["name"] for number in record["numbers"]}
@@ -74,9 +72,7 @@ def test_population_finetuning_on_a_random_model(tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes")
     folder = random_model("llama", tmp_path / "random-llama")
     small = {"n_boot": 10, "temperature_step": 1.0}
-    made = reports.run(
-        "population_finetuning", small, model=str(folder), out=tmp_path, progress=False
-    )
+    made = reports.run("population_finetuning", {**small, "model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "population_finetuning.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = {number["name"] for number in record["numbers"]}

@@ -16,7 +16,7 @@ SMALL = {"humans": 150, "simulated": 20, "voters": 25, "n_boot": 8, "repetitions
 @pytest.mark.parametrize("architecture", ["gpt2", pytest.param("llama", marks=pytest.mark.slow)])
 def test_representativeness_on_a_random_model(architecture: str, tmp_path: Path) -> None:
     folder = random_model(architecture, tmp_path / f"random-{architecture}")
-    made = reports.run("representativeness", SMALL, model=str(folder), out=tmp_path, progress=False)
+    made = reports.run("representativeness", {**SMALL, "model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "representativeness.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = {number["name"] for number in record["numbers"]}

@@ -16,7 +16,7 @@ from simkit.personas import ANES96, Attribute, CodeBook, Numbers, question_of, r
 BOOK = CodeBook(
     {
         "age": Attribute(
-            Numbers(18, 99, "{:.0f}"), "How old are you?",
+            Numbers(18, 99, "{:.0f}".format), "How old are you?",
             ("The respondent is {text}.", "Age: {text}."), "You are {text}.", "I am {text}.",
         ),
         "sex": Attribute(
@@ -67,7 +67,7 @@ def test_who_is_unknown_is_not_described() -> None:
     assert render(nobody, BOOK, voice="first").tolist() == [""]
 
 
-def test_wordings_pick_phrasing_and_order_and_the_seed_counts() -> None:
+def test_wordings_pick_phrasing_and_order() -> None:
     people = pd.concat([PEOPLE.loc[["u"]]] * 40).assign(wording=range(40))
     told = render(people, BOOK)
     assert told.iloc[0] == render(PEOPLE, BOOK)["u"]
@@ -75,7 +75,6 @@ def test_wordings_pick_phrasing_and_order_and_the_seed_counts() -> None:
     assert told.str.startswith("A survey {x}.").all()
     assert told.str.contains("Age: 40.").any()
     assert told.str.contains("The respondent is 40.").any()
-    assert not told.equals(render(people, BOOK, seed=1))
 
 
 def test_unknown_values_are_named() -> None:
@@ -94,10 +93,10 @@ def test_unknown_values_are_named() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"voice": "fourth"}, "no voice 'fourth'; legal are third, second, first"),
+        ({"voice": "fourth"}, "no voice 'fourth'; there are: third, second, first"),
         ({"form": "essay"}, "no form 'essay'; legal are profile, interview"),
         ({"form": "{age}"}, "no form"),
-        ({"attributes": ["height"]}, "no attribute 'height' in the code book: age, sex, town size"),
+        ({"attributes": ["height"]}, "no attribute 'height'; there are: age, sex, town size"),
         ({"voice": "first"}, "town size: the code book has no sentence in the first person"),
         ({"form": "interview"}, "town size: the code book has no question"),
     ],
@@ -122,7 +121,7 @@ def test_people_without_the_columns_are_refused() -> None:
         (lambda: Attribute({1: "a", 2: "a"}), "1 and 2 are both called 'a'"),
         (lambda: Attribute({1: "a"}, third="He is {age}."), "the one field {text}"),
         (lambda: Attribute({1: "a"}, third="He is."), "the one field {text}"),
-        (lambda: CodeBook({}, {"fourth": "x"}), "opening: no voice 'fourth'"),
+        (lambda: CodeBook({}, {"fourth": "x"}), "no voice 'fourth'; there are: third"),
     ],
 )
 def test_bad_books_are_refused(make: Any, message: str) -> None:
@@ -198,8 +197,8 @@ def test_questions_come_from_the_book() -> None:
     assert party.values == (0, 1, 2, 3, 4, 5, 6)
     assert party.options[3] == "independent"
     assert question_of(ANES96, "vote").values is None
-    days = question_of(ANES96, "TVnews", "How many days?", end=".")
-    assert (days.text, days.options[:2], days.values[-1]) == ("How many days?", ("0.", "1."), 7)
+    days = question_of(ANES96, "TVnews", end=".")
+    assert (days.text, days.options[:2], days.values[-1]) == (ANES96["TVnews"].ask, ("0.", "1."), 7)
     for name in ANES96:
         if name == "popul":
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,13 +12,10 @@ import pytest
 import simkit as sk
 from simkit.personas import (
     Battery,
-    Free,
     Item,
-    back_stories,
     describe,
     interview,
     likert,
-    nominal,
     numeric,
     show,
 )
@@ -135,7 +131,7 @@ def test_nobodys_answers_depend_on_who_else_is_asked() -> None:
     assert (all_["asked"] != other["asked"]).any()
 
 
-YES = nominal("Do you drive?", ["yes", "no"])
+YES = Question("Do you drive?", ["yes", "no"])
 KM = numeric("How far a day?", 0, 20, 10)
 SMALL = pd.DataFrame({
     "person": ["u", "v", "w", "x"], "context": "A survey.", "drives": [1.0, 0.0, np.nan, 1.0],
@@ -183,39 +179,6 @@ def test_a_missing_answer_is_not_told() -> None:
     told = interview(small, battery, SMALL).turns.set_index(["person", "item"])["context"]
     assert told[("u", "km")] == "A survey.\nQuestion: Do you drive?\nAnswer: yes"
     assert told[("w", "km")] == "A survey."
-
-
-def write(prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
-    """A writer of tests: the prompt's length and the seed's rest by 4, or nothing if it is 0."""
-    return [f"{len(p)} {s % 4}" if s % 4 else "" for p, s in zip(prompts, seeds, strict=True)]
-
-
-def test_free_answers_are_written_read_and_told() -> None:
-    battery = Battery([
-        Item("why", Free("Why, {person}?", r"(?P<answer>\d+) \d"), tell="Reason: {answer}"),
-        Item("km", KM),
-    ])  # fmt: skip
-    people = pd.concat([SMALL] * 6, ignore_index=True).assign(person=range(24))
-    found = interview(small, battery, people, write=write, seed=1)
-    turns = found.turns[found.turns["item"] == "why"].set_index("person")
-    prompt = "A survey.\nQuestion: Why, 3?\nAnswer:"
-    assert turns.loc[3, "text"] == write([prompt], [turns.loc[3, "seed"]])[0]
-    read = turns["text"] != ""
-    assert 0 < read.sum() < 24
-    assert found.report.loc["why", "answered"] == read.sum()
-    assert found.report.loc["why", "success"] == pytest.approx(read.mean())
-    assert np.isnan(found.report.loc["why", "valid_mass"])
-    told = found.turns[found.turns["item"] == "km"].set_index("person")["context"]
-    row = int(read.idxmax())
-    assert told[row] == f"A survey.\nReason: {found.answers.loc[row, 'why']}"
-    assert told[int((~read).idxmax())] == "A survey."
-    assert found.turns["seed"].isna().sum() == 24
-    other = interview(small, battery, people, write=write, seed=2).turns["seed"]
-    assert not (other == found.turns["seed"]).any()
-    with pytest.raises(ValueError, match="why is a free question; give a function as write"):
-        interview(small, battery, people)
-    with pytest.raises(ValueError, match="why: write returned 0 texts for 24 prompts"):
-        interview(small, battery, people, write=lambda p, s: [])
 
 
 def test_given_orders_and_piped_answers() -> None:
@@ -279,7 +242,7 @@ def test_questions_that_list_their_options_are_told_with_them() -> None:
 
 def test_it_takes_believe_itself() -> None:
     model = sk.MockModel(lambda prompt: {"yes": 0.6, "no": 0.2, "A": 0.3, "B": 0.3})
-    listed = nominal("Which car?", ["petrol", "electric"], layout="letters")
+    listed = Question("Which car?", ["petrol", "electric"], layout="letters")
     battery = Battery([Item("yes", YES), Item("car", listed)])
     found = interview(partial(sk.believe, model), battery, SMALL, seed=8)
     assert found.report["valid_mass"].tolist() == pytest.approx([0.8, 0.6])
@@ -289,55 +252,3 @@ def test_it_takes_believe_itself() -> None:
     assert (
         found.turns["context"].iloc[-1].startswith("A survey.\nQuestion: Do you drive?\nAnswer: ")
     )
-
-
-# --- back-stories
-
-
-def test_back_stories_are_data() -> None:
-    def tell(prompts: Sequence[str], seeds: Sequence[int]) -> list[Any]:
-        return [None if s % 3 == 0 else f" I am {s}. " for s in seeds]
-
-    people = back_stories(tell, 30, model="mock@1", seed=6)
-    assert list(people) == [
-        "person", "weight", "story", "story_prompt", "story_seed", "story_model",
-    ]  # fmt: skip
-    told = people["story"].notna()
-    assert people.attrs["empty"] == (~told).sum() > 0
-    written = "I am " + people["story_seed"].astype(str) + "."
-    assert people.loc[told, "story"].tolist() == written[told].tolist()
-    assert people["story_seed"].is_unique
-    assert set(people["story_model"]) == {"mock@1"}
-    assert people["story_prompt"].str.startswith("Question: Tell me about yourself").all()
-    again = back_stories(tell, people[["person"]].iloc[[9, 2]], model="mock@1", seed=6)
-    assert again["story_seed"].tolist() == people["story_seed"].iloc[[9, 2]].tolist()
-    other = back_stories(tell, 30, model="mock@1", seed=7)
-    assert not (other["story_seed"] == people["story_seed"]).any()
-    asked = back_stories(tell, SMALL, model="m", prompt="{context} Who are you, {person}?")
-    assert asked["story_prompt"].iloc[1] == "A survey. Who are you, v?"
-    # A story is a context like any other.
-    found = interview(
-        small, Battery([Item("yes", YES)]), asked.dropna(subset="story").assign(context=asked.story)
-    )
-    assert found.turns["context"].str.startswith("I am ").all()
-
-
-@pytest.mark.parametrize(
-    ("people", "message"),
-    [
-        (0, "people is 0; it must be a whole number from 1"),
-        (SMALL.drop(columns="person"), "each with its own `person`"),
-        (SMALL.assign(person=1), "each with its own `person`"),
-        (SMALL.assign(story="x"), "already have a column 'story'"),
-    ],
-)
-def test_bad_people_have_no_stories(people: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        back_stories(write, people, model="m")
-
-
-def test_a_writer_that_writes_too_little_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 texts for 2 prompts"):
-        back_stories(lambda p, s: [], 2, model="m")
-    with pytest.raises(ValueError, match=r"no column for \{town\}"):
-        back_stories(write, 2, model="m", prompt="Who lives in {town}?")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.personas import Margin, draw, joint_table, rake, sampling_plan
+from simkit.personas import Margin, draw, rake, sampling_plan
 from simkit.worlds import survey
 
 PEOPLE = survey.profiles()  # 216 cells, axes of 4, 2, 3, 3 and 3 values
@@ -23,14 +23,13 @@ def test_systematic_draws_are_floor_or_ceiling_of_the_expectation() -> None:
         assert count.get("d", 0) + count.get("e", 0) == 1
 
 
-@pytest.mark.parametrize("method", ["systematic", "random"])
 @pytest.mark.parametrize("replace", [True, False])
-def test_chances_are_proportional_to_weight(method: str, replace: bool) -> None:
+def test_chances_are_proportional_to_weight(replace: bool) -> None:
     # Without replacement, 2 of 16: a has 2 × 8/16 = 1 and is certain; the others share one place
     # by 4 : 2 : 1 : 1. With replacement the expected numbers are the same: 1, .5, .25, .125, .125.
     total = pd.Series(0.0, list("abcde"))
     for seed in range(200):
-        people = draw(FIVE, 2, replace=replace, method=method, seed=seed)
+        people = draw(FIVE, 2, replace=replace, seed=seed)
         total = total.add(people["who"].value_counts(), fill_value=0)
         assert people["weight"].tolist() == pytest.approx([1, 1])
     se = np.sqrt(0.25 * 2 / 200)
@@ -59,12 +58,10 @@ def test_the_first_margin_is_within_one_person(n: int, seed: int) -> None:
 
 
 def test_systematic_beats_independent_draws_on_every_margin() -> None:
-    def off(method: str) -> pd.Series:
-        plans = [sampling_plan(PEOPLE, 120, method=method, seed=s).frame for s in range(12)]
-        squares = [f.assign(d=f["deviation"] ** 2).groupby("margin")["d"].sum() for f in plans]
-        return pd.concat(squares, axis=1).mean(axis=1)
-
-    line, chance = off("systematic"), off("random")
+    plans = [sampling_plan(PEOPLE, 120, seed=s).frame for s in range(12)]
+    squares = [f.assign(d=f["deviation"] ** 2).groupby("margin")["d"].sum() for f in plans]
+    line = pd.concat(squares, axis=1).mean(axis=1)
+    chance = plans[0].assign(d=plans[0]["by_chance"] ** 2).groupby("margin")["d"].sum()
     # Columns of `PEOPLE` stand in line in their order: the first gain most, the last the least.
     assert (line < 0.8 * chance).all()
     for name in ("age", "gender", "education"):
@@ -96,59 +93,14 @@ def test_the_source_is_kept() -> None:
     assert list(ids) == ["person", "source", "who", "weight"]
 
 
-def test_strata() -> None:
-    pool = pd.DataFrame(
-        {"g": ["p"] * 6 + ["q"] * 3, "x": range(9), "weight": [1.0] * 6 + [2.0] * 3}
-    )
-    even = draw(pool, 6, strata="g", allocation="equal", replace=False)
-    assert even["g"].value_counts().to_dict() == {"p": 3, "q": 3}
-    assert even["weight"].tolist() == pytest.approx([1.0] * 6)  # both strata weigh 6 of 12
-    skewed = draw(pool, 6, strata="g", allocation={"p": 4, "q": 2})
-    weights = skewed.groupby("g")["weight"].first()
-    # Half of the population in 4 of 6 people: 6 × .5 / 4 = .75, and 6 × .5 / 2 = 1.5.
-    assert weights.to_dict() == pytest.approx({"p": 0.75, "q": 1.5})
-    assert draw(pool, 5, strata="g").groupby("g")["weight"].sum().tolist() == [2.5, 2.5]
-    two = draw(pool.assign(h=list("uvw") * 3), 6, strata=["g", "h"], allocation="equal")
-    assert two.groupby(["g", "h"]).size().tolist() == [1] * 6
-    named = draw(pool.assign(h=list("uvw") * 3), 3, strata=["g", "h"], allocation={("p", "u"): 3})
-    assert set(named["h"]) == {"u"}
-
-
-def test_joint_tables() -> None:
-    cross = pd.crosstab(pd.Series(list("aabbb"), name="x"), pd.Series([1, 2, 2, 3, 3], name="y"))
-    cells = joint_table(cross)
-    assert cells.set_index(["x", "y"])["weight"].to_dict() == {
-        ("a", 1): 0.2, ("a", 2): 0.2, ("b", 2): 0.2, ("b", 3): 0.4,
-    }  # fmt: skip
-    again = joint_table(cells.set_index(["x", "y"])["weight"] * 7)
-    pd.testing.assert_frame_equal(cells, again)
-    pd.testing.assert_frame_equal(cells, joint_table(cells.rename(columns={"weight": "p"}), "p"))
-    assert len(draw(cells, 10)) == 10
-    with pytest.raises(ValueError, match="stands twice"):
-        joint_table(pd.concat([cells, cells]))
-    with pytest.raises(ValueError, match="each needs a name"):
-        joint_table(pd.Series([1, 2]))
-    with pytest.raises(ValueError, match="not both named"):
-        joint_table(pd.DataFrame({"u": [1]}))
-    with pytest.raises(ValueError, match="row 0 holds -1"):
-        joint_table(pd.DataFrame({"u": [1], "weight": [-1]}))
-    with pytest.raises(ValueError, match="all 1 cells are 0"):
-        joint_table(pd.DataFrame({"u": [1], "weight": [0]}))
-
-
 @pytest.mark.parametrize(
     ("how", "message"),
     [
         ({"n": 0}, "n is 0"),
         ({"n": 6, "replace": False}, "6 of 5 rows without replacement"),
         ({"weight": "heft"}, "column 'weight', which draw writes"),
-        ({"strata": "town"}, "no column 'town'; there are: who, weight"),
-        ({"by": ["town"]}, "no column 'town'"),
-        ({"method": "magic"}, "no method 'magic'"),
-        ({"allocation": "equal"}, "without strata"),
-        ({"strata": "who", "allocation": "most"}, "legal are proportional, equal"),
-        ({"strata": "who", "allocation": {"z": 3}}, "no stratum 'z'; there are"),
-        ({"strata": "who", "allocation": {"a": 2}}, "numbers that sum to 3"),
+        ({"by": ["town"]}, "no column 'town'; there are: who, weight"),
+        ({"by": "town"}, "no column 'town'"),
     ],
 )
 def test_bad_draws_are_refused(how: dict[str, object], message: str) -> None:

@@ -11,22 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simkit as sk
-from simkit.personas import Free, likert, nominal, numeric, read_answers
+from simkit.personas import likert, numeric, read_answers
 from simkit.personas.scales import is_numeric
-
-
-def test_nominal_has_no_values() -> None:
-    question = nominal("Which?", ["bus", "car"], layout="letters")
-    assert (question.options, question.values, question.layout) == (("bus", "car"), None, "letters")
-    with pytest.raises(ValueError, match="no values"):
-        nominal("Which?", ["bus", "car"], values=[1, 2])
+from simkit.questions import Question
 
 
 def test_likert() -> None:
     words = likert("Agree?", 3, ["no", "so-so", "yes"])
     assert (words.options, words.values) == (("no", "so-so", "yes"), (1, 2, 3))
-    bare = likert("Agree?", 7, start=0)
-    assert (bare.options[-1], bare.values[-1], bare.text) == ("6", 6, "Agree?")
+    bare = likert("Agree?", 7)
+    assert (bare.options[-1], bare.values[-1], bare.text) == ("7", 7, "Agree?")
     ends = likert("Agree?", 5, {5: "fully", 1: "not at all"})
     assert ends.text == "Agree? (1 = not at all, 5 = fully)"
     assert ends.options == ("1", "2", "3", "4", "5")
@@ -45,8 +39,7 @@ def test_likert() -> None:
     [
         ({"low": 0, "high": 3}, ("0", "1", "2", "3")),
         ({"low": 0, "high": 100, "step": 50, "unit": "%"}, ("0%", "50%", "100%")),
-        ({"low": 0, "high": 2000, "step": 1000, "unit": "$", "thousands": True},
-         ("$0", "$1,000", "$2,000")),
+        ({"low": 0, "high": 2000, "step": 1000, "unit": "$"}, ("$0", "$1000", "$2000")),
         ({"low": -1, "high": 1, "step": 1, "unit": "$"}, ("-$1", "$0", "$1")),
         ({"low": 0.1, "high": 0.4, "step": 0.1}, ("0.1", "0.2", "0.3", "0.4")),
         ({"low": 0, "high": 1, "step": 0.25, "unit": "cups"},
@@ -64,7 +57,7 @@ def test_numeric(how: dict[str, Any], options: tuple[str, ...]) -> None:
 
 def test_words_are_not_numbers() -> None:
     assert not is_numeric(likert("Agree?", 3, ["no", "so-so", "yes"]))
-    assert not is_numeric(nominal("Which?", ["1", "2"]))
+    assert not is_numeric(Question("Which?", ["1", "2"]))
     assert not is_numeric(likert("Age?", 2, ["18 to 34", "35 to 49"]))
 
 
@@ -122,10 +115,10 @@ def test_words_labels_and_forms_are_read() -> None:
     assert found["option_id"].tolist()[:2] == [1, 0]
     assert found["valid"].tolist() == [True, True, False, False, True]
     assert found["answer"].tolist() == ["agree fully", "agree", None, None, "unsure"]
-    letters = nominal("Which?", ["bus", "car"], layout="letters")
+    letters = Question("Which?", ["bus", "car"], layout="letters")
     found = read_answers(letters, ["B. car", "B", "bus", "A)"])
     assert found["answer"].tolist() == ["car", "car", None, "bus"]
-    filled = nominal("Which?", ["{a}", "none"])
+    filled = Question("Which?", ["{a}", "none"])
     rows = pd.DataFrame({"a": ["tea", "milk"]})
     assert read_answers(filled, ["tea", "tea"], rows)["answer"].tolist() == ["tea", None]
     with pytest.raises(ValueError, match="2 rows for 1 texts"):
@@ -136,24 +129,3 @@ def test_words_labels_and_forms_are_read() -> None:
 def test_every_value_of_a_scale_reads_as_itself(value: int, after: str) -> None:
     found = read_answers(numeric("How many?", 0, 100), [f" {value}{after}"])
     assert found["value"].tolist() == [value]
-
-
-def test_free_questions() -> None:
-    asked = Free("What is your job, {name}?")
-    people = pd.DataFrame({"name": ["Ann"], "context": ["A survey."]})
-    assert asked.prompts(people) == ["A survey.\nQuestion: What is your job, Ann?\nAnswer:"]
-    assert asked.prompts(people[["name"]]) == ["Question: What is your job, Ann?\nAnswer:"]
-    assert [asked.read(x) for x in (" nurse \n", "  ", None)] == ["nurse", None, None]
-    year = Free("When?", r"(in )?(?P<answer>\d{4})\.?")
-    assert [year.read(x) for x in ("in 1969.", "1969", "long ago", "in 1969 or so")] == [
-        "1969", "1969", None, None,
-    ]  # fmt: skip
-    even = Free("Number?", lambda text: int(text) if int(text) % 2 == 0 else None)
-    found = read_answers(even, ["4", "3"])
-    assert found["answer"].tolist() == [4, None]
-    assert found["valid"].tolist() == [True, False]
-    assert Free("Job?", template="{question} I say:").prompts(people) == ["Job? I say:"]
-    with pytest.raises(ValueError, match="is no pattern"):
-        Free("When?", "(")
-    with pytest.raises(ValueError, match=r"no \{options\} to list"):
-        Free("Which of {options}?")

@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 import simkit as sk
+from simkit.scoring.cache import cached
 from simkit.scoring.local import LocalModel
-from simkit.scoring.runs import sampling
-from simkit.store import Store
+from simkit.scoring.runs import local
 from tests.scoring.test_generate import characters, toy
 
 BLOCK, RUNS = 10, 40
@@ -27,23 +27,24 @@ QUESTION = sk.Question("a", ["x", "y"], template="{who}{question}b ", separator=
 
 def sample(store: Path | None, log: Path | None = None, seconds: float = 0.0, **how: Any) -> Any:
     """The runs; `log` gets a line per block."""
-    plain = sampling.score_ends
+    plain = local._score
 
-    def slow(model: Any, reader: Any, ends: Any, work: Any) -> Any:
+    def slow(*given: Any) -> Any:
         time.sleep(seconds)
         if log is not None:
             file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             os.write(file, b"block\n")
             os.close(file)
-        return plain(model, reader, ends, work)
+        return plain(*given)
 
-    model = LocalModel("toy", toy("llama"), characters(), store=store and Store(store))
-    block, sampling.KEPT, sampling.score_ends = sampling.KEPT, BLOCK, slow
+    model: Any = LocalModel("toy", toy("llama"), characters())
+    model = model if store is None else sk.Cached(model, store)
+    block, cached.RUNS, local._score = cached.RUNS, BLOCK, slow
     try:
         how = {"runs": RUNS, "max_tokens": 10, "marker": "=>", **how}
         return sk.sample_runs(model, QUESTION, DESIGN, **how)
     finally:
-        sampling.KEPT, sampling.score_ends = block, plain
+        cached.RUNS, local._score = block, plain
 
 
 if __name__ == "__main__":

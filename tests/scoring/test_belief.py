@@ -184,9 +184,9 @@ def test_orders_as_asked_for() -> None:
 @pytest.mark.parametrize(
     ("orders", "message"),
     [
-        ("random", "orders is 'random'; legal are 'auto', 'cyclic', None and a list"),
+        ("random", "orders is 'random'; it must be 'auto', 'cyclic', None or a list"),
         ([], "orders is empty"),
-        ([[0, 1, 2], [0, 1, 1]], r"orders\[1\] is \[0, 1, 1\]; legal is each of 0 to 2 once"),
+        ([[0, 1, 2], [0, 1, 1]], r"orders\[1\] is \[0, 1, 1\]; it must hold 0 to 2 once each"),
         ([[0, 1, 2], [0, 1, 2]], r"orders\[1\], \[0, 1, 2\], stands there twice"),
     ],
 )
@@ -327,7 +327,7 @@ def test_temperature_goes_before_averaging() -> None:
 
 @pytest.mark.parametrize("temperature", [-0.1, np.nan, np.inf, 10**400])
 def test_no_such_temperature(temperature: float) -> None:
-    with pytest.raises(ValueError, match="legal are finite numbers from 0"):
+    with pytest.raises(ValueError, match="temperature is"):
         at_temperature(asked(0.4, 0.1), temperature)
 
 

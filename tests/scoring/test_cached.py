@@ -9,15 +9,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import simkit as sk
-from simkit.scoring.bulk import cached
-from simkit.scoring.bulk.cached import blocks, scores_through
-from simkit.scoring.bulk.fingerprint import Fingerprint
+from simkit.scoring.cache import cached
+from simkit.scoring.cache.cached import Cached
+from simkit.scoring.cache.fingerprint import Fingerprint
+from simkit.scoring.engine.tally import blocks
 from simkit.scoring.local import LocalModel
 from simkit.scoring.types import Scores
 from simkit.store import Store
@@ -33,32 +35,33 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def model(store: Store) -> LocalModel:
+def model() -> LocalModel:
     tokenizer = make_tokenizer(bos=True)
-    network = make_network("llama", len(tokenizer)).eval()
-    return LocalModel("m", network, tokenizer, store=store)
+    return LocalModel("m", make_network("llama", len(tokenizer)).eval(), tokenizer)
 
 
 class Computer:
     """Answers by a rule and remembers what it was asked."""
 
-    def __init__(self, prompts: Sequence[str], options: Sequence[tuple[str, ...]]) -> None:
-        self.prompts, self.options = prompts, options
+    def __init__(self, identity: Any = "m") -> None:
+        self.name, self.identity = "computer", {"model": identity} if identity else {}
         self.asked: list[list[str]] = []
 
-    def __call__(self, rows: Sequence[int]) -> Scores:
-        self.asked.append([self.prompts[i] for i in rows])
-        logprob = np.array([[-len(self.prompts[i] + o) / 7 for o in self.options[i]] for i in rows])
+    def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
+        self.asked.append(list(prompts))
+        each = zip(prompts, options, strict=True)
+        logprob = np.array([[-len(prompt + o) / 7 for o in row] for prompt, row in each])
         return Scores(logprob, logprob < -1)
 
 
 def through(store: Store, prompts: Sequence[str], identity: str = "m") -> tuple[Scores, Computer]:
-    compute = Computer(prompts, [(" a", " bc")] * len(prompts))
-    found, _ = scores_through(store, {"model": identity}, compute, prompts, compute.options)
-    return found, compute
+    computer = Computer(identity)
+    found = Cached(computer, store).scores(prompts, [(" a", " bc")] * len(prompts))
+    return found, computer
 
 
-def test_a_model_finds_its_scores_again_bit_for_bit(model: LocalModel, store: Store) -> None:
+def test_a_model_finds_its_scores_again_bit_for_bit(model: Any, store: Store) -> None:
+    bare, model = model, Cached(model, store)
     fresh = model.scores(PROMPTS, [OPTIONS] * 4)
     assert len(store) == 3  # two prompts are equal
     plain, work = model.tally.plain, model.tally.work.positions
@@ -67,8 +70,7 @@ def test_a_model_finds_its_scores_again_bit_for_bit(model: LocalModel, store: St
     np.testing.assert_array_equal(again.nested, fresh.nested[::-1])
     assert fresh.nested[:, 2].all() and again.nested.dtype == bool
     assert (model.tally.plain, model.tally.work.positions) == (plain, work)  # nothing computed
-    assert model.tally.stored == 4
-    bare = dataclasses.replace(model, store=None)
+    assert model.stored == 4
     np.testing.assert_allclose(
         bare.scores(PROMPTS, [OPTIONS] * 4).logprob, fresh.logprob, atol=1e-5
     )
@@ -80,7 +82,7 @@ def test_load_takes_the_file(folder: Path, tmp_path: Path, monkeypatch: pytest.M
     # The same model in another place, loaded anew, has nothing left to compute.
     moved = shutil.copytree(folder, tmp_path / "moved")
     later = sk.load(moved, cache=str(file))
-    monkeypatch.setattr(LocalModel, "_compute", None)
+    monkeypatch.setattr(LocalModel, "scores", None)
     np.testing.assert_array_equal(sk.score(later, PROMPTS, OPTIONS), first)
     (tmp_path / "letter.txt").write_text("Dear Ann")
     with pytest.raises(ValueError, match=r"letter\.txt is not a store"):
@@ -90,12 +92,14 @@ def test_load_takes_the_file(folder: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_every_number_is_kept_exactly(store: Store) -> None:
     values = np.array([[-np.inf, -0.1], [np.nan, -1e-300], [-5e-324, 0.0]])
     nested = np.array([[True, False], [False, False], [True, True]])
-    options = [(" a", " b")] * 3
-    for compute in (lambda rows: Scores(values[rows], nested[rows]), None):
-        found, stored = scores_through(store, {"m": 1}, compute, ["x", "y", "z"], options)
+    exact = Computer()
+    exact.scores = lambda prompts, options: Scores(values, nested)  # type: ignore[method-assign]
+    for computer in (exact, Computer()):
+        model = Cached(computer, store)
+        found = model.scores(["x", "y", "z"], [(" a", " b")] * 3)
         assert found.logprob.tobytes() == values.tobytes()
         np.testing.assert_array_equal(found.nested, nested)
-    assert stored == 3
+    assert model.stored == 3
 
 
 def test_only_what_is_missing_is_computed_and_once(store: Store) -> None:
@@ -110,9 +114,9 @@ def test_only_what_is_missing_is_computed_and_once(store: Store) -> None:
 def test_options_and_their_order_are_part_of_the_key(store: Store) -> None:
     asked = []
     for row in [(" a", " b"), (" b", " a"), (" a", " b", " c"), (" a b", ""), (" a", " b")]:
-        compute = Computer(["x"], [row])
-        scores_through(store, {"m": 1}, compute, ["x"], [row])
-        asked.append(bool(compute.asked))
+        computer = Computer()
+        Cached(computer, store).scores(["x"], [row])
+        asked.append(bool(computer.asked))
     assert asked == [True, True, True, True, False]
     # The same text, cut at another place.
     assert through(store, ["x a"])[1].asked and through(store, ["x"])[1].asked
@@ -123,21 +127,23 @@ def test_models_do_not_mix(store: Store) -> None:
     assert through(store, ["a"], "n")[1].asked == [["a"]]
     assert through(store, ["a"], "m")[1].asked == []
     with pytest.raises(ValueError, match="no identity"):
-        scores_through(store, {}, Computer(["a"], [(" a", " b")]), ["a"], [(" a", " b")])
+        Cached(Computer(None), store).scores(["a"], [(" a", " b")])
 
 
 def test_what_is_done_is_kept_block_by_block(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cached, "BLOCK", 3)
     prompts = [f"{i:02}" for i in range(10)]
-    compute = Computer(prompts, [(" a", " bc")] * 10)
+    computer = Computer()
+    plain = computer.scores
 
-    def failing(rows: Sequence[int]) -> Scores:
-        if len(compute.asked) == 2:
+    def failing(prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
+        if len(computer.asked) == 2:
             raise MemoryError
-        return compute(rows)
+        return plain(prompts, options)
 
+    computer.scores = failing  # type: ignore[method-assign]
     with pytest.raises(MemoryError):
-        scores_through(store, {"model": "m"}, failing, prompts, compute.options)
+        Cached(computer, store).scores(prompts, [(" a", " bc")] * 10)
     assert len(store) == 6
     assert through(store, prompts)[1].asked == [["06", "07", "08"], ["09"]]
 
@@ -149,7 +155,8 @@ def test_blocks_are_bounded_by_prompts_and_by_characters() -> None:
     assert list(blocks([], texts, 2, 4)) == []
 
 
-def test_an_error_names_the_row_of_the_call(model: LocalModel) -> None:
+def test_an_error_names_the_row_of_the_call(model: Any, store: Store) -> None:
+    model = Cached(model, store)
     model.scores(["It is hot."], [OPTIONS])
     with pytest.raises(ValueError, match=r"row 2: .* more than the 128"):
         model.scores(["The", "It is hot.", "It is hot. " * 60 + "So"], [OPTIONS] * 3)
@@ -258,7 +265,7 @@ def test_the_hash_is_taken_once_while_nothing_changes(
     model: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = model.identity
-    monkeypatch.setattr("simkit.scoring.bulk.fingerprint._hash", None)
+    monkeypatch.setattr("simkit.scoring.cache.fingerprint._hash", None)
     model.scores(PROMPTS, [OPTIONS] * 4)  # scoring changes nothing
     model.tokenizer(["a", "b c"], padding=True, truncation=True, max_length=8)  # nor does this
     assert model.identity == first
@@ -273,7 +280,7 @@ def test_every_part_of_a_model_is_in_its_identity(model: LocalModel) -> None:
     for part, changed in other.items():
         differ = {k for k, v in changed.identity.items() if model.identity[k] != v}
         assert differ == {part}
-    assert dataclasses.replace(model, name="n", store=None).identity == model.identity
+    assert dataclasses.replace(model, name="n").identity == model.identity
 
 
 def test_names_of_the_same_weights_matter(model: LocalModel) -> None:

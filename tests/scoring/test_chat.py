@@ -223,7 +223,7 @@ def test_exactly_one_bos(name: str) -> None:
     if model.tokenizer.bos_token is None:
         return
     prompts = chat_prompts(model, users())
-    ids = [list(np.frombuffer(i, dtype=">u4")) for i in model._reader.encode(prompts)]
+    ids = [list(np.frombuffer(i, dtype=">u4")) for i in model.reader.encode(prompts)]
     assert [i.count(model.tokenizer.bos_token_id) for i in ids] == [1, 1]
     assert all(i[0] == model.tokenizer.bos_token_id for i in ids)
 

@@ -254,7 +254,7 @@ def test_tables_that_hold_no_numbers_are_named(function: object) -> None:
     with pytest.raises(ValueError, match="must be a DataFrame"):
         call([1, 2])
     for bad in (np.nan, np.inf):
-        with pytest.raises(ValueError, match=f"logprob: row 0 holds {bad}; legal is up to 0"):
+        with pytest.raises(ValueError, match=f"logprob: row 0 holds {bad}; it must be up to 0"):
             call(ordered.assign(logprob=bad))
     with pytest.raises(ValueError, match="temperature is 'hot'"):
         at_temperature(ordered, "hot")  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from transformers import (
 from simkit.scoring.engine.tokens import Ids, pack, unpack
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.runs import frontier, generate
-from simkit.scoring.runs.generate import Sampling, Written, end_ids, grow
+from simkit.scoring.runs.generate import Written, draw, end_ids, grow
 
 # Tokens are characters, but a model may also write "=>" and ">x" as one token.
 TOKENS = ("</s>", "a", "b", " ", "=", ">", "x", "y", "=>", ">x")
@@ -252,50 +252,40 @@ def test_end_tokens_of_the_generation_settings() -> None:
 # --- drawing
 
 
-def draw(sampling: Sampling, p: list[float], u: list[float]) -> list[int]:
+def drawn(temperature: float, p: list[float], u: list[float]) -> list[int]:
     logits = torch.tensor([p, p[::-1]]).log()
-    token, _ = sampling.draw(logits, np.zeros(len(u), dtype=np.int64), np.array(u))
-    mirrored, _ = sampling.draw(logits, np.ones(len(u), dtype=np.int64), 1 - np.array(u))
+    token, _ = draw(logits, np.zeros(len(u), dtype=np.int64), np.array(u), temperature)
+    mirrored, _ = draw(logits, np.ones(len(u), dtype=np.int64), 1 - np.array(u), temperature)
     assert (mirrored == len(p) - 1 - token).all()
     return token.tolist()
 
 
 @pytest.mark.parametrize(
-    ("sampling", "borders"),
+    ("temperature", "borders"),
     [
-        (Sampling(), [0.5, 0.8]),
-        (Sampling(0.5), [0.25 / 0.38, 0.34 / 0.38]),  # squares .25 .09 .04, in all .38
-        (Sampling(top_k=2), [0.5 / 0.8, None]),
-        (Sampling(top_p=0.6), [0.5 / 0.8, None]),  # .5 is too little, .5 + .3 is enough
-        (Sampling(top_p=0.5), [None, None]),  # .5 is just enough
-        (Sampling(2.0, top_k=1), [None, None]),
-        (Sampling(top_k=9, top_p=1.0), [0.5, 0.8]),
-        (Sampling(0), [None, None]),
+        (1.0, [0.5, 0.8]),
+        (0.5, [0.25 / 0.38, 0.34 / 0.38]),  # squares .25 .09 .04, in all .38
+        (0, [None, None]),
     ],
     ids=str,
 )
-def test_borders_between_tokens(sampling: Sampling, borders: list[float | None]) -> None:
+def test_borders_between_tokens(temperature: float, borders: list[float | None]) -> None:
     first, second = borders
     p = [0.5, 0.3, 0.2]
     for border, tokens in ((first, [0, 1]), (second, [1, 2])):
         if border is not None:
-            assert draw(sampling, p, [border - 1e-6, border + 1e-6]) == tokens
+            assert drawn(temperature, p, [border - 1e-6, border + 1e-6]) == tokens
     last = 0 if first is None else 1 if second is None else 2
-    assert draw(sampling, p, [0.0, 1 - 1e-12]) == [0, last]
-
-
-def test_ties_are_kept_together() -> None:
-    assert set(draw(Sampling(top_k=1), [0.4, 0.4, 0.2], [0.2, 0.8])) == {0, 1}
-    assert set(draw(Sampling(top_p=0.3), [0.4, 0.4, 0.2], [0.2, 0.8])) == {0, 1}
+    assert drawn(temperature, p, [0.0, 1 - 1e-12]) == [0, last]
 
 
 def test_distance_to_the_nearest_border() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.2]]).log()
     unit = 2.0**-23 * -np.log(0.2)  # of the largest logit
     u = np.array([0.49, 0.51, 0.65, 0.79])
-    _, distance = Sampling().draw(logits, np.zeros(4, dtype=np.int64), u)
+    _, distance = draw(logits, np.zeros(4, dtype=np.int64), u, 1.0)
     np.testing.assert_allclose(distance * unit, [0.01, 0.01, 0.15, 0.01], atol=1e-6)
-    _, distance = Sampling(0).draw(logits, np.zeros(1, dtype=np.int64), u[:1])
+    _, distance = draw(logits, np.zeros(1, dtype=np.int64), u[:1], 0)
     np.testing.assert_allclose(distance * unit, np.log(0.5 / 0.3), rtol=1e-5)
 
 
@@ -303,7 +293,7 @@ def test_no_token_of_probability_zero_is_drawn() -> None:
     logits = torch.tensor([[-np.inf, 1.0, -np.inf, 1.0, -np.inf]] * 3)
     row = np.repeat(np.arange(3), 4)
     u = np.tile([0.0, 0.5, 0.75, np.nextafter(1, 0)], 3)
-    token, distance = Sampling().draw(logits, row, u)
+    token, distance = draw(logits, row, u, 1.0)
     assert token.tolist() == [1, 3, 3, 3] * 3
     np.testing.assert_allclose(distance[2] * 2.0**-23, 0.25)  # the largest finite logit counts
 
@@ -312,23 +302,7 @@ def test_no_token_of_probability_zero_is_drawn() -> None:
 def test_logits_that_are_no_numbers(temperature: float) -> None:
     logits = torch.tensor([[0.0, np.nan]])
     with pytest.raises(ValueError, match="logits are not numbers"):
-        Sampling(temperature).draw(logits, np.zeros(1, dtype=np.int64), np.zeros(1))
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "said"),
-    [
-        ({"temperature": -0.1}, "temperature is -0.1"),
-        ({"temperature": np.nan}, "temperature is nan"),
-        ({"temperature": np.inf}, "temperature is inf"),
-        ({"top_k": 0}, "top_k is 0"),
-        ({"top_p": 0.0}, "top_p is 0.0"),
-        ({"top_p": 1.5}, "top_p is 1.5"),
-    ],
-)
-def test_numbers_out_of_range(kwargs: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        Sampling(**kwargs)
+        draw(logits, np.zeros(1, dtype=np.int64), np.zeros(1), temperature)
 
 
 # --- text

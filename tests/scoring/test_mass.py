@@ -125,18 +125,17 @@ def test_the_network_is_asked_only_where_a_warning_is_due(
     def never(*_: object) -> None:
         raise AssertionError("read")
 
-    monkeypatch.setattr("simkit.scoring.mass._next_tokens", never)
+    monkeypatch.setattr(LocalModel, "next_tokens", never)
     assert said(glassbox, ask("yes", "no"), DESIGN) == []
     with pytest.raises(AssertionError, match="read"):
         said(glassbox, ask("Yes", "No"), DESIGN)
 
 
 def test_nan_is_low() -> None:
-    with pytest.warns(LowMassWarning, match="in 1 of 2 runs"):
+    with pytest.warns(LowMassWarning, match="in 1 of 2 prompts"):
         warn_of_mass(
-            MockModel(by_price), np.array([0.9, np.nan]), 0.5, lambda i: (f"run {i}", "", "", ()),
-            "runs",
-        )  # fmt: skip
+            MockModel(by_price), np.array([0.9, np.nan]), 0.5, lambda i: (f"row {i}", "", "", ())
+        )
 
 
 def test_runs_warn_of_the_mean_mass_of_their_prompts(glassbox: LocalModel) -> None:

@@ -49,7 +49,7 @@ ANSWER = chat("Yes", [item("Yes", ASKED)])
 def belief(payload: Any) -> list[float]:
     """Of Yes and No, by the usual way from a payload; 0.6 : 0.3 is 2/3 : 1/3."""
     runs = read_recorded(payload)
-    pivots = find_pivots([r.text for r in runs], ["Yes", "No"], tokens=[r.offsets for r in runs])
+    pivots = find_pivots([r.text for r in runs], ["Yes", "No"])
     return belief_recorded(runs, pivots, ["Yes", "No"])["belief"].tolist()
 
 
@@ -347,7 +347,7 @@ def test_a_character_over_several_tokens_with_bytes_of_its_parts() -> None:
     parts = [{"token": "\ufffd", "bytes": list(raw[i : i + 2]), "logprob": -0.1,
               "top_logprobs": [{"token": "x", "logprob": -3.0}]} for i in (0, 2)]  # fmt: skip
     (run,) = read_recorded(chat("👶", parts))
-    assert run.tokens == (raw[:2], raw[2:]) and run.offsets == ((0, 1), (0, 1))
+    assert run.tokens == (raw[:2], raw[2:]) and run.spans == ((0, 2), (2, len(raw)))
 
 
 @pytest.mark.parametrize(

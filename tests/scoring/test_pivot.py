@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,14 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from simkit.scoring import LocalModel, MockModel, score
-from simkit.scoring.pivot.find import RULES, STATUSES, Pivot, count_pivots, find_pivot, find_pivots
+from simkit.scoring.pivot.find import (
+    RULES,
+    STATUSES,
+    Pivot,
+    count_pivots,
+    find_pivots,
+    pivot_frame,
+)
 from simkit.scoring.pivot.mentions import surface_forms
 from simkit.scoring.pivot.read import belief_at_pivot
 from simkit.scoring.types import BoundaryError, Scores
@@ -24,6 +30,17 @@ from tests.scoring.conftest import make_network, make_tokenizer
 
 BRANDS = ["Pampers", "Huggies"]
 ANCHOR = "I would choose"
+
+
+def find_pivot(text: str, names: Any, **how: Any) -> Pivot:
+    """The pivot of one text."""
+    frame = find_pivots([text], names, **how)
+    fields = {name: None if pd.isna(v) else v for name, v in frame.iloc[0].items()}
+    return Pivot(**{name: fields[str(name)] for name in Pivot.__dataclass_fields__})
+
+
+def at(pivot: Pivot) -> pd.DataFrame:
+    return pivot_frame([pivot])
 
 
 # ---- the rule, by character offsets ---------------------------------------------------------
@@ -73,14 +90,10 @@ def test_statuses_of_an_anchored_rule(text: str, status: str, start: int | None)
 
 def test_a_choice_outside_the_set_is_not_passed_over() -> None:
     text = "Answer: Luvs. Pampers cost more."
-    # Unknown words are passed over: "Luvs" has to be named, or the reach limited.
+    # Unknown words are passed over: "Luvs" has to be an alternative, too.
     assert find_pivot(text, BRANDS, anchors="Answer:").start == 14
-    assert find_pivot(text, BRANDS, anchors="Answer:", outside=["Luvs"]) == Pivot(
-        "outside", 8, 12, None, "Luvs", gap=1
-    )
-    assert find_pivot(text, BRANDS, anchors="Answer:", reach=5) == Pivot("outside", 8, gap=1)
-    assert find_pivot(text, BRANDS, anchors="Answer:", reach=7).start == 14  # 14 - 7 = 7
-    assert find_pivot("Luvs, or Pampers", BRANDS, outside=["Luvs"]).status == "several"
+    other = find_pivot(text, {"Pampers": "Pampers", "other": "Luvs"}, anchors="Answer:")
+    assert other == Pivot("found", 8, 12, "other", "Luvs", gap=1)
 
 
 def test_whole_words_and_nested_forms() -> None:
@@ -102,141 +115,40 @@ def test_scripts_without_blanks() -> None:
     assert find_pivot("我选好奇。", ["帮宝适", "好奇"], whole_words=False).start == 2
 
 
-def test_case_is_explicit() -> None:
-    text = "i would choose PAMPERS"
-    assert find_pivot(text, BRANDS, anchors=ANCHOR).status == "none"
-    pivot = find_pivot(text, BRANDS, anchors=ANCHOR, ignore_case=True)
-    assert (pivot.alternative, pivot.written, pivot.start) == ("Pampers", "PAMPERS", 15)
-    # A compiled pattern brings its own flags.
-    anchor = re.compile(r"i would (choose|take)")
-    assert find_pivot(text.lower(), ["pampers", "x"], anchors=anchor).start == 15
-
-
 def test_forms_by_name() -> None:
     forms = {"none": ["neither", "None"], "Pampers": "Pampers"}
     assert find_pivot("I take neither.", forms).alternative == "none"
     assert find_pivot("none", forms).status == "none"  # the name is no form unless listed
-    assert surface_forms({"a": "ab", "b": ["X y"]}, ignore_case=True) == {
-        "a": ("ab", "AB", "Ab"),
-        "b": ("X y", "x y", "X Y"),
-    }
+    assert surface_forms({"a": "ab", "b": ["X y", "x"]}) == {"a": ("ab",), "b": ("X y", "x")}
 
 
-def test_custom_functions() -> None:
-    text = "Huggies? No: Pampers Pure."
-    three = [*BRANDS, "Pampers Pure"]
-    found = find_pivot(text, three, custom=lambda t: t.index("Pam"))
-    assert found == Pivot("found", 13, 25, "Pampers Pure", "Pampers Pure")
-    assert find_pivot(text, three, custom=lambda t: None) == Pivot("none")
-    assert find_pivot(text, three, custom=lambda t: 9) == Pivot("outside", 9)
-    # It may point into a word; what follows must still be whole.
-    assert find_pivot("noPampers", three, custom=lambda t: 2).status == "found"
-    assert find_pivot("Pampersome", three, custom=lambda t: 0).status == "outside"
-    with pytest.raises(ValueError, match=r"run 0: custom gave 99; legal is None or 0 … 25"):
-        find_pivot(text, three, custom=lambda t: 99)
-    for extra in ({"anchors": "x"}, {"rule": "last"}, {"judge": lambda t, n: None}):
-        with pytest.raises(ValueError, match="custom places the pivot alone"):
-            find_pivot(text, three, custom=lambda t: 0, **extra)
-
-
-def test_a_judge_reads_negations() -> None:
-    text = "Not Pampers: Huggies, I say. Pampers leak."
-    assert find_pivot(text, BRANDS).alternative == "Pampers"
-    judged = find_pivot(text, BRANDS, judge=lambda t, names: names[1])
-    assert judged == Pivot("found", 13, 20, "Huggies", "Huggies")
-    assert find_pivot(text, BRANDS, judge=lambda t, names: "Pampers", rule="last").start == 29
-    assert find_pivot(text, BRANDS, judge=lambda t, names: None) == Pivot("none")
-    with pytest.raises(ValueError, match="run 0: the judge gave 'Luvs'"):
-        find_pivot(text, BRANDS, judge=lambda t, names: "Luvs")
-
-
-def test_a_model_as_judge_is_asked_once_for_all_texts() -> None:
-    seen: list[str] = []
-
-    def rule(prompt: str) -> dict[str, float]:
-        seen.append(prompt)
-        if "{odd}" in prompt:
-            return {}
-        if "Nothing" in prompt:
-            return {"none of them": 0.9, "Pampers": 0.1}
-        return {"Huggies": 0.7, "Pampers": 0.2}
-
-    texts = ["Not Pampers: Huggies.", "Nothing, Pampers.", "Pampers {odd}"]
-    frame = find_pivots(texts, BRANDS, judge=MockModel(rule))
-    assert frame["status"].tolist() == ["found", "none", "none"]
-    assert frame["start"].tolist()[0] == 13
-    assert len(seen) == 3
-    assert seen[0] == (
-        "Not Pampers: Huggies.\n\n"
-        "Question: Which of these does the text settle on: Pampers, Huggies?\nAnswer:"
-    )
-    find_pivot(texts[0], BRANDS, judge=MockModel(rule), judge_prompt="{question} <{text}>")
-    assert seen[-1].endswith("<Not Pampers: Huggies.>")
-    with pytest.raises(ValueError, match="needs both fields"):
-        find_pivot(texts[0], BRANDS, judge=MockModel(rule), judge_prompt="{text}")
-    assert find_pivots([], BRANDS, judge=MockModel(rule)).empty
+def test_case_is_explicit() -> None:
+    text = "i would choose PAMPERS"
+    assert find_pivot(text, BRANDS).status == "none"
+    assert find_pivot(text, {"Pampers": ["Pampers", "PAMPERS"], "x": "x"}).start == 15
+    # A compiled pattern brings its own flags.
+    anchor = re.compile(r"I would (choose|take)", re.IGNORECASE)
+    assert find_pivot(text.lower(), ["pampers", "x"], anchors=anchor).start == 15
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"alternatives": "Pampers"}, "list or a mapping"),
-        ({"alternatives": ["Pampers"]}, "at least two options"),
-        ({"alternatives": [" Pampers", "x"]}, "blanks around"),
-        ({"alternatives": {"a": "x", "b": ["y", "x"]}}, "'x' stands for two"),
-        ({"alternatives": {"a": "x", "b": []}}, "'b' has no form"),
-        ({"alternatives": ["x", "X"], "ignore_case": True}, "'X' stands for two"),
+        ({"names": "Pampers"}, "list or a mapping"),
+        ({"names": ["Pampers"]}, "at least two options"),
+        ({"names": [" Pampers", "x"]}, "blanks around"),
+        ({"names": {"a": "x", "b": ["y", "x"]}}, "'x' stands for two"),
+        ({"names": {"a": "x", "b": []}}, "'b' has no form"),
         ({"rule": "middle"}, "no rule 'middle'; there are: after last anchor"),
         ({"rule": "after last anchor"}, "needs anchors"),
         ({"rule": "first", "anchors": "Answer:"}, "takes no anchors"),
         ({"anchors": ["Answer:", " "]}, "is empty"),
-        ({"reach": 3}, "reach is 3"),
-        ({"reach": -1, "anchors": "Answer:"}, "reach is -1"),
-        ({"outside": "Luvs"}, "list of forms"),
-        ({"outside": ["Pampers"]}, "is a form of 'Pampers'"),
-        ({"tokens": ["Pam", "per"]}, "run 0: its tokens spell 'Pamper', its text is 'Pampers'"),
-        ({"tokens": [(0, 0), (3, 7)]}, "run 0: no token holds character 0"),
         ({"text": 3}, "run 0: text is 3"),
     ],
 )
 def test_bad_input_is_named(call: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        find_pivot(**{"text": "Pampers", "alternatives": BRANDS} | call)
-
-
-# ---- tokens ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("tokens", "token", "lead", "inside"),
-    [
-        (["I", " take", " Pam", "pers", "."], 2, " ", False),  # the blank belongs to the token
-        (["I take ", "Pampers."], 1, "", False),
-        (["I", " take P", "ampers."], 1, " take ", True),  # straddles
-        ([(0, 0), (0, 1), (1, 6), (7, 10), (10, 15)], 3, "", False),  # blanks trimmed off
-    ],
-)
-def test_the_token_in_which_the_pivot_begins(
-    tokens: Any, token: int, lead: str, inside: bool
-) -> None:
-    pivot = find_pivot("I take Pampers.", BRANDS, tokens=tokens)
-    assert (pivot.start, pivot.token, pivot.lead, pivot.inside) == (7, token, lead, inside)
-
-
-def test_a_quote_merged_with_the_brand_is_said() -> None:
-    pivot = find_pivot('I take "Pampers".', BRANDS, tokens=["I", " take", ' "Pam', "pers", '".'])
-    assert (pivot.token, pivot.lead, pivot.inside) == (2, ' "', True)
-
-
-def test_offsets_of_a_fast_tokenizer() -> None:
-    tokenizer = make_tokenizer(bos=True)
-    text = "The price is $3.50. maybe, definitely not"
-    spans = tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
-    pivot = find_pivot(text, ["yes", "definitely"], tokens=spans)
-    assert text[pivot.start : pivot.end] == "definitely"
-    tokens = tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])
-    assert tokens[0] == "<s>"
-    assert "".join(tokens[1 : pivot.token]).replace("Ġ", " ") == text[: text.index(" definitely")]
+        find_pivot(**{"text": "Pampers", "names": BRANDS} | call)
 
 
 # ---- many runs -------------------------------------------------------------------------------
@@ -258,29 +170,9 @@ def test_runs_without_a_pivot_are_counted_not_dropped() -> None:
     assert counts["status"].tolist() == list(STATUSES)
     assert counts["runs"].tolist() == [2, 1, 1, 1]
     assert counts["share"].tolist() == [0.4, 0.2, 0.2, 0.2]
-    by = count_pivots(frame.assign(price=[1, 1, 2, 2, 2]), by="price")
-    assert by["runs"].tolist() == [1, 0, 1, 0, 1, 1, 0, 1]
-    assert by["share"].tolist()[4:6] == pytest.approx([1 / 3, 1 / 3])
-    with pytest.raises(ValueError, match="no column 'cost'"):
-        count_pivots(frame, by="cost")
+    with pytest.raises(ValueError, match="no column 'run'"):
+        count_pivots(frame.drop(columns="run"))
     assert count_pivots(find_pivots([], BRANDS))["runs"].tolist() == [0, 0, 0, 0]
-
-
-def test_one_text_and_many_give_the_same() -> None:
-    tokens = [list(text) for text in TEXTS]
-    frame = find_pivots(TEXTS, BRANDS, anchors=ANCHOR, tokens=tokens)
-    for run, text in enumerate(TEXTS):
-        one = find_pivot(text, BRANDS, anchors=ANCHOR, tokens=tokens[run])
-        row = frame.iloc[run]
-        for name in ("status", "start", "end", "alternative", "written", "gap", "token", "lead"):
-            value = None if pd.isna(row[name]) else row[name]
-            assert value == getattr(one, name), name
-    with pytest.raises(ValueError, match="1 lists of tokens for 5 texts"):
-        find_pivots(TEXTS, BRANDS, tokens=tokens[:1])
-    with pytest.raises(ValueError, match="not one string"):
-        find_pivots("Pampers", BRANDS)
-    with pytest.raises(ValueError, match="run 1: its tokens spell"):
-        find_pivots(["Pampers"] * 2, BRANDS, tokens=[["Pampers"], ["Pam"]])
 
 
 FILLER = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -306,36 +198,20 @@ ALPHABET = st.sampled_from(["Luvs", "Luvs Big", "x", " ", ".", "é", "\u0301", "
 @given(
     st.lists(ALPHABET, max_size=14).map("".join),
     st.sampled_from(RULES),
-    st.booleans(),
-    st.lists(st.integers(0, 40), max_size=8),
 )
-def test_offsets_always_point_at_an_occurrence(
-    text: str, rule: str, ignore_case: bool, cuts: list[int]
-) -> None:
-    ends = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    tokens = [text[a:b] for a, b in pairwise(ends)]
+def test_offsets_always_point_at_an_occurrence(text: str, rule: str) -> None:
     anchors = ["Go:"] if rule.startswith("after") else ()
-    pivot = find_pivot(
-        text, ["Luvs", "Luvs Big"], anchors=anchors, rule=rule, ignore_case=ignore_case,
-        tokens=tokens,
-    )  # fmt: skip
+    pivot = find_pivot(text, ["Luvs", "Luvs Big"], anchors=anchors, rule=rule)
     assert (pivot.start is None) == (pivot.status == "none")
     if pivot.start is None:
         return
     assert (pivot.alternative is None) == (pivot.status == "outside")
     if pivot.alternative is not None:
         written = text[pivot.start : pivot.end]
-        assert written == pivot.written
-        assert written.casefold() == pivot.alternative.casefold()
-        assert ignore_case or written == pivot.alternative
+        assert written == pivot.written == pivot.alternative
         assert text[pivot.end : pivot.end + 1] not in ("x", "é", "\u0301", "L", "l", "G")
     if anchors:
         assert "Go:" in text[: pivot.start - (pivot.gap or 0)]
-    # The token found holds the character, and its lead is what it has before it.
-    assert pivot.token is not None and pivot.lead is not None
-    begin = sum(map(len, tokens[: pivot.token]))
-    assert begin + len(pivot.lead) == pivot.start < begin + len(tokens[pivot.token])
-    assert text.startswith(pivot.lead, begin)
 
 
 # ---- belief at the pivot ---------------------------------------------------------------------
@@ -391,7 +267,7 @@ def test_prompts_may_differ_and_are_numbered(model: LocalModel) -> None:
 def test_forms_are_summed_and_nested_ones_counted_once(model: LocalModel) -> None:
     forms = {"yes": ["yes", "yes,"], "no": ["no", "not", "never"]}
     text = " So: yes"
-    table = belief_at_pivot(model, PROMPT, text, find_pivot(text, forms), forms)
+    table = belief_at_pivot(model, PROMPT, text, at(find_pivot(text, forms)), forms)
     p = np.exp(score(model, [PROMPT + " So:"], [" yes", " no", " not", " never"]))[0]
     # "yes," is part of "yes" (its tokens begin with it), and so is not added.
     assert np.exp(table["logprob"]).tolist() == pytest.approx([p[0], p[1:].sum()], rel=1e-5)
@@ -403,7 +279,7 @@ def test_a_longer_form_of_another_alternative_takes_its_mass_away(model: LocalMo
     text = " So: yes,"
     pivot = find_pivot(text, names)
     assert pivot.alternative == "yes,"
-    table = belief_at_pivot(model, PROMPT, text, pivot, names)
+    table = belief_at_pivot(model, PROMPT, text, at(pivot), names)
     yes, no, surely = np.exp(score(model, [PROMPT + " So:"], [" yes", " no", " yes,"]))[0]
     assert surely > 1e-3 * yes  # enough to be seen below
     expected = [yes - surely, no, surely]  # all of "yes," begins with "yes"
@@ -431,21 +307,10 @@ def test_mass_is_taken_from_the_form_whose_tokens_begin_the_longer_one() -> None
     # As strings Pam < Pamper < Pampers. As tokens "Pampers" goes on from "Pam", not from "Pamper".
     options = {"Pam": (("Pam",), 0.6), "Pamper": (("Pam", "per"), 0.2),
                "Pampers": (("Pam", "pers"), 0.3), "No": (("No",), 0.1)}  # fmt: skip
-    table = belief_at_pivot(Table(**options), "Q", " Pam", Pivot("found", 1), list(options))
+    table = belief_at_pivot(Table(**options), "Q", " Pam", at(Pivot("found", 1)), list(options))
     # 0.6 - 0.2 - 0.3 = 0.1 is left to "Pam"; "Pamper" keeps its 0.2
     assert np.exp(table["logprob"]).tolist() == pytest.approx([0.1, 0.2, 0.3, 0.1])
     assert table["valid_mass"].iloc[0] == pytest.approx(0.7)
-
-
-def test_case_variants_count_where_asked_for(model: LocalModel) -> None:
-    text = " So: YES"
-    pivot = find_pivot(text, ["yes", "no"], ignore_case=True)
-    plain = belief_at_pivot(model, PROMPT, text, pivot, ["yes", "no"])
-    cases = belief_at_pivot(model, PROMPT, text, pivot, ["yes", "no"], ignore_case=True)
-    forms = [" yes", " YES", " Yes", " no", " NO", " No"]
-    p = np.exp(score(model, [PROMPT + " So:"], forms))[0]
-    assert np.exp(plain["logprob"]).tolist() == pytest.approx([p[0], p[3]], rel=1e-5)
-    assert np.exp(cases["logprob"]).tolist() == pytest.approx([p[:3].sum(), p[3:].sum()], rel=1e-5)
 
 
 def test_runs_that_are_not_read_keep_their_rows(model: LocalModel) -> None:
@@ -473,7 +338,8 @@ def test_line_ends_stay_and_one_blank_goes_along(model: LocalModel) -> None:
         (" So: yes", " So:", " "),
         (" So:  yes", " So: ", " "),
     ):
-        table = belief_at_pivot(model, PROMPT, text, find_pivot(text, ["yes", "no"]), ["yes", "no"])
+        pivot = at(find_pivot(text, ["yes", "no"]))
+        table = belief_at_pivot(model, PROMPT, text, pivot, ["yes", "no"])
         assert set(table["lead"]) == {lead}
         expected = score(model, [PROMPT + context], [lead + "yes", lead + "no"])[0]
         np.testing.assert_allclose(table["logprob"], expected, atol=1e-5)
@@ -504,7 +370,7 @@ def test_a_token_that_straddles_the_pivot_goes_along_with_the_options() -> None:
     pivot = find_pivot(text, ["yes", "no"])
     with pytest.raises(BoundaryError):
         score(model, ["Well? " + text[: pivot.start]], ["yes", "no"])
-    table = belief_at_pivot(model, "Well? ", text, pivot, ["yes", "no"])
+    table = belief_at_pivot(model, "Well? ", text, at(pivot), ["yes", "no"])
     assert set(table["lead"]) == {'"'}
     expected = score(model, ["Well? I take\n"], ['"yes', '"no'])[0]
     np.testing.assert_allclose(table["logprob"], expected, atol=1e-5)
@@ -529,7 +395,7 @@ def test_a_mock_model_and_the_two_means() -> None:
 
 
 def test_undefined_belief_is_nan() -> None:
-    table = belief_at_pivot(MockModel(lambda p: {}), "Q:", " A", Pivot("found", 1), ["A", "B"])
+    table = belief_at_pivot(MockModel(lambda p: {}), "Q:", " A", at(Pivot("found", 1)), ["A", "B"])
     assert table["belief"].isna().all()
     assert table["valid_mass"].tolist() == [0, 0]
 
@@ -546,9 +412,12 @@ def test_undefined_belief_is_nan() -> None:
         ({"texts": [" yes"]}, "2 pivots for 1 texts"),
         ({"prompts": ["Q"]}, "1 prompts for 2 texts"),
         ({"read": "found"}, "read is 'found'"),
-        ({"read": ["none"]}, "legal is a list of found, several, outside"),
+        ({"read": ["none"]}, "must be a list of found, several, outside"),
         ({"alternatives": ["a", "b"]}, "run 0: 'yes' is none of the alternatives"),
-        ({"pivots": [Pivot("found"), Pivot("none")]}, "run 0: its status is 'found', but"),
+        (
+            {"pivots": pivot_frame([Pivot("found"), Pivot("none")])},
+            "run 0: its status is 'found', but",
+        ),
         ({"pivots": pd.DataFrame({"status": ["found"]})}, "no column 'start'"),
     ],
 )

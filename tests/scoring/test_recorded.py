@@ -15,8 +15,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from simkit.scoring.pivot.censored import belief_recorded
-from simkit.scoring.pivot.find import Pivot, count_pivots, find_pivot, find_pivots
-from simkit.scoring.pivot.recorded import KINDS, Recorded, read_recorded
+from simkit.scoring.pivot.find import Pivot, count_pivots, find_pivots, pivot_frame
+from simkit.scoring.pivot.payloads import KINDS
+from simkit.scoring.pivot.recorded import Recorded, read_recorded
 
 Top = dict[str, float]  # token -> probability
 BRANDS = ["Pampers", "Huggies", "neither"]
@@ -74,8 +75,11 @@ RUN: list[tuple[str, Top]] = [
 
 
 def find(recorded: list[Recorded], names: Any = BRANDS, **rules: Any) -> pd.DataFrame:
-    texts, tokens = [r.text for r in recorded], [r.offsets for r in recorded]
-    return find_pivots(texts, names, tokens=tokens, **rules)
+    return find_pivots([r.text for r in recorded], names, **rules)
+
+
+def at(pivot: Pivot) -> pd.DataFrame:
+    return pivot_frame([pivot])
 
 
 def one(run: list[tuple[str, Top]], names: Any = BRANDS, **how: Any) -> pd.DataFrame:
@@ -89,11 +93,10 @@ def one(run: list[tuple[str, Top]], names: Any = BRANDS, **how: Any) -> pd.DataF
 def test_three_kinds_of_payload_are_read_alike() -> None:
     read = {kind: read_recorded(BUILD[kind](RUN)) for kind in KINDS}
     assert read["chat"] == read["responses"] == read["completions"]
-    assert read["chat"] == read_recorded(chat(RUN), kind="chat")
     (run,) = read["chat"]
     assert run.text == "I choose Pampers."
     assert run.tokens == (b"I", b" choose", b" Pam", b"pers", b".")
-    assert run.offsets == run.spans == ((0, 1), (1, 8), (8, 12), (12, 16), (16, 17))
+    assert run.spans == ((0, 1), (1, 8), (8, 12), (12, 16), (16, 17))
     assert dict(run.top[1]) == pytest.approx({b" choose": math.log(0.7), b" take": math.log(0.2)})
     assert (run.finish, run.model) == ("stop", "m-1")
 
@@ -142,19 +145,8 @@ def test_tokens_may_be_parts_of_characters(text: str, cuts: list[int]) -> None:
     (run,) = read_recorded(json.dumps({"choices": [choice]}))
     assert b"".join(run.tokens).decode() == run.text == text
     assert run.tokens == tuple(tokens)
-    # Every character lies in the tokens that hold its bytes, and in no other.
-    starts = np.cumsum([0, *(len(c.encode()) for c in text)])
-    for token, (a, b) in zip(tokens, run.offsets, strict=True):
-        assert token in text[a:b].encode()
-        assert len(text[a:b].encode()) < len(token) + 2 * 4  # at most a part more at either end
-        assert a < b <= len(text)
-    assert run.offsets[0][0] == 0 and run.offsets[-1][1] == len(text)
-    pivot = Pivot("found", len(text) - 1)
-    found = find_pivot(
-        text, ["\x00-no", "\x01-no"], custom=lambda t: len(t) - 1, tokens=run.offsets
-    )
-    assert found.start == pivot.start and found.token is not None
-    assert run.spans[found.token][0] <= starts[-2] < run.spans[found.token][1]
+    assert [raw[a:b] for a, b in run.spans] == tokens
+    assert run.spans[0][0] == 0 and run.spans[-1][1] == len(raw)
 
 
 def test_characters_lost_by_the_interface() -> None:
@@ -164,7 +156,7 @@ def test_characters_lost_by_the_interface() -> None:
     record = {"tokens": words, "token_logprobs": [-0.1] * 5,
               "top_logprobs": [{"x": -3.0, w: -0.1} for w in words]}  # fmt: skip
     (run,) = read_recorded({"choices": [{"text": "Oh 👶 Pampers", "logprobs": record}]})
-    assert run.offsets == ((0, 2), (2, 4), (2, 4), (4, 8), (8, 12))
+    assert run.spans == ((0, 2), (2, 7), (2, 7), (7, 11), (11, 15))
     with pytest.raises(ValueError, match=r"run 0: logprobs.tokens\[1\]: token .* does not go on"):
         read_recorded({"choices": [{"text": "Oh, Pampers", "logprobs": record}]})
 
@@ -173,7 +165,7 @@ def test_marks_and_stop_strings_after_the_text() -> None:
     payload = chat([*RUN[:-1], (".\n", {".\n": 0.9, "x": 0.1}), ("<|end|>", {"<|end|>": 0.9})])
     payload["choices"][0]["message"]["content"] = "I choose Pampers."
     (run,) = read_recorded(payload)
-    assert run.offsets[-2:] == ((16, 17), (17, 17))
+    assert run.spans[-2:] == ((16, 17), (17, 17))
 
 
 def broken(kind: str, where: str) -> Any:
@@ -256,12 +248,8 @@ def test_other_errors() -> None:
     with pytest.raises(ValueError, match="run 0: int is no response"):
         read_recorded([3])
     for nothing in (3, None, pd.DataFrame({"a": [1]})):
-        with pytest.raises(ValueError, match=r"run 0: .* is no response; legal are a mapping"):
+        with pytest.raises(ValueError, match=r"run 0: .* is no response; it must be a mapping"):
             read_recorded(nothing)
-    with pytest.raises(ValueError, match="no kind 'text'; there are: auto, chat"):
-        read_recorded(whole, kind="text")
-    with pytest.raises(ValueError, match=r"run 0: .*missing or empty"):
-        read_recorded(responses(RUN), kind="chat")
 
 
 JSON = st.recursive(
@@ -299,22 +287,21 @@ def spoiled(build: Any, path: list[int], value: Any) -> Any:
 
 @given(
     JSON | st.fixed_dictionaries({"choices": st.lists(JSON, max_size=2)}) | SPOILED,
-    st.sampled_from(["auto", *KINDS]),
     st.booleans(),
 )
 @settings(max_examples=150)
-@example({"choices": [None]}, "auto", False)
-@example({"choices": {"a": 1}}, "chat", False)
-@example({"choices": [{"text": "a", "logprobs": {"tokens": 3}}]}, "auto", False)
+@example({"choices": [None]}, False)
+@example({"choices": {"a": 1}}, False)
+@example({"choices": [{"text": "a", "logprobs": {"tokens": 3}}]}, False)
 @example({"choices": [{"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": [10**400]}}]},
-         "auto", False)  # fmt: skip
-@example({"output": [3]}, "responses", False)
-@example({"response": {"status_code": 200, "body": [1]}}, "auto", True)
-def test_whatever_comes_is_read_or_named(payload: Any, kind: str, as_text: bool) -> None:
+         False)  # fmt: skip
+@example({"output": [3]}, False)
+@example({"response": {"status_code": 200, "body": [1]}}, True)
+def test_whatever_comes_is_read_or_named(payload: Any, as_text: bool) -> None:
     if isinstance(payload, tuple):
         payload = spoiled(*payload)
     try:
-        runs = read_recorded(json.dumps(payload) if as_text else [payload], kind=kind)
+        runs = read_recorded(json.dumps(payload) if as_text else [payload])
     except ValueError as error:
         assert re.match(r"(run \d+( \(.*\))?: |1 of 1 responses failed)", str(error))
     else:
@@ -432,7 +419,7 @@ def test_a_text_that_ends_in_the_collision_is_refused() -> None:
     run = [("So", {"So": 1.0}), (" H", top)]
     recorded = read_recorded(chat(run))
     names = ["Pampers", "Huggies", "Hugs"]
-    table = belief_recorded(recorded, Pivot("outside", 3), names, read=["outside"])
+    table = belief_recorded(recorded, at(Pivot("outside", 3)), names, read=["outside"])
     assert table["belief"].isna().tolist() == [False, True, True]
     assert table["choice"].tolist() == [0, 0, 0]
 
@@ -467,26 +454,10 @@ def test_a_blank_of_its_own_begins_them_all() -> None:
     )  # fmt: skip
 
 
-def test_leads_count_alike_where_asked_for() -> None:
-    top = {"Pam": 0.5, " Hug": 0.25, "Hug": 0.05, " Pam": 0.1, " neither": 0.1}
-    run = [("Answer:", {"Answer:": 1.0}), (" Hug", top), ("gies", {"gies": 1.0})]
-    plain, both = one(run), one(run, leads=["", " "])
-    # as written, with a blank: .1, .25, .1; either way: .6, .3, .1
-    assert plain["belief"].tolist() == pytest.approx([0.1 / 0.45, 0.25 / 0.45, 0.1 / 0.45])
-    assert both["belief"].tolist() == pytest.approx([0.6, 0.3, 0.1])
-
-
 def test_a_token_with_a_quote_before_the_choice() -> None:
     top = {' "Pam': 0.5, ' "Hug': 0.3, " Pam": 0.2}
     table = one([("I", {"I": 1.0}), (' "Pam', top), ('pers"', {'pers"': 1.0})])
     assert np.exp(table["logprob"]).tolist() == pytest.approx([0.5, 0.3, 0.0])
-
-
-def test_case_variants_count_where_asked_for() -> None:
-    top = {" Pam": 0.5, " PAM": 0.2, " Hug": 0.3}
-    run = [("I", {"I": 1.0}), (" Pam", top), ("pers", {"pers": 1.0})]
-    assert one(run)["belief"].tolist() == pytest.approx([0.625, 0.375, 0])
-    assert one(run, ignore_case=True)["belief"].tolist() == pytest.approx([0.7, 0.3, 0])
 
 
 def test_whole_strings_only() -> None:
@@ -506,7 +477,7 @@ def test_one_alternative_or_none() -> None:
     run = [("Pam", {"Pam": 0.4, "x": 0.6}), ("per", {"per": 1.0})]
     (recorded,) = read_recorded(chat(run))
     how = {"read": ["outside"], "settle": "string"}
-    table = belief_recorded(recorded, Pivot("outside", 0), BRANDS, **how)
+    table = belief_recorded(recorded, at(Pivot("outside", 0)), BRANDS, **how)
     # "Pamper" may yet become "Pampers": if it becomes an alternative at all, it is that one.
     assert table["belief"].isna().all()
     assert table[["low", "high"]].to_numpy().tolist() == [[1, 1], [0, 0], [0, 0]]
@@ -518,7 +489,7 @@ def test_tokens_that_write_nothing() -> None:
     top = {"Pam": 0.6, "": 0.4}
     run = [("Pam", top), ("pers", {"pers": 1.0})]
     (recorded,) = read_recorded(completions(run))
-    pivot = Pivot("found", 0, 7, "Pampers", "Pampers")
+    pivot = at(Pivot("found", 0, 7, "Pampers", "Pampers"))
     plain = belief_recorded(recorded, pivot, ["Pampers", "Huggies"])
     assert plain["valid_mass"].iloc[0] == pytest.approx(0.6)
     assert plain["belief"].tolist() == [1, 0]
@@ -540,7 +511,7 @@ def test_alternatives_in_parts_of_characters() -> None:
     content = [{**top[0], "top_logprobs": top}, end]
     choice = {"message": {"content": "好奇"}, "logprobs": {"content": content}}
     (run,) = read_recorded({"choices": [choice]})
-    table = belief_recorded(run, Pivot("found", 0), ["好奇", "帮宝适"])
+    table = belief_recorded(run, at(Pivot("found", 0)), ["好奇", "帮宝适"])
     assert np.exp(table["logprob"]).tolist() == pytest.approx([0.7, 0])
     assert bad == good[:3]
 
@@ -567,12 +538,12 @@ def test_many_runs_with_all_statuses() -> None:
 
 def test_bad_calls_are_named() -> None:
     recorded = read_recorded(chat(RUN))
-    with pytest.raises(ValueError, match="settle is 'word'; legal are token, string"):
+    with pytest.raises(ValueError, match="no settle 'word'; there are: token, string"):
         belief_recorded(recorded, find(recorded), BRANDS, settle="word")
     with pytest.raises(ValueError, match="2 pivots for 1 texts"):
-        belief_recorded(recorded, [Pivot("none")] * 2, BRANDS)
+        belief_recorded(recorded, pivot_frame([Pivot("none")] * 2), BRANDS)
     with pytest.raises(ValueError, match="run 0: no token holds character 17"):
-        belief_recorded(recorded, Pivot("found", 17), BRANDS)
+        belief_recorded(recorded, at(Pivot("found", 17)), BRANDS)
 
 
 # ---- bounds hold the truth -------------------------------------------------------------------
@@ -616,7 +587,12 @@ def test_bounds_hold_the_exact_belief_of_whole_strings(seed: int, k: int) -> Non
     (recorded,) = read_recorded(chat(run))
     # The pivot is the start of the text, whatever was written there.
     result = belief_recorded(
-        recorded, Pivot("outside", 0), STRINGS, settle="string", read=["outside"], whole_words=False
+        recorded,
+        at(Pivot("outside", 0)),
+        STRINGS,
+        settle="string",
+        read=["outside"],
+        whole_words=False,
     )
     truth = exact / exact.sum()
     assert (result["low"] <= truth + 1e-9).all()

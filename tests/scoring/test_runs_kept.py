@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 import simkit as sk
+from simkit.scoring.cache import runs as kept
 from simkit.scoring.local import LocalModel
-from simkit.scoring.runs import kept
-from simkit.scoring.runs import sampling as module
+from simkit.scoring.runs import local as module
 from simkit.store import Store
 from tests.scoring import slow_runs
 from tests.scoring.conftest import make_network
@@ -30,8 +30,8 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def model(store: Store) -> LocalModel:
-    return toy_model(store=store)
+def model(store: Store) -> sk.Cached:
+    return sk.Cached(toy_model(), store)
 
 
 def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -39,33 +39,33 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     plain = module._write
 
-    def counting(model: Any, here: Any, *more: Any) -> Any:
-        seen.append(len(here))
-        return plain(model, here, *more)
+    def counting(model: Any, contexts: Any, row: Any, *more: Any) -> Any:
+        seen.append(len(row))
+        return plain(model, contexts, row, *more)
 
     monkeypatch.setattr(module, "_write", counting)
     return seen
 
 
 def test_runs_are_found_again_bit_for_bit(
-    model: LocalModel, store: Store, monkeypatch: pytest.MonkeyPatch
+    model: sk.Cached, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = written(monkeypatch)
     fresh = sample(model, forced=True)
     assert len(store) == 3 * 7 and sum(seen) == 21
     again = sample(model, forced=True)
     pd.testing.assert_frame_equal(again, fresh, check_exact=True)
-    assert sum(seen) == 21 and model.tally.stored == 21
+    assert sum(seen) == 21 and model.stored == 21
     pd.testing.assert_frame_equal(fresh, sample(forced=True), check_exact=True)  # without a store
 
 
-def test_runs_without_an_answer_are_kept_too(model: LocalModel) -> None:
+def test_runs_without_an_answer_are_kept_too(model: sk.Cached) -> None:
     fresh = sample(model, runs=30, max_tokens=4)
     assert fresh["belief"].isna().any() and fresh["belief"].notna().any()
     pd.testing.assert_frame_equal(sample(model, runs=30, max_tokens=4), fresh, check_exact=True)
 
 
-def test_more_runs_and_rows_only_add(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_runs_and_rows_only_add(model: sk.Cached, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = written(monkeypatch)
     sample(model, runs=5, design=DESIGN[1:])
     sample(model, runs=8)
@@ -83,8 +83,6 @@ OTHER: dict[str, dict[str, Any]] = {
     "marker": {"marker": "="},
     "tokens": {"max_tokens": 9},
     "forced": {"forced": True},
-    "top_k": {"top_k": 3},
-    "top_p": {"top_p": 0.9},
     "options": {"question": dataclasses.replace(QUESTION, options=("x", "y", "xy", "a"))},
     "spellings": {"question": sk.Question(
         "a", QUESTION.options, template=QUESTION.template, separator="", forms={"x": ["ab"]})},
@@ -95,7 +93,7 @@ OTHER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("how", OTHER.values(), ids=OTHER)
 def test_whatever_a_run_depends_on_is_in_its_key(
-    model: LocalModel, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+    model: sk.Cached, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
 ) -> None:
     sample(model)
     seen = written(monkeypatch)
@@ -104,12 +102,12 @@ def test_whatever_a_run_depends_on_is_in_its_key(
 
 
 def test_another_model_version_or_format_writes_its_own(
-    model: LocalModel, store: Store, monkeypatch: pytest.MonkeyPatch
+    model: sk.Cached, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sample(model)
     seen = written(monkeypatch)
-    sample(dataclasses.replace(model, asked="padded"))
-    sample(toy_model("gpt2", store=store))
+    sample(sk.Cached(toy_model(asked="padded"), store))
+    sample(sk.Cached(toy_model("gpt2"), store))
     model.network.generation_config.eos_token_id = 5
     sample(model)
     model.network.generation_config.eos_token_id = None
@@ -122,7 +120,7 @@ def test_another_model_version_or_format_writes_its_own(
     assert seen == [21] * 5
 
 
-def test_scores_and_runs_share_a_file(model: LocalModel, store: Store) -> None:
+def test_scores_and_runs_share_a_file(model: sk.Cached, store: Store) -> None:
     prompts = QUESTION.prompts(DESIGN)
     before = sk.score(model, prompts, ["x", "y"])
     sample(model)
@@ -131,7 +129,7 @@ def test_scores_and_runs_share_a_file(model: LocalModel, store: Store) -> None:
 
 
 def test_a_damaged_run_is_drawn_anew(
-    model: LocalModel, store: Store, monkeypatch: pytest.MonkeyPatch
+    model: sk.Cached, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = sample(model)
     damage(store, "key > x'80'")
@@ -143,7 +141,7 @@ def test_a_damaged_run_is_drawn_anew(
 
 
 def test_a_run_that_cannot_be_read_is_said(
-    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+    model: sk.Cached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for value in (b"[]", b"\xff", b'["a", 1, true, false, [-1.0], 0.5]'):
         monkeypatch.setattr(

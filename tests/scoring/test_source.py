@@ -244,9 +244,9 @@ def test_a_model_without_its_tokenizer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"name_or_path": ""}, "'' is no model"),
-        ({"name_or_path": None}, "None is no model"),
-        ({"name_or_path": "a/b/c"}, "no model folder 'a/b/c'"),
+        ({"source": ""}, "'' is no model"),
+        ({"source": None}, "None is no model"),
+        ({"source": "a/b/c"}, "no model folder 'a/b/c'"),
         ({"dtype": "float33"}, "dtype is 'float33'"),
         ({"dtype": "int8"}, "dtype is 'int8'"),
         ({"device": "gpu"}, "device is 'gpu', which cannot be used"),

@@ -222,9 +222,9 @@ def test_ids_that_are_none(lost: Any) -> None:
 @pytest.mark.parametrize("cache", [False, True])
 def test_half_a_surrogate_pair_is_named(cache: bool, tmp_path: Any) -> None:
     tokenizer = make_tokenizer(bos=True)
-    store = sk.store.Store(tmp_path / "scores.sqlite") if cache else None
     network = make_network("llama", len(tokenizer)).eval()
-    model = LocalModel("m", network, tokenizer, store=store)
+    model: Any = LocalModel("m", network, tokenizer)
+    model = sk.Cached(model, tmp_path / "scores.sqlite") if cache else model
     with pytest.raises(ValueError, match=r"row 1: .*'It is \\ud83d hot.*surrogate pair"):
         sk.score(model, ["é", "It is \ud83d hot."], OPTIONS)
     with pytest.raises(ValueError, match="half of a surrogate pair"):
@@ -235,11 +235,11 @@ def test_half_a_surrogate_pair_is_named(cache: bool, tmp_path: Any) -> None:
 # --- options that are the same to a tokenizer ---------------------------------------------------
 
 
-def lower(cache: Any = None) -> LocalModel:
+def lower() -> LocalModel:
     tokenizer = make_tokenizer(bos=True)
     tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
     network = make_network("llama", len(tokenizer)).eval()
-    return LocalModel("lower", network, tokenizer, store=cache)
+    return LocalModel("lower", network, tokenizer)
 
 
 @pytest.mark.parametrize("path", ["tree", "padded"])
@@ -253,7 +253,7 @@ def test_options_of_equal_tokens_are_refused(path: str) -> None:
 
 
 def test_spellings_of_one_option_may_be_equal_those_of_two_may_not(tmp_path: Any) -> None:
-    model = lower(sk.store.Store(tmp_path / "scores.sqlite"))
+    model = sk.Cached(lower(), tmp_path / "scores.sqlite")
     design = pd.DataFrame({"context": PROMPTS})
     plain = sk.believe(model, sk.Question("Buy?", ["yes", "no"]), design)
     forms = sk.Question("Buy?", ["yes", "no"], forms={"yes": ["Yes", "YES"]})

@@ -15,7 +15,7 @@ import simkit as sk
 from simkit.scoring.engine import precision
 from simkit.scoring.engine.precision import Exact
 from simkit.scoring.local import LocalModel
-from simkit.scoring.runs.table import near_borders
+from simkit.scoring.runs.local import near_borders
 
 QUESTION = sk.Question("Does the customer buy it?", ["yes", "no"])
 DESIGN = pd.DataFrame(
@@ -68,7 +68,7 @@ def test_runs_do_not_follow_rounding(
     40,000 draws about 40,000 x 1e-4 = 4 fall otherwise.
     """
     monkeypatch.setattr("simkit.scoring.runs.generate.SLACK", slack)
-    monkeypatch.setattr("simkit.scoring.runs.table.SLACK", slack)
+    monkeypatch.setattr("simkit.scoring.runs.local.SLACK", slack)
     here, there = runs_of(0.0), runs_of(1e-4)
     same = (here["reasoning"] == there["reasoning"]) & (here["choice"] == there["choice"])
     assert same.all() == equal

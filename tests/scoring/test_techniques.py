@@ -1,25 +1,27 @@
 """Techniques: on the survey world's own beliefs, where what must come out is known exactly."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.estimators.structure_measures import compare_matrices
+from simkit.estimators.structure.measures import compare_matrices
 from simkit.personas import Battery, Item, Margin
 from simkit.questions import Question
 from simkit.scoring import MockModel, believe
 from simkit.scoring.techniques import (
     answer_numbers,
     chained_correlation,
-    group_answers,
     independent_answers,
     joint_answers,
     mixture,
     persona_answers,
 )
-from simkit.studies.representativeness import exact_beliefs, survey_battery, world_people
-from simkit.worlds import survey
+from simkit.studies.representativeness import survey_battery, world_people
+from simkit.worlds import exact_beliefs, survey
 
+TRUE = partial(exact_beliefs, survey)
 BATTERY = survey_battery()
 PEOPLE = world_people(1_500, 3)
 TRUTH = survey.item_correlation()
@@ -28,12 +30,12 @@ FLOOR = 0.035  # RMSD of 1,500 people's correlations from the exact ones: about 
 
 @pytest.fixture(scope="module")
 def joint():
-    return joint_answers(exact_beliefs, BATTERY, PEOPLE, seed=1)
+    return joint_answers(TRUE, BATTERY, PEOPLE, seed=1)
 
 
 @pytest.fixture(scope="module")
 def personas():
-    return persona_answers(exact_beliefs, BATTERY, PEOPLE, seed=1)
+    return persona_answers(TRUE, BATTERY, PEOPLE, seed=1)
 
 
 def test_joint_interviews_of_a_perfect_model_are_the_population(joint):
@@ -50,12 +52,12 @@ def test_personas_of_a_perfect_model_carry_the_demographic_part(personas):
 
 
 def test_answers_do_not_depend_on_who_else_is_asked(joint):
-    few = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=1)
+    few = joint_answers(TRUE, BATTERY, PEOPLE.tail(20), seed=1)
     pd.testing.assert_frame_equal(few, joint.tail(20))
-    other = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=2)
+    other = joint_answers(TRUE, BATTERY, PEOPLE.tail(20), seed=2)
     assert not other.equals(few)
     turned = [BATTERY.names[::-1]] * 20
-    last = joint_answers(exact_beliefs, BATTERY, PEOPLE.tail(20), seed=1, orders=turned)
+    last = joint_answers(TRUE, BATTERY, PEOPLE.tail(20), seed=1, orders=turned)
     assert not last.equals(few)
 
 
@@ -89,29 +91,6 @@ def certain(option):
         })  # fmt: skip
 
     return believe
-
-
-@pytest.mark.parametrize("joint", [False, True])
-def test_each_group_is_answered_by_its_own_model(joint):
-    people = PEOPLE.head(12)
-    models = {"man": certain(0), "woman": certain(4)}
-    found = group_answers(models, BATTERY, people, "gender", joint=joint, seed=1)
-    assert found.index.equals(people.index)
-    for name in BATTERY.names:
-        assert found[name].tolist() == [1.0 if g == "man" else 5.0 for g in people["gender"]]
-    # Labels of people that repeat move no answer to another person.
-    alike = group_answers(models, BATTERY, people.set_axis([0] * 12), "gender", seed=1)
-    assert alike.to_numpy().tolist() == found.to_numpy().tolist()
-    with pytest.raises(ValueError, match=r"gender: row .* holds 'woman'; there are models of"):
-        group_answers({"man": certain(0)}, BATTERY, people, "gender")
-    with pytest.raises(ValueError, match="holds None; there are models of"):
-        group_answers(models, BATTERY, people.assign(gender=None), "gender")
-    with pytest.raises(ValueError, match="no column 'sex'; their columns are"):
-        group_answers(models, BATTERY, people, "sex")
-    with pytest.raises(ValueError, match="believers are <function"):
-        group_answers(certain(0), BATTERY, people, "gender")
-    with pytest.raises(ValueError, match="the people is"):
-        group_answers(models, BATTERY, people.to_dict("records"), "gender")
 
 
 def test_a_mixture_meets_its_margins_and_knows_no_more():
@@ -151,13 +130,6 @@ def test_answers_given_before_are_told_as_they_were_asked():
     assert "At 0.1: does Ann like tea?" in said and "yes, Ann" in said and "{" not in said
 
 
-def test_people_without_a_group_are_refused():
-    people = PEOPLE.head(3).assign(group=["a", None, "a"])
-    ask = {"a": exact_beliefs, np.nan: exact_beliefs}
-    with pytest.raises(ValueError, match=r"group: row .* has no group"):
-        group_answers(ask, BATTERY, people, by="group")
-
-
 def test_chained_correlations_of_a_perfect_model_are_exact():
     # Told nothing of the person, P(a) P(b | a) is the population's own joint distribution.
     ask = reader_of_lines()
@@ -181,7 +153,7 @@ def reader_of_lines():
         for context in design["context"]:
             last = context.splitlines()[-1].rsplit(": ", 1)
             rows.append({names[last[0]]: last[1]} if last[0] in names else {})
-        return exact_beliefs(question, pd.DataFrame(rows, index=range(len(rows))))
+        return TRUE(question, pd.DataFrame(rows, index=range(len(rows))))
 
     return believe
 

@@ -254,7 +254,7 @@ def test_falls_back_and_says_so(name: str, caplog: pytest.LogCaptureFixture) -> 
         found = sk.score(model, ["It is hot.", "The price is $3.50."], [" yes", " no"])
     assert model.path == "padded"
     assert f"{name} is scored on the padded path" in caplog.text
-    contexts, answers = model._reader.read(["It is hot."], [(" yes", " no")], [0])
+    contexts, answers = model.reader.read(["It is hot."], [(" yes", " no")], [0])
     np.testing.assert_allclose(found[:1], one_by_one(network, contexts, answers), atol=1e-5)
     with pytest.raises(RuntimeError, match="cannot be scored on the tree path"):
         local.LocalModel(name, network, tokenizer, asked="tree").path  # noqa: B018
@@ -268,12 +268,9 @@ def test_the_choice_is_kept_and_tells_the_difference(folder: Path) -> None:
     assert sk.load(folder, path="padded").path == "padded"
 
 
-def test_unknown_path_and_budget_are_refused(folder: Path) -> None:
+def test_unknown_path_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"no path 'branch'.*auto, tree, padded"):
         sk.load(folder, path="branch")
-    with pytest.raises(ValueError, match="not 0"):
-        sk.load(folder, budget=0)
-    assert sk.load(folder, budget=77)._limits.budget == 77
 
 
 def test_limits_follow_free_memory_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,14 +282,12 @@ def test_limits_follow_free_memory_in_steps(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen[0].budget == 1_024 and seen[0].logits == 1
     assert seen[1] == seen[2]  # a little more changes nothing
     assert seen[3].budget == 16_384 and seen[3].kept > seen[1].kept > seen[0].kept
-    assert Limits.of(network, 50).budget == 50
 
 
 def test_on_a_cpu_small_networks_take_more_nodes_at_once() -> None:
     small, wide = make_network("llama", VOCABULARY), make_network("llama", VOCABULARY)
     wide.config.hidden_size = 2_048
     assert [Limits.of(n).budget for n in (small, wide)] == [4_096, 1_024]
-    assert Limits.of(small, 50).budget == 50
 
 
 def test_a_network_in_training_is_scored_without_dropout() -> None:

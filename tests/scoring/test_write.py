@@ -30,10 +30,8 @@ def test_keywords_change_the_text(lm):
     many = [PROMPT.format(30)] * 30
     base = write(lm, many, range(30))
     assert len(set(write(lm, many, range(30), temperature=0))) == 1
-    assert len(set(write(lm, many, range(30), top_k=1))) == 1
     assert max(map(len, write(lm, many, range(30), max_tokens=2))) < min(map(len, base)) + 9
     assert all(" " not in text.strip() for text in write(lm, many, range(30), stop=" "))
-    assert write(lm, many, range(30), top_p=0.2) != base
 
 
 def test_refusals(lm):

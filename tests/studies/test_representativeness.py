@@ -1,6 +1,7 @@
 """Helpers of study 05: settings, errors, subgroups, intervals, recorded tables, WVS."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from simkit import datasets, resources
 from simkit.studies import recorded, subgroups
 from simkit.studies import representativeness as rep
+from simkit.worlds import exact_beliefs, survey
 
+TRUE = partial(exact_beliefs, survey)
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data"
 DATA = os.environ.get("SIMKIT_DATA") or str(BESIDE)
 has_twins = pytest.mark.skipif(
@@ -21,7 +24,7 @@ has_twins = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def world():
     setting = rep.survey_setting(700, 600, seed=1)
-    found = rep.simulate(rep.exact_beliefs, setting, seed=1)
+    found = rep.simulate(TRUE, setting, seed=1)
     return setting, found, *rep.errors(setting, found, n_boot=40, seed=1)
 
 
@@ -55,7 +58,7 @@ def test_valid_mass_is_that_of_the_questions_asked():
     setting = rep.survey_setting(100, 20, seed=1)
 
     def half(question, design):  # as a model would that says something else in every other prompt
-        table = rep.exact_beliefs(question, design)
+        table = TRUE(question, design)
         return table.assign(valid_mass=np.where(table["prompt_id"] % 2, 0.2, 0.6))
 
     found = rep.simulate(half, setting, seed=1)

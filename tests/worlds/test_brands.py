@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.worlds import brands
+from simkit.worlds.market import brands
 
 
 def listed(*order: str) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.worlds import brands, concepts, market, survey
+from simkit.worlds import concepts, market, survey
+from simkit.worlds.market import brands
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "market.exact": market.exact,

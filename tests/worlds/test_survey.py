@@ -7,12 +7,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey
-from simkit.worlds.respondents import LATENTS, LEVELS
+from simkit.worlds.survey import LATENTS, LEVELS
 
 GENERAL, TARGET = survey.POPULATIONS["general"], survey.POPULATIONS["target"]
 SIZES = {"vehicle": 4, "news_days": 8, "ev_before": 11, "ev_after": 11}
@@ -104,7 +102,8 @@ def test_demographic_correlations_are_those_of_answers_given_one_by_one() -> Non
 
 
 def test_demographics_explain_a_part_of_the_values() -> None:
-    people = survey.respondents(60_000, 3, latents=True)
+    scm = GENERAL.scm
+    people = scm.frame(scm.sample(60_000, generator(3)), [*survey.DEMOGRAPHICS, *LATENTS])
     for population in (GENERAL, TARGET):
         assert all(0.15 < share < 0.35 for share in survey.latent_share(population).values())
     groups = people.groupby(list(survey.DEMOGRAPHICS))
@@ -230,32 +229,17 @@ def test_people_are_seeded() -> None:
     assert not again.equals(survey.respondents(50, 11, TARGET))
 
 
-@given(st.sampled_from(list(survey.HELD_OUT)), st.integers(0, 10_000))
-def test_every_kind_of_prompt_has_a_proper_truth(kind: str, seed: int) -> None:
-    frame, question, truth = survey.HELD_OUT[kind](7, generator(seed), True)
-    assert truth.shape == (7, len(question.options))
-    np.testing.assert_allclose(truth.sum(1), 1)
-    assert (truth > 0).all()
-    prompts = question.prompts(frame)
-    assert all(p.startswith("A survey of adults.") and p.endswith("Answer:") for p in prompts)
-    assert not any("None" in p or "nan" in p for p in prompts)
-    assert max(len(p.split()) for p in prompts) <= 100
-    assert ((frame["wording"] == 400) | (frame["wording"] > 400)).all()
-
-
 def test_kinds_share_and_spread() -> None:
-    assert sum(share for share, _ in survey.KINDS.values()) == pytest.approx(1)
-    _, build = survey.KINDS["likert, interview"]
-    frame, _, _ = build(700, generator(1), False)
+    frame, _, _ = survey.KINDS["likert, interview"].build(700, generator(1), False)
     assert frame["answered"].map(len).value_counts().reindex(range(1, 8)).min() > 60
     assert frame["wording"].max() < 400
     said = frame[list(survey.DEMOGRAPHICS)].notna().sum(axis=1)
     assert said.value_counts().reindex(range(6)).min() > 60
-    short, _, _ = survey.HELD_OUT["likert, interview, short"](200, generator(1), True)
-    long, _, _ = survey.HELD_OUT["likert, interview, long"](200, generator(1), True)
+    short, _, _ = survey.KINDS["likert, interview, short"].build(200, generator(1), True)
+    long, _, _ = survey.KINDS["likert, interview, long"].build(200, generator(1), True)
     assert set(short["answered"].map(len)) == {1, 2, 3}
     assert set(long["answered"].map(len)) == {4, 5, 6, 7}
-    _, asked, _ = survey.KINDS["ev after"][1](50, generator(1), False)
+    _, asked, _ = survey.KINDS["ev after"].build(50, generator(1), False)
     assert asked.text == survey.question("ev_after").text
 
 

@@ -26,6 +26,9 @@ from transformers.pytorch_utils import Conv1D
 
 __all__ = ["HeadsOnly", "affine", "fast_products", "filled", "keep_freed_memory"]
 
+# The one switch of this module and of `lean`: without them a network's own forward runs, on torch's
+# own products.
+ON = True
 # Rows and multiplications from which preparing oneDNN for a product's shape pays.
 ROWS, LEAST = 64, 2**22
 
@@ -47,6 +50,11 @@ def _amd() -> bool:
     told = Path("/proc/cpuinfo")
     text = told.read_text() if told.exists() else platform.processor()
     return "AuthenticAMD" in text
+
+
+def _use() -> bool:
+    """Whether products go to oneDNN."""
+    return ON and _amd() and _works()
 
 
 def _product(
@@ -102,14 +110,14 @@ def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
 
 def filled(rows: int) -> int:
     """Rows to which a product of so many is filled up: the same number where nothing is gained."""
-    return _filled(rows) if rows >= ROWS and _amd() and _works() else rows
+    return _filled(rows) if rows >= ROWS and _use() else rows
 
 
 def affine(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, swish: bool = False
 ) -> torch.Tensor:
     """x @ weight.T + bias for x (n, in), on the faster of the two; then swish, if asked for."""
-    if _amd() and _works() and _fits(x, weight):
+    if _use() and _fits(x, weight):
         return _product(x, weight, bias, "swish" if swish else "none")
     out = nn.functional.linear(x, weight, bias)
     return nn.functional.silu(out, inplace=True) if swish else out
@@ -144,7 +152,7 @@ def fast_products(network: Any) -> Iterator[None]:
     layers and anything else of another class are left alone.
     """
     plain: list[nn.Module] = []
-    if network.device.type == "cpu" and _amd() and _works():
+    if network.device.type == "cpu" and _use():
         plain = [m for m in network.modules() if type(m) in _FASTER]
     was = [type(m) for m in plain]
     for module in plain:
@@ -168,7 +176,7 @@ class HeadsOnly:
     def __init__(self, network: Any) -> None:
         self.cells: torch.Tensor = torch.empty(2, 0, dtype=torch.long)
         self._shape = torch.Size()
-        self._mlp = _last_mlp(network)
+        self._mlp = _last_mlp(network) if ON else None
         self._hooks: list[Any] = []
         self._thread = get_ident()
 

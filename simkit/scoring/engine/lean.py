@@ -27,6 +27,7 @@ from torch.nn import functional
 from torch.nn.modules import module as hooks
 from transformers import LlamaForCausalLM, Qwen2ForCausalLM
 
+from simkit.scoring.engine import kernels
 from simkit.scoring.engine.kernels import affine, filled
 from simkit.scoring.engine.trie import IntArray, Trie
 
@@ -46,7 +47,7 @@ def fits(network: Any) -> bool:
     Adapters, quantised layers, hooks, replaced forwards and autocast are all reasons to leave the
     work to the network itself. (Hooks on its embedding run here too.)
     """
-    if type(network) not in KINDS or network.device.type != "cpu":
+    if not kernels.ON or type(network) not in KINDS or network.device.type != "cpu":
         return False
     layers = network.model.layers
     if sum(p.numel() for p in layers.parameters()) > MOST or torch.is_autocast_enabled("cpu"):

@@ -38,7 +38,7 @@ from simkit.scoring.engine.specials import (
 )
 from simkit.scoring.types import BoundaryError
 
-__all__ = ["Ids", "Reader", "cuts_before_blanks", "pack", "unpack"]
+__all__ = ["Ids", "Reader", "cuts_before_blanks", "nested", "pack", "unpack"]
 
 Ids = bytes
 WIDTH = 4  # bytes per id
@@ -70,6 +70,18 @@ def pack(ids: Sequence[int]) -> Ids:
 def unpack(ids: Ids) -> npt.NDArray[np.int64]:
     """Bytes as an array of ids."""
     return np.frombuffer(ids, dtype=">u4").astype(np.int64)
+
+
+def nested(options: tuple[Ids, ...]) -> list[bool]:
+    """For each option, whether an earlier one equals it or any one begins it (token by token).
+
+    Two spellings are equal under a tokenizer that lowercases.
+    """
+    ids = set(options)
+    return [
+        o in options[:k] or any(o[:i] in ids for i in range(WIDTH, len(o), WIDTH))
+        for k, o in enumerate(options)
+    ]
 
 
 class Reader:

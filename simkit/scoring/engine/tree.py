@@ -55,19 +55,18 @@ class Limits:
     cells: int = 2**22
 
     @classmethod
-    def of(cls, network: Any, budget: int | None = None) -> Limits:
-        """Limits for a network where it is; `budget` None to choose it too."""
+    def of(cls, network: Any) -> Limits:
+        """Limits for a network where it is."""
         free = _free_bytes(network.device)
         if free is None:
             # Enough to outweigh the calls of a pass, no more than the processor's caches hold.
             hidden = getattr(network.config, "hidden_size", 2**9)
-            return cls(budget=budget or min(4_096, max(1_024, 2**19 // hidden)))
+            return cls(budget=min(4_096, max(1_024, 2**19 // hidden)))
         size = network.dtype.itemsize
         # Activations alive at once in a layer, in multiples of its hidden size, about.
         node = 32 * network.get_input_embeddings().weight.shape[1] * size
-        chosen = min(16_384, max(1_024, _power_below(free // 4 // node)))
         return cls(
-            budget=budget or chosen,
+            budget=min(16_384, max(1_024, _power_below(free // 4 // node))),
             logits=_power_below(free // 8 // (size + 4)),
             kept=_power_below(free // 8 // size),
         )

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from simkit.scoring.pivot.find import Pivot, Status
+from simkit.scoring.pivot.find import Status
 from simkit.scoring.pivot.mentions import Alternatives, joined, surface_forms
 from simkit.scoring.pivot.read import check_pivots, run_table
 from simkit.scoring.pivot.recorded import LOSSY, Recorded, utf8
-from simkit.types import FloatArray, listed, shown
+from simkit.types import FloatArray, listed, one_of, shown
 
 __all__ = ["SETTLES", "belief_recorded"]
 
@@ -33,12 +33,10 @@ SETTLES = ("token", "string")
 
 def belief_recorded(
     recorded: Recorded | Sequence[Recorded],
-    pivots: pd.DataFrame | Pivot | Sequence[Pivot],
+    pivots: pd.DataFrame,
     alternatives: Alternatives,
     *,
-    ignore_case: bool = False,
     whole_words: bool = True,
-    leads: Sequence[str] = (),
     settle: str = "token",
     read: Sequence[Status] = ("found",),
 ) -> pd.DataFrame:
@@ -47,10 +45,8 @@ def belief_recorded(
     Parameters
     ----------
     recorded : N runs from `read_recorded`.
-    pivots : of their texts, from `find_pivots` or `find_pivot`.
-    alternatives, ignore_case : see `surface_forms`. whole_words : as for `find_pivots`.
-    leads : what may stand before a form besides what the pivot's token has there in this run:
-        ("", " ") counts "Pampers" and " Pampers" alike.
+    pivots : of their texts, from `find_pivots`.
+    alternatives : see `surface_forms`. whole_words : as for `find_pivots`.
     settle : "token": a token that begins one alternative only counts as that alternative (the
         source's formula, the softmax over the alternatives' first tokens). "string": only a
         whole form does; so the tokens behind the one written are used, and alternatives of
@@ -76,16 +72,12 @@ def belief_recorded(
     text or lies on no token, naming the run. Source: Sun & Zhang, arXiv 2512.23184; bounds and
     the treatment of collisions are our formulation.
     """
-    if settle not in SETTLES:
-        raise ValueError(f"settle is {settle!r}; legal are {', '.join(SETTLES)}")
+    one_of(settle, "settle", SETTLES)
     runs = [recorded] if isinstance(recorded, Recorded) else listed(recorded, "recorded")
     for number, run in enumerate(runs):
         if not isinstance(run, Recorded):
             raise ValueError(f"run {number}: {shown(run)} is no Recorded; see read_recorded")
-    leads = listed(leads, "leads")
-    if not all(isinstance(lead, str) for lead in leads):
-        raise ValueError(f"leads are {shown(leads)}; they must be strings")
-    forms = surface_forms(alternatives, ignore_case=ignore_case)
+    forms = surface_forms(alternatives)
     table = check_pivots(pivots, [run.text for run in runs], forms, read)
     shape = len(runs), len(forms)
     numbers = {name: np.full(shape, np.nan) for name in _Masses.PER_OPTION}
@@ -93,8 +85,7 @@ def belief_recorded(
     owned = [(form, k) for k, some in enumerate(forms.values()) for form in some]
     for i in np.flatnonzero(table["status"].isin(list(read))):
         t, lead = _pivot_token(runs[i], int(table["start"].iloc[i]), int(i))
-        before = {lead, *(utf8(other) for other in leads)}
-        targets = [_Target(b + utf8(form), form, k) for b in before for form, k in owned]
+        targets = [_Target(lead + utf8(form), form, k) for form, k in owned]
         masses = _Masses(len(forms), settle == "string")
         _read(runs[i], t, targets, whole_words, masses)
         for name, values in (masses.of_options() | masses.of_run()).items():

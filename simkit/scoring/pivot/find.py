@@ -27,34 +27,24 @@ Source: Sun & Zhang, arXiv 2512.23184 (pivot, belief); rules and statuses are ou
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from itertools import accumulate, pairwise
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from simkit.questions import Question
-from simkit.scoring.belief import believe
-from simkit.scoring.pivot.mentions import Alternatives, Mention, Wanted, wanted
-from simkit.scoring.types import Model
-from simkit.types import check_labels, framed, hashable, listed, shown
+from simkit.scoring.pivot.mentions import Alternatives, Mention, Wanted
+from simkit.types import check_labels, framed, listed, one_of, shown
 
-__all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivot", "find_pivots"]
+__all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivots", "pivot_frame"]
 
 Anchors = str | re.Pattern[str] | Sequence[str | re.Pattern[str]]
-Custom = Callable[[str], int | None]
-Judge = Callable[[str, tuple[str, ...]], str | None] | Model
-Tokens = Sequence[str] | Sequence[tuple[int, int]]
 Status = Literal["found", "several", "outside", "none"]
 
 STATUSES: tuple[Status, ...] = ("found", "several", "outside", "none")
 RULES = ("after last anchor", "after first anchor", "first", "last")
-JUDGE_PROMPT = "{text}\n\nQuestion: {question}\nAnswer:"
-_NO_CHOICE = "none of them"
 
 
 @dataclass(frozen=True)
@@ -68,8 +58,6 @@ class Pivot:
         where something unknown follows the anchor.
     alternative : its name. written : the surface form, as the text has it.
     gap : characters between the anchor and the pivot; None without anchors.
-    token : index of the token in which the pivot begins. lead : what that token holds before the
-        pivot, "" or a blank as a rule. Both None where no tokens were given.
     """
 
     status: Status
@@ -78,64 +66,6 @@ class Pivot:
     alternative: str | None = None
     written: str | None = None
     gap: int | None = None
-    token: int | None = None
-    lead: str | None = None
-
-    @property
-    def inside(self) -> bool:
-        """Whether the pivot begins inside a token, behind more than blanks (`"Pam`)."""
-        return bool(self.lead and self.lead.strip())
-
-
-def find_pivot(
-    text: str,
-    alternatives: Alternatives,
-    *,
-    anchors: Anchors = (),
-    rule: str | None = None,
-    outside: Sequence[str] = (),
-    reach: int | None = None,
-    ignore_case: bool = False,
-    whole_words: bool = True,
-    custom: Custom | None = None,
-    judge: Judge | None = None,
-    judge_prompt: str = JUDGE_PROMPT,
-    tokens: Tokens | None = None,
-) -> Pivot:
-    """Where a text settles its choice.
-
-    Parameters
-    ----------
-    text : what the model wrote, as it wrote it (not stripped).
-    alternatives : see `surface_forms`. At one place the longest form wins ("Pampers Pure" over
-        "Pampers"), and what lies within it is not another mention.
-    anchors : strings or compiled patterns that announce the choice ("I would choose", "Answer:").
-    rule : "after last anchor" (the default with anchors) or "after first anchor": the first
-        alternative that begins behind it; "first" (the default without anchors) or "last"
-        alternative of the text. Status "several": the places that the rule picks from (what
-        follows each anchor, or every mention) name more than one alternative.
-    outside : forms of choices that are none of the alternatives; one in the pivot's place makes
-        the status "outside". So does an anchor that text follows, but no alternative.
-    reach : most characters between anchor and pivot; None for any number.
-    ignore_case : for forms and for anchors that are strings.
-    whole_words : no "Luvs" in "Luvsome". Set False for scripts that put no blanks between words.
-    custom : (text) -> offset at which the choice begins, or None; takes the rule's place. An
-        offset at which no alternative begins makes the status "outside".
-    judge : (text, names) -> the alternative that the text settles on, or None; or a model, which
-        is asked that with `judge_prompt` (fields `{text}`, `{question}`). The rule then places
-        the pivot among the mentions of that alternative.
-    tokens : the text's tokens, as strings that spell it or as character spans [start, end).
-
-    Rules read no grammar: "not Pampers", or "Pampers? No, Huggies", need a judge or `custom`.
-
-    Raises ValueError for what `surface_forms` refuses, an unknown rule or one that does not fit
-    the anchors, `custom` beside a judge or a rule, an offset outside the text, a judgement that
-    is no alternative, and tokens that do not spell the text.
-    """
-    want = wanted(alternatives, outside, ignore_case, whole_words)
-    place = _Rule.of(anchors, rule, reach, ignore_case)
-    pivot = _find(want, place, [text], custom, judge, judge_prompt)[0]
-    return pivot if tokens is None else _at_token(text, pivot, tokens, 0)
 
 
 def find_pivots(
@@ -144,84 +74,77 @@ def find_pivots(
     *,
     anchors: Anchors = (),
     rule: str | None = None,
-    outside: Sequence[str] = (),
-    reach: int | None = None,
-    ignore_case: bool = False,
     whole_words: bool = True,
-    custom: Custom | None = None,
-    judge: Judge | None = None,
-    judge_prompt: str = JUDGE_PROMPT,
-    tokens: Sequence[Tokens] | None = None,
 ) -> pd.DataFrame:
-    """`find_pivot` for many runs; a judge that is a model is asked in one call.
+    """Where each run's text settles its choice.
 
-    texts : N runs. tokens : N lists of tokens. The other arguments: see `find_pivot`.
+    Parameters
+    ----------
+    texts : N runs, what the model wrote, as it wrote it (not stripped).
+    alternatives : see `surface_forms`. At one place the longest form wins ("Pampers Pure" over
+        "Pampers"), and what lies within it is not another mention.
+    anchors : strings or compiled patterns that announce the choice ("I would choose", "Answer:").
+    rule : "after last anchor" (the default with anchors) or "after first anchor": the first
+        alternative that begins behind it; "first" (the default without anchors) or "last"
+        alternative of the text. Status "several": the places that the rule picks from (what
+        follows each anchor, or every mention) name more than one alternative. "outside": text
+        follows the anchor, but no alternative.
+    whole_words : no "Luvs" in "Luvsome". Set False for scripts that put no blanks between words.
 
-    Returns one row per run, in order: `run` (0 … N-1), the fields of `Pivot`, and `inside`. No
-    run is left out; `count_pivots` counts the statuses. Raises what `find_pivot` raises, naming
-    the run.
+    Rules read no grammar: "not Pampers", or "Pampers? No, Huggies", need a judge.
+
+    Returns one row per run, in order: `run` (0 … N-1), and the fields of `Pivot`. No
+    run is left out; `count_pivots` counts the statuses.
+
+    Raises ValueError for what `surface_forms` refuses, an unknown rule or one that does not fit
+    the anchors, and a text that is no string, naming the run.
     """
     if isinstance(texts, str):
         raise ValueError("texts must be a list of strings, not one string")
     texts = listed(texts, "texts")
-    tokens = None if tokens is None else listed(tokens, "tokens")
-    if tokens is not None and len(tokens) != len(texts):
-        raise ValueError(f"{len(tokens)} lists of tokens for {len(texts)} texts")
-    want = wanted(alternatives, outside, ignore_case, whole_words)
-    place = _Rule.of(anchors, rule, reach, ignore_case)
-    pivots = _find(want, place, texts, custom, judge, judge_prompt)
-    if tokens is not None:
-        found = zip(texts, pivots, tokens, strict=True)
-        pivots = [_at_token(t, p, some, run) for run, (t, p, some) in enumerate(found)]
-    return pivot_frame(pivots)
+    for run, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"run {run}: text is {shown(text)}; it must be a string")
+    wanted, place = Wanted.of(alternatives, whole_words), _Rule.of(anchors, rule)
+    return pivot_frame([place.place(text, wanted.mentions(text)) for text in texts])
 
 
-def count_pivots(table: pd.DataFrame, by: str | Sequence[str] = ()) -> pd.DataFrame:
+def count_pivots(table: pd.DataFrame) -> pd.DataFrame:
     """How many runs have which status.
 
     table : from `find_pivots`, `belief_at_pivot` or `belief_recorded`; runs are told apart by
-    `run` within `by`. by : columns to count within.
+    `run`.
 
-    Returns one row per group × status, zeros included: `by`, `status`, `runs`, `share` (of the
-    group's runs). Raises ValueError for a missing column.
+    Returns one row per status, zeros included: `status`, `runs`, `share` (of all runs). Raises
+    ValueError for a missing column.
     """
-    framed(table, "the table")
-    keys = [by] if isinstance(by, str) else listed(by, "by")
-    missing = [c for c in (*keys, "run", "status") if not (hashable(c) and c in table.columns)]
+    missing = [c for c in ("run", "status") if c not in framed(table, "the table")]
     if missing:
         raise ValueError(f"no column {missing[0]!r}; the table has {list(table.columns)}")
-    check_labels(table[[*keys, "run", "status"]], "the table")
-    runs = table.drop_duplicates([*keys, "run"])
-    groups = runs.groupby(keys, sort=False, dropna=False) if keys else [((), runs)]
-    rows = []
-    for key, group in groups:
-        count = group["status"].value_counts()
-        for status in STATUSES:
-            n = int(count.get(status, 0))
-            share = n / len(group) if len(group) else np.nan
-            rows.append((*cast(tuple[Any, ...], key), status, n, share))
-    return pd.DataFrame(rows, columns=[*keys, "status", "runs", "share"])
+    check_labels(table[["run", "status"]], "the table")
+    status = table.drop_duplicates("run")["status"]
+    runs = status.value_counts().reindex(STATUSES, fill_value=0).astype(int)
+    share = runs / len(status) if len(status) else np.nan
+    return pd.DataFrame({"runs": runs, "share": share}).rename_axis("status").reset_index()
 
 
 def pivot_frame(pivots: Sequence[Pivot]) -> pd.DataFrame:
-    """One row per pivot: `run`, its fields, and `inside`."""
+    """One row per pivot: `run` and its fields."""
     fields = list(Pivot.__dataclass_fields__)
     frame = pd.DataFrame([[getattr(p, f) for f in fields] for p in pivots], columns=fields)
     types: dict[str, Any] = dict.fromkeys(fields, object)
-    frame = frame.astype(types | dict.fromkeys(("start", "end", "gap", "token"), "Int64"))
+    frame = frame.astype(types | dict.fromkeys(("start", "end", "gap"), "Int64"))
     frame.insert(0, "run", np.arange(len(pivots)))
-    return frame.assign(inside=[p.inside for p in pivots])
+    return frame
 
 
 @dataclass(frozen=True)
 class _Rule:
     anchors: tuple[re.Pattern[str], ...]
     rule: str
-    reach: int | None
 
     @classmethod
-    def of(cls, anchors: Anchors, rule: str | None, reach: int | None, ignore_case: bool) -> _Rule:
-        flags = re.IGNORECASE if ignore_case else re.NOFLAG
+    def of(cls, anchors: Anchors, rule: str | None) -> _Rule:
         some = [anchors] if isinstance(anchors, str | re.Pattern) else listed(anchors, "anchors")
         for anchor in some:
             text = anchor.pattern if isinstance(anchor, re.Pattern) else anchor
@@ -229,18 +152,10 @@ class _Rule:
                 raise ValueError(f"an anchor of {shown(some)} is empty, or neither text nor a "
                                  "compiled pattern of text")  # fmt: skip
         used = ("after last anchor" if some else "first") if rule is None else rule
-        if not isinstance(used, str) or used not in RULES:
-            raise ValueError(f"no rule {shown(rule)}; there are: {', '.join(RULES)}")
+        one_of(used, "rule", RULES)
         if used.startswith("after") != bool(some):
             raise ValueError(f"rule {used!r} {'takes no' if some else 'needs'} anchors")
-        if reach is not None:
-            whole = isinstance(reach, int | np.integer) and not isinstance(reach, bool)
-            if not whole or reach < 0 or not some:
-                raise ValueError(
-                    f"reach is {shown(reach)}; legal is a number from 0, beside anchors"
-                )
-        marks = [re.compile(re.escape(a), flags) if isinstance(a, str) else a for a in some]
-        return cls(tuple(marks), used, reach)
+        return cls(tuple(re.compile(re.escape(a)) if isinstance(a, str) else a for a in some), used)
 
     def place(self, text: str, mentions: list[Mention]) -> Pivot:
         """The pivot among the mentions."""
@@ -251,8 +166,7 @@ class _Rule:
         ends = sorted({match.end() for anchor in self.anchors for match in anchor.finditer(text)})
         if not ends:
             return Pivot("none")
-        reach = len(text) if self.reach is None else self.reach
-        follow = [next((m for m in mentions if e <= m.start <= e + reach), None) for e in ends]
+        follow = [next((m for m in mentions if e <= m.start), None) for e in ends]
         at = 0 if self.rule == "after first anchor" else -1
         picked = follow[at]
         if picked is not None:
@@ -265,106 +179,7 @@ class _Rule:
         return Pivot("outside", start=ends[at] + blanks, gap=blanks)
 
 
-def _find(
-    want: Wanted,
-    place: _Rule,
-    texts: Sequence[str],
-    custom: Custom | None,
-    judge: Judge | None,
-    judge_prompt: str,
-) -> list[Pivot]:
-    for run, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"run {run}: text is {shown(text)}; legal is a string")
-    if not (custom is None or callable(custom)):
-        raise ValueError(f"custom is {shown(custom)}; it must be a function of a text")
-    if not (judge is None or callable(judge) or hasattr(judge, "scores")):
-        raise ValueError(f"judge is {shown(judge)}; it must be a model, or a function of text and "
-                         "alternatives")  # fmt: skip
-    if custom is not None:
-        if judge is not None or place != _Rule.of((), None, None, False):
-            raise ValueError("custom places the pivot alone: no judge, rule or anchors beside it")
-        return [_by_hand(want, text, custom(text), run) for run, text in enumerate(texts)]
-    if judge is None:
-        return [place.place(text, want.mentions(text)) for text in texts]
-    pivots = []
-    for text, name in zip(texts, _judge(want.names, texts, judge, judge_prompt), strict=True):
-        mentions = [m for m in want.mentions(text) if m.alternative == name]
-        pivots.append(Pivot("none") if name is None else place.place(text, mentions))
-    return pivots
-
-
 def _pivot(text: str, picked: Mention, rivals: list[Mention], gap: int | None = None) -> Pivot:
-    status: Status = "found" if picked.alternative is not None else "outside"
-    if len({m.alternative for m in rivals}) > 1:
-        status = "several"
+    status: Status = "several" if len({m.alternative for m in rivals}) > 1 else "found"
     written = text[picked.start : picked.end]
     return Pivot(status, picked.start, picked.end, picked.alternative, written, gap)
-
-
-def _by_hand(want: Wanted, text: str, offset: int | None, run: int) -> Pivot:
-    if offset is None:
-        return Pivot("none")
-    whole = isinstance(offset, int | np.integer) and not isinstance(offset, bool)
-    if not whole or not 0 <= offset < len(text):
-        raise ValueError(
-            f"run {run}: custom gave {shown(offset)}; legal is None or 0 … {len(text) - 1}"
-        )
-    mention = want.at(text, offset)
-    return Pivot("outside", int(offset)) if mention is None else _pivot(text, mention, [mention])
-
-
-def _judge(
-    names: tuple[str, ...], texts: Sequence[str], judge: Judge, prompt: str
-) -> list[str | None]:
-    if not hasattr(judge, "scores"):
-        verdicts = [judge(text, names) for text in texts]
-        for run, name in enumerate(verdicts):
-            if name is not None and not (isinstance(name, str) and name in names):
-                raise ValueError(
-                    f"run {run}: the judge gave {shown(name)}; legal are None and {names}"
-                )
-        return verdicts
-    if not isinstance(prompt, str) or "{text}" not in prompt or "{question}" not in prompt:
-        raise ValueError(
-            f"judge_prompt {shown(prompt)} needs both fields, {{text}} and {{question}}"
-        )
-    if not len(texts):
-        return []
-    asked = f"Which of these does the text settle on: {', '.join(names)}?"
-    question = Question(asked, (*names, _NO_CHOICE), template=prompt)
-    table = believe(cast(Model, judge), question, pd.DataFrame({"text": list(texts)}))
-    belief = table["belief"].to_numpy().reshape(len(texts), -1)
-    best = np.nan_to_num(belief, nan=-1.0).argmax(1)
-    undecided = np.isnan(belief).any(1) | (best == len(names))
-    return [None if no else names[k] for k, no in zip(best, undecided, strict=True)]
-
-
-def _at_token(text: str, pivot: Pivot, tokens: Tokens, run: int) -> Pivot:
-    """The pivot with the first token that holds its character, and what precedes it there."""
-    spans = _spans(text, tokens, run)
-    if pivot.start is None:
-        return pivot
-    for i, (start, end) in enumerate(spans):
-        if start <= pivot.start < end:
-            return Pivot(**{**asdict(pivot), "token": i, "lead": text[start : pivot.start]})
-    raise ValueError(f"run {run}: no token holds character {pivot.start}, where the choice begins")
-
-
-def _spans(text: str, tokens: Tokens, run: int) -> list[tuple[int, int]]:
-    items = listed(tokens, f"run {run}: tokens")
-    if not all(isinstance(token, str) for token in items):
-        try:
-            return [(operator.index(start), operator.index(end)) for start, end in items]
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"run {run}: tokens are {shown(items)}; they must be strings that spell the text, "
-                "or spans (start, end) of characters"
-            ) from None
-    words = cast(Sequence[str], items)
-    if "".join(words) != text:
-        raise ValueError(
-            f"run {run}: its tokens spell {''.join(words)[:60]!r}, its text is {text[:60]!r}; "
-            f"where tokens are parts of characters, give spans"
-        )
-    return list(pairwise(accumulate((len(word) for word in words), initial=0)))

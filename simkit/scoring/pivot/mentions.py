@@ -7,32 +7,37 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from simkit.questions import check_options
 from simkit.types import listed, shown
 
-__all__ = ["Alternatives", "Mention", "Wanted", "joined", "surface_forms", "wanted"]
+__all__ = ["Alternatives", "Mention", "Wanted", "joined", "surface_forms"]
 
 Alternatives = Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Mention:
-    """Characters [start, end) of a text that are a form of `alternative` (None: an outsider's)."""
+    """Characters [start, end) of a text that are a form of `alternative`."""
 
     start: int
     end: int
-    alternative: str | None
+    alternative: str
 
 
 @dataclass(frozen=True)
 class Wanted:
     """Forms to look for, compiled once for many texts."""
 
-    names: tuple[str, ...]
-    forms: tuple[tuple[re.Pattern[str], str | None], ...]
+    forms: tuple[tuple[re.Pattern[str], str], ...]
     whole_words: bool
+
+    @classmethod
+    def of(cls, alternatives: Alternatives, whole_words: bool) -> Wanted:
+        """The forms of the alternatives."""
+        pairs = [(f, name) for name, some in surface_forms(alternatives).items() for f in some]
+        # A lookahead finds mentions that overlap, too: `mentions` decides which of them count.
+        sought = tuple((re.compile(f"(?=({re.escape(form)}))"), name) for form, name in pairs)
+        return cls(sought, whole_words)
 
     def mentions(self, text: str) -> list[Mention]:
         """All mentions in order, without those that begin inside another.
@@ -51,59 +56,23 @@ class Wanted:
                 kept.append(mention)
         return kept
 
-    def at(self, text: str, offset: int) -> Mention | None:
-        """The longest mention that begins at `offset`, whatever stands before it."""
-        here = [
-            Mention(*match.span(1), alternative)
-            for form, alternative in self.forms
-            if (match := form.match(text, offset))
-            and not (self.whole_words and joined(match[1], text[match.end(1) :]))
-        ]
-        return max(here, key=lambda m: m.end, default=None)
 
-
-def wanted(
-    alternatives: Alternatives, outside: Sequence[str], ignore_case: bool, whole_words: bool
-) -> Wanted:
-    """What to look for: the forms of the alternatives, and `outside` forms of no alternative."""
-    forms = surface_forms(alternatives, ignore_case=ignore_case)
-    if isinstance(outside, str):
-        raise ValueError(f"outside must be a list of forms, not the string {outside!r}")
-    outside = listed(outside, "outside")
-    owner: dict[str, str | None] = {form: name for name, some in forms.items() for form in some}
-    for form in outside:
-        if not isinstance(form, str) or not form.strip():
-            raise ValueError(f"outside form {shown(form)} is empty or not text")
-        if owner.setdefault(form, None) is not None:
-            raise ValueError(f"outside form {form!r} is a form of {owner[form]!r}")
-    flags = re.IGNORECASE if ignore_case else re.NOFLAG
-    # A lookahead finds mentions that overlap, too: `mentions` decides which of them count.
-    sought = tuple((re.compile(f"(?=({re.escape(f)}))", flags), k) for f, k in owner.items())
-    return Wanted(tuple(forms), sought, whole_words)
-
-
-def surface_forms(
-    alternatives: Alternatives, *, ignore_case: bool = False
-) -> dict[str, tuple[str, ...]]:
+def surface_forms(alternatives: Alternatives) -> dict[str, tuple[str, ...]]:
     """The surface forms of each alternative: {name: forms}.
 
     alternatives : names that are their own forms, or {name: form or forms}; a name is a form of
-    itself only if it is listed. ignore_case : adds each form in lower case, in upper case and
-    with a capital first letter.
+    itself only if it is listed. Case counts: list "PAMPERS" beside "Pampers" if both may stand.
 
     Raises ValueError for fewer than two alternatives, for an empty form or one with blanks around
-    it, and for a form of two alternatives (whatever its case, if `ignore_case`).
+    it, and for a form of two alternatives.
     """
     if isinstance(alternatives, str):
         raise ValueError(f"alternatives must be a list or a mapping, not {alternatives!r}")
-    if not isinstance(ignore_case, bool | np.bool_):
-        raise ValueError(f"ignore_case is {shown(ignore_case)}; it must be True or False")
     names = listed(list(alternatives) if isinstance(alternatives, Mapping) else alternatives,
                    "alternatives")  # fmt: skip
     check_options(names)
     owner: dict[str, str] = {}
     forms: dict[str, tuple[str, ...]] = {}
-    cases = (str, str.lower, str.upper, _capital) if ignore_case else (str,)
     for name in names:
         given = alternatives[name] if isinstance(alternatives, Mapping) else name
         own = [given] if isinstance(given, str) else listed(given, f"alternative {name!r}: forms")
@@ -114,14 +83,10 @@ def surface_forms(
                 raise ValueError(
                     f"alternative {name!r}: form {shown(form)} is empty, or has blanks around it"
                 )
-            if owner.setdefault(form.casefold() if ignore_case else form, name) != name:
+            if owner.setdefault(form, name) != name:
                 raise ValueError(f"form {form!r} stands for two alternatives")
-        forms[name] = tuple(dict.fromkeys(case(form) for form in own for case in cases))
+        forms[name] = tuple(dict.fromkeys(own))
     return forms
-
-
-def _capital(form: str) -> str:
-    return form[:1].upper() + form[1:]
 
 
 def joined(left: str, right: str) -> bool:

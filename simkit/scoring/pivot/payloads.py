@@ -254,7 +254,7 @@ def _bytes(item: Mapping[str, Any], where: str, named: bool = True) -> bytes:
         isinstance(b, int) and b in range(256) for b in spelt
     ):
         raise ValueError(
-            f"{where}: bytes is {shown(spelt)}; legal is a list of numbers from 0 to 255"
+            f"{where}: bytes is {shown(spelt)}; it must be a list of numbers from 0 to 255"
         )
     return bytes(spelt)
 

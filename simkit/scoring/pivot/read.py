@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.scoring.belief import softmax
-from simkit.scoring.pivot.find import STATUSES, Pivot, Status, pivot_frame
+from simkit.scoring.pivot.find import STATUSES, Status
 from simkit.scoring.pivot.mentions import Alternatives, surface_forms
-from simkit.scoring.types import BoundaryError, Model, check_model
+from simkit.scoring.types import Model, check_model, renamed_rows
 from simkit.templates import check_text
 from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
 
@@ -28,10 +28,9 @@ def belief_at_pivot(
     model: Model,
     prompts: str | Sequence[str],
     texts: str | Sequence[str],
-    pivots: pd.DataFrame | Pivot | Sequence[Pivot],
+    pivots: pd.DataFrame,
     alternatives: Alternatives,
     *,
-    ignore_case: bool = False,
     read: Sequence[Status] = ("found",),
 ) -> pd.DataFrame:
     """The model's belief over the alternatives at each run's pivot.
@@ -41,8 +40,8 @@ def belief_at_pivot(
     model : from `simkit.load`, or any object with `name` and `scores`.
     prompts : what each text continues, character by character; one for all, or N.
     texts : N runs, as written (a blank that opens a text belongs to it).
-    pivots : from `find_pivots` or `find_pivot`, of these texts.
-    alternatives, ignore_case : see `surface_forms`. All forms of an alternative count, each as
+    pivots : from `find_pivots`, of these texts.
+    alternatives : see `surface_forms`. All forms of an alternative count, each as
         the tokens that the tokenizer gives it. A form whose tokens begin with another form's is
         part of that form: it is counted once, and for the longer form's alternative.
     read : statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
@@ -76,7 +75,7 @@ def belief_at_pivot(
         check_text(text)
     if len(given) != len(texts):
         raise ValueError(f"{len(given)} prompts for {len(texts)} texts")
-    forms = surface_forms(alternatives, ignore_case=ignore_case)
+    forms = surface_forms(alternatives)
     table = check_pivots(pivots, texts, forms, read)
     runs = np.flatnonzero(table["status"].isin(list(read)))
     logprob = np.full((len(texts), len(forms)), np.nan)
@@ -97,26 +96,18 @@ def belief_at_pivot(
 
 
 def check_pivots(
-    pivots: pd.DataFrame | Pivot | Sequence[Pivot],
+    pivots: pd.DataFrame,
     texts: Sequence[str],
     names: Mapping[str, Any],
     read: Sequence[str],
 ) -> pd.DataFrame:
     """The pivots as a frame, one row per text; ValueError where one does not fit its text."""
     if isinstance(read, str) or any(r not in STATUSES[:3] for r in listed(read, "read")):
-        raise ValueError(f"read is {shown(read)}; legal is a list of {', '.join(STATUSES[:3])}")
-    if isinstance(pivots, pd.DataFrame):
-        table = framed(pivots, "pivots").reset_index(drop=True)
-        missing = [c for c in ("status", "start", "written", "alternative") if c not in table]
-        if missing:
-            raise ValueError(f"pivots has no column {missing[0]!r}; see find_pivots")
-    else:
-        some = [pivots] if isinstance(pivots, Pivot) else listed(pivots, "pivots")
-        if not all(isinstance(pivot, Pivot) for pivot in some):
-            raise ValueError(
-                f"pivots are {shown(some)}; they must be from find_pivots or find_pivot"
-            )
-        table = pivot_frame(some)
+        raise ValueError(f"read is {shown(read)}; it must be a list of {', '.join(STATUSES[:3])}")
+    table = framed(pivots, "pivots").reset_index(drop=True)
+    missing = [c for c in ("status", "start", "written", "alternative") if c not in table]
+    if missing:
+        raise ValueError(f"pivots has no column {missing[0]!r}; see find_pivots")
     if len(table) != len(texts):
         raise ValueError(f"{len(table)} pivots for {len(texts)} texts")
     columns = (table[c] for c in ("status", "start", "written", "alternative"))
@@ -175,12 +166,9 @@ def _logprob(
     cut = _cutter(flat, getattr(model, "tokenizer", None))
     contexts, leads = zip(*map(cut, before), strict=True)
     spoken = [[lead + form for form in flat] for lead in leads]
-    try:
+    with renamed_rows(runs.tolist(), "run"):  # the rows are those that are read
         scores = model.scores(contexts, spoken)
         parent = _parents(model, contexts, spoken, scores.nested)
-    except ValueError as error:  # rows are those that were read: name the run instead
-        named = re.sub(r"^row (\d+)", lambda m: f"run {runs[int(m[1])]}", str(error))
-        raise (BoundaryError if isinstance(error, BoundaryError) else ValueError)(named) from error
     top = scores.logprob.max(1, keepdims=True)
     top[np.isneginf(top)] = 0.0
     mass = np.exp(scores.logprob - top)

@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.scoring.pivot.payloads import KINDS, LOSSY, Listed, drafts, kind_of, utf8
-from simkit.types import shown
+from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, kind_of, utf8
+from simkit.scoring.types import Model, ability
+from simkit.types import integer, shown
 
-__all__ = ["KINDS", "LOSSY", "Recorded", "read_recorded", "utf8"]
+__all__ = ["LOSSY", "Recorded", "as_recorded", "read_recorded", "utf8"]
 
 _NAMED = 5  # failed responses that an error names
 _VOCABULARY = ("\u0120".encode(), "\u2581".encode())  # what stands for a blank there
@@ -48,16 +48,21 @@ class Recorded:
     model: str = ""
     custom_id: str = ""
 
-    @cached_property
-    def offsets(self) -> tuple[tuple[int, int], ...]:
-        """Characters [start, end) of each token; a part of a character has all of it."""
-        size = [len(utf8(character)) for character in self.text]
-        holder = np.repeat(np.arange(len(size)), size).tolist()  # character of each byte
-        holder.append(len(size))
-        return tuple((holder[a], holder[b - 1] + 1 if b > a else holder[a]) for a, b in self.spans)
+
+def as_recorded(model: Model, prompt: str, text: str, *, top: int = 20) -> dict[str, Any]:
+    """A chat response with the log-probabilities of the `top` likeliest tokens of each place.
+
+    It shows what is lost where only such records can be had: `read_recorded` reads it. Raises
+    TypeError for a model without them (see `Model`), and ValueError for a `top` below 1 and where
+    prompt and text are not tokenized apart.
+    """
+    recorded = ability(model, "recorded", "as_recorded")
+    if not isinstance(prompt, str) or not isinstance(text, str):
+        raise ValueError(f"prompt is {shown(prompt)} and text {shown(text)}; both must be strings")
+    return dict(recorded(prompt, text, integer(top, "top", 1)))
 
 
-def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
+def read_recorded(payloads: Any) -> list[Recorded]:
     """Runs from what an interface returned.
 
     Parameters
@@ -66,9 +71,9 @@ def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
         library's object (anything with `model_dump`); JSON Lines as one text; or the path of a
         file of either (`pathlib.Path`). A line of a batch file counts as the response in it. A
         response with several choices is several runs.
-    kind : "chat" (`choices[].message` and `logprobs.content[]`), "responses"
-        (`output[].content[].logprobs[]`), "completions" (`choices[].text` and `logprobs.tokens[]`,
-        …), or "auto": by what is there. The flat `logprobs.tokens[]` of a chat are read, too.
+        Read are chats (`choices[].message` and `logprobs.content[]`, or the flat
+        `logprobs.tokens[]`), responses (`output[].content[].logprobs[]`) and completions
+        (`choices[].text` and `logprobs.tokens[]`, …), told apart by what is there.
 
     Returns
     -------
@@ -83,8 +88,6 @@ def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
     log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for failed
     responses, all of which it counts.
     """
-    if not isinstance(kind, str) or kind not in ("auto", *KINDS):
-        raise ValueError(f"no kind {shown(kind)}; there are: auto, {', '.join(KINDS)}")
     runs: list[Recorded] = []
     failed: list[str] = []
     count = 0
@@ -96,7 +99,7 @@ def read_recorded(payloads: Any, kind: str = "auto") -> list[Recorded]:
             if failure:
                 failed.append(f"response {count - 1}{place}: {failure}")
                 continue
-            form = kind_of(body, f"run {len(runs)}{place}") if kind == "auto" else kind
+            form = kind_of(body, f"run {len(runs)}{place}")
             model = str(body.get("model") or "")
             found = drafts(body, form, len(runs), place)
         except (AttributeError, TypeError, RecursionError) as error:
@@ -126,8 +129,8 @@ def _each(payloads: Any) -> Iterator[tuple[Any, str]]:
         yield payloads, ""
     elif isinstance(payloads, pd.DataFrame) or not isinstance(payloads, Iterable):
         raise ValueError(
-            f"run 0: {shown(payloads)} is no response; legal are a mapping, JSON text, a list of "
-            "these, and the pathlib.Path of a file"
+            f"run 0: {shown(payloads)} is no response; it must be a mapping, JSON text, a list of "
+            "these, or the pathlib.Path of a file"
         )
     else:
         for i, payload in enumerate(
@@ -189,7 +192,7 @@ def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
     if hasattr(payload, "model_dump"):
         payload = payload.model_dump()
     if not isinstance(payload, Mapping):
-        raise ValueError(f"{where}: {type(payload).__name__} is no response; legal is a mapping")
+        raise ValueError(f"{where}: {type(payload).__name__} is no response; it must be a mapping")
     custom_id, body, status = str(payload.get("custom_id") or ""), payload, None
     if "response" in payload and "choices" not in payload:  # a line of a batch file
         answer = payload["response"] or {}

@@ -26,11 +26,9 @@ from simkit.scoring.engine.precision import SLACK, Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, pack, unpack
 from simkit.scoring.engine.tree import Limits, Work
 from simkit.scoring.runs.frontier import KeptReader, Node, PlainReader, plain_logits
-from simkit.types import FloatArray, IntArray, scalar, shown
+from simkit.types import FloatArray, IntArray
 
-__all__ = ["NotNumbers", "Sampling", "Written", "end_ids", "grow"]
-
-HOTTEST = 1e30  # a temperature beyond which every draw is uniform long since
+__all__ = ["NotNumbers", "Written", "draw", "end_ids", "grow"]
 
 
 class NotNumbers(ValueError):
@@ -41,70 +39,38 @@ class NotNumbers(ValueError):
         self.place = place
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How a next token is drawn: softmax(logits / temperature), 0 for the likeliest token.
+def draw(
+    logits: torch.Tensor, row: IntArray, u: FloatArray, temperature: float
+) -> tuple[IntArray, torch.Tensor]:
+    """Tokens (m,) drawn from rows of logits (n, vocabulary) by uniforms (m,) in [0, 1).
 
-    top_k, top_p : keep the k likeliest tokens, then the fewest that hold the share p; ties are
-    kept together. None keeps all. Raises ValueError for numbers out of range.
+    Of softmax(logits / temperature), the likeliest for 0. Also the distance (m,) of each draw to
+    the nearest border of its token, in units of the rounding of its row's largest logit.
     """
-
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "temperature", scalar(self.temperature, "temperature", 0, HOTTEST))
-        whole = isinstance(self.top_k, int | np.integer) and not isinstance(self.top_k, bool)
-        if self.top_k is not None and not (whole and 1 <= self.top_k < 2**63):
-            raise ValueError(f"top_k is {shown(self.top_k)}; it must be a whole number from 1, or "
-                             "None")  # fmt: skip
-        if self.top_p is not None and not scalar(self.top_p, "top_p", 0, 1) > 0:
-            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and up to 1, or None")
-
-    def draw(
-        self, logits: torch.Tensor, row: IntArray, u: FloatArray
-    ) -> tuple[IntArray, torch.Tensor]:
-        """Tokens (m,) drawn from rows of logits (n, vocabulary) by uniforms (m,) in [0, 1).
-
-        Also the distance (m,) of each draw to the nearest border of its token, in units of the
-        rounding of its row's largest logit.
-        """
-        if logits.device.type == "mps":  # has no float64
-            logits = logits.cpu()
-        logits = logits.double()
-        bad = (logits.isnan() | logits.isposinf()).any(-1)
-        if bad.any():
-            raise NotNumbers(int(bad.nonzero()[0]))
-        where = torch.from_numpy(row).to(logits.device)
-        largest = logits.abs().nan_to_num(posinf=0.0).amax(-1)
-        unit = torch.finfo(torch.float32).eps * largest[where]
-        if self.temperature == 0:
-            top = logits.topk(2).values
-            gap = (top[:, 0] - top[:, 1])[where]
-            return logits.argmax(-1)[where].cpu().numpy(), gap / unit
-        below = self._kept(torch.softmax(logits / self.temperature, -1)).cumsum(-1)
-        # Rows laid end to end, row i from i to i + 1, are one sorted list. What is added to a
-        # uniform must not round it up into the next row.
-        start = torch.arange(len(logits), device=logits.device)[:, None]
-        borders = (below / below[:, -1:] + start).flatten()
-        at = torch.from_numpy(np.minimum(u, 1 - 2.0**-32)).to(logits.device) + where
-        cell = torch.searchsorted(borders, at, right=True)
-        lower = torch.where(cell > 0, borders[cell - 1], 0.0)
-        near = torch.minimum(at - lower, borders[cell] - at)
-        token = cell - where * logits.shape[-1]
-        return token.cpu().numpy(), near / unit * self.temperature
-
-    def _kept(self, p: torch.Tensor) -> torch.Tensor:
-        """The distributions (n, vocabulary) with what top_k and top_p leave out set to 0."""
-        if self.top_k is not None:
-            p = p * (p >= p.topk(min(self.top_k, p.shape[-1])).values[:, -1:])
-        if self.top_p is not None:
-            falling = p.sort(-1, descending=True).values
-            before = falling.cumsum(-1) - falling
-            inside = before < self.top_p * falling.sum(-1, keepdim=True)
-            p = p * (p >= falling.gather(-1, inside.sum(-1, keepdim=True) - 1))
-        return p
+    if logits.device.type == "mps":  # has no float64
+        logits = logits.cpu()
+    logits = logits.double()
+    bad = (logits.isnan() | logits.isposinf()).any(-1)
+    if bad.any():
+        raise NotNumbers(int(bad.nonzero()[0]))
+    where = torch.from_numpy(row).to(logits.device)
+    largest = logits.abs().nan_to_num(posinf=0.0).amax(-1)
+    unit = torch.finfo(torch.float32).eps * largest[where]
+    if temperature == 0:
+        top = logits.topk(2).values
+        gap = (top[:, 0] - top[:, 1])[where]
+        return logits.argmax(-1)[where].cpu().numpy(), gap / unit
+    below = torch.softmax(logits / temperature, -1).cumsum(-1)
+    # Rows laid end to end, row i from i to i + 1, are one sorted list. What is added to a
+    # uniform must not round it up into the next row.
+    start = torch.arange(len(logits), device=logits.device)[:, None]
+    borders = (below / below[:, -1:] + start).flatten()
+    at = torch.from_numpy(np.minimum(u, 1 - 2.0**-32)).to(logits.device) + where
+    cell = torch.searchsorted(borders, at, right=True)
+    lower = torch.where(cell > 0, borders[cell - 1], 0.0)
+    near = torch.minimum(at - lower, borders[cell] - at)
+    token = cell - where * logits.shape[-1]
+    return token.cpu().numpy(), near / unit * temperature
 
 
 @dataclass(frozen=True)
@@ -140,7 +106,7 @@ def grow(
     marker: str,
     kept: bool = True,
     together: Together = "any",
-    sampling: Sampling = Sampling(),
+    temperature: float = 1.0,
     limits: Limits | None = None,
     work: Work | None = None,
 ) -> list[Written]:
@@ -162,7 +128,7 @@ def grow(
     kept = kept and longest <= (border_of(network) or longest)
     plain = PlainReader(network, work, together)
     reader = KeptReader(network, limits, longest, work) if kept else plain
-    growth = _Growth(network, tokenizer, contexts, uniforms, marker, sampling, reader.work)
+    growth = _Growth(network, tokenizer, contexts, uniforms, marker, temperature, reader.work)
     live: list[Node] = []
     # Taken from the end: what was put off last goes on first, next to what it has in common with.
     waiting = [Node(i, c, r) for i, (c, r) in enumerate(zip(contexts, runs, strict=True))][::-1]
@@ -183,9 +149,9 @@ class _Growth:
 
     def __init__(
         self, network: Any, tokenizer: Any, contexts: Sequence[Ids], uniforms: FloatArray,
-        marker: str, sampling: Sampling, work: Work,
+        marker: str, temperature: float, work: Work,
     ) -> None:  # fmt: skip
-        self.network, self.tokenizer, self.sampling = network, tokenizer, sampling
+        self.network, self.tokenizer, self.temperature = network, tokenizer, temperature
         self.contexts, self.uniforms, self.marker = contexts, uniforms, marker
         self.end, self.work = end_ids(network, tokenizer), work
         self.anchors = [self._anchor(unpack(context).tolist()) for context in contexts]
@@ -212,14 +178,14 @@ class _Growth:
         Rounding depends on the processor and on what goes through the network together. Where a
         draw falls so near a border between two tokens that rounding could decide, the text is read
         once more, alone and in float64: neither then makes a difference. (Only for weights of
-        float32 or finer, and not for the borders of top_k and top_p.)
+        float32 or finer.)
         """
         size = [len(node.runs) for node in nodes]
         runs = np.concatenate([node.runs for node in nodes])
         row = np.repeat(np.arange(len(nodes)), size)
         u = self.uniforms[runs, np.repeat([len(self._own(n)) // WIDTH for n in nodes], size)]
         try:
-            token, distance = self.sampling.draw(logits, row, u)
+            token, distance = draw(logits, row, u, self.temperature)
         except NotNumbers as error:
             place = error.place  # or of a text that spoils those beside it: which one is it?
             for i, node in enumerate(nodes):
@@ -234,7 +200,7 @@ class _Growth:
             alone = plain_logits(self.exact.network, self.accepted, [nodes[i].ids])
             self.work.positions += len(nodes[i].ids) // WIDTH
             self.work.passes += 1
-            token[again], _ = self.sampling.draw(alone, np.zeros_like(again), u[again])
+            token[again], _ = draw(alone, np.zeros_like(again), u[again], self.temperature)
         cell = row * logits.shape[-1] + token
         order = np.argsort(cell, kind="stable")
         for part in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):

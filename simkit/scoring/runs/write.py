@@ -4,35 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from simkit.scoring.engine.tokens import Reader
-from simkit.scoring.engine.tree import Limits
-from simkit.scoring.local import LocalModel, _evaluating, check_local
-from simkit.scoring.runs.generate import Sampling, grow
-from simkit.types import generator, integer, listed, shown
+from simkit.scoring.temperature import HOTTEST
+from simkit.scoring.types import Model, ability
+from simkit.types import integer, listed, scalar, shown
 
 __all__ = ["write"]
 
 
 def write(
-    model: LocalModel,
+    model: Model,
     prompts: Sequence[str],
     seeds: Sequence[int],
     *,
     max_tokens: int = 64,
     stop: str = "\n",
     temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
 ) -> list[str]:
     """What a model writes after each prompt, up to `stop` (left out) or `max_tokens`.
 
-    Text i depends on prompt i and seed i alone. With the model filled in
-    (functools.partial(write, model)) it is the `write` of `personas.interview` and `back_stories`.
-    Raises ValueError for prompts and seeds of different number, and numbers out of range.
+    Text i depends on prompt i and seed i alone. Raises ValueError for prompts and seeds of
+    different number, and numbers out of range; TypeError for a model that cannot write.
     """
-    check_local(model)
+    writes = ability(model, "write", "write")
     prompts, seeds = listed(prompts, "prompts"), listed(seeds, "seeds")
     if len(prompts) != len(seeds):
         raise ValueError(f"{len(seeds)} seeds for {len(prompts)} prompts")
@@ -44,23 +37,5 @@ def write(
     integer(max_tokens, "max_tokens", 1)
     for seed in seeds:
         integer(seed, "a seed", -(2**128), 2**128)
-    if not prompts:
-        return []
-    contexts = Reader(model.tokenizer).encode(prompts)
-    first = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
-    runs: list[list[int]] = [[] for _ in first]
-    for run, context in enumerate(contexts):
-        runs[first[context]].append(run)
-    uniforms = np.stack([generator(int(seed), "write").random(max_tokens) for seed in seeds])
-    with _evaluating(model.network):
-        written = grow(
-            model.network, model.tokenizer, list(first), [np.array(r) for r in runs], uniforms,
-            marker=stop, kept=model.path == "tree",
-            sampling=Sampling(temperature, top_k, top_p),
-            limits=Limits.of(model.network, model.budget),
-        )  # fmt: skip
-    texts = [""] * len(prompts)
-    for some in written:
-        for run in some.runs.tolist():
-            texts[run] = some.text if some.found < 0 else some.text[: some.found]
-    return texts
+    temperature = scalar(temperature, "temperature", 0, HOTTEST)
+    return list(writes(prompts, seeds, max_tokens, stop, temperature)) if prompts else []

@@ -1,0 +1,136 @@
+"""`Cached`: a model whose scores and runs are looked up in a store first, and kept there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simkit.scoring.cache.runs import find_runs, keep_runs, run_keys
+from simkit.scoring.engine.tally import blocks
+from simkit.scoring.runs.asked import Ask, Runs, Writing
+from simkit.scoring.types import Scores, ability, check_model, renamed_rows
+from simkit.store import Store, key
+from simkit.types import IntArray
+
+__all__ = ["Cached"]
+
+FORMAT = 1  # of keys and values: another number never meets these rows
+BLOCK = 1_024  # prompts that a killed process may lose
+BLOCK_CHARACTERS = 2**19
+RUNS = 2_048  # runs that a killed process may lose
+
+
+class Cached:
+    """A model with a cache: it scores as the model does, and computes nothing twice.
+
+    Parameters
+    ----------
+    model : any with an `identity`, which names what its scores depend on.
+    store : a `Store`, or the path of its file (SQLite, made if it is not there). It may hold many
+        models, whose rows never mix, and be shared by processes.
+
+    Whatever else the model has, this has too. `stored` counts the prompts and runs that came out
+    of the store so far.
+
+    What is computed is committed block by block, each block in one transaction. A row that comes
+    back is the row that was computed, bit for bit; one whose checksum fails is computed anew.
+    Raises ValueError for a model without an identity and for a value that was not written here;
+    OSError where the store cannot be used (its disk is full): what was committed before is found
+    by the next call.
+    """
+
+    def __init__(self, model: Any, store: Store | str | Path) -> None:
+        check_model(model)
+        self.model = model
+        self.store = store if isinstance(store, Store) else Store(store)
+        self.stored = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "model":  # while it is copied or unpickled
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def __repr__(self) -> str:
+        return f"Cached({self.model!r}, {str(self.store.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+        return str(self.model.name)
+
+    def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
+        """See `simkit.scoring.Model`."""
+        rows = [tuple(row) for row in options]
+        model = key(**self._identity()).hex()
+        keys = [
+            key(format=FORMAT, kind="scores", model=model, prompt=prompt, options=row)
+            for prompt, row in zip(prompts, rows, strict=True)
+        ]
+        values = self.store.get_many(keys)
+        missing: dict[bytes, int] = {}
+        for row, name in enumerate(keys):
+            if name not in values:
+                missing.setdefault(name, row)
+        stored = sum(name not in missing for name in keys)
+        # Sorted, prompts that begin alike fall into one block and are read together.
+        order = sorted(missing.values(), key=prompts.__getitem__)
+        for block in blocks(order, prompts, BLOCK, BLOCK_CHARACTERS):
+            with renamed_rows(block):
+                new = self.model.scores([prompts[i] for i in block], [rows[i] for i in block])
+            packed = dict(zip((keys[i] for i in block), _packed(new), strict=True))
+            self.store.put_many(packed)
+            values |= packed
+        self.stored += stored
+        return _unpacked([values[name] for name in keys], len(rows[0]) if rows else 0)
+
+    def runs(self, asked: Sequence[Ask], row: IntArray, run: IntArray, how: Writing,
+             block: int | None = None) -> Iterator[Runs]:  # fmt: skip
+        """See `simkit.scoring.Model`; the model's own `runs` writes those that are not there."""
+        writes = ability(self.model, "runs", "sample_runs")
+        identity = dict(getattr(self.model, "run_identity", None) or self._identity())
+        names = run_keys(identity, how, asked, row, run)
+        known = self.store.get_many(names)
+        here = np.array([name in known for name in names], dtype=bool)
+        self.stored += int(here.sum())
+        if here.any():
+            values = [known[name] for name in names if name in known]
+            yield find_runs(asked, row[here], run[here], how, values)
+        if not here.all():
+            places = {(i, r): n for i, r, n in zip(row.tolist(), run.tolist(), names, strict=True)}
+            for new in writes(asked, row[~here], run[~here], how, block or RUNS):
+                keep_runs(self.store, places, new)
+                yield new
+
+    def _identity(self) -> dict[str, Any]:
+        identity = dict(getattr(self.model, "identity", None) or {})
+        if not identity:
+            raise ValueError(
+                f"{self.name} ({type(self.model).__name__}) has no identity, so a store cannot "
+                "tell its rows from those of others; give it an `identity` that names all that "
+                "its scores depend on"
+            )
+        return identity
+
+
+def _row(width: int) -> np.dtype[Any]:
+    """A row of so many options as bytes: all log-probabilities, then all flags."""
+    return np.dtype([("logprob", "<f8", (width,)), ("nested", "u1", (width,))])
+
+
+def _packed(scores: Scores) -> list[bytes]:
+    rows = np.empty(len(scores.logprob), dtype=_row(scores.logprob.shape[1]))
+    rows["logprob"], rows["nested"] = scores.logprob, scores.nested
+    size, data = rows.itemsize, rows.tobytes()
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _unpacked(values: list[bytes], width: int) -> Scores:
+    row = _row(max(1, width))  # without any option there is no row either
+    if any(len(value) != row.itemsize for value in values):
+        raise ValueError("the store holds a row of another length; it is damaged, make a new one")
+    rows = np.frombuffer(b"".join(values), dtype=row)
+    logprob, nested = rows["logprob"].astype(np.float64), rows["nested"].astype(bool)
+    return Scores(logprob[:, :width], nested[:, :width])

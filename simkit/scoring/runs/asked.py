@@ -1,0 +1,80 @@
+"""What is asked of a model that writes runs, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simkit.scoring.forms import Spelled
+from simkit.types import FloatArray, IntArray, generator
+
+__all__ = ["Ask", "End", "Runs", "Writing", "uniforms"]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How runs are written. The names are those of `sample_runs`."""
+
+    seed: int
+    marker: str
+    forced: bool
+    max_tokens: int
+    temperature: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """What a design row asks: prompt, and the options' spellings with the separator before them.
+
+    again : how many rows before it have the same prompt.
+    """
+
+    row: int
+    text: str
+    spelled: Spelled
+    again: int
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """What some runs of a design row came to.
+
+    before : what stands before the answer, marker included; None if there is no marker.
+    forced : the marker was not written but given. tokens : that were written.
+    """
+
+    ask: Ask
+    reasoning: str
+    tokens: int
+    before: str | None
+    forced: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Finished runs.
+
+    row, run : (runs,) which they are. first : (runs,) the uniforms that draw their choices.
+    number : (runs,) the end that each came to. ends : the distinct ends. logprob, mass : (ends, K)
+    and (ends,), of the options there; NaN without a marker.
+    """
+
+    row: IntArray
+    run: IntArray
+    first: FloatArray
+    number: IntArray
+    ends: Sequence[End]
+    logprob: FloatArray
+    mass: FloatArray
+
+
+def uniforms(
+    asked: Sequence[Ask], row: IntArray, run: IntArray, seed: int, steps: int
+) -> FloatArray:
+    """What each run draws with, (runs, 1 + steps): first its choice, then token after token."""
+    out = np.empty((len(row), 1 + steps))
+    for i, number, line in zip(row.tolist(), run.tolist(), out, strict=True):
+        generator(seed, "run", asked[i].text, asked[i].again, number).random(out=line)
+    return out
