@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,32 +31,36 @@ __all__ = ["Adapted", "finetune"]
 class Adapted:
     """A fine-tuned model and how it came about.
 
-    folder : where the adapter is. history : one row per validation, columns `HISTORY`: losses of
-    training are means over the steps since the row before, NaN at step 0; without a validation set
-    or a numeric loss theirs are NaN. steps : taken in all. best_step : whose weights were kept.
-    validation_loss : theirs, NaN without a validation set. stopped : "patience" or "steps".
-    seconds : of this call. base : the model given.
+    base : the model given. folder : where the adapter is. record : what its `training.json` says;
+    of the run `steps` (taken in all), `best_step` (whose weights were kept), `validation_loss`
+    (theirs, None without a validation set) and `stopped` ("patience" or "steps").
     """
 
-    folder: Path
-    history: pd.DataFrame
-    steps: int
-    best_step: int
-    validation_loss: float
-    stopped: str
-    seconds: float
     base: LocalModel
+    folder: Path
+    record: dict[str, Any]
 
     @cached_property
     def model(self) -> LocalModel:
         """Base and adapter, ready to score; loaded when this is first asked for."""
         return load_adapter(self.base, self.folder)
 
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per validation, columns `HISTORY`.
+
+        Losses of training are means over the steps since the row before, NaN at step 0; without a
+        validation set or a numeric loss theirs are NaN.
+        """
+        rows = pd.DataFrame(self.record["history"], columns=list(HISTORY)).astype(float)
+        return rows.astype({"step": int})
+
     def __repr__(self) -> str:
-        loss = "" if math.isnan(self.validation_loss) else f", loss {self.validation_loss:.4f}"
+        run, loss = self.record, self.record["validation_loss"]
         return (
-            f"Adapted({self.folder.name!r} on {self.base.name!r}: step {self.best_step} of "
-            f"{self.steps} kept{loss}, stopped by {self.stopped})"
+            f"Adapted({self.folder.name!r} on {self.base.name!r}: step {run['best_step']} of "
+            f"{run['steps']} kept{'' if loss is None else f', loss {loss:.4f}'}, "
+            f"stopped by {run['stopped']})"
         )
 
 
@@ -122,7 +125,6 @@ def finetune(
     state, and what `encode` raises; FloatingPointError if the loss is no number; ImportError
     without peft, or for qlora without bitsandbytes.
     """
-    start = time.perf_counter()
     check_local(model)
     out = as_path(out, "out")
     check_examples(examples, "examples")
@@ -155,7 +157,7 @@ def finetune(
         run = Adapting.of(model, examples, validation, settings, out, call)
         run.go(progress)
         record = run.save(_described(model, examples, validation, call, data))
-    return _adapted(model, out, record, time.perf_counter() - start)
+    return Adapted(model, out, record)
 
 
 def _check_apart(examples: pd.DataFrame, validation: pd.DataFrame) -> None:
@@ -190,21 +192,3 @@ def _described(
         "settings": {k: v for k, v in call["settings"].items() if k != "method"},
         "call": call,
     }  # fmt: skip
-
-
-def _adapted(model: LocalModel, out: Path, record: dict[str, Any], seconds: float) -> Adapted:
-    history = pd.DataFrame(record["history"], columns=list(HISTORY)).astype(float)
-    return Adapted(
-        folder=out,
-        history=history.astype({"step": int}),
-        steps=record["steps"],
-        best_step=record["best_step"],
-        validation_loss=_number(record["validation_loss"]),
-        stopped=record["stopped"],
-        seconds=seconds,
-        base=model,
-    )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

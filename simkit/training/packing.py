@@ -25,7 +25,7 @@ from transformers import modeling_utils
 
 from simkit.scoring.engine.padded import parameters_of
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, pack, unpack
-from simkit.scoring.engine.trie import Trie, build
+from simkit.scoring.engine.trie import Trie, build, common_ids
 from simkit.types import FloatArray, IntArray, generator
 
 __all__ = [
@@ -286,7 +286,7 @@ def _fill(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
     some: list[Ids] = []
     used = 0
     for read in reads:
-        shared = _common(some[-1], read) if some else 0
+        shared = common_ids(some[-1], read) if some else 0
         new = len(read) // WIDTH - shared
         fits = used + new <= row if tree else some and read.startswith(some[-1])
         if some and not fits:
@@ -299,15 +299,8 @@ def _fill(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
 
 def _fresh(reads: list[Ids]) -> int:
     """Number of distinct tokens in the tree of sorted texts."""
-    shared = sum(_common(a, b) for a, b in pairwise(reads))
+    shared = sum(common_ids(a, b) for a, b in pairwise(reads))
     return sum(map(len, reads)) // WIDTH - shared
-
-
-def _common(one: Ids, other: Ids) -> int:
-    """Number of ids that both begin with."""
-    size = min(len(one), len(other))
-    differ = np.flatnonzero(unpack(one[:size]) != unpack(other[:size]))
-    return int(differ[0]) if len(differ) else size // WIDTH
 
 
 def batches(examples: Sequence[Example], size: int, *, tree: bool = True) -> Iterator[Batch]:

@@ -47,8 +47,8 @@ def test_the_model_learns_from_some_people_about_others(
     losses = fit.history["validation_loss"]
     assert fit.history["step"].tolist() == [0, 10, 20, 30, 40]
     assert losses.iloc[-1] < 0.1 * losses.iloc[0]
-    assert fit.validation_loss == pytest.approx(losses.min(), abs=1e-6)
-    assert fit.best_step == fit.history["step"][losses.idxmin()]
+    assert fit.record["validation_loss"] == pytest.approx(losses.min(), abs=1e-6)
+    assert fit.record["best_step"] == fit.history["step"][losses.idxmin()]
     # the whole is the sum of its parts, and training losses are means since the row before
     whole = fit.history["cross_entropy"] + 0.05 * fit.history["penalty"]
     assert whole[1:].to_numpy() == pytest.approx(fit.history["loss"][1:].to_numpy(), abs=1e-5)
@@ -57,7 +57,7 @@ def test_the_model_learns_from_some_people_about_others(
     says = sk.believe(fit.model, AGREE, people).set_index(["who", "option"])["belief"]
     assert says["old", "yes"] > 0.9
     assert says["young", "no"] > 0.9
-    assert "step 40 of 40" in repr(fit) or fit.best_step < 40
+    assert "step 40 of 40" in repr(fit) or fit.record["best_step"] < 40
     assert str(tmp_path) not in repr(fit)
 
 
@@ -161,19 +161,19 @@ def test_early_stopping_keeps_the_best(
     )  # fmt: skip
     losses = fit.history["validation_loss"].to_numpy()
     best = int(losses.argmin())
-    assert fit.stopped == "patience"
-    assert fit.steps < 60
+    assert fit.record["stopped"] == "patience"
+    assert fit.record["steps"] < 60
     assert len(losses) == best + 1 + 2  # two looks after the best, then no more
-    assert fit.best_step == 4 * best
+    assert fit.record["best_step"] == 4 * best
     score = sk.score(fit.model, held["prompt"].tolist(), [" no</s>", " yes"])
     kept = -score[:, 0].mean()
     assert kept == pytest.approx(losses.min(), abs=2e-3)  # adapters are stored in half precision
     endless = finetune(
-        model, train, tmp_path / "b", validation=held, steps=fit.steps + 4, batch=8, every=4,
-        patience=None, learning_rate=2e-2, schedule="constant",
+        model, train, tmp_path / "b", validation=held, steps=fit.record["steps"] + 4,
+        batch=8, every=4, patience=None, learning_rate=2e-2, schedule="constant",
     )  # fmt: skip
-    assert endless.steps == fit.steps + 4
-    assert endless.stopped == "steps"
+    assert endless.record["steps"] == fit.record["steps"] + 4
+    assert endless.record["stopped"] == "steps"
 
 
 def test_a_broken_run_goes_on_bit_for_bit(
@@ -204,7 +204,10 @@ def test_a_broken_run_goes_on_bit_for_bit(
     assert calls[11:] == [9, 10, 11, 12, 13]  # 3 | 4 | 6 | 8 | 9 were kept; step 10 broke off
     assert same(whole.folder, again.folder)
     pd.testing.assert_frame_equal(whole.history, again.history)
-    assert (again.steps, again.best_step) == (whole.steps, whole.best_step)
+    assert (again.record["steps"], again.record["best_step"]) == (
+        whole.record["steps"],
+        whole.record["best_step"],
+    )
     assert not (again.folder / "training.pt").exists()
 
 
@@ -253,9 +256,9 @@ def test_a_finished_call_is_not_repeated(
 ) -> None:
     monkeypatch.delattr(Adapting, "of")
     fit = finetune(model, data, plain, **QUICK)
-    assert fit.steps == 4
+    assert fit.record["steps"] == 4
     assert fit.history["step"].tolist() == [0, 4]
-    assert np.isnan(fit.validation_loss)
+    assert fit.record["validation_loss"] is None
     with pytest.raises(ValueError, match=r"holds the training of another call \(examples\)"):
         finetune(model, data.iloc[1:], plain, **QUICK)
 

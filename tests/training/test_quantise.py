@@ -66,11 +66,6 @@ def test_it_is_what_transformers_makes_of_a_folder(
     assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_scales_in_full_are_another_model(model: LocalModel, small: LocalModel) -> None:
-    plain = sk.score(quantise(model, double=False), PROMPTS, OPTIONS)
-    assert not np.array_equal(plain, sk.score(small, PROMPTS, OPTIONS))
-
-
 def settings(**change: Any) -> Settings:
     given: dict[str, Any] = {
         "method": "qlora", "rank": 4, "alpha": 8.0, "dropout": 0.0, "targets": "all-linear",
@@ -145,13 +140,6 @@ def test_qlora_learns_and_comes_back(model: LocalModel, data: pd.DataFrame, tmp_
     assert np.array_equal(
         found, sk.score(load_adapter(quantise(model), fit.folder), PROMPTS, OPTIONS)
     )
-    loose = load_adapter(model, fit.folder, quantised=False)
-    assert not is_quantised(loose.network)
-    assert not np.array_equal(sk.score(loose, PROMPTS, OPTIONS), found)
-    plain = finetune(
-        model, data.drop(held.index), tmp_path / "p", validation=held, steps=1, batch=16
-    )
-    assert is_quantised(load_adapter(model, plain.folder, quantised=True).network)
 
 
 def test_what_cannot_be_done_is_said(small: LocalModel, data: pd.DataFrame, tmp_path: Path) -> None:
