@@ -50,7 +50,8 @@ def test_distance_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"weight": -1.0}, "weight"), ({"weight": 1.0, "slope": 0.0}, "slope is 0.0; it must be above 0"),
+    [({"weight": -1.0}, "weight"),
+     ({"weight": 1.0, "slope": 0.0}, "slope is 0.0; it must be above 0"),
      ({"weight": 1.0, "width": np.nan}, "width is nan"),
      ({"weight": 1.0, "questions": "days"}, "not the text 'days'")],
 )  # fmt: skip
