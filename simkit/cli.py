@@ -23,6 +23,11 @@ FOLDER = click.Path(path_type=Path)
 MODEL = "A bundled model, a folder, or a hub id."
 # Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own.
 PROFILE = click.Choice(["fast", "full"])
+# What `train-adapters` trains: name of the adapters' folder -> module in simkit.studies.
+TRAINED = {
+    "population": "population_finetuning.recipes",
+    "alignment": "alignment_diversity.ladder",
+}
 
 
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -226,7 +231,7 @@ def train_world(size: str, out: Path | None, **options: Any) -> None:
 
 
 @app.command("train-adapters")
-@click.argument("study", type=click.Choice(["population", "alignment"]))
+@click.argument("study", type=click.Choice(list(TRAINED)))
 @click.option("--out", type=FOLDER, help="Folder; if not given, where those that ship lie.")
 @click.option("--model", default="glassbox", help=MODEL)
 @click.option("--seed", default=1, help="Seed of samples, splits and training.")
@@ -242,7 +247,7 @@ def train_adapters(study: str, out: Path | None, **options: Any) -> None:
     from simkit import resources
 
     with _in_words():
-        module = import_module(f"simkit.finetune.{study}")
+        module = import_module(f"simkit.studies.{TRAINED[study]}")
         for path in module.train_adapters(out or resources.adapters(study), **options):
             click.echo(path)
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from simkit import MockModel
-from simkit.cli import app
+from simkit.cli import TRAINED, app
 from tests import small_notebooks as small
 
 LAST = ["--out", "out"]
@@ -136,9 +136,8 @@ def test_train_adapters_hands_its_options_to_the_study(study, monkeypatch):
         asked.append((out, options))
         return [out / "one", out / "two"]
 
-    monkeypatch.setitem(
-        sys.modules, f"simkit.finetune.{study}", types.SimpleNamespace(train_adapters=train)
-    )
+    module = f"simkit.studies.{TRAINED[study]}"
+    monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(train_adapters=train))
     words = ["--out", "mine", "--seed", "4", "--profile", "fast", "--model", "gpt2"]
     result = call("train-adapters", study, *words)
     assert result.exit_code == 0, result.output

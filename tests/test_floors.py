@@ -24,7 +24,6 @@ FLOORS = {
     "scoring": 4,
     "plots": 5,
     "training": 5,
-    "finetune": 5.5,  # surveys, population and alignment, between training and studies
     "audit": 5,
     "reports": 6,
     "studies": 6,  # what single notebooks need of all rooms below

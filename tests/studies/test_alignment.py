@@ -12,8 +12,8 @@ import pytest
 from simkit import resources
 from simkit.estimators import expected_delta_e
 from simkit.scoring import MockModel, believe
-from simkit.studies import alignment as study
-from simkit.studies import alignment_recorded as recorded
+from simkit.studies.alignment_diversity import recorded
+from simkit.studies.alignment_diversity import task as study
 from simkit.worlds import concepts
 
 

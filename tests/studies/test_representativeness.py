@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from simkit import datasets, resources
-from simkit.studies import recorded, subgroups
-from simkit.studies import representativeness as rep
+from simkit.studies.representativeness import populations as rep
+from simkit.studies.representativeness import recorded, subgroups
 from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)

@@ -28,7 +28,7 @@ from simkit.questions import Question
 from simkit.resources import adapters
 from simkit.result import Result
 from simkit.scoring import LocalModel, believe
-from simkit.scoring.techniques import (
+from simkit.studies.representativeness.techniques import (
     answer_numbers,
     independent_answers,
     mixture,
@@ -116,7 +116,7 @@ def anes_setting(*, seed: int = 1, simulated: int | None = None) -> Setting:
     seed decides who is held out, as in the study on targeted populations: nobody here has taught
     an adapter. simulated : how many personas, at most; None for one per person.
     """
-    from simkit.finetune.surveys import VOTE, anes_survey
+    from simkit.studies.population_finetuning.surveys import VOTE, anes_survey
 
     part = anes_survey(seed=seed).people["part"]
     frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income", "PID"), int))

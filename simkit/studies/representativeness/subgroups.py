@@ -14,8 +14,8 @@ from simkit.estimators.structure.correlations import off_diagonal
 from simkit.estimators.structure.measures import compare_matrices, rmsd
 from simkit.estimators.structure.samples import sampled
 from simkit.result import t_frame
-from simkit.scoring.techniques import answer_numbers
-from simkit.studies.representativeness import survey_battery
+from simkit.studies.representativeness.populations import survey_battery
+from simkit.studies.representativeness.techniques import answer_numbers
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey
 

@@ -10,7 +10,8 @@ from simkit.estimators.structure.measures import compare_matrices
 from simkit.personas import Battery, Item, Margin
 from simkit.questions import Question
 from simkit.scoring import MockModel, believe
-from simkit.scoring.techniques import (
+from simkit.studies.representativeness.populations import survey_battery, world_people
+from simkit.studies.representativeness.techniques import (
     answer_numbers,
     chained_correlation,
     independent_answers,
@@ -18,7 +19,6 @@ from simkit.scoring.techniques import (
     mixture,
     persona_answers,
 )
-from simkit.studies.representativeness import survey_battery, world_people
 from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)

@@ -1,6 +1,6 @@
 """Diversity of people, of recorded models and of language-model twins, as small tables.
 
-    python -m simkit.studies.alignment_recorded
+    python -m simkit.studies.alignment_diversity.recorded
 
 with the data in reach (see `simkit.datasets`) writes data/results/alignment_humans.csv and
 alignment_models.csv. They hold statistics of this project only, no answer of anybody, so that a

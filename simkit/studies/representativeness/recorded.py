@@ -1,6 +1,6 @@
 """Results on human data that is not always at hand: computed here, shown from a small table.
 
-    python -m simkit.studies.recorded
+    python -m simkit.studies.representativeness.recorded
 
 with the data in reach (see `simkit.datasets`) writes data/results/representativeness_*.csv. The
 tables hold statistics of this project only, no answer of anybody.

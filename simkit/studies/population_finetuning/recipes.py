@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from simkit.files import as_path
-from simkit.finetune.surveys import Survey, anes_survey, car_survey, ev_survey
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, bundled, load
+from simkit.studies.population_finetuning.surveys import Survey, anes_survey, car_survey, ev_survey
 from simkit.training.adapters import RECORD, load_adapter, read_record
 from simkit.training.base import fingerprint
 from simkit.training.finetuning import finetune

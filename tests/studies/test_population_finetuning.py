@@ -11,9 +11,9 @@ import pytest
 
 import simkit as sk
 from simkit import datasets
-from simkit.finetune import population, surveys
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, MockModel
+from simkit.studies.population_finetuning import recipes, surveys
 from simkit.training.adapters import RECORD, read_record
 from simkit.training.base import fingerprint
 from simkit.training.data import digest
@@ -126,47 +126,47 @@ def test_fits_have_the_metrics_that_the_scale_allows(
 
 
 def test_recipes_are_named_once_and_make_the_grid() -> None:
-    names = [r.name for r in population.recipes()]
+    names = [r.name for r in recipes.recipes()]
     assert len(set(names)) == len(names)
-    for slope in population.SLOPES:
-        for width in population.WIDTHS:
-            assert population.cell(slope, width) in names
-    assert {f"{s}-{k}" for s in ("ev", "anes96") for k in population.METHODS} <= set(names)
+    for slope in recipes.SLOPES:
+        for width in recipes.WIDTHS:
+            assert recipes.cell(slope, width) in names
+    assert {f"{s}-{k}" for s in ("ev", "anes96") for k in recipes.METHODS} <= set(names)
     with pytest.raises(ValueError, match="no profile 'huge'; legal are fast, full"):
-        population.recipes("huge")
+        recipes.recipes("huge")
     with pytest.raises(ValueError, match="no survey 'x'; legal are ev, anes96, car"):
-        population.survey_of("x")
+        recipes.survey_of("x")
 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """One adapter of one step on a small survey."""
-    one = population.Recipe("ev-lora", "ev", {"steps": 1, "every": 1}, respondents=8)
-    monkeypatch.setattr(population, "recipes", lambda profile="full": (one,))
-    monkeypatch.setitem(population._SURVEYS, "ev", lambda seed: surveys.ev_survey(n=40, seed=seed))
+    one = recipes.Recipe("ev-lora", "ev", {"steps": 1, "every": 1}, respondents=8)
+    monkeypatch.setattr(recipes, "recipes", lambda profile="full": (one,))
+    monkeypatch.setitem(recipes._SURVEYS, "ev", lambda seed: surveys.ev_survey(n=40, seed=seed))
 
 
 @pytest.mark.usefixtures("short")
 def test_adapters_are_trained_found_and_made_anew(tmp_path: Path, model: LocalModel) -> None:
     long = replace(model, network=_longer(model))
-    made = population.train_adapters(tmp_path, model=long, progress=False)
+    made = recipes.train_adapters(tmp_path, model=long, progress=False)
     assert made == [tmp_path / "ev-lora"]
     record = read_record(made[0])
     assert record is not None and record["counts"]["respondents"] == 8
     weights = (made[0] / "adapter_model.safetensors").read_bytes()
     stamp = (made[0] / RECORD).stat().st_mtime_ns
-    population.train_adapters(tmp_path, model=long, progress=False)
+    recipes.train_adapters(tmp_path, model=long, progress=False)
     assert (made[0] / RECORD).stat().st_mtime_ns == stamp  # finished: nothing is done again
-    found, told = population.tuned(long, tmp_path)
+    found, told = recipes.tuned(long, tmp_path)
     assert list(found) == ["ev-lora"] and "trained before" in told
     other = replace(model, network=_longer(model, shift=0.5))
-    population.train_adapters(tmp_path, model=other, progress=False)  # other weights: anew
+    recipes.train_adapters(tmp_path, model=other, progress=False)  # other weights: anew
     assert (made[0] / "adapter_model.safetensors").read_bytes() != weights
-    found, told = population.tuned(long, tmp_path / "empty")
+    found, told = recipes.tuned(long, tmp_path / "empty")
     assert list(found) == ["ev-lora"] and "trained in this run, a few steps" in told
-    _, told = population.tuned(long, tmp_path / "whole", profile="full")
+    _, told = recipes.tuned(long, tmp_path / "whole", profile="full")
     assert told.endswith("trained in this run")
-    again, _ = population.tuned(long, tmp_path / "whole", seed=2)  # of seed 1: not taken
+    again, _ = recipes.tuned(long, tmp_path / "whole", seed=2)  # of seed 1: not taken
     assert read_record(tmp_path / "whole" / "ev-lora")["settings"]["seed"] == 2  # type: ignore[index]
     assert list(again) == ["ev-lora"]
 
@@ -174,8 +174,8 @@ def test_adapters_are_trained_found_and_made_anew(tmp_path: Path, model: LocalMo
 @pytest.mark.usefixtures("short")
 def test_only_known_adapters(tmp_path: Path, model: LocalModel) -> None:
     with pytest.raises(ValueError, match="no adapter 'x' in profile 'full'; legal are ev-lora"):
-        population.train_adapters(tmp_path, model=model, only=["x"])
-    assert population.train_adapters(tmp_path, model=model, only=[]) == []
+        recipes.train_adapters(tmp_path, model=model, only=["x"])
+    assert recipes.train_adapters(tmp_path, model=model, only=[]) == []
 
 
 def _longer(model: LocalModel, shift: float = 0.0) -> object:
@@ -201,7 +201,7 @@ SHIPPED = sorted(p.parent for p in adapters("population").glob(f"*/{RECORD}"))
 @pytest.mark.skipif(not SHIPPED, reason="no adapters ship yet")
 def test_what_ships_is_what_the_recipes_make() -> None:
     lm = sk.load("glassbox")
-    known = {r.name: r for r in population.recipes()}
+    known = {r.name: r for r in recipes.recipes()}
     told: dict[tuple[str, int | None], str] = {}
     for folder in SHIPPED:
         record = read_record(folder)
@@ -209,7 +209,7 @@ def test_what_ships_is_what_the_recipes_make() -> None:
         recipe = known[folder.name]
         key = (recipe.survey, recipe.respondents)
         if key not in told:
-            survey = population.survey_of(recipe.survey)
+            survey = recipes.survey_of(recipe.survey)
             told[key] = digest(survey.examples("train", recipe.respondents, 1))
         assert record["call"]["examples"] == told[key], folder.name
         text = (folder / "README.md").read_text()
@@ -222,7 +222,7 @@ def test_what_ships_is_what_the_recipes_make() -> None:
 def test_a_shipped_adapter_moves_the_belief_towards_the_population() -> None:
     lm = sk.load("glassbox")
     survey = surveys.ev_survey()
-    found, _ = population.tuned(lm)
+    found, _ = recipes.tuned(lm)
     fits = [
         survey.fit(
             "ev_before", survey.belief(survey.believe(m, "ev_before"), "ev_before"), n_boot=2

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from simkit import resources
-from simkit.finetune.alignment import (
+from simkit.scoring import load
+from simkit.studies.alignment_diversity.ladder import (
     PROFILES,
     Profile,
     demonstrations,
@@ -19,7 +20,6 @@ from simkit.finetune.alignment import (
     preferences,
     train_adapters,
 )
-from simkit.scoring import load
 from simkit.worlds import concepts
 
 SHIPPED = resources.root("data") / "adapters" / "alignment"

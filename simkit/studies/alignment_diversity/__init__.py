@@ -1,0 +1,1 @@
+"""Notebook 04: what only the study of aligned models needs."""
