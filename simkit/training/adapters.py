@@ -47,7 +47,7 @@ def save_adapter(
     small = {name: w.detach().to(dtype).cpu().contiguous() for name, w in weights.items()}
     bad = [name for name, w in small.items() if not torch.isfinite(w).all()]
     if bad:
-        raise ValueError(f"{bad[0]} is not finite in {record['stored']}; legal are finite weights")
+        raise ValueError(f"{bad[0]} is not finite in {record['stored']}; weights must be finite")
     folder.mkdir(parents=True, exist_ok=True)
     save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = network.peft_config["default"].to_dict()
@@ -153,7 +153,7 @@ def _check_whole(wanted: Mapping[str, Any], base: Mapping[str, Any], folder: Pat
 def _check_base(base: LocalModel, name: str, record: Mapping[str, Any] | None) -> None:
     if record is None:
         raise ValueError(
-            f"{name} has no {RECORD}, so its base cannot be checked; legal are adapters that "
+            f"{name} has no {RECORD}, so its base cannot be checked: give an adapter that "
             "finetune saved, or check=False"
         )
     found = fingerprint(base.network)

@@ -145,7 +145,7 @@ def finetune(
         numeric=numeric, seed=seed,
     )  # fmt: skip
     if is_quantised(model.network) and method != "qlora":
-        raise ValueError(f"{model.name} is in 4 bits; legal is method='qlora'")
+        raise ValueError(f"{model.name} is in 4 bits; method must be 'qlora'")
     call = {
         "base": fingerprint(model.network), "examples": digest(examples),
         "validation": digest(validation), "settings": settings.fields(),
@@ -164,8 +164,8 @@ def _check_apart(examples: pd.DataFrame, validation: pd.DataFrame) -> None:
     shared = set(examples["respondent"]) & set(validation["respondent"])
     if shared:
         raise ValueError(
-            f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; legal "
-            "are respondents in one of them, as split_respondents gives"
+            f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; "
+            "split people by split_respondents"
         )
 
 

@@ -59,7 +59,7 @@ class NumericLoss:
         off = np.abs(scale - answer)
         if self.relative:
             if np.ptp(scale) == 0:
-                raise ValueError(f"the values {list(scale)} have no range; legal is relative=False")
+                raise ValueError(f"the values {list(scale)} have no range; relative must be False")
             off = off / np.ptp(scale)
         return np.asarray(self.slope * np.maximum(0.0, off - self.width))
 

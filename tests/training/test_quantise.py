@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_said(small: LocalModel, data: pd.DataFrame, tmp_
     shape = GPT2Config(vocab_size=300, n_embd=64, n_layer=1, n_head=2)
     with pytest.raises(ValueError, match="other has no linear layers that can be quantised"):
         quantise(LocalModel("other", GPT2LMHeadModel(shape), small.tokenizer))
-    with pytest.raises(ValueError, match="tiny-4bit is in 4 bits; legal is method='qlora'"):
+    with pytest.raises(ValueError, match="tiny-4bit is in 4 bits; method must be 'qlora'"):
         finetune(small, data, tmp_path / "a", steps=1)
     fit = finetune(small, data, tmp_path / "b", steps=1, method="qlora")
     assert fit.model.name == "tiny-4bit + b"
