@@ -16,7 +16,7 @@ from simkit.scoring import LocalModel, MockModel
 from simkit.studies.population_finetuning import recipes, surveys
 from simkit.training.adapters import RECORD, read_record
 from simkit.training.base import fingerprint
-from simkit.training.settings import digest
+from simkit.training.data import digest
 from simkit.worlds import survey as world
 from tests.training.conftest import tiny_model
 

@@ -21,8 +21,8 @@ from simkit.studies.population_finetuning.surveys import Survey, anes_survey, ca
 from simkit.training.adapters import RECORD, load_adapter, read_record
 from simkit.training.base import fingerprint
 from simkit.training.finetuning import finetune
+from simkit.training.loop import OtherCallError
 from simkit.training.loss import NumericLoss
-from simkit.training.settings import OtherCallError
 
 __all__ = [
     "METHODS",
@@ -170,7 +170,7 @@ def _train(
     rate = 5e-3 if base.network.num_parameters() < BIG else 2e-4
     settings: dict[str, Any] = {
         "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
-        "patience": None, "keep_every": 30, **recipe.settings,
+        "patience": None, **recipe.settings,
     }  # fmt: skip
     told = survey.examples("train", recipe.respondents, seed)
     people = told["respondent"].nunique()
