@@ -23,7 +23,7 @@ has_twins = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def world():
-    setting = rep.survey_setting(700, 600, seed=1)
+    setting = rep.world_survey(700, 600, seed=1)
     found = rep.simulate(TRUE, setting, seed=1)
     return setting, found, *rep.errors(setting, found, n_boot=40, seed=1)
 
@@ -49,13 +49,13 @@ def test_on_the_worlds_own_beliefs_the_techniques_come_out_as_they_must(world):
 
 def test_interviews_are_asked_in_an_order_of_each_persons_own():
     # So the spread of orders is in intervals over respondents: 8 items, all but no order twice.
-    for setting in (rep.survey_setting(20, 20, seed=1), rep.anes_setting(seed=1, simulated=20)):
+    for setting in (rep.world_survey(20, 20, seed=1), rep.anes_survey(seed=1, simulated=20)):
         orders = setting.battery.orders(range(20), 1)
         assert len(set(orders)) > 10 and len({order[0] for order in orders}) > 2
 
 
 def test_valid_mass_is_that_of_the_questions_asked():
-    setting = rep.survey_setting(100, 20, seed=1)
+    setting = rep.world_survey(100, 20, seed=1)
 
     def half(question, design):  # as a model would that says something else in every other prompt
         table = TRUE(question, design)
@@ -69,10 +69,10 @@ def test_valid_mass_is_that_of_the_questions_asked():
 
 
 def test_anes_is_the_held_out_part_and_asks_four_items():
-    setting = rep.anes_setting(seed=1, simulated=7)
+    setting = rep.anes_survey(seed=1, simulated=7)
     assert list(setting.humans) == list(rep.ANES_ITEMS) and len(setting.people) == 7
     assert 200 < len(setting.humans) < 400
-    assert not rep.anes_setting(seed=2).humans.equals(setting.humans)
+    assert not rep.anes_survey(seed=2).humans.equals(setting.humans)
     told = setting.contexts(setting.people[["person", *setting.told]])
     assert told["context"].tolist() == setting.people["context"].tolist()
     line = setting.battery["vote"].line({}, answer="2")

@@ -17,7 +17,9 @@ from typing import Any
 from simkit.files import as_path
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, bundled, load
-from simkit.studies.population_finetuning.surveys import Survey, anes_survey, car_survey, ev_survey
+from simkit.studies.population_finetuning.measures import examples
+from simkit.studies.population_finetuning.surveys import anes_survey, car_survey, ev_survey
+from simkit.survey import Survey
 from simkit.training.adapters import RECORD, load_adapter, read_record
 from simkit.training.base import fingerprint
 from simkit.training.finetuning import finetune
@@ -172,13 +174,13 @@ def _train(
         "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
         "patience": None, "keep_every": 30, **recipe.settings,
     }  # fmt: skip
-    told = survey.examples("train", recipe.respondents, seed)
+    told = examples(survey, "train", recipe.respondents, seed)
     people = told["respondent"].nunique()
     words = f"{people} respondents of the survey {survey.name!r} of the population study"
     for attempt in (1, 2):
         try:
             finetune(
-                base, told, folder, validation=survey.examples("validation"), seed=seed,
+                base, told, folder, validation=examples(survey, "validation"), seed=seed,
                 data=words, progress=progress, **settings,
             )  # fmt: skip
         except OtherCallError:
