@@ -50,7 +50,7 @@ def test_on_the_worlds_own_beliefs_the_techniques_come_out_as_they_must(world):
 def test_interviews_are_asked_in_an_order_of_each_persons_own():
     # So the spread of orders is in intervals over respondents: 8 items, all but no order twice.
     for setting in (rep.world_survey(20, 20, seed=1), rep.anes_survey(seed=1, simulated=20)):
-        orders = setting.battery.orders(range(20), 1)
+        orders = rep.battery(setting).orders(range(20), 1)
         assert len(set(orders)) > 10 and len({order[0] for order in orders}) > 2
 
 
@@ -70,12 +70,16 @@ def test_valid_mass_is_that_of_the_questions_asked():
 
 def test_anes_is_the_held_out_part_and_asks_four_items():
     setting = rep.anes_survey(seed=1, simulated=7)
-    assert list(setting.humans) == list(rep.ANES_ITEMS) and len(setting.people) == 7
+    assert (
+        list(setting.humans) == ["PID", "selfLR", "vote", "TVnews"] and len(setting.personas) == 7
+    )
     assert 200 < len(setting.humans) < 400
     assert not rep.anes_survey(seed=2).humans.equals(setting.humans)
-    told = setting.contexts(setting.people[["person", *setting.told]])
-    assert told["context"].tolist() == setting.people["context"].tolist()
-    line = setting.battery["vote"].line({}, answer="2")
+    mixed, told = rep._mixture(rep.anes_survey(seed=1), 1), list(rep.ANES_TOLD)
+    said = rep.anes_survey(seed=1).personas.set_index(told)["context"]
+    both = [(k, text) for *k, text in mixed[[*told, "context"]].to_numpy() if tuple(k) in said]
+    assert both and all((said.loc[[tuple(k)]] == text).all() for k, text in both)  # the same words
+    line = rep.battery(setting)["vote"].line({}, answer="2")
     assert line == "Vote (1 Clinton, 2 Dole): 2"
     for item, (low, high) in setting.scales.items():
         assert setting.humans[item].min() == low and setting.humans[item].max() == high

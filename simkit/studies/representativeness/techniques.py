@@ -107,7 +107,7 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
     if not w.sum() > 0:
         raise ValueError("weight: all weights are 0")
     _check_battery(battery)
-    items = _closed(battery)
+    items = {item.name: item for item in battery.items if item.question is not None}
     alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
     out = np.eye(len(items))
     for (i, a), (j, b) in permutations(enumerate(items), 2):
@@ -126,15 +126,13 @@ def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
     framed(answers, "the answers")
     _check_battery(battery)
     out = {}
-    for name, item in _closed(battery).items():
-        if name not in answers:
-            raise ValueError(f"the answers have no column {name!r}, as the question is called")
-        out[name] = answer_values(answers[name], item.question)
+    for item in battery.items:
+        if item.question is None:
+            continue
+        if item.name not in answers:
+            raise ValueError(f"the answers have no column {item.name!r}, as the question is called")
+        out[item.name] = answer_values(answers[item.name], item.question)
     return pd.DataFrame(out, index=answers.index)
-
-
-def _closed(battery: Battery) -> dict[str, Item]:
-    return {item.name: item for item in battery.items if isinstance(item.question, Question)}
 
 
 def _check_battery(battery: Any) -> None:
