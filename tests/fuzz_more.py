@@ -135,10 +135,6 @@ def _adapter() -> str:
     return "adapter"
 
 
-def _learning() -> dict[str, Any]:
-    return {"model": tiny(), "examples": trained_on(), "metrics": lambda model: {"x": 1.0}}
-
-
 def _cars() -> pd.DataFrame:
     kinds: dict[str, Any] = {"fuel": "gasoline", "type": "regcar", "price": 4.0, "range": 250,
                              "size": 2, "acc": 4.0, "cost": 4, "station": 0.3, "space": 1.0,
@@ -208,13 +204,9 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "finetune": lambda: (training.finetune, {
             "model": tiny(), "examples": trained_on(), "out": _adapter(), **STEPS,
             "method": "lora", "alpha": 16.0, "dropout": 0.0, "targets": "all-linear",
-            "learning_rate": 2e-3, "schedule": "cosine", "warmup": 0.05, "weight_decay": 0.0,
-            "clip": 1.0, "epochs": 3.0, "micro": None, "together": 8, "every": None, "patience": 5,
-            "numeric": None, "end": True, "seed": 0, "stored": "float16", "keep_every": 50}),
-        "learning_curve": lambda: (training.learning_curve, {
-            **_learning(), "out": "curve", "sizes": [2], "seeds": [0], **STEPS}),
-        "sweep": lambda: (training.sweep, {
-            **_learning(), "out": "sweep", "grid": {"learning_rate": [1e-3]}, **STEPS}),
+            "learning_rate": 2e-3, "schedule": "cosine", "warmup": 0.05,
+            "epochs": 3.0, "micro": None, "every": None, "patience": 5,
+            "numeric": None, "seed": 0}),
         "load_adapter": lambda: (training.load_adapter, {"base": tiny(), "folder": _adapter()}),
         "market.covariate_profiles": lambda: (market.covariate_profiles, {
             "names": ["income", "season"], "product": market.PRODUCTS[0], "usual_price": 3.0}),

@@ -8,7 +8,6 @@ from simkit.training.finetuning import Adapted, finetune
 from simkit.training.loss import NumericLoss
 from simkit.training.pretraining import pretrain
 from simkit.training.quantise import quantise
-from simkit.training.sweep import learning_curve, sweep
 
 __all__ = [
     "Adapted",
@@ -16,11 +15,9 @@ __all__ = [
     "calibrate",
     "examples",
     "finetune",
-    "learning_curve",
     "load_adapter",
     "pretrain",
     "quantise",
     "split_respondents",
-    "sweep",
     "write_card",
 ]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -17,22 +16,29 @@ from simkit.files import as_path, write_text
 from simkit.scoring import LocalModel
 from simkit.scoring.local import check_local
 from simkit.training.base import fingerprint, shared_copy
+from simkit.training.card import page
 from simkit.training.extras import hushed, need
 from simkit.training.quantise import is_quantised, quantise, trainable
 
 __all__ = ["RECORD", "STORED", "load_adapter", "read_record", "save_adapter"]
 
 RECORD = "training.json"
-STORED = ("float16", "bfloat16", "float32")
+STORED = "float16"  # the type of an adapter's weights on disk
 
 
 def save_adapter(
-    folder: Path, network: Any, weights: Mapping[str, torch.Tensor], record: dict[str, Any]
+    folder: Path,
+    network: Any,
+    weights: Mapping[str, torch.Tensor],
+    record: dict[str, Any],
+    template: str = "adapter.md.j2",
+    **told: Any,
 ) -> None:
     """Write an adapter that peft, transformers and `load_adapter` can read.
 
     network : the peft model, for its configuration. weights : of the adapter, as peft names them.
     record : what `training.json` and the card say; its `base`, `stored` and so on.
+    template, told : of the card, and what it says beside the record.
 
     The record is written last, so a folder that has one is whole. Raises ValueError for weights
     that the stored type cannot hold.
@@ -41,7 +47,7 @@ def save_adapter(
     small = {name: w.detach().to(dtype).cpu().contiguous() for name, w in weights.items()}
     bad = [name for name, w in small.items() if not torch.isfinite(w).all()]
     if bad:
-        raise ValueError(f"{bad[0]} is not finite in {record['stored']}; legal are finite weights")
+        raise ValueError(f"{bad[0]} is not finite in {record['stored']}; weights must be finite")
     folder.mkdir(parents=True, exist_ok=True)
     save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = network.peft_config["default"].to_dict()
@@ -54,15 +60,11 @@ def save_adapter(
     text = json.dumps(plain, indent=1, sort_keys=True)
     write_text(folder / "adapter_config.json", text + "\n")
     record = {**record, "parameters": sum(w.numel() for w in small.values())}
-    write_text(folder / "README.md", _card(folder.name, record) + "\n")
+    write_text(folder / "README.md", _card(folder.name, record, template, told) + "\n")
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
-def _card(name: str, record: Mapping[str, Any]) -> str:
-    pages = Environment(
-        loader=PackageLoader("simkit.training"), undefined=StrictUndefined, autoescape=False,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+def _card(name: str, record: Mapping[str, Any], template: str, told: Mapping[str, Any]) -> str:
     numeric = record["settings"]["numeric"]
     penalty = "none"
     if numeric is not None:
@@ -72,8 +74,8 @@ def _card(name: str, record: Mapping[str, Any]) -> str:
             f"{numeric['width']:g} {unit}, on {', '.join(numeric['questions'] or ['all scales'])}"
         )
     settings = {k: v for k, v in record["settings"].items() if k != "numeric"}
-    said = {**record, "settings": settings, "penalty": penalty}
-    return pages.get_template("adapter.md.j2").render(name=name, **said)
+    values = {**record, **told, "settings": settings, "penalty": penalty}
+    return page(template, name=name, **values)
 
 
 def read_record(folder: Path | str) -> dict[str, Any] | None:
@@ -82,18 +84,13 @@ def read_record(folder: Path | str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def load_adapter(
-    base: LocalModel, folder: Path | str, *, quantised: bool | None = None, check: bool = True
-) -> LocalModel:
+def load_adapter(base: LocalModel, folder: Path | str, *, check: bool = True) -> LocalModel:
     """The base model with an adapter that `finetune` saved, ready to score.
 
     Parameters
     ----------
     base : from `simkit.load`. It stays as it is; the weights are shared, not copied.
     folder : with adapter_model.safetensors and adapter_config.json.
-    quantised : put the adapter on 4-bit weights; None for what it was trained on. False puts a
-        QLoRA adapter on the weights as they are (scores differ a little, and bitsandbytes is not
-        needed).
     check : compare the base with the fingerprint that the adapter's record holds.
 
     Returns
@@ -111,8 +108,7 @@ def load_adapter(
     record = read_record(folder)
     if check:
         _check_base(base, folder.name, record)
-    wanted = bool(record and record["method"] == "qlora") if quantised is None else quantised
-    if wanted and not is_quantised(base.network):
+    if record and record["method"] == "qlora" and not is_quantised(base.network):
         base = quantise(base)
     peft = need("peft")
     try:
@@ -157,7 +153,7 @@ def _check_whole(wanted: Mapping[str, Any], base: Mapping[str, Any], folder: Pat
 def _check_base(base: LocalModel, name: str, record: Mapping[str, Any] | None) -> None:
     if record is None:
         raise ValueError(
-            f"{name} has no {RECORD}, so its base cannot be checked; legal are adapters that "
+            f"{name} has no {RECORD}, so its base cannot be checked: give an adapter that "
             "finetune saved, or check=False"
         )
     found = fingerprint(base.network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,16 @@ from simkit.scoring import load
 from simkit.training.calibration import LIMITS, UNUSED, calibrate, joint_correlation
 from simkit.worlds import survey
 
-__all__ = ["write_card"]
+__all__ = ["page", "write_card"]
+
+
+def page(template: str, **values: Any) -> str:
+    """A card by one of the templates."""
+    pages = Environment(
+        loader=PackageLoader("simkit.training"), undefined=StrictUndefined, autoescape=False,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return pages.get_template(template).render(**values)
 
 
 def write_card(folder: Path | str) -> pd.DataFrame:
@@ -25,11 +35,8 @@ def write_card(folder: Path | str) -> pd.DataFrame:
     gap = joint_correlation(model).to_numpy()[~np.eye(len(survey.ITEMS), dtype=bool)]
     write_text(folder / "calibration.csv", table.round(4).to_csv())
     training = json.loads((folder / "training.json").read_text())
-    pages = Environment(
-        loader=PackageLoader("simkit.training"), undefined=StrictUndefined, autoescape=False,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    card = pages.get_template("glassbox.md.j2").render(
+    card = page(
+        "glassbox.md.j2",
         name=folder.name,
         training=training,
         table=table,

@@ -17,7 +17,15 @@ from simkit.scoring.types import Model
 from simkit.templates import text_of, values_of
 from simkit.types import IntArray, aligned, column, framed, generator, integer, listed, shown
 
-__all__ = ["COLUMNS", "SPLIT", "check_examples", "examples", "split_respondents", "subset"]
+__all__ = [
+    "COLUMNS",
+    "SPLIT",
+    "check_examples",
+    "digest",
+    "examples",
+    "split_respondents",
+    "subset",
+]
 
 COLUMNS = (
     "respondent", "question", "prompt", "options", "option", "option_id", "value", "values",
@@ -109,7 +117,7 @@ def _check_frames(
     if design.empty or not questions:
         raise ValueError(f"{len(design)} respondents and {len(questions)} questions: none to learn")
     if len(answers) != len(design):
-        raise ValueError(f"answers have {len(answers)} rows; legal is {len(design)}, as the design")
+        raise ValueError(f"answers have {len(answers)} rows; the design has {len(design)}")
     for frame, what, names in (
         (answers, "answers", questions),
         (design, "design", [n for n in (respondent, weights) if n is not None]),
@@ -196,9 +204,8 @@ def _option_id(answer: Any, options: Sequence[str], question: Question, who: Any
     elif question.values is None and _text(answer) in options:
         return options.index(_text(answer))
     numbers = None if isinstance(answer, str) else question.values
-    legal = list(options) if numbers is None else [f"{v:g}" for v in numbers]
-    said = ", ".join(legal)
-    raise ValueError(f"{name}: respondent {who!r} answered {answer!r}; legal are {said}")
+    choices = ", ".join(options if numbers is None else [f"{v:g}" for v in numbers])
+    raise ValueError(f"{name}: respondent {who!r} answered {answer!r}; must be one of {choices}")
 
 
 def _text(answer: Any) -> str:
@@ -234,7 +241,7 @@ def split_respondents(
     generator(seed)  # raises for what is no seed
     shares = column(list(fractions.values()), "fractions")
     if not len(shares) or (shares < 0).any() or not np.isclose(shares.sum(), 1):
-        raise ValueError(f"fractions are {dict(fractions)}; legal are shares from 0 that sum to 1")
+        raise ValueError(f"fractions are {dict(fractions)}; must be shares from 0 that sum to 1")
     names = np.array(list(fractions), dtype=object)
     index = ids.index if isinstance(ids, pd.Series) else None
     plain = _ids(ids)
@@ -256,7 +263,7 @@ def _ids(ids: Iterable[Any]) -> list[Any]:
     out: list[Any] = []
     for row, value in enumerate(ids if isinstance(ids, pd.Index) else listed(ids, "ids")):
         if pd.api.types.is_scalar(value) and pd.isna(value):
-            raise ValueError(f"row {row}: {value!r} is no respondent; legal are numbers and text")
+            raise ValueError(f"row {row}: {value!r} is no respondent; must be a number or text")
         item = value.item() if isinstance(value, np.generic) else value
         whole = isinstance(item, float) and item.is_integer()
         out.append(int(item) if whole else item if isinstance(item, int) else str(item))
@@ -267,9 +274,19 @@ def check_examples(frame: pd.DataFrame, what: str) -> None:
     """Raise ValueError unless the frame has rows and the columns that `examples` makes."""
     missing = [c for c in COLUMNS if c not in framed(frame, what)]
     if missing:
-        raise ValueError(f"{what} have no column {missing[0]!r}; legal are frames from `examples`")
+        raise ValueError(f"{what} have no column {missing[0]!r}; must be a frame from `examples`")
     if frame.empty:
         raise ValueError(f"{what} have no rows")
+
+
+def digest(frame: pd.DataFrame | None) -> str:
+    """SHA-256 of examples: their prompts, options, answers and weights, in order."""
+    if frame is None:
+        return ""
+    total = hashlib.sha256()
+    for row in zip(*(frame[name].tolist() for name in COLUMNS), strict=True):
+        total.update(json.dumps(row, default=str).encode())
+    return total.hexdigest()
 
 
 def subset(frame: pd.DataFrame, respondents: int, seed: int) -> pd.DataFrame:
@@ -280,7 +297,7 @@ def subset(frame: pd.DataFrame, respondents: int, seed: int) -> pd.DataFrame:
     integer(respondents, "respondents", 1)
     people = list(dict.fromkeys(frame["respondent"]))
     if not 1 <= respondents <= len(people):
-        raise ValueError(f"{respondents} respondents asked for; legal are 1 to {len(people)}")
+        raise ValueError(f"{respondents} respondents asked for; must be 1 to {len(people)}")
     order = sorted(people, key=lambda who: _share(seed, "subset", who))
     kept = set(order[:respondents])
     return frame[frame["respondent"].isin(kept)]

@@ -1,27 +1,26 @@
-"""Documents as token trees, packed into rows without padding waste.
+"""Documents as token trees, several to a row, for the glass box to learn from.
 
-A document is a prompt and many answers. It is laid out as a tree, the prompt first and then one
-branch per distinct answer, and each token attends to its ancestors only:
+A document is a prompt and many answers: a tree, the prompt first and then one branch per distinct
+answer:
 
     tokens    A store … Answer:   yes   no        the prompt is read once
-    branch    0  0    …    0       1     2        0 is the trunk
     depth     0  1    …   23      24    24        position in its own text
     predicts                yes ×21, no ×11       counts of the answers drawn
-
-The loss is that of one sequence per answer, for a fraction of the positions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 
+from simkit.training.packing import Rows, fill
 from simkit.worlds.corpus import Document
 
-__all__ = ["ROW", "Tree", "collate", "pack", "plant", "trees"]
+__all__ = ["ROW", "DocumentTree", "Documents", "collate", "pack", "plant", "trees"]
 
 ROW = 208  # tokens per packed row; no document is longer
 # Loss weight of a prompt token, in one document of PROMPT_EVERY (an answer's tokens weigh 1 per
@@ -31,12 +30,12 @@ PROMPT_WEIGHT, PROMPT_EVERY = 0.03, 8
 
 
 @dataclass(frozen=True)
-class Tree:
-    """One document as token positions: prompt (branch 0), then one branch per distinct answer."""
+class DocumentTree:
+    """One document as nodes, depth first: the prompt, then one branch per distinct answer."""
 
-    tokens: list[int]
+    token: list[int]
     depth: list[int]
-    branch: list[int]
+    exit: list[int]  # one past the node's last descendant
     source: list[int]  # position that predicts …
     target: list[int]  # … this token …
     weight: list[float]  # … with this weight in the loss
@@ -47,37 +46,38 @@ def plant(
     answers: dict[tuple[int, ...], int],
     eos: int | None,
     prompt_weight: float = PROMPT_WEIGHT,
-) -> Tree:
+) -> DocumentTree:
     """The tree of a prompt and its answers (token ids -> how often drawn).
 
-    For prompt [1, 7] and answers {(8, 9): 3, (5,): 1}: tokens 1 7 8 9 5, depth 0 1 2 3 2,
-    branch 0 0 1 1 2. Token 7 predicts 8 with weight 3/4 and 5 with weight 1/4.
+    For prompt [1, 7] and answers {(8, 9): 3, (5,): 1}: token 1 7 8 9 5, depth 0 1 2 3 2,
+    exit 5 5 4 4 5. Token 7 predicts 8 with weight 3/4 and 5 with weight 1/4.
     """
     n = len(prompt)
-    tree = Tree(list(prompt), list(range(n)), [0] * n, [], [], [])
+    nodes = n + sum(map(len, answers))
+    tree = DocumentTree(list(prompt), list(range(n)), [nodes] * n, [], [], [])
     for i in range(n - 1 if prompt_weight else 0):
         _predict(tree, i, prompt[i + 1], prompt_weight)
     total = sum(answers.values())
-    for number, (answer, count) in enumerate(answers.items(), start=1):
-        before = n - 1
+    for answer, count in answers.items():
+        before, end = n - 1, len(tree.token) + len(answer)
         for step, token in enumerate(answer):
             _predict(tree, before, token, count / total)
-            before = len(tree.tokens)
-            tree.tokens.append(token)
+            before = len(tree.token)
+            tree.token.append(token)
             tree.depth.append(n + step)
-            tree.branch.append(number)
+            tree.exit.append(end)
         if eos is not None:  # predicted, but nothing comes after it, so it is not read
             _predict(tree, before, eos, count / total)
     return tree
 
 
-def _predict(tree: Tree, source: int, target: int, weight: float) -> None:
+def _predict(tree: DocumentTree, source: int, target: int, weight: float) -> None:
     tree.source.append(source)
     tree.target.append(target)
     tree.weight.append(weight)
 
 
-def trees(tokenizer: Any, documents: list[Document]) -> list[Tree]:
+def trees(tokenizer: Any, documents: list[Document]) -> list[DocumentTree]:
     """Tokenise a chunk and plant its trees."""
     prompts = tokenizer([d.prompt for d in documents])["input_ids"]
     distinct = sorted({a for d in documents for a in d.answers})
@@ -91,13 +91,13 @@ def trees(tokenizer: Any, documents: list[Document]) -> list[Tree]:
     return out
 
 
-def pack(forest: list[Tree], row: int = ROW) -> list[list[Tree]]:
+def pack(forest: list[DocumentTree], row: int = ROW) -> list[list[DocumentTree]]:
     """First-fit-decreasing packing of trees into rows of at most `row` tokens."""
-    rows: list[list[Tree]] = []
+    rows: list[list[DocumentTree]] = []
     room: list[int] = []
     open_from: dict[int, int] = {}  # length -> first row worth trying: keeps the search short
-    for tree in sorted(forest, key=lambda t: -len(t.tokens)):
-        size = len(tree.tokens)
+    for tree in sorted(forest, key=lambda t: -len(t.token)):
+        size = len(tree.token)
         if size > row:
             raise ValueError(f"a document of {size} tokens does not fit a row of {row}")
         i = open_from.get(size, 0)
@@ -112,35 +112,26 @@ def pack(forest: list[Tree], row: int = ROW) -> list[list[Tree]]:
     return rows
 
 
-def collate(rows: list[list[Tree]], row: int = ROW) -> dict[str, torch.Tensor]:
-    """Tensors of one step: tokens, positions, ancestors-only mask, and what predicts what."""
-    tokens = np.zeros((len(rows), row), dtype=np.int64)
-    depth, document, branch = np.zeros_like(tokens), np.zeros_like(tokens), np.zeros_like(tokens)
-    source: list[np.ndarray] = []
-    target: list[int] = []
-    weight: list[float] = []
-    for r, packed in enumerate(rows):
-        at = 0
-        for number, tree in enumerate(packed, start=1):
-            end = at + len(tree.tokens)
-            tokens[r, at:end] = tree.tokens
-            depth[r, at:end] = tree.depth
-            document[r, at:end] = number
-            branch[r, at:end] = tree.branch
-            source.append(np.asarray(tree.source) + r * row + at)
-            target += tree.target
-            weight += tree.weight
-            at = end
-    heads, at_head = np.unique(np.concatenate(source), return_inverse=True)
-    same = document[:, :, None] == document[:, None, :]
-    above = (branch[:, None, :] == 0) | (branch[:, :, None] == branch[:, None, :])
-    order = np.tril(np.ones((row, row), dtype=bool))
-    return {
-        "tokens": torch.from_numpy(tokens),
-        "depth": torch.from_numpy(depth),
-        "mask": torch.from_numpy(same & above & order)[:, None],
-        "heads": torch.from_numpy(heads),  # positions that predict something
-        "source": torch.from_numpy(at_head),  # which of them predicts each target
-        "target": torch.tensor(target),
-        "weight": torch.tensor(weight),
-    }
+@dataclass(frozen=True)
+class Documents(Rows):
+    """Documents as rows; `weight` (m,) of each token to predict. `number` of documents."""
+
+    weight: torch.Tensor
+    number: int
+
+
+def collate(rows: list[list[DocumentTree]]) -> Documents:
+    """Rows of trees as one step."""
+    cells = []
+    for number, packed in enumerate(rows):
+        start = number * ROW
+        for tree in packed:
+            cells.append(start + np.asarray(tree.source, dtype=np.int64))
+            start += len(tree.token)
+    every = list(chain.from_iterable(rows))
+    token = [token for tree in every for token in tree.target]
+    return Documents(
+        **fill(rows, ROW, np.concatenate(cells), token),
+        weight=torch.tensor([weight for tree in every for weight in tree.weight]),
+        number=len(every),
+    )

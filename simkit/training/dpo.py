@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from simkit.files import write_text
 from simkit.scoring import LocalModel
-from simkit.training.adapters import read_record, save_adapter
+from simkit.training.adapters import STORED, read_record, save_adapter
 from simkit.training.base import fingerprint, for_training, shared_copy
 from simkit.training.extras import hushed, need
 from simkit.training.quantise import trainable
@@ -72,8 +71,7 @@ def train_dpo(
     record = read_record(start) or {}
     for dose, folder in keep.items():
         said = _record(base, record, pairs, dose, batch, beta, rate, seed)
-        save_adapter(folder, network, saved[dose], said)
-        write_text(folder / "README.md", _card(folder.name, said, told) + "\n")
+        save_adapter(folder, network, saved[dose], said, "dpo.md.j2", **told)
     return dict(keep)
 
 
@@ -135,48 +133,10 @@ def _record(
     }  # fmt: skip
     return {
         "base": base.name, "fingerprint": fingerprint(base.network), "method": "dpo",
-        "stored": "float16", "data": "preferences for the majority's answers",
+        "stored": STORED, "data": "preferences for the majority's answers",
         "questions": sorted(pairs["ask"].unique()) if "ask" in pairs else [],
         "counts": {"examples": dose * batch, "respondents": dose * batch, "validation": 0,
                    "validators": 0},
         "settings": settings, "steps": dose, "best_step": dose, "stopped": "steps",
         "validation_loss": None, "untrained_loss": None, "history": [],
     }  # fmt: skip
-
-
-def _card(name: str, record: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    s = record["settings"]
-    return f"""---
-library_name: peft
-base_model: {record["base"]}
-tags: [simkit, dpo]
----
-
-# {name}
-
-The **{record["base"]}** aligned towards the majority: a LoRA adapter after {record["steps"]}
-steps of direct preference optimisation, from the supervised control beside it. For measuring what
-alignment does to diversity where the truth is known; it says nothing about real people or models.
-
-    from simkit.studies.alignment_diversity.ladder import ladder
-    dose, model = ladder(simkit.load("{record["base"]}"))["{name}"]
-
-## Data
-
-{record["counts"]["examples"]} pairs of different answers of people of the concepts world to one
-prompt (colours that words bring to mind, likenesses of animals). Preferred is the one that more of
-a panel of {told["panel"]} people gave, whoever the prompt describes. Only answers drawn as text
-were used.
-
-## Training
-
-| | |
-|---|---|
-| base | {record["base"]}, weights {record["fingerprint"]} |
-| loss | DPO (sigmoid), β = {s["beta"]:g}, reference: the control |
-| steps, pairs per step | {record["steps"]}, {s["batch"]} |
-| AdamW, rate | {s["learning_rate"]:g}, constant |
-| rank, alpha, seed | {s["rank"]}, {s["alpha"]:g}, {s["seed"]} |
-| stored | {record["stored"]} |
-
-All doses are states of one run. Again: `simkit train-adapters alignment`."""

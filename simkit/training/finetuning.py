@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +14,15 @@ import pandas as pd
 from simkit.files import as_path
 from simkit.scoring import LocalModel
 from simkit.scoring.local import check_local
-from simkit.training.adapters import load_adapter, read_record
+from simkit.training.adapters import STORED, load_adapter, read_record
+from simkit.training.adapting import HISTORY, Adapting
 from simkit.training.base import fingerprint
-from simkit.training.data import check_examples
-from simkit.training.loop import HISTORY, Run
+from simkit.training.data import check_examples, digest
+from simkit.training.loop import check_same
 from simkit.training.loss import NumericLoss
 from simkit.training.quantise import is_quantised
-from simkit.training.settings import Settings, check_same, check_stored, digest
-from simkit.types import integer, listed, scalar, shown
+from simkit.training.settings import Settings
+from simkit.types import integer, listed, scalar
 
 __all__ = ["Adapted", "finetune"]
 
@@ -31,32 +31,36 @@ __all__ = ["Adapted", "finetune"]
 class Adapted:
     """A fine-tuned model and how it came about.
 
-    folder : where the adapter is. history : one row per validation, columns `HISTORY`: losses of
-    training are means over the steps since the row before, NaN at step 0; without a validation set
-    or a numeric loss theirs are NaN. steps : taken in all. best_step : whose weights were kept.
-    validation_loss : theirs, NaN without a validation set. stopped : "patience" or "steps".
-    seconds : of this call. base : the model given.
+    base : the model given. folder : where the adapter is. record : what its `training.json` says;
+    of the run `steps` (taken in all), `best_step` (whose weights were kept), `validation_loss`
+    (theirs, None without a validation set) and `stopped` ("patience" or "steps").
     """
 
-    folder: Path
-    history: pd.DataFrame
-    steps: int
-    best_step: int
-    validation_loss: float
-    stopped: str
-    seconds: float
     base: LocalModel
+    folder: Path
+    record: dict[str, Any]
 
     @cached_property
     def model(self) -> LocalModel:
         """Base and adapter, ready to score; loaded when this is first asked for."""
         return load_adapter(self.base, self.folder)
 
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per validation, columns `HISTORY`.
+
+        Losses of training are means over the steps since the row before, NaN at step 0; without a
+        validation set or a numeric loss theirs are NaN.
+        """
+        rows = pd.DataFrame(self.record["history"], columns=list(HISTORY)).astype(float)
+        return rows.astype({"step": int})
+
     def __repr__(self) -> str:
-        loss = "" if math.isnan(self.validation_loss) else f", loss {self.validation_loss:.4f}"
+        run, loss = self.record, self.record["validation_loss"]
         return (
-            f"Adapted({self.folder.name!r} on {self.base.name!r}: step {self.best_step} of "
-            f"{self.steps} kept{loss}, stopped by {self.stopped})"
+            f"Adapted({self.folder.name!r} on {self.base.name!r}: step {run['best_step']} of "
+            f"{run['steps']} kept{'' if loss is None else f', loss {loss:.4f}'}, "
+            f"stopped by {run['stopped']})"
         )
 
 
@@ -74,21 +78,15 @@ def finetune(
     learning_rate: float = 2e-3,
     schedule: str = "cosine",
     warmup: float = 0.05,
-    weight_decay: float = 0.0,
-    clip: float = 1.0,
     epochs: float = 3.0,
     steps: int | None = None,
     batch: int = 32,
     micro: int | None = None,
-    together: int = 8,
     every: int | None = None,
     patience: int | None = 5,
     numeric: NumericLoss | None = None,
-    end: bool = True,
     seed: int = 0,
-    stored: str = "float16",
     data: str = "",
-    keep_every: int = 50,
     progress: bool = False,
 ) -> Adapted:
     """Train an adapter on answers and save it; the same call goes on after a kill.
@@ -106,20 +104,14 @@ def finetune(
     learning_rate, schedule, warmup : peak of AdamW; after a linear warm-up over that share of the
         steps "constant", or "cosine" to zero. The default rate suits models of a few million
         parameters; for billions 1e-4 to 2e-4 is usual.
-    weight_decay, clip : of AdamW; largest norm of the gradient.
     epochs, steps : length of the training: passes over the examples, or steps if given.
     batch : examples per step. micro : examples per forward pass, for less memory at the same
         gradient (if dropout is 0); None for all of the batch.
-    together : examples with like prompts that go into the same step, whose shared text is then
-        read once. 1 shuffles plainly, which is several times slower on small models.
     every : steps between validations; None for a twentieth of the steps, but at least 10.
     patience : validations without a new best before training stops; None for never.
     numeric : the penalty on numeric answers; None, or one with weight 0, for plain cross-entropy.
-    end : learn the end-of-text token after the answer too.
     seed : of the adapter's initial weights, the order and dropout.
-    stored : "float16", "bfloat16" or "float32" on disk.
     data : what the examples are, in words, for the card.
-    keep_every : steps between saves of the state, which also follow each validation.
     progress : show a progress bar.
 
     Returns
@@ -133,9 +125,7 @@ def finetune(
     state, and what `encode` raises; FloatingPointError if the loss is no number; ImportError
     without peft, or for qlora without bitsandbytes.
     """
-    start = time.perf_counter()
     check_local(model)
-    check_stored(stored)
     out = as_path(out, "out")
     check_examples(examples, "examples")
     if validation is not None:
@@ -146,39 +136,36 @@ def finetune(
         raise ValueError("epochs is 0; it must be above 0")
     total = steps if steps is not None else math.ceil(epochs * len(examples) / batch)
     integer(total, "steps", 1)
-    integer(keep_every, "keep_every", 1)
-    if not isinstance(numeric, NumericLoss | None):
-        raise ValueError(f"numeric is {shown(numeric)}; it must be a NumericLoss, or None")
     settings = Settings(
-        method, rank, scalar(alpha, "alpha"), dropout,
-        targets if isinstance(targets, str) else tuple(listed(targets, "targets")),
-        learning_rate, schedule, warmup, weight_decay, clip, total, batch,
-        batch if micro is None else micro,
-        together, max(10, total // 20) if every is None else every, patience,
-        numeric if numeric is not None and numeric.weight > 0 else None, end, seed,
+        method=method, rank=rank, alpha=alpha, dropout=dropout,
+        targets=targets if isinstance(targets, str) else tuple(listed(targets, "targets")),
+        learning_rate=learning_rate, schedule=schedule, warmup=warmup, steps=total, batch=batch,
+        micro=batch if micro is None else micro,
+        every=max(10, total // 20) if every is None else every, patience=patience,
+        numeric=numeric, seed=seed,
     )  # fmt: skip
     if is_quantised(model.network) and method != "qlora":
-        raise ValueError(f"{model.name} is in 4 bits; legal is method='qlora'")
+        raise ValueError(f"{model.name} is in 4 bits; method must be 'qlora'")
     call = {
         "base": fingerprint(model.network), "examples": digest(examples),
-        "validation": digest(validation), "stored": stored, "settings": settings.fields(),
+        "validation": digest(validation), "settings": settings.fields(),
     }  # fmt: skip
     record = read_record(out)
     if record is not None:
         check_same(call, record["call"], out)
     else:
-        run = Run.begin(model, examples, validation, settings, out, call, max(1, keep_every))
+        run = Adapting.of(model, examples, validation, settings, out, call)
         run.go(progress)
         record = run.save(_described(model, examples, validation, call, data))
-    return _adapted(model, out, record, time.perf_counter() - start)
+    return Adapted(model, out, record)
 
 
 def _check_apart(examples: pd.DataFrame, validation: pd.DataFrame) -> None:
     shared = set(examples["respondent"]) & set(validation["respondent"])
     if shared:
         raise ValueError(
-            f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; legal "
-            "are respondents in one of them, as split_respondents gives"
+            f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; "
+            "split people by split_respondents"
         )
 
 
@@ -195,7 +182,7 @@ def _described(
         "base": model.name,
         "fingerprint": call["base"],
         "method": call["settings"]["method"],
-        "stored": call["stored"],
+        "stored": STORED,
         "data": data,
         "questions": list(dict.fromkeys(examples["question"])),
         "counts": {
@@ -205,21 +192,3 @@ def _described(
         "settings": {k: v for k, v in call["settings"].items() if k != "method"},
         "call": call,
     }  # fmt: skip
-
-
-def _adapted(model: LocalModel, out: Path, record: dict[str, Any], seconds: float) -> Adapted:
-    history = pd.DataFrame(record["history"], columns=list(HISTORY)).astype(float)
-    return Adapted(
-        folder=out,
-        history=history.astype({"step": int}),
-        steps=record["steps"],
-        best_step=record["best_step"],
-        validation_loss=_number(record["validation_loss"]),
-        stopped=record["stopped"],
-        seconds=seconds,
-        base=model,
-    )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

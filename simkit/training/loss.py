@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from simkit.training.packing import Batch
-from simkit.types import FloatArray, listed, shown
+from simkit.types import FloatArray, listed, scalar
 
 __all__ = ["Losses", "NumericLoss", "losses"]
 
@@ -45,12 +45,9 @@ class NumericLoss:
 
     def __post_init__(self) -> None:
         for name in ("weight", "slope", "width"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-                raise ValueError(f"{name} is {shown(value)}; it must be a number")
-            if not 0 <= value < np.inf or (name == "slope" and value == 0):
-                above = "above" if name == "slope" else "from"
-                raise ValueError(f"{name} is {shown(value)}; legal are finite numbers {above} 0")
+            scalar(getattr(self, name), name, 0)
+        if self.slope == 0:
+            raise ValueError(f"slope is {self.slope}; it must be above 0")
         if isinstance(self.questions, str):
             raise ValueError(f"questions must be names in a tuple, not the text {self.questions!r}")
         if self.questions is not None:
@@ -62,7 +59,7 @@ class NumericLoss:
         off = np.abs(scale - answer)
         if self.relative:
             if np.ptp(scale) == 0:
-                raise ValueError(f"the values {list(scale)} have no range; legal is relative=False")
+                raise ValueError(f"the values {list(scale)} have no range; relative must be False")
             off = off / np.ptp(scale)
         return np.asarray(self.slope * np.maximum(0.0, off - self.width))
 

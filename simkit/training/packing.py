@@ -1,9 +1,9 @@
-"""Examples as token trees: what many prompts share is read once in a batch, and learnt from once.
+"""Texts as token trees in rows: what texts share is read once in a step, and learnt from once.
 
-A batch's prompts and answers are sorted and filled into rows, each row the prefix tree of its
-texts (`simkit.scoring.engine.trie`). A token attends to its ancestors only, so the loss and its
-gradient are those of one sequence per text, for a fraction of the positions and with next to no
-padding:
+A row holds trees, nodes depth first: one tree that sorted prompts and answers share (`lay_out`), or
+several small ones (`simkit.training.documents`). A token attends to its ancestors only, so the loss
+and its gradient are those of one sequence per text, for a fraction of the positions and with next
+to no padding:
 
     tokens     A survey … Question: … Answer:   yes   no
     depth      0 1      …                 39    40    40
@@ -15,21 +15,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from transformers import modeling_utils
 
 from simkit.scoring.engine.padded import parameters_of
 from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, pack, unpack
-from simkit.scoring.engine.trie import Trie, build
+from simkit.scoring.engine.trie import Trie, build, common_ids
 from simkit.types import FloatArray, IntArray, generator
 
-__all__ = ["ROW", "Batch", "Example", "Order", "batches", "encode", "lay_out"]
+__all__ = [
+    "ROW", "Batch", "Example", "Order", "Rows", "Tree", "additive", "batches", "encode", "fill",
+    "lay_out",
+]  # fmt: skip
 
 ROW = 384  # tokens per row; a longer text has a row of its own
+TOGETHER = 8  # examples with like prompts that go into one step, whose shared text is read once
 _KEEPS_BY_ROW = hasattr(modeling_utils, "slice_logits_to_keep")
 
 
@@ -37,7 +42,7 @@ _KEEPS_BY_ROW = hasattr(modeling_utils, "slice_logits_to_keep")
 class Example:
     """One question put to one respondent, as token ids.
 
-    answer : the answer's ids, with the end of the text if that is learnt. options : the K
+    answer : the answer's ids, with the end of the text. options : the K
     options' ids, or none where no penalty is due. distances : (K,) d(v, answer) of the penalty.
     """
 
@@ -53,23 +58,20 @@ def encode(
     tokenizer: Any,
     numeric: Any = None,
     *,
-    end: bool,
     limit: int | None = None,
     network: Any = None,
 ) -> list[Example]:
     """Token ids of examples, by the reader that scores prompts.
 
-    numeric : a `NumericLoss`, or None. end : put the end-of-text token after the answer.
-    limit : the model's context length. network : whose weights the tokens must have.
+    numeric : a `NumericLoss`, or None. limit : the model's context length. network : whose weights
+    the tokens must have. The end-of-text token is learnt after the answer.
 
     Raises `BoundaryError` where a prompt and an option are not tokenized apart, and ValueError for
     a text that is too long, a token without weights or a tokenizer without an end.
     """
-    last = b""
-    if end:
-        if tokenizer.eos_token_id is None:
-            raise ValueError("the tokenizer has no end-of-text token to learn; legal is end=False")
-        last = pack([tokenizer.eos_token_id])
+    if tokenizer.eos_token_id is None:
+        raise ValueError("the tokenizer has no end-of-text token to learn: set its eos_token")
+    last = pack([tokenizer.eos_token_id])
     prompts, options = frame["prompt"].tolist(), frame["options"].tolist()
     contexts, answers = Reader(tokenizer, network).read(prompts, options, range(len(frame)))
     out = []
@@ -90,18 +92,25 @@ def encode(
     return out
 
 
+class Tree(Protocol):
+    """Nodes depth first, parents before children: `exit` is one past a node's last descendant."""
+
+    @property
+    def token(self) -> Any: ...
+    @property
+    def depth(self) -> Any: ...
+    @property
+    def exit(self) -> Any: ...
+
+
 @dataclass(frozen=True)
-class Batch:
+class Rows:
     """What one forward pass reads and predicts.
 
     tokens, positions : (rows, width). mask : (rows, 1, width, width) what each position sees, or
     (rows, width) what is no padding, where every row is one text.
     keep : (rows, width) positions whose prediction is wanted.
-    place, token, text : (m,) each token to predict: after which kept position, and of which text.
-    texts : number of distinct texts (answers and options after their prompts).
-    answer, weight : (examples,) text of the answer, weight of the example.
-    scales : (scales, K) texts of a scale's options; `texts` where a shorter scale has none.
-    penalised, scale : (p,) examples with a penalty, and their scale. distances : (p, K).
+    place, token : (m,) each token to predict, and after which kept position.
     """
 
     tokens: torch.Tensor
@@ -110,6 +119,26 @@ class Batch:
     keep: torch.Tensor
     place: torch.Tensor
     token: torch.Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(
+            self, **{k: v.to(device) for k, v in values.items() if isinstance(v, torch.Tensor)}
+        )
+
+
+@dataclass(frozen=True)
+class Batch(Rows):
+    """Examples as rows.
+
+    text : (m,) which text each token to predict is of. texts : number of distinct texts (answers
+        and options after their prompts).
+    answer, weight : (examples,) text of the answer, weight of the example.
+    scales : (scales, K) texts of a scale's options; `texts` where a shorter scale has none.
+    penalised, scale : (p,) examples with a penalty, and their scale. distances : (p, K).
+    """
+
     text: torch.Tensor
     texts: int
     answer: torch.Tensor
@@ -119,11 +148,6 @@ class Batch:
     scale: torch.Tensor
     distances: torch.Tensor
 
-    def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "texts"}
-        return replace(self, **{k: v.to(device) for k, v in tensors.items()})
-
     def logprobs(self, network: Any) -> torch.Tensor:
         """Log-probability (texts,) of each text after its prompt, in float32, differentiable."""
         tree = self.mask.dim() == 4
@@ -132,7 +156,7 @@ class Batch:
         inputs = {
             "input_ids": self.tokens,
             "position_ids": self.positions,
-            "attention_mask": _additive(self.mask, network.dtype) if tree else self.mask,
+            "attention_mask": additive(self.mask, network.dtype) if tree else self.mask,
             "logits_to_keep": self.keep if by_row else columns.nonzero().flatten(),
             "use_cache": False,
         }
@@ -148,17 +172,17 @@ class Batch:
         return logp.new_zeros(self.texts).index_add(0, self.text, logp)
 
 
-def _additive(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def additive(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """0 where seen, else very low: what every implementation of attention takes."""
     mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
     return mask.masked_fill_(~seen, torch.finfo(dtype).min)
 
 
-def lay_out(examples: Sequence[Example], *, tree: bool = True, row: int = ROW) -> Batch:
+def lay_out(examples: Sequence[Example], *, tree: bool = True) -> Batch:
     """The batch of some examples.
 
     tree : share what texts have in common; False gives every text a row of its own, for
-    architectures that do not take a mask of ancestors. row : tokens per row.
+    architectures that do not take a mask of ancestors.
     """
     texts: dict[tuple[Ids, Ids], int] = {}  # (prompt, what follows) -> number
     scales: dict[tuple[int, ...], int] = {}
@@ -179,7 +203,7 @@ def lay_out(examples: Sequence[Example], *, tree: bool = True, row: int = ROW) -
     for at, example in enumerate(some):
         distances[at, : len(example.distances)] = example.distances
     return Batch(
-        **_rows(list(texts), tree, row),
+        **_rows(list(texts), tree),
         texts=len(texts),
         answer=torch.tensor(answer),
         weight=torch.tensor([e.weight for e in examples], dtype=torch.float32),
@@ -190,12 +214,12 @@ def lay_out(examples: Sequence[Example], *, tree: bool = True, row: int = ROW) -
     )
 
 
-def _rows(texts: list[tuple[Ids, Ids]], tree: bool, row: int) -> dict[str, torch.Tensor]:
+def _rows(texts: list[tuple[Ids, Ids]], tree: bool) -> dict[str, torch.Tensor]:
     """What is read, and where each token of each text is predicted."""
     # A text's last token is predicted but never read.
     reads = [context + following[:-WIDTH] for context, following in texts]
     distinct = sorted(set(reads))
-    total = _fresh(distinct)
+    total, row = _fresh(distinct), ROW
     if tree and total > row:  # rows of about one length; each repeats what its first text shares
         longest = max(map(len, distinct)) // WIDTH
         row = min(row, total // -(-total // row) + longest)
@@ -214,13 +238,45 @@ def _rows(texts: list[tuple[Ids, Ids]], tree: bool, row: int) -> dict[str, torch
         cells.append(number * width + tries[number].at(np.full(len(token), place), depth))
         tokens.append(token)
         of.append(np.full(len(token), text))
-    kept, places = np.unique(np.concatenate(cells), return_inverse=True)
-    keep = np.zeros(len(tries) * width, dtype=bool)
-    keep[kept] = True
-    arrays = {
-        **_read(tries, width, tree), "keep": keep.reshape(-1, width), "place": places,
-        "token": np.concatenate(tokens), "text": np.concatenate(of),
-    }  # fmt: skip
+    rows = fill(
+        [[trie] for trie in tries], width, np.concatenate(cells), np.concatenate(tokens), tree=tree
+    )
+    return {**rows, "text": torch.from_numpy(np.concatenate(of))}
+
+
+def fill(
+    rows: Sequence[Sequence[Tree]],
+    width: int,
+    cells: npt.ArrayLike,
+    token: npt.ArrayLike,
+    *,
+    tree: bool = True,
+) -> dict[str, torch.Tensor]:
+    """The tensors of `Rows`: trees side by side in rows of `width`, each its own texts.
+
+    cells, token : (m,) where each token to predict is predicted (row · width + column), and it.
+    tree : as in `lay_out`.
+    Columns past a row's end repeat its last token, seen by none.
+    """
+    shape = len(rows), width
+    tokens, positions, leave = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for number, trees in enumerate(rows):
+        at = 0
+        for each in trees:
+            end = at + len(each.token)
+            tokens[number, at:end], positions[number, at:end] = each.token, each.depth
+            leave[number, at:end] = at + np.asarray(each.exit)
+            at = end
+        tokens[number, at:] = tokens[number, at - 1]
+        positions[number, at:] = positions[number, at - 1]
+    column = np.arange(width)
+    i = column[:, None]
+    mask = ((column <= i) & (i < leave[:, None, :]))[:, None] if tree else (leave > 0).astype(int)
+    kept, place = np.unique(np.asarray(cells), return_inverse=True)
+    keep = np.zeros(shape, dtype=bool)
+    keep.reshape(-1)[kept] = True
+    arrays = {"tokens": tokens, "positions": positions, "mask": mask, "keep": keep,
+              "place": place, "token": np.asarray(token)}  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
@@ -230,7 +286,7 @@ def _fill(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
     some: list[Ids] = []
     used = 0
     for read in reads:
-        shared = _common(some[-1], read) if some else 0
+        shared = common_ids(some[-1], read) if some else 0
         new = len(read) // WIDTH - shared
         fits = used + new <= row if tree else some and read.startswith(some[-1])
         if some and not fits:
@@ -243,40 +299,15 @@ def _fill(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
 
 def _fresh(reads: list[Ids]) -> int:
     """Number of distinct tokens in the tree of sorted texts."""
-    shared = sum(_common(a, b) for a, b in pairwise(reads))
+    shared = sum(common_ids(a, b) for a, b in pairwise(reads))
     return sum(map(len, reads)) // WIDTH - shared
 
 
-def _common(one: Ids, other: Ids) -> int:
-    """Number of ids that both begin with."""
-    size = min(len(one), len(other))
-    differ = np.flatnonzero(unpack(one[:size]) != unpack(other[:size]))
-    return int(differ[0]) if len(differ) else size // WIDTH
-
-
-def _read(tries: list[Trie], width: int, tree: bool) -> dict[str, np.ndarray]:
-    """Tokens, positions and mask; cells past a row's end repeat its last token, seen by none."""
-    shape = len(tries), width
-    tokens, positions = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    leave, node = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    column = np.arange(width)
-    for number, trie in enumerate(tries):
-        node[number] = np.minimum(column, len(trie) - 1)
-        tokens[number], positions[number] = trie.token[node[number]], trie.depth[node[number]]
-        leave[number, : len(trie)] = trie.exit
-    i = node[:, :, None]
-    seen = ((column <= i) & (i < leave[:, None, :]))[:, None]
-    mask = seen if tree else (leave > 0).astype(np.int64)
-    return {"tokens": tokens, "positions": positions, "mask": mask}
-
-
-def batches(
-    examples: Sequence[Example], size: int, *, tree: bool = True, row: int = ROW
-) -> Iterator[Batch]:
+def batches(examples: Sequence[Example], size: int, *, tree: bool = True) -> Iterator[Batch]:
     """All examples once, at most `size` to a batch, those with like prompts together."""
     order = sorted(examples, key=lambda e: e.context)
     for at in range(0, len(order), size):
-        yield lay_out(order[at : at + size], tree=tree, row=row)
+        yield lay_out(order[at : at + size], tree=tree)
 
 
 class Order:
@@ -286,10 +317,10 @@ class Order:
     takes the next `batch` of them, over the end of an epoch if need be.
     """
 
-    def __init__(self, examples: Sequence[Example], batch: int, together: int, seed: int) -> None:
+    def __init__(self, examples: Sequence[Example], batch: int, seed: int) -> None:
         rank = {c: i for i, c in enumerate(sorted({e.context for e in examples}))}
         self._rank = np.array([rank[e.context] for e in examples])
-        self._batch, self._together, self._seed = batch, together, seed
+        self._batch, self._seed = batch, seed
         self._epochs: dict[int, IntArray] = {}
 
     def __call__(self, step: int) -> IntArray:
@@ -308,6 +339,6 @@ class Order:
     def _shuffled(self, rng: np.random.Generator) -> IntArray:
         order = rng.permutation(len(self._rank))
         order = order[np.argsort(self._rank[order], kind="stable")]  # alike ones side by side
-        order = np.roll(order, int(rng.integers(self._together)))  # and cut elsewhere each time
-        groups = [order[i : i + self._together] for i in range(0, len(order), self._together)]
+        order = np.roll(order, int(rng.integers(TOGETHER)))  # and cut elsewhere each time
+        groups = [order[i : i + TOGETHER] for i in range(0, len(order), TOGETHER)]
         return np.concatenate([groups[i] for i in rng.permutation(len(groups))])

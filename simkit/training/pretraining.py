@@ -1,4 +1,4 @@
-"""Training: seeded, checkpointed, resumable, on whatever device there is."""
+"""Pretraining of the glass box on the worlds' text, with early checkpoints."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from simkit.files import write_text
-from simkit.training.documents import collate, pack, trees
+from simkit.training.documents import Documents, collate, pack, trees
+from simkit.training.loop import STATE, Loop, learning_rate
 from simkit.training.optimiser import Muon
+from simkit.training.packing import additive
 from simkit.training.tokenizer import build_tokenizer
 from simkit.types import generator
 from simkit.worlds.corpus import WORLDS, corpus
@@ -46,29 +47,30 @@ ROWS = 13  # rows per step
 ANSWERS = 256  # independent answers drawn per prompt
 
 
-def batches(tokenizer: Any, seed: int, rows: int, start: int = 0) -> Iterator[tuple[int, int, Any]]:
-    """(chunk, documents so far in it, step tensors), endlessly from chunk `start`."""
-    chunk = start
-    for documents in corpus(seed, answers=ANSWERS, start=start):
+def batches(
+    tokenizer: Any, seed: int, start: int = 0, taken: int = 0
+) -> Iterator[tuple[int, int, Documents]]:
+    """(chunk, steps so far from it, a step's rows), endlessly from `taken` in chunk `start`."""
+    for chunk, documents in enumerate(corpus(seed, answers=ANSWERS, start=start), start):
         packed = pack(trees(tokenizer, documents))
         order = generator(seed, "rows", chunk).permutation(len(packed))
-        for at in range(0, len(packed) - rows + 1, rows):
-            group = [packed[i] for i in order[at : at + rows]]
-            yield chunk, sum(map(len, group)), collate(group)
-        chunk += 1
+        steps = len(packed) // ROWS
+        for number in range(taken if chunk == start else 0, steps):
+            chosen = order[number * ROWS : (number + 1) * ROWS]
+            yield chunk, number + 1, collate([packed[i] for i in chosen])
 
 
-def loss_of(model: Any, batch: dict[str, torch.Tensor], body: Any = None) -> torch.Tensor:
-    """Weighted cross-entropy of one packed step (`body`: the model's body, perhaps compiled)."""
-    hidden = (model.model if body is None else body)(
-        input_ids=batch["tokens"], position_ids=batch["depth"],
-        attention_mask=additive(batch["mask"]),
+def loss_of(network: Any, batch: Documents, body: Any = None) -> torch.Tensor:
+    """Weighted cross-entropy of one step (`body`: the network's body, perhaps compiled)."""
+    hidden = (network.model if body is None else body)(
+        input_ids=batch.tokens, position_ids=batch.positions,
+        attention_mask=additive(batch.mask, torch.float32),
         use_cache=False,
     ).last_hidden_state  # fmt: skip
     with torch.autocast(hidden.device.type, enabled=False):  # probabilities need all their digits
-        logits = model.lm_head(hidden.flatten(0, 1)[batch["heads"]].float())
-    logp = torch.log_softmax(logits, -1)[batch["source"], batch["target"]]
-    return -(batch["weight"] * logp).sum() / batch["weight"].sum()
+        logits = network.lm_head(hidden[batch.keep].float())
+    logp = torch.log_softmax(logits, -1)[batch.place, batch.token]
+    return -(batch.weight * logp).sum() / batch.weight.sum()
 
 
 def new_model(size: Size, tokenizer: Any, seed: int) -> LlamaForCausalLM:
@@ -83,21 +85,6 @@ def new_model(size: Size, tokenizer: Any, seed: int) -> LlamaForCausalLM:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
-
-
-def additive(mask: torch.Tensor) -> torch.Tensor:
-    """What is added to attention scores: 0 where the mask is True, else very low."""
-    return torch.zeros(mask.shape, device=mask.device).masked_fill_(
-        ~mask, torch.finfo(torch.float32).min
-    )
-
-
-def learning_rate(step: int, size: Size) -> float:
-    """Two per cent of warm-up, then one cosine to zero."""
-    warm = max(1, size.steps // 50)
-    if step < warm:
-        return size.learning_rate * (step + 1) / warm
-    return size.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (size.steps - warm)))
 
 
 def pretrain(
@@ -128,7 +115,7 @@ def pretrain(
         bf16 arithmetic; float32 otherwise).
     progress : show a progress bar with the loss.
 
-    Raises ValueError for an unknown size.
+    Raises ValueError for an unknown size, and for a folder with the state of another call.
     """
     if size not in SIZES:
         raise ValueError(f"no size {size!r}; there are: {', '.join(SIZES)}")
@@ -150,12 +137,16 @@ def pretrain(
     # On CPUs the fused attention is slow to differentiate under a mask: plain is 1.4 times faster.
     model.set_attn_implementation("eager")
     model = model.to(where)
-    run = Run(
-        tokenizer, model, compiled(model.model), optimisers(model), size, shape, out, seed, where,
-        history=_history(init),
+    history = _history(init)
+    call = {"settings": {"size": size, "steps": shape.steps, "seed": seed, "before": history}}
+    run = Pretraining(
+        network=model, optimisers=optimisers(model), steps=shape.steps, seed=seed, out=out,
+        call=call, tokenizer=tokenizer, body=compiled(model.model), name=size, size=shape,
+        history=history,
     )  # fmt: skip
-    run.resume()
     run.go(progress)
+    run.save(out, torch.float32)
+    (out / STATE).unlink(missing_ok=True)
     return out
 
 
@@ -170,100 +161,63 @@ def optimisers(model: Any) -> list[torch.optim.Optimizer]:
     ]
 
 
-@dataclass
-class Run:
-    """A training run and what it needs to go on after a break."""
+@dataclass(kw_only=True)
+class Pretraining(Loop):
+    """Training a glass box; its text is drawn chunk by chunk."""
+
+    KEPT: ClassVar[tuple[str, ...]] = ("step", "documents", "chunk", "taken", "loss")
 
     tokenizer: Any
-    model: Any
     body: Any
-    optimisers: list[torch.optim.Optimizer]
     name: str
     size: Size
-    out: Path
-    seed: int
-    device: str
     history: list[dict[str, Any]]
-    step: int = 0
     documents: int = 0
     chunk: int = 0
+    taken: int = 0  # steps from the chunk so far
     loss: float = math.nan
 
-    def resume(self) -> None:
-        """Take up the state that `save_state` left, if any."""
-        path = self.out / "training.pt"
-        if path.exists():
-            state = torch.load(path, weights_only=True, map_location=self.device)
-            self.model.load_state_dict(state["model"])
-            for optimiser, was in zip(self.optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(was)
-            self.step, self.documents = state["step"], state["documents"]
-            self.chunk = state["chunk"] + 1  # a broken chunk's rest is passed over
+    def __post_init__(self) -> None:
+        self.resume()
+        self.batches = batches(self.tokenizer, self.seed, self.chunk, self.taken)
 
-    def save_state(self) -> None:
-        """Write the state so that a kill in mid-write leaves the old one whole."""
-        state = {
-            "model": self.model.state_dict(),
-            "optimisers": [o.state_dict() for o in self.optimisers],
-            "step": self.step, "documents": self.documents, "chunk": self.chunk,
-        }  # fmt: skip
-        partial = self.out / "training.pt.part"
-        torch.save(state, partial)
-        partial.replace(self.out / "training.pt")
+    def rates(self) -> list[float]:
+        """Of the matrices, and half of it for the rest."""
+        rate = learning_rate(self.step, self.steps, self.size.learning_rate, self.steps // 50)
+        return [rate, rate * 0.5]
 
-    def go(self, progress: bool) -> None:
-        """Train to the last step and save."""
-        kept = {int(f * self.size.steps) for f in self.size.keep}
-        bar = tqdm(total=self.size.steps, initial=self.step, disable=not progress, mininterval=5)
-        for chunk, count, batch in batches(self.tokenizer, self.seed, ROWS, self.chunk):
-            if self.step >= self.size.steps:
-                break
-            if chunk != self.chunk:
-                self.chunk = chunk - 1
-                self.save_state()
-            self.chunk = chunk
-            self._one(batch)
-            self.step += 1
-            self.documents += count * ANSWERS
-            if self.step in kept:
-                self.save(Path(f"{self.out}-{self.documents // 1000}k"), torch.bfloat16)
-            bar.update()
-            if self.step % 50 == 0:
-                bar.set_postfix(loss=f"{self.loss:.4f}", documents=self.documents)
-        bar.close()
-        self.save(self.out, torch.float32)
-        (self.out / "training.pt").unlink(missing_ok=True)
-
-    def _one(self, batch: dict[str, torch.Tensor]) -> None:
-        rate = learning_rate(self.step, self.size)
-        for optimiser, part in zip(self.optimisers, (1.0, 0.5), strict=True):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * part
-        batch = {k: v.to(self.device) for k, v in batch.items()}
-        with torch.autocast(self.device, torch.bfloat16, enabled=has_bf16(self.device)):
-            loss = loss_of(self.model, batch, self.body)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+    def losses(self) -> Iterator[torch.Tensor]:
+        """The loss of the next rows."""
+        self.chunk, self.taken, batch = next(self.batches)
+        where = self.device.type
+        with torch.autocast(where, torch.bfloat16, enabled=has_bf16(where)):
+            loss = loss_of(self.network, batch.to(self.device), self.body)
+        yield loss
         value = float(loss.detach())
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
+        self.documents += batch.number * ANSWERS
+
+    def end(self, bar: Any) -> None:
+        """Save early checkpoints, and show the loss."""
+        if self.step in {int(f * self.steps) for f in self.size.keep}:
+            self.save(Path(f"{self.out}-{self.documents // 1000}k"), torch.bfloat16)
+        if self.step % 50 == 0:
+            bar.set_postfix(loss=f"{self.loss:.4f}", documents=self.documents)
 
     def save(self, folder: Path, dtype: torch.dtype) -> None:
         """Weights, tokenizer and what the card needs to say of the run."""
         folder.mkdir(parents=True, exist_ok=True)
         # The card that travels in config.json tells a study which truth it may draw.
         read = self.documents + sum(run["documents"] for run in self.history)
-        self.model.config.simkit = {"worlds": list(WORLDS), "documents": read}
-        state = {k: v.detach().to(dtype).cpu() for k, v in self.model.state_dict().items()}
-        self.model.save_pretrained(folder, state_dict=state)
+        self.network.config.simkit = {"worlds": list(WORLDS), "documents": read}
+        state = {k: v.detach().to(dtype).cpu() for k, v in self.network.state_dict().items()}
+        self.network.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
         report = {
             "name": self.name, **asdict(self.size), "seed": self.seed, "step": self.step,
             "documents": self.documents, "answers": ANSWERS, "optimiser": "Muon and AdamW",
             "loss": round(self.loss, 4),
-            "parameters": self.model.num_parameters(), "before": self.history,
+            "parameters": self.network.num_parameters(), "before": self.history,
         }  # fmt: skip
         write_text(folder / "training.json", json.dumps(report, indent=1) + "\n")
 

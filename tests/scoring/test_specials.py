@@ -175,9 +175,9 @@ def test_tokens_without_weights_are_not_trained_on() -> None:
         {"prompt": ["It is hot.", "<persona> It is hot."], "options": [(" yes", " no")] * 2,
          "question": "q", "option_id": 0, "value": 1.0, "values": None, "weight": 1.0}
     )  # fmt: skip
-    assert len(encode(frame[:1], tokenizer, end=True, network=network)) == 1
+    assert len(encode(frame[:1], tokenizer, network=network)) == 1
     with pytest.raises(ValueError, match="row 1: the prompt holds the token '<persona>'"):
-        encode(frame, tokenizer, end=True, network=network)
+        encode(frame, tokenizer, network=network)
 
 
 def test_options_beyond_the_head_are_named() -> None:

@@ -17,7 +17,7 @@ from simkit.studies.population_finetuning import measures, recipes, surveys
 from simkit.survey import PARTS, Survey
 from simkit.training.adapters import RECORD, read_record
 from simkit.training.base import fingerprint
-from simkit.training.settings import digest
+from simkit.training.data import digest
 from simkit.worlds import survey as world
 from tests.training.conftest import tiny_model
 

@@ -85,7 +85,7 @@ def test_the_card_says_what_it_is(fit: Adapted, model: LocalModel) -> None:
         "base_model: tiny", "A made-up survey.", "| rank | 8 |", "| seed | 0 |", "| steps done | 6",
         f"weights {fingerprint(model.network)}", "Questions: agree, days", "43 answers of 22",
         "4 of 2 others to validate", "weight 0.05, slope 1, width 1 in the scale's unit",
-        f"| validation loss | {fit.validation_loss:.4f}, before", "stored in float16",
+        f"| validation loss | {fit.record['validation_loss']:.4f}, before", "stored in float16",
         "load_adapter(",
     ):  # fmt: skip
         assert said in card, said

@@ -94,10 +94,10 @@ def test_chats_are_laid_out_as_in_scoring(model: LocalModel) -> None:
 def test_what_is_no_answer_is_named() -> None:
     people = survey(4)
     people.loc["p2", "days"] = 11
-    with pytest.raises(ValueError, match=r"days: respondent 'p2' answered 11.0; legal are 0, 2"):
+    with pytest.raises(ValueError, match=r"days: .* 'p2' answered 11.0; must be one of 0, 2"):
         examples(people, QUESTIONS)
     people.loc["p1", "agree"] = "maybe"
-    with pytest.raises(ValueError, match="respondent 'p1' answered 'maybe'; legal are no, yes"):
+    with pytest.raises(ValueError, match="'p1' answered 'maybe'; must be one of no, yes"):
         examples(people, {"agree": AGREE})
     with pytest.raises(ValueError, match="answers have no column 'colour'"):
         examples(people, {"colour": AGREE})
@@ -111,23 +111,22 @@ def test_a_text_longer_than_the_model_reads_is_refused(model: LocalModel) -> Non
     frame = examples(survey(2), {"days": DAYS})
     too_long = frame.assign(prompt=frame["prompt"] + " x" * 50)
     with pytest.raises(ValueError, match="row 0: prompt and answer are"):
-        encode(too_long, model.tokenizer, end=True, limit=model.context_length)
+        encode(too_long, model.tokenizer, limit=model.context_length)
 
 
 def test_the_reader_of_scoring_checks_the_boundary() -> None:
     split = Question("Best is a t", ["op", "ip"], template="{question}", separator="")
     frame = examples(pd.DataFrame({"q": ["op"]}), {"q": split})
     with pytest.raises(BoundaryError, match="row 0"):
-        encode(frame, tiny_tokenizer(merge=("t", "o")), end=True)
-    assert len(encode(frame, tiny_tokenizer(), end=True)) == 1
+        encode(frame, tiny_tokenizer(merge=("t", "o")))
+    assert len(encode(frame, tiny_tokenizer())) == 1
 
 
 def test_a_tokenizer_without_an_end_cannot_learn_it(model: LocalModel, data: pd.DataFrame) -> None:
     endless = copy.deepcopy(model.tokenizer)
     endless.eos_token = None
-    with pytest.raises(ValueError, match="end=False"):
-        encode(data, endless, end=True)
-    assert len(encode(data, endless, end=False)) == len(data)
+    with pytest.raises(ValueError, match="no end-of-text token"):
+        encode(data, endless)
 
 
 def test_the_split_is_by_person_and_stays_when_people_are_added() -> None:
@@ -170,5 +169,5 @@ def test_samples_are_nested(data: pd.DataFrame) -> None:
     assert set(small["respondent"]) < set(large["respondent"])
     assert set(subset(data, 5, 3)["respondent"]) != set(small["respondent"])
     assert set(subset(data[::-1], 5, 2)["respondent"]) == set(small["respondent"])
-    with pytest.raises(ValueError, match="legal are 1 to 24"):
+    with pytest.raises(ValueError, match="must be 1 to 24"):
         subset(data, 25, 0)

@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.training.documents import PROMPT_EVERY, PROMPT_WEIGHT, Tree, collate, pack, plant, trees
+from simkit.training.documents import (
+    PROMPT_EVERY,
+    PROMPT_WEIGHT,
+    DocumentTree,
+    collate,
+    pack,
+    plant,
+    trees,
+)
 from simkit.training.pretraining import Size, loss_of, new_model
 from simkit.training.tokenizer import build_tokenizer
 from simkit.worlds.corpus import Document
@@ -21,9 +29,9 @@ DOCUMENTS = [
 
 def test_plant_by_hand() -> None:
     tree = plant([1, 7], {(8, 9): 3, (5,): 1}, eos=2)
-    assert tree.tokens == [1, 7, 8, 9, 5]
+    assert tree.token == [1, 7, 8, 9, 5]
     assert tree.depth == [0, 1, 2, 3, 2]
-    assert tree.branch == [0, 0, 1, 1, 2]
+    assert tree.exit == [5, 5, 4, 4, 5]
     predicted = list(zip(tree.source, tree.target, tree.weight, strict=True))
     assert predicted == [
         (0, 7, PROMPT_WEIGHT),
@@ -55,15 +63,15 @@ def test_packed_loss_equals_one_sequence_per_answer() -> None:
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=40))
 def test_packing_keeps_every_document_and_the_limit(sizes: list[int]) -> None:
-    forest = [Tree([n] * n, list(range(n)), [0] * n, [0], [1], [1.0]) for n in sizes]
+    forest = [DocumentTree([n] * n, list(range(n)), [0] * n, [0], [1], [1.0]) for n in sizes]
     rows = pack(forest, row=12)
-    assert sorted(t.tokens[0] for r in rows for t in r) == sorted(sizes)
-    assert all(sum(len(t.tokens) for t in r) <= 12 for r in rows)
+    assert sorted(t.token[0] for r in rows for t in r) == sorted(sizes)
+    assert all(sum(len(t.token) for t in r) <= 12 for r in rows)
 
 
 def test_a_document_longer_than_a_row_is_refused() -> None:
     with pytest.raises(ValueError, match="13 tokens does not fit a row of 12"):
-        pack([Tree([1] * 13, list(range(13)), [0] * 13, [], [], [])], row=12)
+        pack([DocumentTree([1] * 13, list(range(13)), [0] * 13, [], [], [])], row=12)
 
 
 def test_prices_and_words_are_single_tokens_and_any_text_can_be_read() -> None:

@@ -14,8 +14,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import simkit as sk
 from simkit.scoring import LocalModel
-from simkit.scoring.engine.tokens import unpack
-from simkit.training import NumericLoss, examples
+from simkit.scoring.engine.tokens import WIDTH, unpack
+from simkit.training import NumericLoss, examples, packing
 from simkit.training.loss import losses
 from simkit.training.packing import Example, Order, batches, encode, lay_out
 from tests.training.conftest import DAYS, QUESTIONS, survey, tiny_tokenizer
@@ -33,8 +33,8 @@ def exact_model() -> LocalModel:
         return LocalModel("exact", GPT2LMHeadModel(shape).eval().double(), tokenizer)
 
 
-def coded(model: LocalModel, frame: pd.DataFrame, *, end: bool = True) -> list[Example]:
-    return encode(frame, model.tokenizer, PENALTY, end=end, limit=96)
+def coded(model: LocalModel, frame: pd.DataFrame) -> list[Example]:
+    return encode(frame, model.tokenizer, PENALTY, limit=96)
 
 
 def test_distance_by_hand() -> None:
@@ -50,7 +50,8 @@ def test_distance_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"weight": -1.0}, "weight"), ({"weight": 1.0, "slope": 0.0}, "slope is 0.0; legal .* above"),
+    [({"weight": -1.0}, "weight"),
+     ({"weight": 1.0, "slope": 0.0}, "slope is 0.0; it must be above 0"),
      ({"weight": 1.0, "width": np.nan}, "width is nan"),
      ({"weight": 1.0, "questions": "days"}, "not the text 'days'")],
 )  # fmt: skip
@@ -100,7 +101,8 @@ def test_cross_entropy_without_the_end_is_what_scoring_gives(
         for _, part in data.groupby("question", sort=False)
     ])  # fmt: skip
     with torch.no_grad():
-        found = losses(model.network, lay_out(coded(model, data, end=False)))
+        some = [replace(e, answer=e.answer[:-WIDTH]) for e in coded(model, data)]  # without the end
+        found = losses(model.network, lay_out(some))
     assert float(found.cross_entropy) == pytest.approx(-scores.sum(), rel=1e-5)
 
 
@@ -124,14 +126,17 @@ def by_hand(network: Any, some: list[Example], numeric: NumericLoss) -> torch.Te
 
 
 @pytest.mark.parametrize("tree", [True, False])
-def test_trees_give_the_loss_and_gradient_of_single_texts(tree: bool) -> None:
+def test_trees_give_the_loss_and_gradient_of_single_texts(
+    tree: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "ROW", 40)
     model = exact_model()
     some = coded(model, examples(survey(7), QUESTIONS, weights="weight"))
     weight = sum(e.weight for e in some)
     grads = []
     for loss in (
         by_hand(model.network, some, PENALTY),
-        losses(model.network, lay_out(some, tree=tree, row=40)).total(0.3, weight),
+        losses(model.network, lay_out(some, tree=tree)).total(0.3, weight),
     ):
         model.network.zero_grad()
         loss.backward()
@@ -184,14 +189,14 @@ def test_shared_text_is_read_once(model: LocalModel, data: pd.DataFrame) -> None
 
 def test_every_epoch_takes_every_example_once(model: LocalModel, data: pd.DataFrame) -> None:
     some = coded(model, data)  # 47 of them
-    order = Order(some, batch=10, together=4, seed=1)
+    order = Order(some, batch=10, seed=1)
     taken = np.concatenate([order(step) for step in range(47)])
     for epoch in range(10):
         assert sorted(taken_of(order, epoch, 47, 10)) == list(range(47))
     assert len(taken) == 470
-    again = Order(some, batch=10, together=4, seed=1)
+    again = Order(some, batch=10, seed=1)
     assert again(33).tolist() == order(33).tolist()  # a step needs none before it
-    assert Order(some, 10, 4, seed=2)(0).tolist() != order(0).tolist()
+    assert Order(some, 10, seed=2)(0).tolist() != order(0).tolist()
 
 
 def taken_of(order: Order, epoch: int, n: int, batch: int) -> list[int]:
@@ -201,10 +206,13 @@ def taken_of(order: Order, epoch: int, n: int, batch: int) -> list[int]:
     return wide(epoch).tolist()
 
 
-def test_examples_together_have_like_prompts(model: LocalModel, data: pd.DataFrame) -> None:
+def test_examples_together_have_like_prompts(
+    model: LocalModel, data: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     some = coded(model, data)
-    distinct = [
-        np.mean([len({some[i].context for i in Order(some, 12, k, 0)(s)}) for s in range(20)])
-        for k in (1, 6)
-    ]
+    distinct = []
+    for together in (1, 6):
+        monkeypatch.setattr(packing, "TOGETHER", together)
+        steps = [Order(some, 12, 0)(step) for step in range(20)]
+        distinct.append(np.mean([len({some[i].context for i in step}) for step in steps]))
     assert distinct[1] < distinct[0] - 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import simkit as sk
-from simkit.training import calibrate, pretrain, pretraining
+from simkit.training import calibrate, loop, pretrain, pretraining
 from simkit.worlds import corpus
 
 
@@ -39,26 +39,30 @@ def test_a_micro_model_learns_and_says_what_it_is(tmp_path: Path) -> None:
     assert blind["valid_mass"] > 0.5
 
 
-def test_a_broken_run_is_taken_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = 0
-    plain = pretraining.Run._one
+def test_a_broken_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "KEEP_EVERY", 10)
+    whole = pretrain("micro", tmp_path / "whole", steps=30, progress=False)
+    calls, plain = 0, loop.Loop._one
 
-    def breaks(run: pretraining.Run, batch: dict[str, torch.Tensor]) -> None:
+    def breaks(run: loop.Loop) -> None:
         nonlocal calls
         calls += 1
         if calls == 25:
             raise KeyboardInterrupt
-        plain(run, batch)
+        plain(run)
 
-    monkeypatch.setattr(pretraining.Run, "_one", breaks)
+    monkeypatch.setattr(loop.Loop, "_one", breaks)
+    broken = tmp_path / "broken"
     with pytest.raises(KeyboardInterrupt):
-        pretrain("micro", tmp_path, steps=30, progress=False)
-    state = torch.load(tmp_path / "training.pt", weights_only=True)
-    assert 0 < state["step"] < 25
-    pretrain("micro", tmp_path, steps=30, progress=False)
-    # 24 steps before the break, and those from the last state on
-    assert calls == 25 + 30 - state["step"]
-    assert json.loads((tmp_path / "training.json").read_text())["step"] == 30
+        pretrain("micro", broken, steps=30, progress=False)
+    state = torch.load(broken / "training.pt", weights_only=True)
+    assert state["step"] == 20 and state["taken"] > 0
+    with pytest.raises(ValueError, match="another call \\(steps 31, there 30\\)"):
+        pretrain("micro", broken, steps=31, progress=False)
+    pretrain("micro", broken, steps=30, progress=False)
+    assert calls == 25 + 10
+    for name in ("model.safetensors", "training.json", "config.json"):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_training_goes_on_from_a_model(tmp_path: Path) -> None:

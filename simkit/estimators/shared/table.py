@@ -90,9 +90,10 @@ def columns_of(
     """
     framed(data, "data")
     keys = [key for key in KEYS if key in data]
-    if keys:
-        labels(data[keys], "data", len(data))
-    long = bool(keys) and "option" in data and bool(data.duplicated(keys).any())
+    long = False
+    if keys and "option" in data:
+        check_labels(data[[*keys, "option"]], "data")
+        long = bool((data.groupby(keys, sort=False)["option"].nunique() > 1).any())
     named = {n for n in rows if _is_name(given.get(n))}
     for name in named:
         columns = [given[name]] if isinstance(given[name], str) else list(given[name])

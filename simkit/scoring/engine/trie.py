@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
 
-__all__ = ["Plan", "Rows", "Trie", "build", "cut", "ranges"]
+__all__ = ["Plan", "Rows", "Trie", "build", "common_ids", "cut", "ranges"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -72,7 +72,7 @@ def build(sequences: Sequence[Ids]) -> tuple[Trie, IntArray]:
     """The tree of one or more non-empty sequences, and each one's row in it."""
     distinct = sorted(set(sequences))
     place = {sequence: i for i, sequence in enumerate(distinct)}
-    trunk = _common(distinct[0], distinct[-1])
+    trunk = common_ids(distinct[0], distinct[-1])
     tails = [sequence[trunk * WIDTH :] for sequence in distinct]
     length = np.array([len(tail) // WIDTH for tail in tails])
 
@@ -101,7 +101,7 @@ def build(sequences: Sequence[Ids]) -> tuple[Trie, IntArray]:
     return trie, np.array([place[sequence] for sequence in sequences])
 
 
-def _common(one: Ids, other: Ids) -> int:
+def common_ids(one: Ids, other: Ids) -> int:
     """Number of ids that both begin with."""
     shortest = min(len(one), len(other))
     differ = np.flatnonzero(unpack(one[:shortest]) != unpack(other[:shortest]))

@@ -23,8 +23,8 @@ from simkit.survey import Survey
 from simkit.training.adapters import RECORD, load_adapter, read_record
 from simkit.training.base import fingerprint
 from simkit.training.finetuning import finetune
+from simkit.training.loop import OtherCallError
 from simkit.training.loss import NumericLoss
-from simkit.training.settings import OtherCallError
 
 __all__ = [
     "METHODS",
@@ -172,7 +172,7 @@ def _train(
     rate = 5e-3 if base.network.num_parameters() < BIG else 2e-4
     settings: dict[str, Any] = {
         "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
-        "patience": None, "keep_every": 30, **recipe.settings,
+        "patience": None, **recipe.settings,
     }  # fmt: skip
     told = examples(survey, "train", recipe.respondents, seed)
     people = told["respondent"].nunique()

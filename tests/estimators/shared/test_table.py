@@ -88,6 +88,15 @@ def test_a_column_that_differs_between_options_is_laid_out_too():
     pd.testing.assert_frame_equal(named.to_frame(), arrays.to_frame())
 
 
+def test_tables_of_one_option_may_be_put_together():
+    # prompts 0 to 3 of two strategies: their numbers recur, their rows do not
+    one = runs().query("option == 'a'")
+    both = pd.concat([one.assign(strategy=s) for s in ("blind", "told")], ignore_index=True)
+    named = est.demand_curve(groups="strategy", data=both)
+    arrays = est.demand_curve(both["price"], both["belief"], groups=both["strategy"])
+    pd.testing.assert_frame_equal(named.to_frame(), arrays.to_frame())
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
