@@ -11,6 +11,7 @@ import pytest
 from simkit import datasets, resources
 from simkit.studies.representativeness import populations as rep
 from simkit.studies.representativeness import recorded, subgroups
+from simkit.studies.tables import Table
 from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)
@@ -157,12 +158,13 @@ def test_the_recorded_cells_are_what_the_package_gives(tmp_path):
 
 
 def test_without_the_data_the_recorded_table_is_shown(monkeypatch, tmp_path):
-    monkeypatch.setattr(recorded, "datasets_here", lambda name: [False])
+    monkeypatch.setattr(Table, "here", lambda table: False)
     table, text = recorded.results("twin2k")
     assert {"structural", "marginal", "own", "kept"} <= set(table.measure)
     assert "recorded table" in text and "fetch twin2k" in text
-    monkeypatch.setattr(recorded, "datasets_here", lambda name: [True])
-    monkeypatch.setitem(recorded.TABLES, "toy", ("twin2k", lambda: pd.DataFrame({"a": [1]})))
+    monkeypatch.setattr(Table, "here", lambda table: True)
+    toy = Table("toy.csv", ("twin2k",), lambda: pd.DataFrame({"a": [1]}))
+    monkeypatch.setitem(recorded.TABLES, "toy", toy)
     assert recorded.results("toy")[1] == "Computed now from twin2k."
 
 
