@@ -13,7 +13,7 @@ import simkit as sk
 from simkit import datasets
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, MockModel
-from simkit.studies.population_finetuning import measures, recipes, surveys
+from simkit.studies.population_finetuning import evaluation, recipes, surveys
 from simkit.survey import PARTS, Survey
 from simkit.training.adapters import RECORD, read_record
 from simkit.training.base import fingerprint
@@ -40,7 +40,7 @@ def anes() -> Survey:
 
 
 def test_nobody_is_in_two_parts_and_the_plan_holds(ev: Survey) -> None:
-    parts = [set(measures.examples(ev, p)["respondent"]) for p in PARTS]
+    parts = [set(evaluation.examples(ev, p)["respondent"]) for p in PARTS]
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
     assert sum(map(len, parts)) == 300
     assert ev.plan is not None and ev.plan.largest < 0.02
@@ -57,7 +57,7 @@ def test_prompts_tell_what_the_baselines_use(ev: Survey) -> None:
         said = "read" if name == "information" else str(person[name])
         assert said in context, name
     assert "Electric car next" not in ev.designs["ev_before"]["context"].iloc[5]
-    table = measures.examples(ev, "train", 40, seed=3)
+    table = evaluation.examples(ev, "train", 40, seed=3)
     assert table["respondent"].nunique() == 40
     assert set(table["respondent"]) <= set(ev.part("train").index)
 
@@ -94,9 +94,9 @@ def test_voters_and_their_answers(anes: Survey) -> None:
 
 def test_beliefs_and_baselines_are_laid_out_alike(anes: Survey) -> None:
     mock = MockModel(lambda prompt: {"1": 0.75, "2": 0.25})
-    belief = measures.belief(anes, mock, "vote")
+    belief = evaluation.belief(anes, mock, "vote")
     assert belief.iloc[0].tolist() == pytest.approx([0.75, 0.25])
-    base = measures.baselines(anes, "vote")
+    base = evaluation.baselines(anes, "vote")
     assert list(base) == [
         "uniform", "training marginal", "nearest neighbours", "multinomial logit"
     ]  # fmt: skip
@@ -111,12 +111,12 @@ def test_beliefs_and_baselines_are_laid_out_alike(anes: Survey) -> None:
 def test_fits_have_the_metrics_that_the_scale_allows(ev: Survey, anes: Survey) -> None:
     exact = ev.exact("ev_before")
     assert exact is not None
-    rows = measures.fit(ev, "ev_before", exact, n_boot=20).set_index("metric")
+    rows = evaluation.fit(ev, "ev_before", exact, n_boot=20).set_index("metric")
     assert list(rows.index) == ["kl", "tv", "wasserstein", "rmse", "mae", "log_loss", "rmse_mean"]
     assert rows.loc["rmse_mean", "estimate"] < rows.loc["rmse", "estimate"]  # no spread of its own
     assert rows.loc["rmse", "floor"] == pytest.approx(rows.loc["rmse", "estimate"])
-    vote = measures.fit(
-        anes, "vote", measures.baselines(anes, "vote")["uniform"], n_boot=20
+    vote = evaluation.fit(
+        anes, "vote", evaluation.baselines(anes, "vote")["uniform"], n_boot=20
     ).set_index("metric")
     assert list(vote.index) == ["kl", "tv", "log_loss"]
     assert vote.loc["log_loss", "estimate"] == pytest.approx(np.log(2))
@@ -202,7 +202,7 @@ def test_what_ships_is_what_the_recipes_make() -> None:
         key = (recipe.survey, recipe.respondents)
         if key not in told:
             survey = recipes.SURVEYS[recipe.survey]()
-            told[key] = digest(measures.examples(survey, "train", recipe.respondents, 1))
+            told[key] = digest(evaluation.examples(survey, "train", recipe.respondents, 1))
         assert record["call"]["examples"] == told[key], folder.name
         text = (folder / "README.md").read_text()
         assert "respondents of the survey" in text
@@ -216,7 +216,7 @@ def test_a_shipped_adapter_moves_the_belief_towards_the_population() -> None:
     survey = surveys.ev_survey()
     found, _ = recipes.tuned(lm)
     fits = [
-        measures.fit(survey, "ev_before", measures.belief(survey, m, "ev_before"), n_boot=2)
+        evaluation.fit(survey, "ev_before", evaluation.belief(survey, m, "ev_before"), n_boot=2)
         for m in (lm, found["ev-lora"])
     ]
     base, after = (f.set_index("metric")["estimate"] for f in fits)
@@ -248,7 +248,7 @@ def test_vehicles_are_told_by_the_code_book(monkeypatch: pytest.MonkeyPatch) -> 
     assert survey.answers("pick", "train").between(0, 5).all()
     picks = survey.people["choice"].str.removeprefix("choice").astype(int) - 1
     assert (survey.answers("pick") == picks[survey.part("test").index]).all()
-    assert measures.examples(survey)["option"].str.startswith("electric van").all()
+    assert evaluation.examples(survey)["option"].str.startswith("electric van").all()
     frame.loc[3, "fuel2"] = "steam"
     from simkit.personas import car_vehicles
 

@@ -17,7 +17,7 @@ from typing import Any
 from simkit.files import as_path
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, bundled, load
-from simkit.studies.population_finetuning.measures import examples
+from simkit.studies.population_finetuning.evaluation import examples
 from simkit.studies.population_finetuning.surveys import anes_survey, car_survey, ev_survey
 from simkit.survey import Survey
 from simkit.training.adapters import RECORD, load_adapter, read_record
