@@ -12,7 +12,7 @@ import pandas as pd
 from simkit.questions import Question
 from simkit.types import FloatArray, shown
 
-__all__ = ["PARTS", "Survey", "answer_values"]
+__all__ = ["PARTS", "Survey", "answer_values", "scale_of"]
 
 PARTS = ("train", "validation", "test")
 
@@ -64,8 +64,8 @@ class Survey:
         return self.people[self.people["part"] == name] if "part" in self.people else self.people
 
     def scale(self, question: str) -> list[float]:
-        """The K values of a question; the options' numbers, 0 to K - 1, where they have none."""
-        return _scale(self.questions[question])
+        """The K values of a question, see `scale_of`."""
+        return scale_of(self.questions[question])
 
     @property
     def scales(self) -> dict[str, tuple[float, float]]:
@@ -119,7 +119,7 @@ def answer_values(
     per answer. Raises ValueError for an answer that is neither, naming the row: a code such as 99
     for "no answer" must be NaN.
     """
-    scale = _scale(question)
+    scale = scale_of(question)
     rows = [question.options] * len(given) if design is None else question.options_for(design)
     values = np.full(len(given), np.nan)
     numbers: dict[tuple[str, ...], dict[Any, float]] = {}  # options -> what each answer counts
@@ -138,5 +138,6 @@ def answer_values(
     return pd.Series(values, index=given.index, name=given.name)
 
 
-def _scale(question: Question) -> list[float]:
+def scale_of(question: Question) -> list[float]:
+    """The K values of a question; the options' numbers, 0 to K - 1, where they have none."""
     return list(map(float, question.values or range(len(question.options))))

@@ -18,7 +18,7 @@ from simkit.personas import Battery, Item, interview
 from simkit.personas.answers import Believe, believed
 from simkit.personas.interview import Interviews, _texts
 from simkit.questions import Question
-from simkit.survey import answer_values
+from simkit.survey import answer_values, scale_of
 from simkit.templates import records_of
 from simkit.types import FloatArray, column, framed, generator, integer, shown
 
@@ -108,13 +108,16 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
         raise ValueError("weight: all weights are 0")
     _check_battery(battery)
     items = {item.name: item for item in battery.items if item.question is not None}
+    scales = [
+        np.array(scale_of(item.question)) for item in battery.items if item.question is not None
+    ]
     alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
     out = np.eye(len(items))
     for (i, a), (j, b) in permutations(enumerate(items), 2):
         asked = _told(items[a], people)
         after = _beliefs(believe, items[b], asked)
         joint = alone[a][:, :, None] * after.reshape(len(people), -1, after.shape[1])
-        out[i, j] = _correlation(np.average(joint, axis=0, weights=w), items[a], items[b])
+        out[i, j] = _correlation(np.average(joint, axis=0, weights=w), scales[i], scales[j])
     return pd.DataFrame(out, index=list(items), columns=list(items))
 
 
@@ -140,13 +143,6 @@ def _check_battery(battery: Any) -> None:
         raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
 
 
-def _scale(item: Item) -> FloatArray:
-    question = item.question
-    assert isinstance(question, Question)
-    values = question.values
-    return np.arange(float(len(question.options))) if values is None else np.array(values)
-
-
 def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
     """Beliefs (n, K) in the answers to one question."""
     assert isinstance(item.question, Question)
@@ -157,7 +153,7 @@ def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
 def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
     """Each respondent once per option, that option told as the answer given before."""
     assert isinstance(item.question, Question)
-    scale, asked = _scale(item), _texts(item.question, people)
+    scale, asked = scale_of(item.question), _texts(item.question, people)
     told = [option for row in item.question.options_for(people) for option in row]
     rows = people.iloc[np.repeat(np.arange(len(people)), len(scale))].reset_index(drop=True)
     lines = []
@@ -168,8 +164,8 @@ def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(context=lines)
 
 
-def _correlation(joint: FloatArray, first: Item, second: Item) -> float:
-    x, y = _scale(first), _scale(second)
+def _correlation(joint: FloatArray, x: FloatArray, y: FloatArray) -> float:
+    """Correlation of two answers valued x and y from their joint distribution (K, L)."""
     p, q = joint.sum(1), joint.sum(0)
     spread = (p @ x**2 - (p @ x) ** 2) * (q @ y**2 - (q @ y) ** 2)
     if not spread > 0:
