@@ -274,7 +274,7 @@ def position_logit(answers: npt.ArrayLike) -> float:
     return float(beta[9])
 
 
-def pair_table(models: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
+def pair_table(models: pd.DataFrame) -> pd.DataFrame:
     """Aligned minus unaligned P(multiple concepts) of each pair, paired by concept, per way.
 
     The better way compares what is above each null, the source's way the numbers as they are.
@@ -295,7 +295,7 @@ def pair_table(models: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
             apart = (wide[value][after] - wide[value][before]).to_numpy()
             n = len(apart)
             error = apart.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, alpha).iloc[0]
+            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, 0.05).iloc[0]
             means = wide.mean()
             rows.append({
                 "pair": f"{before} → {after}", "way": way, "before": means[value, before],
