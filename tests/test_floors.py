@@ -19,6 +19,7 @@ FLOORS = {
     "datasets": 1,
     "store": 1,
     "estimators": 1,
+    "survey": 2,
     "personas": 2,
     "worlds": 3,  # a world is told in the sentences of personas.render
     "scoring": 4,

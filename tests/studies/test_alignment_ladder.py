@@ -102,7 +102,6 @@ def test_dpo_moves_towards_what_was_chosen(trained):
         )
         margin[name] = (scores.logprob[:, 0] - scores.logprob[:, 1]).mean()
     assert margin["sft"] < margin["dpo-0001"] < margin["dpo-0003"]
-    assert set(ladder(base, out, names=["dpo-0003"])) == {"dpo-0003"}
 
 
 def test_a_missing_ladder_says_what_to_do(tmp_path):

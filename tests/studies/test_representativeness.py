@@ -11,6 +11,7 @@ import pytest
 from simkit import datasets, resources
 from simkit.studies.representativeness import populations as rep
 from simkit.studies.representativeness import recorded, subgroups
+from simkit.studies.tables import Table
 from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)
@@ -23,7 +24,7 @@ has_twins = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def world():
-    setting = rep.survey_setting(700, 600, seed=1)
+    setting = rep.world_survey(700, 600, seed=1)
     found = rep.simulate(TRUE, setting, seed=1)
     return setting, found, *rep.errors(setting, found, n_boot=40, seed=1)
 
@@ -49,13 +50,13 @@ def test_on_the_worlds_own_beliefs_the_techniques_come_out_as_they_must(world):
 
 def test_interviews_are_asked_in_an_order_of_each_persons_own():
     # So the spread of orders is in intervals over respondents: 8 items, all but no order twice.
-    for setting in (rep.survey_setting(20, 20, seed=1), rep.anes_setting(seed=1, simulated=20)):
-        orders = setting.battery.orders(range(20), 1)
+    for setting in (rep.world_survey(20, 20, seed=1), rep.anes_survey(seed=1, simulated=20)):
+        orders = rep.battery(setting).orders(range(20), 1)
         assert len(set(orders)) > 10 and len({order[0] for order in orders}) > 2
 
 
 def test_valid_mass_is_that_of_the_questions_asked():
-    setting = rep.survey_setting(100, 20, seed=1)
+    setting = rep.world_survey(100, 20, seed=1)
 
     def half(question, design):  # as a model would that says something else in every other prompt
         table = TRUE(question, design)
@@ -69,13 +70,17 @@ def test_valid_mass_is_that_of_the_questions_asked():
 
 
 def test_anes_is_the_held_out_part_and_asks_four_items():
-    setting = rep.anes_setting(seed=1, simulated=7)
-    assert list(setting.humans) == list(rep.ANES_ITEMS) and len(setting.people) == 7
+    setting = rep.anes_survey(seed=1, simulated=7)
+    assert (
+        list(setting.humans) == ["PID", "selfLR", "vote", "TVnews"] and len(setting.personas) == 7
+    )
     assert 200 < len(setting.humans) < 400
-    assert not rep.anes_setting(seed=2).humans.equals(setting.humans)
-    told = setting.contexts(setting.people[["person", *setting.told]])
-    assert told["context"].tolist() == setting.people["context"].tolist()
-    line = setting.battery["vote"].line({}, answer="2")
+    assert not rep.anes_survey(seed=2).humans.equals(setting.humans)
+    mixed, told = rep._mixture(rep.anes_survey(seed=1), 1), list(rep.ANES_TOLD)
+    said = rep.anes_survey(seed=1).personas.set_index(told)["context"]
+    both = [(k, text) for *k, text in mixed[[*told, "context"]].to_numpy() if tuple(k) in said]
+    assert both and all((said.loc[[tuple(k)]] == text).all() for k, text in both)  # the same words
+    line = rep.battery(setting)["vote"].line({}, answer="2")
     assert line == "Vote (1 Clinton, 2 Dole): 2"
     for item, (low, high) in setting.scales.items():
         assert setting.humans[item].min() == low and setting.humans[item].max() == high
@@ -153,12 +158,13 @@ def test_the_recorded_cells_are_what_the_package_gives(tmp_path):
 
 
 def test_without_the_data_the_recorded_table_is_shown(monkeypatch, tmp_path):
-    monkeypatch.setattr(recorded, "datasets_here", lambda name: [False])
+    monkeypatch.setattr(Table, "here", lambda table: False)
     table, text = recorded.results("twin2k")
     assert {"structural", "marginal", "own", "kept"} <= set(table.measure)
     assert "recorded table" in text and "fetch twin2k" in text
-    monkeypatch.setattr(recorded, "datasets_here", lambda name: [True])
-    monkeypatch.setitem(recorded.TABLES, "toy", ("twin2k", lambda: pd.DataFrame({"a": [1]})))
+    monkeypatch.setattr(Table, "here", lambda table: True)
+    toy = Table("toy.csv", ("twin2k",), lambda: pd.DataFrame({"a": [1]}))
+    monkeypatch.setitem(recorded.TABLES, "toy", toy)
     assert recorded.results("toy")[1] == "Computed now from twin2k."
 
 

@@ -7,22 +7,21 @@ import pandas as pd
 import pytest
 
 from simkit.estimators.structure.measures import compare_matrices
-from simkit.personas import Battery, Item, Margin
+from simkit.personas import Battery, Item
 from simkit.questions import Question
 from simkit.scoring import MockModel, believe
-from simkit.studies.representativeness.populations import survey_battery, world_people
+from simkit.studies.representativeness.populations import battery, world_people, world_survey
 from simkit.studies.representativeness.techniques import (
     answer_numbers,
     chained_correlation,
     independent_answers,
     joint_answers,
-    mixture,
     persona_answers,
 )
 from simkit.worlds import exact_beliefs, survey
 
 TRUE = partial(exact_beliefs, survey)
-BATTERY = survey_battery()
+BATTERY = battery(world_survey(1, 1))
 PEOPLE = world_people(1_500, 3)
 TRUTH = survey.item_correlation()
 FLOOR = 0.035  # RMSD of 1,500 people's correlations from the exact ones: about 1 / root(1500)
@@ -66,15 +65,9 @@ def test_independent_answers_have_margins_and_no_structure(joint):
     assert np.abs(made.mean() - joint.mean()).max() < 0.1
     assert compare_matrices(TRUTH, made.corr())["structure_kept"] == pytest.approx(0, abs=0.1)
     assert not independent_answers(joint, 9, seed=2).equals(independent_answers(joint, 9, seed=1))
-    weight = (joint["climate"] == 1).to_numpy(dtype=float)
-    assert (independent_answers(joint, 50, weights=weight)["climate"] == 1).all()
-    mixed = pd.Series(weight, index=joint.index).sample(frac=1, random_state=1)  # pairs by label
-    assert (independent_answers(joint, 50, weights=mixed)["climate"] == 1).all()
     for n in (0, 2.5, True):
         with pytest.raises(ValueError, match=f"n is {n}; it must be a whole number"):
             independent_answers(joint, n)
-    with pytest.raises(ValueError, match="weights has 3 rows"):
-        independent_answers(joint, 5, weights=[1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="the answers is"):
         independent_answers(joint["climate"], 5)
     with pytest.raises(ValueError, match="nobody answered 'climate'"):
@@ -91,24 +84,6 @@ def certain(option):
         })  # fmt: skip
 
     return believe
-
-
-def test_a_mixture_meets_its_margins_and_knows_no_more():
-    margins = [
-        Margin("age", {"young": 0.3, "old": 0.7}, source="made up"),
-        Margin("place", {"city": 0.8, "country": 0.2}, source="made up"),
-    ]
-    drawn = mixture(margins, 1_000, seed=1)
-    assert (drawn["age"] == "old").mean() == pytest.approx(0.7, abs=0.005)
-    both = ((drawn["age"] == "old") & (drawn["place"] == "country")).mean()
-    assert both == pytest.approx(0.7 * 0.2, abs=0.01)  # independent beyond the margins
-    table = pd.DataFrame({"age": ["young", "old", "old"], "place": ["city", "city", "country"],
-                          "weight": [1.0, 1, 1]})  # fmt: skip
-    tied = mixture(margins, 1_000, table=table, seed=1)
-    assert not ((tied["age"] == "young") & (tied["place"] == "country")).any()
-    free = mixture(margins, 1_000, table=table.drop(columns="weight"), weight=None, seed=1)
-    assert len(free) == 1_000
-    assert not mixture(margins, 50, seed=2).equals(mixture(margins, 50, seed=1))
 
 
 def test_answers_given_before_are_told_as_they_were_asked():

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -246,12 +246,10 @@ def _clear(out: Path) -> None:
             folder.rmdir()
 
 
-def ladder(
-    base: LocalModel, folder: Path | str | None = None, *, names: Sequence[str] | None = None
-) -> dict[str, tuple[int, LocalModel]]:
+def ladder(base: LocalModel, folder: Path | str | None = None) -> dict[str, tuple[int, LocalModel]]:
     """The adapters of `train_adapters` on their base: name -> (dose in DPO steps, model).
 
-    folder : None for those that travel with simkit. names : only these. The control has dose 0.
+    folder : None for those that travel with simkit. The control has dose 0.
     Raises FileNotFoundError where there are none, saying how they are trained, and ValueError if
     they were trained on another base.
     """
@@ -263,7 +261,5 @@ def ladder(
         )
     steps: list[dict[str, Any]] = json.loads(listed.read_text())["steps"]
     return {
-        step["name"]: (step["dose"], load_adapter(base, place / step["name"]))
-        for step in steps
-        if names is None or step["name"] in names
+        step["name"]: (step["dose"], load_adapter(base, place / step["name"])) for step in steps
     }

@@ -3,15 +3,12 @@
     python -m simkit.studies.alignment_diversity.recorded
 
 with the data in reach (see `simkit.datasets`) writes data/results/alignment_humans.csv and
-alignment_models.csv. They hold statistics of this project only, no answer of anybody, so that a
-reader without the data still sees what came of it.
+alignment_models.csv.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from simkit import __version__, datasets
+from simkit import datasets
 from simkit.estimators import (
     crp_clusters,
     line_of_unity,
@@ -29,10 +26,9 @@ from simkit.estimators import (
     srgb_to_lab,
 )
 from simkit.estimators.diversity.clusters import MIXED
-from simkit.files import write_text
-from simkit.resources import root
 from simkit.result import Result, t_frame
-from simkit.types import FloatArray, generator
+from simkit.studies.tables import Table
+from simkit.types import FloatArray, generator, one_of
 
 __all__ = [
     "PAIRS",
@@ -45,7 +41,6 @@ __all__ = [
     "pair_table",
     "position_logit",
     "results",
-    "write",
 ]
 
 PAIRS = {
@@ -279,7 +274,7 @@ def position_logit(answers: npt.ArrayLike) -> float:
     return float(beta[9])
 
 
-def pair_table(models: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
+def pair_table(models: pd.DataFrame) -> pd.DataFrame:
     """Aligned minus unaligned P(multiple concepts) of each pair, paired by concept, per way.
 
     The better way compares what is above each null, the source's way the numbers as they are.
@@ -300,7 +295,7 @@ def pair_table(models: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
             apart = (wide[value][after] - wide[value][before]).to_numpy()
             n = len(apart)
             error = apart.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, alpha).iloc[0]
+            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, 0.05).iloc[0]
             means = wide.mean()
             rows.append({
                 "pair": f"{before} → {after}", "way": way, "before": means[value, before],
@@ -322,43 +317,19 @@ def holm(p: pd.Series) -> pd.Series:
     return pd.Series(multipletests(known, method="holm")[1], index=known.index).reindex(p.index)
 
 
-# table -> (data sets it is made of, how). `model_results` takes minutes.
-TABLES: dict[str, tuple[tuple[str, ...], Callable[[], pd.DataFrame]]] = {
-    "humans": (("onefish_colors", "onefish_chains", "twin2k"), human_results),
-    "models": (("onefish_concepts",), model_results),
+TABLES = {
+    "humans": Table(
+        "alignment_humans.csv", ("onefish_colors", "onefish_chains", "twin2k"), human_results
+    ),
+    "models": Table("alignment_models.csv", ("onefish_concepts",), model_results),  # takes minutes
 }
 
 
 def results(name: str) -> pd.DataFrame:
     """A committed table: "humans" or "models". Its first line says what it was made of."""
-    if name not in TABLES:
-        raise ValueError(f"no table {name!r}; there are: {', '.join(TABLES)}")
-    return pd.read_csv(_place(name), comment="#")
-
-
-def write(
-    folder: Path | str | None = None, *, names: tuple[str, ...] = tuple(TABLES)
-) -> list[Path]:
-    """Compute the tables and write them, with their provenance in the first line."""
-    made = []
-    for name in names:
-        sources, make = TABLES[name]
-        about = [datasets.card(data) for data in sources]
-        files = [f"{f.path} SHA-256 {f.sha256[:16]}" for card in about for f in card.files]
-        origin = "; ".join(f"{card.source} @ {card.revision[:12]}" for card in about)
-        head = f"# {origin}; {', '.join(files)}; simkit {__version__}\n"
-        place = _place(name) if folder is None else Path(folder) / _place(name).name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        text = make().round(4).to_csv(index=False, lineterminator="\n")
-        write_text(place, head + text)
-        made.append(place)
-    return made
-
-
-def _place(name: str) -> Path:
-    return root("data") / "results" / f"alignment_{name}.csv"
+    return TABLES[one_of(name, "table", TABLES)].read()
 
 
 if __name__ == "__main__":
-    for path in write():
-        print(path.name)
+    for table in TABLES.values():
+        print(table.write().name)

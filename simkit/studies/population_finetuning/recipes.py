@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 from simkit.files import as_path
 from simkit.resources import adapters
 from simkit.scoring import LocalModel, bundled, load
-from simkit.studies.population_finetuning.surveys import Survey, anes_survey, car_survey, ev_survey
+from simkit.studies.population_finetuning.evaluation import examples
+from simkit.studies.population_finetuning.surveys import anes_survey, car_survey, ev_survey
+from simkit.survey import Survey
 from simkit.training.adapters import RECORD, load_adapter, read_record
 from simkit.training.base import fingerprint
 from simkit.training.finetuning import finetune
@@ -29,12 +31,12 @@ __all__ = [
     "PENALTY",
     "SIZES",
     "SLOPES",
+    "SURVEYS",
     "WIDTHS",
     "Recipe",
     "cell",
     "larger",
     "recipes",
-    "survey_of",
     "train_adapters",
     "tuned",
 ]
@@ -47,7 +49,7 @@ SIZES = (50, 200)  # respondents in the learning curve, beside none and all
 LARGE = "glassbox-large"
 BIG = 20e6  # parameters above which the small models' learning rate is too fast
 PROFILES = ("fast", "full")
-_SURVEYS: dict[str, Callable[..., Survey]] = {
+SURVEYS: dict[str, Callable[..., Survey]] = {
     "ev": ev_survey,
     "anes96": anes_survey,
     "car": car_survey,
@@ -112,13 +114,6 @@ def larger() -> list[str]:
     return [name for name in bundled() if name == LARGE]
 
 
-def survey_of(name: str, *, seed: int = 1) -> Survey:
-    """One of the study's surveys: ev, anes96 or car."""
-    if name not in _SURVEYS:
-        raise ValueError(f"no survey {name!r}; legal are {', '.join(_SURVEYS)}")
-    return _SURVEYS[name](seed=seed)
-
-
 def train_adapters(
     out: Path | str,
     *,
@@ -126,7 +121,6 @@ def train_adapters(
     seed: int = 1,
     profile: str = "full",
     progress: bool = True,
-    only: Sequence[str] | None = None,
 ) -> list[Path]:
     """Train the study's adapters into folders below `out`; returns the folders.
 
@@ -139,23 +133,16 @@ def train_adapters(
     seed : of samples, splits and training.
     profile : "full" for all adapters that ship, "fast" for few steps of the main six.
     progress : whether to say on stderr which adapter is being trained, and how far it is.
-    only : names of the adapters wanted; None for all of the profile.
 
-    Raises ValueError for an unknown profile or name, and what `finetune` raises.
+    Raises ValueError for an unknown profile, and what `finetune` raises.
     """
     wanted = recipes(profile)
-    unknown = sorted(set(only or ()) - {r.name for r in wanted})
-    if unknown:
-        legal = ", ".join(r.name for r in wanted)
-        raise ValueError(f"no adapter {unknown[0]!r} in profile {profile!r}; legal are {legal}")
     lm = load(model) if isinstance(model, str) else model
     if lm.name not in bundled():
         wanted = tuple(r for r in wanted if not r.base)
-    surveys = {name: survey_of(name, seed=seed) for name in dict.fromkeys(r.survey for r in wanted)}
+    surveys = {name: SURVEYS[name](seed=seed) for name in dict.fromkeys(r.survey for r in wanted)}
     made = []
     for recipe in wanted:
-        if only is not None and recipe.name not in only:
-            continue
         if progress:
             print(f"{recipe.name} …", file=sys.stderr, flush=True)
         base = load(recipe.base) if recipe.base else lm
@@ -172,13 +159,13 @@ def _train(
         "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
         "patience": None, **recipe.settings,
     }  # fmt: skip
-    told = survey.examples("train", recipe.respondents, seed)
+    told = examples(survey, "train", recipe.respondents, seed)
     people = told["respondent"].nunique()
     words = f"{people} respondents of the survey {survey.name!r} of the population study"
     for attempt in (1, 2):
         try:
             finetune(
-                base, told, folder, validation=survey.examples("validation"), seed=seed,
+                base, told, folder, validation=examples(survey, "validation"), seed=seed,
                 data=words, progress=progress, **settings,
             )  # fmt: skip
         except OtherCallError:

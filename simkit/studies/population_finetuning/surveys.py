@@ -9,227 +9,40 @@ whom no adapter has seen an answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from simkit import datasets, estimators
+from simkit import datasets
 from simkit.personas import (
     ANES96,
     CAR,
-    Plan,
     car_choice,
     car_vehicles,
     likert,
     question_of,
-    read_answers,
     render,
     sampling_plan,
 )
 from simkit.questions import Question
-from simkit.scoring import LocalModel, believe, write
-from simkit.scoring.mass import LEAST_MASS
-from simkit.scoring.types import Model
-from simkit.training.data import examples, split_respondents, subset
-from simkit.types import FloatArray, generator
+from simkit.survey import Survey
+from simkit.training import split_respondents
 from simkit.worlds import survey as world
 
 __all__ = [
     "PARTY",
-    "SMOOTHING",
     "SPLIT",
     "VOTE",
-    "Survey",
     "anes_survey",
     "car_survey",
     "ev_survey",
 ]
 
 SPLIT = {"train": 0.6, "validation": 0.1, "test": 0.3}
-SMOOTHING = 1e-3  # of KL: mass added to every answer
 ATTITUDES = ("climate", "gadgets")  # told to the EV survey beside the demographics
 # Voters of 1996: how their party is told, and how their vote is asked.
 PARTY = "Party, from 0 (strong Democrat) to 6 (strong Republican): {}."
 VOTE = f"{ANES96['vote'].ask} (1 = Bill Clinton, 2 = Bob Dole)"
 REGISTER = 10_000  # people of the town from which the EV survey is drawn
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Survey:
-    """A survey that was put to a population.
-
-    people : one row per respondent: what is told, the answers under the questions' names, and
-        `part` (train, validation, test). questions : by name.
-    designs : question -> one row per respondent: `context` and what else the prompt names.
-    features : question -> columns of `people` that the prompt tells, for the baselines.
-    truth : question -> P(answer | what the prompt tells) (N, K), where a world knows it.
-    plan : how the respondents were drawn, or None.
-    """
-
-    name: str
-    people: pd.DataFrame
-    questions: Mapping[str, Question]
-    designs: Mapping[str, pd.DataFrame]
-    features: Mapping[str, tuple[str, ...]]
-    truth: Mapping[str, FloatArray] = field(default_factory=dict)
-    plan: Plan | None = None
-
-    def __repr__(self) -> str:
-        sizes = self.people["part"].value_counts()
-        parts = ", ".join(f"{sizes.get(name, 0)} {name}" for name in SPLIT)
-        return f"Survey({self.name!r}: {len(self.people)} respondents ({parts}); " + (
-            f"questions {', '.join(self.questions)})"
-        )
-
-    def part(self, name: str) -> pd.DataFrame:
-        """The respondents of one part. Raises ValueError for a part that there is not."""
-        if name not in SPLIT:
-            raise ValueError(f"no part {name!r}; legal are {', '.join(SPLIT)}")
-        return self.people[self.people["part"] == name]
-
-    def scale(self, question: str) -> list[float]:
-        """The K values of a question; the options' numbers, 0 to K - 1, where they have none."""
-        asked = self.questions[question]
-        return list(map(float, asked.values or range(len(asked.options))))
-
-    def ordered(self, question: str) -> bool:
-        """Whether the answers lie on a scale."""
-        return self.questions[question].values is not None
-
-    def answers(self, question: str, part: str = "test") -> pd.Series:
-        """The respondents' answers as values of the scale, NaN where there is none."""
-        given, asked = self.part(part)[question], self.questions[question]
-        if asked.values is None:
-            listed = asked.options_for(self.designs[question].loc[given.index])
-            places = [
-                np.nan if pd.isna(a) else o.index(a) for a, o in zip(given, listed, strict=True)
-            ]
-            given = pd.Series(places, index=given.index, name=question)
-        return given.astype(float)
-
-    def examples(
-        self, part: str = "train", respondents: int | None = None, seed: int = 0
-    ) -> pd.DataFrame:
-        """Examples to learn from; with `respondents`, those of so many, drawn by `seed`."""
-        people = self.part(part)
-        tables = [
-            examples(self.designs[name].loc[people.index], {name: asked}, people, orders=None)
-            for name, asked in self.questions.items()
-        ]
-        table = pd.concat(tables, ignore_index=True)
-        return table if respondents is None else subset(table, respondents, seed)
-
-    def believe(
-        self, model: Model, question: str, part: str = "test", *, least_mass: float = LEAST_MASS
-    ) -> pd.DataFrame:
-        """What `simkit.believe` gives for one part, in the order of its respondents.
-
-        least_mass : as there; 0 where the valid mass is shown, as a study's success rate is.
-        """
-        design = self.designs[question].loc[self.part(part).index].reset_index(drop=True)
-        asked = self.questions[question]
-        return believe(model, asked, design, orders=None, least_mass=least_mass)
-
-    def belief(self, table: pd.DataFrame, question: str, part: str = "test") -> pd.DataFrame:
-        """Belief (n, K) of a table from `believe`, a row per respondent, a column per value."""
-        wide = table.pivot(index="prompt_id", columns="option_id", values="belief")
-        return wide.set_axis(self.scale(question), axis=1).set_axis(self.part(part).index, axis=0)
-
-    def sample(
-        self, model: LocalModel, question: str, temperature: float = 1.0, *, seed: int = 0
-    ) -> pd.DataFrame:
-        """One answer per test respondent that the model writes itself, token by token.
-
-        Columns as `read_answers` gives them: `text`, `answer`, `value` (NaN where the text is no
-        valid answer), `valid`; its mean is the success rate. The index is the respondents'.
-        """
-        people, asked = self.part("test"), self.questions[question]
-        design = self.designs[question].loc[people.index]
-        prompts = asked.prompts(design)
-        rng = generator(seed, "answers", question, f"{temperature:g}")
-        seeds = rng.integers(2**31, size=len(prompts)).tolist()
-        longest = max(len(model.tokenizer.tokenize(" " + o)) for o in asked.options)
-        texts = write(model, prompts, seeds, max_tokens=longest + 2, temperature=temperature)
-        return read_answers(asked, texts).set_axis(people.index, axis=0)
-
-    def exact(self, question: str, part: str = "test") -> pd.DataFrame | None:
-        """The true belief (n, K) of a part, None where no world knows it."""
-        if question not in self.truth:
-            return None
-        kept = (self.people["part"] == part).to_numpy()
-        rows = self.truth[question][kept]
-        return pd.DataFrame(rows, index=self.part(part).index, columns=self.scale(question))
-
-    def baselines(self, question: str, *, neighbours: int = 10) -> dict[str, pd.DataFrame]:
-        """Predictions (n, K) of the test respondents by each baseline, learnt from all others.
-
-        Ordered questions have an ordered logit, others a multinomial one; `neighbours` nearest
-        neighbours count. All that an adapter has seen counts: the training answers, and those of
-        the validation part, by which its best step is chosen.
-        """
-        seen = ("train", "validation")
-        known, new = pd.concat([self.part(name) for name in seen]), self.part("test")
-        told = list(self.features[question])
-        y = pd.concat([self.answers(question, name) for name in seen])
-        scale = self.scale(question)
-        ordered = self.ordered(question)
-        logit = "ordered logit" if ordered else "multinomial logit"
-        pair = known[told], new[told]
-        return {
-            "uniform": estimators.uniform_belief(new, scale),
-            "training marginal": estimators.marginal_belief(y, new, scale, pseudo=0.05),
-            "nearest neighbours": estimators.neighbour_belief(
-                y, *pair, scale, neighbours=neighbours, pseudo=0.05
-            ),
-            logit: estimators.logit_belief(y, *pair, scale, ordered=ordered, pseudo=0.05),
-        }
-
-    def fit(
-        self, question: str, belief: pd.DataFrame, *, part: str = "test", **how: Any
-    ) -> pd.DataFrame:
-        """Distances and errors of a belief (n, K), one row per metric with its interval.
-
-        "kl" (smoothed by `SMOOTHING`) and "tv" of the population; on a scale also "wasserstein",
-        "rmse" and "mae" of answers drawn from the belief; "log_loss". Columns estimate, std_error,
-        low, high, floor (sampling noise; the truth's own error where it is known), ceiling
-        (uniform answers). On a scale also "rmse_mean", the error of the mean of the belief; unlike
-        that of a draw it does not fall only because beliefs are sharper. how : n_boot, rng (of the
-        floor) and alpha.
-        """
-        y, scale = self.answers(question, part), self.scale(question)
-        ordered, exact = self.ordered(question), self.exact(question, part)
-        metrics = ["kl", "tv", "wasserstein"] if ordered else ["kl", "tv"]
-        crowd = estimators.marginal_fit(
-            y, belief, scale, metrics=metrics, smoothing=SMOOTHING, **how
-        ).to_frame()
-        level = {"alpha": how["alpha"]} if "alpha" in how else {}
-        each, point = (
-            estimators.individual_fit(
-                y, belief, scale, statistic=statistic, truth=exact, **level
-            ).to_frame()
-            for statistic in ("draw", "mean")
-        )
-        point = point[point["metric"] == "rmse"].assign(metric="rmse_mean")
-        each = pd.concat([each, point]) if ordered else each[each["metric"] == "log_loss"]
-        kept = ["metric", "estimate", "std_error", "low", "high", "floor", "ceiling"]
-        return pd.concat([crowd[kept], each[kept]], ignore_index=True)
-
-    def margins(self, *names: str, part: str = "test") -> pd.DataFrame:
-        """Shares among all respondents (`target`) beside those of a part (`achieved`)."""
-        tables = []
-        for name in names:
-            every, some = (
-                frame[name].value_counts(normalize=True).sort_index()
-                for frame in (self.people, self.part(part))
-            )
-            table = pd.DataFrame({"target": every, "achieved": some.reindex(every.index).fillna(0)})
-            tables.append(table.rename_axis("value").reset_index().assign(margin=name))
-        out = pd.concat(tables, ignore_index=True)
-        n = len(self.part(part))
-        return out.assign(by_chance=np.sqrt(out["target"] * (1 - out["target"]) / n))
 
 
 def ev_survey(*, n: int = 1_000, seed: int = 1) -> Survey:

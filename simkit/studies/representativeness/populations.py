@@ -3,160 +3,132 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit import datasets
 from simkit.estimators.structure.compare import compare_structure
 from simkit.estimators.structure.margins import compare_marginals
-from simkit.personas import (
-    ANES96,
-    Battery,
-    Item,
-    interview,
-    likert,
-    margin_of,
-    question_of,
-    render,
-)
+from simkit.personas import ANES96, Battery, Item, draw, likert, margin_of, rake, render
 from simkit.personas.answers import Believe
-from simkit.questions import Question
 from simkit.resources import adapters
 from simkit.result import Result
 from simkit.scoring import LocalModel, believe
+from simkit.studies.population_finetuning import surveys
 from simkit.studies.representativeness.techniques import (
-    answer_numbers,
     independent_answers,
-    mixture,
+    joint_answers,
+    persona_answers,
 )
+from simkit.survey import Survey
 from simkit.training import load_adapter
-from simkit.worlds import survey
+from simkit.worlds import survey as world
 
 __all__ = [
-    "Setting",
     "adapted",
-    "anes_setting",
+    "anes_survey",
+    "battery",
     "errors",
     "simulate",
-    "survey_setting",
     "world_people",
+    "world_survey",
 ]
 
 ANES_TOLD = ("educ", "income", "age")
-ANES_ITEMS = ("PID", "selfLR", "vote", "TVnews")
-HELD_OUT = "test"  # the part of the people of whom no adapter has seen an answer
+ANES_TELLS = {  # how an answer is told to later questions
+    "PID": "Party (1 Democrat, 7 Republican): {answer}",
+    "selfLR": "Politics (1 liberal, 7 conservative): {answer}",
+    "vote": "Vote (1 Clinton, 2 Dole): {answer}",
+}
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Setting:
-    """A population and what is asked of it.
+def world_survey(n: int, simulated: int, *, seed: int = 1) -> Survey:
+    """The survey world's eight opinion items: n respondents, and personas of other people.
 
-    humans : (n, k) answers as numbers. people : one row per simulated respondent, with `person`,
-    `context` and the demographics in it. microdata : demographics, from which a mixture takes its
-    margins. scales : item -> its ends. told : the demographics' names.
+    Answers are told as the world's own interviews tell them.
     """
-
-    name: str
-    battery: Battery
-    humans: pd.DataFrame
-    people: pd.DataFrame
-    microdata: pd.DataFrame
-    scales: Mapping[str, tuple[float, float]]
-    told: tuple[str, ...]
-
-    def contexts(self, people: pd.DataFrame) -> pd.DataFrame:
-        """People (demographics and `person`) with the text that every prompt begins with."""
-        if self.name == "anes96":
-            return people.assign(context=render(people, ANES96, attributes=self.told))
-        made = survey.design(people.drop(columns="context", errors="ignore"))
-        return made.drop(columns=["answered", "wording"]).assign(person=people["person"])
-
-    def __repr__(self) -> str:
-        items = ", ".join(self.humans)
-        sizes = f"{len(self.humans)} humans, {len(self.people)} simulated"
-        return f"Setting({self.name!r}: {sizes}; {items})"
-
-
-def survey_battery() -> Battery:
-    """The eight opinion items of the survey world, answers told as its interviews tell them.
-
-    Each person is asked in a random order, so that what an order does to the answers is spread
-    over the people, and in every interval over them.
-    """
-    items = [
-        Item(n, survey.question(n), tell=f"{text}: {{answer}}")
-        for n, (text, *_) in survey.ITEMS.items()
-    ]
-    return Battery(items, order="random")
-
-
-def survey_setting(n: int, simulated: int, *, seed: int = 1) -> Setting:
-    """n respondents of the survey world as humans, and the personas of other ones to simulate."""
-    battery = survey_battery()
-    humans, drawn = survey.respondents(n, seed), world_people(simulated, seed + 1)
-    told = tuple(survey.DEMOGRAPHICS)
-    answers = answer_numbers(humans, battery)
-    scales = dict.fromkeys(battery.names, (1.0, 5.0))
-    return Setting("survey world", battery, answers, drawn, humans[list(told)], scales, told)
+    people = world.respondents(n, seed)
+    questions = {item: world.question(item) for item in world.ITEMS}
+    return Survey(
+        "survey world",
+        people,
+        questions,
+        dict.fromkeys(questions, _in_words(people)),
+        dict.fromkeys(questions, tuple(world.DEMOGRAPHICS)),
+        tells={item: f"{text}: {{answer}}" for item, (text, *_) in world.ITEMS.items()},
+        personas=world_people(simulated, seed + 1),
+    )
 
 
 def world_people(n: int, seed: int) -> pd.DataFrame:
     """Personas of n people of the survey world: demographics, `context`, `person`."""
-    people = survey.design(survey.respondents(n, seed)).drop(columns=["answered", "wording"])
-    return people.assign(person=np.arange(n))
+    return _in_words(world.respondents(n, seed)).assign(person=np.arange(n))
 
 
-def anes_setting(*, seed: int = 1, simulated: int | None = None) -> Setting:
+def _in_words(people: pd.DataFrame) -> pd.DataFrame:
+    """Demographics of people of the survey world, and the `context` that says them."""
+    return world.design(people).drop(columns=["answered", "wording"])
+
+
+def anes_survey(*, seed: int = 1, simulated: int | None = None) -> Survey:
     """Voters of 1996 (`anes96`): four items of the held-out people, told education, income, age.
 
     seed decides who is held out, as in the study on targeted populations: nobody here has taught
     an adapter. simulated : how many personas, at most; None for one per person.
     """
-    from simkit.studies.population_finetuning.surveys import VOTE, anes_survey
+    voters = surveys.anes_survey(seed=seed)
+    people = voters.part("test").drop(columns="part").reset_index(drop=True)
+    people = people.assign(PID=people["PID"] + 1)  # asked from 1 to 7
+    party = dict(ANES96["PID"].values)  # type: ignore[arg-type]
+    questions = {"PID": likert(ANES96["PID"].ask, 7, {1: party[0], 7: party[6]})}
+    questions |= {item: voters.questions[item] for item in ("selfLR", "vote", "TVnews")}
+    personas = people[list(ANES_TOLD)].assign(person=np.arange(len(people)))
+    personas = personas.assign(context=render(people, ANES96, attributes=ANES_TOLD))
+    return Survey(
+        "anes96",
+        people,
+        questions,
+        dict.fromkeys(questions, personas),
+        dict.fromkeys(questions, ANES_TOLD),
+        tells=ANES_TELLS,
+        personas=personas.head(simulated or len(personas)),
+    )
 
-    part = anes_survey(seed=seed).people["part"]
-    frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income", "PID"), int))
-    frame = frame[(part == HELD_OUT).to_numpy()].reset_index(drop=True)
-    party, place = (dict(ANES96[name].values) for name in ("PID", "selfLR"))  # type: ignore[arg-type]
-    battery = Battery(
-        [
-            Item(
-                "PID",
-                likert(ANES96["PID"].ask, 7, {1: party[0], 7: party[6]}),
-                tell="Party (1 Democrat, 7 Republican): {answer}",
-            ),
-            Item(
-                "selfLR",
-                likert(ANES96["selfLR"].ask, 7, {1: place[1], 7: place[7]}),
-                tell="Politics (1 liberal, 7 conservative): {answer}",
-            ),
-            Item("vote", Question(VOTE, ("1", "2")), tell="Vote (1 Clinton, 2 Dole): {answer}"),
-            Item("TVnews", question_of(ANES96, "TVnews")),
-        ],
-        order="random",  # anew for each person, as in the survey world
-    )
-    scales = {"PID": (1.0, 7.0), "selfLR": (1.0, 7.0), "vote": (0.0, 1.0), "TVnews": (0.0, 7.0)}
-    people = (
-        frame[list(ANES_TOLD)].assign(person=np.arange(len(frame))).head(simulated or len(frame))
-    )
-    people = people.assign(context=render(people, ANES96, attributes=ANES_TOLD))
-    humans = frame[list(ANES_ITEMS)].astype(float).assign(PID=frame["PID"] + 1.0)  # 1 to 7
-    told = frame[list(ANES_TOLD)]
-    return Setting("anes96", battery, humans, people, told, scales, ANES_TOLD)
+
+def battery(survey: Survey) -> Battery:
+    """The survey's questions as interviews ask them, each person's in a random order.
+
+    So what an order does to the answers is spread over the people, and in every interval over
+    them.
+    """
+    items = [
+        Item(name, asked, tell=survey.tells.get(name)) for name, asked in survey.questions.items()
+    ]
+    return Battery(items, order="random")
+
+
+def _mixture(survey: Survey, seed: int) -> pd.DataFrame:
+    """Personas drawn from the people's margins, one attribute independent of the other."""
+    assert survey.personas is not None
+    told = list(next(iter(survey.told.values())))
+    source = f"the {survey.name}'s own margins"
+    margins = [margin_of(survey.people[told], name, weight=None, source=source) for name in told]
+    people = draw(rake(margins), len(survey.personas), seed=seed)[["person", *told]]
+    if survey.name == "anes96":
+        return people.assign(context=render(people, ANES96, attributes=told))
+    return _in_words(people).assign(person=people["person"])
 
 
 def simulate(
     model: LocalModel | Believe,
-    setting: Setting,
+    survey: Survey,
     *,
     seed: int = 1,
     tuned: Mapping[str, Any] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """The answers of each technique, as many respondents as `setting.people`.
+    """The answers of each technique, as many respondents as the survey's personas.
 
     The mean valid mass of the questions asked is in `.attrs["valid_mass"]` of each frame (none
     where no model was asked) and is to be shown: no warning says that it is low.
@@ -164,37 +136,25 @@ def simulate(
     model : a model, or a belief function (an exact one, for a check of the techniques themselves).
     tuned : name -> model with an adapter; asked persona by persona and in joint interviews.
     """
+    assert survey.personas is not None
     ask = model if callable(model) else partial(believe, model, least_mass=0.0)
-    battery, people = setting.battery, setting.people
-    told = list(setting.told)
-    source = f"the {setting.name}'s own margins"
-    margins = [margin_of(setting.microdata, name, weight=None, source=source) for name in told]
-    mixed = setting.contexts(mixture(margins, len(people), seed=seed)[["person", *told]])
-    found = {
-        "independent margins": independent_answers(setting.humans, len(people), seed=seed),
-        "personas": _interviewed(ask, battery, people, False, seed),
-        "mixture": _interviewed(ask, battery, mixed, False, seed + 1),
-        "joint interview": _interviewed(ask, battery, people, True, seed + 2),
+    how, personas = battery(survey), survey.personas
+    mixed = _mixture(survey, seed)
+    made = {
+        "independent margins": independent_answers(survey.humans, len(personas), seed=seed),
+        "personas": persona_answers(ask, how, personas, seed=seed),
+        "mixture": persona_answers(ask, how, mixed, seed=seed + 1),
+        "joint interview": joint_answers(ask, how, personas, seed=seed + 2),
     }
-    for name, model_ in (tuned or {}).items():
-        other = partial(believe, model_, least_mass=0.0)
-        found[f"{name}, personas"] = _interviewed(other, battery, people, False, seed)
-        found[f"{name}, joint interview"] = _interviewed(other, battery, people, True, seed + 2)
-    return found
-
-
-def _interviewed(
-    ask: Believe, battery: Battery, people: pd.DataFrame, joint: bool, seed: int
-) -> pd.DataFrame:
-    """Answers as numbers, as `persona_answers` and `joint_answers` give them, and valid mass."""
-    found = interview(ask, battery, people, joint=joint, seed=seed)
-    answers = answer_numbers(found.answers, battery)
-    answers.attrs["valid_mass"] = float(found.turns["valid_mass"].mean())
-    return answers
+    for name, other in (tuned or {}).items():
+        ask = partial(believe, other, least_mass=0.0)
+        made[f"{name}, personas"] = persona_answers(ask, how, personas, seed=seed)
+        made[f"{name}, joint interview"] = joint_answers(ask, how, personas, seed=seed + 2)
+    return made
 
 
 def errors(
-    setting: Setting,
+    survey: Survey,
     found: Mapping[str, pd.DataFrame],
     *,
     n_boot: int = 200,
@@ -210,12 +170,11 @@ def errors(
     valid_mass : mean of the questions asked (see `simulate`), NaN where no model was asked.
     """
     rows, details = [], {}
+    humans, scales = survey.humans, survey.scales
     for name, answers in found.items():
-        margin = compare_marginals(
-            setting.humans, answers, scales=setting.scales, n_boot=n_boot, rng=seed
-        )["tv"]
+        margin = compare_marginals(humans, answers, scales=scales, n_boot=n_boot, rng=seed)["tv"]
         structure = compare_structure(
-            setting.humans, answers, n_boot=n_boot, splits=40, permutations=199, rng=seed
+            humans, answers, n_boot=n_boot, splits=40, permutations=199, rng=seed
         )
         row: dict[str, Any] = {"technique": name}
         row["valid_mass"] = answers.attrs.get("valid_mass", float("nan"))

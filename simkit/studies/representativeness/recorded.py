@@ -2,19 +2,15 @@
 
     python -m simkit.studies.representativeness.recorded
 
-with the data in reach (see `simkit.datasets`) writes data/results/representativeness_*.csv. The
-tables hold statistics of this project only, no answer of anybody.
+with the data in reach (see `simkit.datasets`) writes data/results/representativeness_*.csv.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from simkit import __version__, datasets
+from simkit import datasets
 from simkit.estimators.shared.distances import normalised_emd, total_variation
 from simkit.estimators.structure.compare import compare_structure
 from simkit.estimators.structure.fidelity import population_fidelity
@@ -23,16 +19,14 @@ from simkit.estimators.structure.intervals import kept
 from simkit.estimators.structure.margins import compare_marginals
 from simkit.estimators.structure.measures import structure_kept
 from simkit.estimators.structure.samples import sampled
-from simkit.files import write_text
-from simkit.resources import root
 from simkit.result import Result
+from simkit.studies.tables import Table
 
 __all__ = [
     "TABLES",
     "ces24_results",
     "results",
     "twin2k_results",
-    "write",
     "wvs7_groups",
     "wvs7_results",
 ]
@@ -260,9 +254,9 @@ def wvs7_results(
     )  # fmt: skip
 
 
-TABLES: dict[str, tuple[str, Callable[[], pd.DataFrame]]] = {
-    "twin2k": ("twin2k", twin2k_results),
-    "ces24": ("ces24", ces24_results),
+TABLES = {
+    "twin2k": Table("representativeness_twin2k.csv", ("twin2k",), twin2k_results),
+    "ces24": Table("representativeness_ces24.csv", ("ces24",), ces24_results),
 }
 
 
@@ -271,50 +265,16 @@ def results(name: str) -> tuple[pd.DataFrame, str]:
 
     Where the data are in reach they are used; else the table that ships, made from the same data.
     """
-    data, make = TABLES[name]
-    if all(datasets_here(data)):
-        return make(), f"Computed now from {data}."
-    table = pd.read_csv(_place(name), comment="#")
-    made = " ".join(_place(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ").split())
-    return (
-        table,
+    table = TABLES[name]
+    data = ", ".join(table.sources)
+    if table.here():
+        return table.make(), f"Computed now from {data}."
+    return table.read(), (
         f"The data are not here (`simkit data fetch {data}`), so this is the recorded table: "
-        f"{made}",
+        f"{table.origin()}"
     )
 
 
-def datasets_here(name: str) -> list[bool]:
-    """Whether each file of a data set is here, without fetching; for ces24 whether it loads."""
-    if not datasets.card(name).files:
-        try:
-            datasets.load(name)
-        except datasets.DataError:
-            return [False]
-        return [True]
-    states = datasets.check()
-    return [state == "here" for state in states.loc[states["name"] == name, "state"]]
-
-
-def write(folder: Path | str | None = None) -> list[Path]:
-    """Compute the tables and write them, with their provenance in the first line."""
-    made = []
-    for name, (data, make) in TABLES.items():
-        about = datasets.card(data)
-        sums = ", ".join(f"{f.path} SHA-256 {f.sha256[:16]}" for f in about.files)
-        origin = f"{about.source}" + (f" @ {about.revision[:12]}" if about.revision else "")
-        head = f"# {about.title}; {origin}{'; ' + sums if sums else ''}; simkit {__version__}\n"
-        place = _place(name) if folder is None else Path(folder) / _place(name).name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        text = make().round(4).to_csv(index=False, lineterminator="\n")
-        write_text(place, head + text)
-        made.append(place)
-    return made
-
-
-def _place(name: str) -> Path:
-    return root("data") / "results" / f"representativeness_{name}.csv"
-
-
 if __name__ == "__main__":
-    for path in write():
-        print(path.name)
+    for table in TABLES.values():
+        print(table.write().name)

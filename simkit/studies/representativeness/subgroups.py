@@ -14,8 +14,7 @@ from simkit.estimators.structure.correlations import off_diagonal
 from simkit.estimators.structure.measures import compare_matrices, rmsd
 from simkit.estimators.structure.samples import sampled
 from simkit.result import t_frame
-from simkit.studies.representativeness.populations import survey_battery
-from simkit.studies.representativeness.techniques import answer_numbers
+from simkit.survey import answer_values
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey
 
@@ -83,11 +82,14 @@ def subgroup_simulation(
     10 members, the row is missing. The second has the RMSD of the individual correlations:
     population, estimate, low, high, power and its ends.
     """
-    battery, rows, single = survey_battery(), [], []
+    rows, single = [], []
     for r in range(repetitions):
         stream = generator(seed, "subgroups", r)
         ours, theirs = (survey.respondents(n, stream) for _ in range(2))
-        answers = [answer_numbers(people, battery) for people in (ours, theirs)]
+        answers = [
+            pd.DataFrame({q: answer_values(people[q], survey.question(q)) for q in survey.ITEMS})
+            for people in (ours, theirs)
+        ]
         personas = _drawn(theirs[list(survey.DEMOGRAPHICS)], stream)
         torn = answers[1].apply(lambda c, s=stream: s.permutation(c.to_numpy()))
         made = dict(zip(POPULATIONS, (answers[1], personas, torn), strict=True))

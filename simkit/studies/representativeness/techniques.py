@@ -7,27 +7,26 @@ respondent and one column per question, as the estimators want them. A fine-tune
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from simkit.personas import Battery, Item, Margin, draw, interview, rake
+from simkit.personas import Battery, Item, interview
 from simkit.personas.answers import Believe, believed
-from simkit.personas.interview import _texts
+from simkit.personas.interview import Interviews, _texts
 from simkit.questions import Question
+from simkit.survey import answer_values, scale_of
 from simkit.templates import records_of
-from simkit.types import FloatArray, aligned, column, framed, generator, shown
+from simkit.types import FloatArray, column, framed, generator, integer, shown
 
 __all__ = [
     "answer_numbers",
     "chained_correlation",
     "independent_answers",
     "joint_answers",
-    "mixture",
     "persona_answers",
 ]
 
@@ -39,11 +38,10 @@ def persona_answers(
 
     people : `context` and `person`, see `interview`. Answers are drawn from the belief, seeded per
     person and question. Given the persona they are independent, so only the correlation that the
-    personas carry can come out. Returns numbers (n, questions), see `answer_numbers`.
+    personas carry can come out. Returns numbers (n, questions), see `answer_numbers`, and in
+    `.attrs["valid_mass"]` the mean valid mass of the questions asked.
     """
-    return answer_numbers(
-        interview(believe, battery, people, joint=False, seed=seed).answers, battery
-    )
+    return _numbers(interview(believe, battery, people, joint=False, seed=seed), battery)
 
 
 def joint_answers(
@@ -60,59 +58,34 @@ def joint_answers(
     asked. As `persona_answers`; orders as in `interview`: the first question of an order is
     answered as a persona would.
     """
-    found = interview(believe, battery, people, joint=True, seed=seed, orders=orders)
-    return answer_numbers(found.answers, battery)
+    made = interview(believe, battery, people, joint=True, seed=seed, orders=orders)
+    return _numbers(made, battery)
 
 
-def independent_answers(
-    answers: pd.DataFrame,
-    n: int,
-    *,
-    weights: npt.ArrayLike | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
+def _numbers(made: Interviews, battery: Battery) -> pd.DataFrame:
+    answers = answer_numbers(made.answers, battery)
+    answers.attrs["valid_mass"] = float(made.turns["valid_mass"].mean())
+    return answers
+
+
+def independent_answers(answers: pd.DataFrame, n: int, *, seed: int = 0) -> pd.DataFrame:
     """The control: every answer drawn from the humans' own share of it, alone (n, questions).
 
     No model is asked: margins are right but for sampling error, and there is no structure at all.
-    answers : of humans, NaN where missing (left out). weights : survey weights; a Series pairs by
-    label. Raises ValueError for n below 1, weights that are none or not one per person, and a
+    answers : of humans, NaN where missing (left out). Raises ValueError for n below 1, and a
     question that nobody answered.
     """
     framed(answers, "the answers")
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n is {n!r}; it must be a whole number from 1")
-    weights = aligned({"the answers": answers, "weights": weights})["weights"]
-    w = np.ones(len(answers))
-    if weights is not None:
-        w = column(weights, "weights", low=0, rows=len(answers))
+    integer(n, "n", 1)
     out = {}
     for name in answers:
-        there = answers[name].notna().to_numpy() & (w > 0)
-        if not there.any():
+        given = answers[name].dropna().to_numpy()
+        if not len(given):
             raise ValueError(f"nobody answered {name!r}")
-        p = w[there] / w[there].sum()
+        p = np.full(len(given), 1 / len(given))
         rng = generator(seed, "independent", str(name))
-        out[name] = rng.choice(answers[name].to_numpy()[there], size=n, p=p)
+        out[name] = rng.choice(given, size=n, p=p)
     return pd.DataFrame(out)
-
-
-def mixture(
-    margins: Iterable[Margin],
-    n: int,
-    *,
-    table: pd.DataFrame | None = None,
-    weight: str | None = "weight",
-    seed: int = 0,
-) -> pd.DataFrame:
-    """A mixture of personas that is weighted to margins: n respondents, nothing but margins known.
-
-    margins : cited shares of the personas' attributes. table : microdata or a joint table whose
-    associations are kept; None makes the attributes independent beyond the margins, as personas
-    written from published margins are. weight : its column of weights, None for equal ones. The
-    weights are raked (`simkit.personas.rake`) and respondents drawn in their proportion, so the
-    result goes where `people` go once it has a `context`.
-    """
-    return draw(rake(margins, table, weight=weight), n, seed=seed)
 
 
 def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
@@ -134,60 +107,40 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
     if not w.sum() > 0:
         raise ValueError("weight: all weights are 0")
     _check_battery(battery)
-    items = {item.name: item for item in battery.items if isinstance(item.question, Question)}
+    items = {item.name: item for item in battery.items if item.question is not None}
+    scales = [
+        np.array(scale_of(item.question)) for item in battery.items if item.question is not None
+    ]
     alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
     out = np.eye(len(items))
     for (i, a), (j, b) in permutations(enumerate(items), 2):
         asked = _told(items[a], people)
         after = _beliefs(believe, items[b], asked)
         joint = alone[a][:, :, None] * after.reshape(len(people), -1, after.shape[1])
-        out[i, j] = _correlation(np.average(joint, axis=0, weights=w), items[a], items[b])
+        out[i, j] = _correlation(np.average(joint, axis=0, weights=w), scales[i], scales[j])
     return pd.DataFrame(out, index=list(items), columns=list(items))
 
 
 def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
-    """Answers to closed questions as numbers: the options' values, else 0 to K - 1; NaN if none.
+    """Answers to a battery's closed questions as numbers, see `simkit.survey.answer_values`.
 
-    answers : with a column per question, the option's text or already its number. Raises ValueError
-    for a question without a column, and for an answer that is neither, naming the row: a code such
-    as 99 for "no answer" must be NaN.
+    answers : with a column per question. Raises ValueError for a question without a column.
     """
     framed(answers, "the answers")
     _check_battery(battery)
     out = {}
     for item in battery.items:
-        if not isinstance(item.question, Question):
+        if item.question is None:
             continue
         if item.name not in answers:
             raise ValueError(f"the answers have no column {item.name!r}, as the question is called")
-        scale = _scale(item).tolist()
-        places: dict[Any, float] = dict(zip(item.question.options, scale, strict=True))
-        places |= {number: number for number in scale}
-        given = answers[item.name]
-        values = np.full(len(given), np.nan)
-        for row, (answer, missing) in enumerate(zip(given.tolist(), given.isna(), strict=True)):
-            if missing:
-                continue
-            if not isinstance(answer, Hashable) or answer not in places:
-                raise ValueError(
-                    f"{item.name}: row {given.index[row]!r} holds {shown(answer)}; it must be one "
-                    f"of {list(places)}, or None or NaN"
-                )
-            values[row] = places[answer]
-        out[item.name] = values
+        out[item.name] = answer_values(answers[item.name], item.question)
     return pd.DataFrame(out, index=answers.index)
 
 
 def _check_battery(battery: Any) -> None:
     if not isinstance(battery, Battery):
         raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
-
-
-def _scale(item: Item) -> FloatArray:
-    question = item.question
-    assert isinstance(question, Question)
-    values = question.values
-    return np.arange(float(len(question.options))) if values is None else np.array(values)
 
 
 def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
@@ -200,7 +153,7 @@ def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
 def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
     """Each respondent once per option, that option told as the answer given before."""
     assert isinstance(item.question, Question)
-    scale, asked = _scale(item), _texts(item.question, people)
+    scale, asked = scale_of(item.question), _texts(item.question, people)
     told = [option for row in item.question.options_for(people) for option in row]
     rows = people.iloc[np.repeat(np.arange(len(people)), len(scale))].reset_index(drop=True)
     lines = []
@@ -211,8 +164,8 @@ def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(context=lines)
 
 
-def _correlation(joint: FloatArray, first: Item, second: Item) -> float:
-    x, y = _scale(first), _scale(second)
+def _correlation(joint: FloatArray, x: FloatArray, y: FloatArray) -> float:
+    """Correlation of two answers valued x and y from their joint distribution (K, L)."""
     p, q = joint.sum(1), joint.sum(0)
     spread = (p @ x**2 - (p @ x) ** 2) * (q @ y**2 - (q @ y) ** 2)
     if not spread > 0:

@@ -1,0 +1,127 @@
+"""What is measured of a survey: a model's beliefs and written answers, baselines, errors.
+
+Each function takes a `Survey`; whatever is measured is measured on the people held out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from simkit import estimators
+from simkit.personas import read_answers
+from simkit.scoring import LocalModel, write
+from simkit.scoring import believe as ask
+from simkit.scoring.mass import LEAST_MASS
+from simkit.scoring.types import Model
+from simkit.survey import Survey
+from simkit.training import data
+from simkit.types import generator
+
+__all__ = ["SMOOTHING", "baselines", "belief", "believe", "examples", "fit", "sample", "wide"]
+
+SMOOTHING = 1e-3  # of KL: mass added to every answer
+
+
+def examples(
+    survey: Survey, part: str = "train", respondents: int | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Examples to learn from; with `respondents`, those of so many, drawn by `seed`."""
+    people = survey.part(part)
+    tables = [
+        data.examples(survey.designs[name].loc[people.index], {name: asked}, people, orders=None)
+        for name, asked in survey.questions.items()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table if respondents is None else data.subset(table, respondents, seed)
+
+
+def believe(
+    survey: Survey, model: Model, question: str, *, least_mass: float = LEAST_MASS
+) -> pd.DataFrame:
+    """What `simkit.believe` gives for the people held out, in their order.
+
+    least_mass : as there; 0 where the valid mass is shown, as a study's success rate is.
+    """
+    people, asked = survey.part("test"), survey.questions[question]
+    design = survey.designs[question].loc[people.index].reset_index(drop=True)
+    return ask(model, asked, design, orders=None, least_mass=least_mass)
+
+
+def wide(survey: Survey, table: pd.DataFrame, question: str) -> pd.DataFrame:
+    """Belief (n, K) of a table from `believe`, a row per respondent, a column per value."""
+    rows = table.pivot(index="prompt_id", columns="option_id", values="belief")
+    return rows.set_axis(survey.scale(question), axis=1).set_axis(survey.part("test").index, axis=0)
+
+
+def belief(survey: Survey, model: Model, question: str) -> pd.DataFrame:
+    """Belief (n, K) of a model, see `believe` and `wide`."""
+    return wide(survey, believe(survey, model, question), question)
+
+
+def sample(
+    survey: Survey, model: LocalModel, question: str, temperature: float, *, seed: int
+) -> pd.DataFrame:
+    """One answer per respondent held out that the model writes itself, token by token.
+
+    Columns as `read_answers` gives them: `text`, `answer`, `value` (NaN where the text is no
+    valid answer), `valid`; its mean is the success rate. The index is the respondents'.
+    """
+    people, asked = survey.part("test"), survey.questions[question]
+    prompts = asked.prompts(survey.designs[question].loc[people.index])
+    rng = generator(seed, "answers", question, f"{temperature:g}")
+    seeds = rng.integers(2**31, size=len(prompts)).tolist()
+    longest = max(len(model.tokenizer.tokenize(" " + o)) for o in asked.options)
+    texts = write(model, prompts, seeds, max_tokens=longest + 2, temperature=temperature)
+    return read_answers(asked, texts).set_axis(people.index, axis=0)
+
+
+def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
+    """Predictions (n, K) of the people held out by each baseline, learnt from all others.
+
+    Ordered questions have an ordered logit, others a multinomial one; ten nearest neighbours
+    count. All that an adapter has seen counts: the training answers, and those of the validation
+    part, by which its best step is chosen.
+    """
+    seen = ("train", "validation")
+    known, new = pd.concat([survey.part(name) for name in seen]), survey.part("test")
+    told = list(survey.told[question])
+    y = pd.concat([survey.answers(question, name) for name in seen])
+    scale, ordered = survey.scale(question), survey.ordered(question)
+    logit = "ordered logit" if ordered else "multinomial logit"
+    pair = known[told], new[told]
+    return {
+        "uniform": estimators.uniform_belief(new, scale),
+        "training marginal": estimators.marginal_belief(y, new, scale, pseudo=0.05),
+        "nearest neighbours": estimators.neighbour_belief(
+            y, *pair, scale, neighbours=10, pseudo=0.05
+        ),
+        logit: estimators.logit_belief(y, *pair, scale, ordered=ordered, pseudo=0.05),
+    }
+
+
+def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.DataFrame:
+    """Distances and errors of a belief (n, K), one row per metric with its interval.
+
+    "kl" (smoothed by `SMOOTHING`) and "tv" of the population; on a scale also "wasserstein",
+    "rmse" and "mae" of answers drawn from the belief; "log_loss". Columns estimate, std_error,
+    low, high, floor (sampling noise; the truth's own error where it is known), ceiling
+    (uniform answers). On a scale also "rmse_mean", the error of the mean of the belief; unlike
+    that of a draw it does not fall only because beliefs are sharper. how : n_boot, rng (of the
+    floor).
+    """
+    y, scale = survey.answers(question), survey.scale(question)
+    ordered, exact = survey.ordered(question), survey.exact(question)
+    metrics = ["kl", "tv", "wasserstein"] if ordered else ["kl", "tv"]
+    crowd = estimators.marginal_fit(
+        y, belief, scale, metrics=metrics, smoothing=SMOOTHING, **how
+    ).to_frame()
+    each, point = (
+        estimators.individual_fit(y, belief, scale, statistic=statistic, truth=exact).to_frame()
+        for statistic in ("draw", "mean")
+    )
+    point = point[point["metric"] == "rmse"].assign(metric="rmse_mean")
+    each = pd.concat([each, point]) if ordered else each[each["metric"] == "log_loss"]
+    columns = ["metric", "estimate", "std_error", "low", "high", "floor", "ceiling"]
+    return pd.concat([crowd[columns], each[columns]], ignore_index=True)
