@@ -60,7 +60,7 @@ def test_refuses():
 
     with pytest.raises(ValueError, match="was not trained on the concepts world"):
         train_adapters("nowhere", model=tiny_model(), progress=False)
-    with pytest.raises(ValueError, match="no profile 'slow'; legal are fast, full"):
+    with pytest.raises(ValueError, match="no profile 'slow'; there are: fast, full"):
         train_adapters("nowhere", profile="slow", progress=False)
 
 

@@ -133,7 +133,7 @@ def test_recipes_are_named_once_and_make_the_grid() -> None:
         for width in recipes.WIDTHS:
             assert recipes.cell(slope, width) in names
     assert {f"{s}-{k}" for s in ("ev", "anes96") for k in recipes.METHODS} <= set(names)
-    with pytest.raises(ValueError, match="no profile 'huge'; legal are fast, full"):
+    with pytest.raises(ValueError, match="no profile 'huge'; there are: fast, full"):
         recipes.recipes("huge")
 
 

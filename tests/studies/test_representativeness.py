@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import simkit as sk
 from simkit import datasets, resources
 from simkit.studies.representativeness import populations as rep
 from simkit.studies.representativeness import recorded, subgroups
@@ -87,12 +88,18 @@ def test_anes_is_the_held_out_part_and_asks_four_items():
 
 
 def test_adapters_that_are_not_there_are_no_error():
-    found, text = rep.adapted(None, "no-such-adapter")
+    lm = sk.load("glassbox")
+    found, text = rep.adapted(lm, "no-such-adapter", seed=1)
     assert found == {} and "No adapters" in text
+    found, text = rep.adapted(lm, "anes96-lora", seed=1)
+    assert list(found) == ["anes96-lora"] and text == "Adapters of study 03: anes96-lora."
+    # Another seed holds out other people, some of whom have taught these adapters.
+    assert rep.adapted(lm, "anes96-lora", seed=2)[0] == {}
 
 
-def test_group_means_cannot_tell_personas_from_persons():
-    grouped, single = subgroups.subgroup_simulation(500, groups=(10, 40), repetitions=30, seed=1)
+def test_group_means_cannot_tell_personas_from_persons(monkeypatch):
+    monkeypatch.setattr(subgroups, "GROUPS", (10, 40))
+    grouped, single = subgroups.subgroup_simulation(500, repetitions=30, seed=1)
     ten = grouped[grouped.groups == 10].set_index("population").estimate
     alone = single.set_index("population").estimate
     assert ten["personas"] < 1.6 * ten["second sample"]
@@ -114,7 +121,7 @@ def test_group_means_cannot_tell_personas_from_persons():
 
 
 def test_intervals_as_published_miss():
-    check = subgroups.interval_check(n=150, repetitions=40, n_boot=60, seed=1)
+    check = subgroups.interval_check(repetitions=40, n_boot=60, seed=1)
     assert check.coverage.iloc[0] < check.coverage.iloc[1] <= check.coverage.iloc[2]
     assert check.high.iloc[0] < 0.7 and check.high.iloc[2] >= 0.95
 
@@ -216,9 +223,5 @@ def test_wvs_groups_and_measure(tmp_path):
     )
     assert "4 items, 10 groups" in recorded.wvs7_results(frame, twin, items, n_boot=3).method
     assert near < far
-    topics = recorded.wvs7_results(frame, twin, items, by_topic=True, n_boot=3)
-    assert "4 topics" in topics.method
-    published = recorded.wvs7_results(frame, twin, items, as_published=True, n_boot=3)
-    assert "as published" in published.method
     with pytest.raises(ValueError, match="must be two or more"):
         recorded.wvs7_results(frame, twin, items.head(1))

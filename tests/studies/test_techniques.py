@@ -108,7 +108,7 @@ def test_answers_given_before_are_told_as_they_were_asked():
 def test_chained_correlations_of_a_perfect_model_are_exact():
     # Told nothing of the person, P(a) P(b | a) is the population's own joint distribution.
     ask = reader_of_lines()
-    person = pd.DataFrame({"context": ["A survey of adults."], "person": [0], "weight": [2.0]})
+    person = pd.DataFrame({"context": ["A survey of adults."], "person": [0]})
     found = chained_correlation(ask, BATTERY, person)
     assert found.to_numpy() == pytest.approx(TRUTH.to_numpy(), abs=1e-9)
     with pytest.raises(ValueError, match=r"context: row 0 holds None; it must be text"):

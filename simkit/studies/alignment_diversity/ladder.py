@@ -30,7 +30,7 @@ from simkit.training.adapters import load_adapter, read_record
 from simkit.training.data import examples
 from simkit.training.dpo import train_dpo
 from simkit.training.finetuning import finetune
-from simkit.types import IntArray, generator
+from simkit.types import IntArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.kinds import wordings
 
@@ -210,10 +210,12 @@ def train_adapters(
     """
     base = load(model) if isinstance(model, str) else model
     if "concepts" not in base.card.get("worlds", ()):
-        raise ValueError(f"{base.name} was not trained on the concepts world; legal is a glass box")
-    if isinstance(profile, str) and profile not in PROFILES:
-        raise ValueError(f"no profile {profile!r}; legal are {', '.join(PROFILES)}")
-    size = PROFILES[profile] if isinstance(profile, str) else profile
+        raise ValueError(
+            f"{base.name} was not trained on the concepts world; it must be a glass box"
+        )
+    if isinstance(profile, str):
+        profile = PROFILES[one_of(profile, "profile", PROFILES)]
+    size = profile
     out = Path(out)
     control = out / CONTROL
     _clear(out)

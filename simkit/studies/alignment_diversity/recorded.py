@@ -72,7 +72,7 @@ def colour_blocks() -> tuple[FloatArray, FloatArray, list[str]]:
     return blocks[0], blocks[1], [str(w) for w in words]
 
 
-def human_results(*, permutations: int = 200, seed: int = 1) -> pd.DataFrame:
+def human_results(*, seed: int = 1) -> pd.DataFrame:
     """People's diversity: colours, concepts, and twins. Columns section, quantity, estimate, low,
     high, low_people, high_people, n.
 
@@ -88,9 +88,7 @@ def human_results(*, permutations: int = 200, seed: int = 1) -> pd.DataFrame:
     one, two, words = colour_blocks()
     parts = []
     for pairs, label in (("source", "colour, i < j"), ("all", "colour, i != j")):
-        found = line_of_unity(
-            one, two, words=words, pairs=pairs, permutations=permutations, rng=seed
-        )
+        found = line_of_unity(one, two, words=words, pairs=pairs, permutations=200, rng=seed)
         parts.append(_rows(found.overall, label, len(words)))
     parts += [_human_concepts(), _twins()]
     return pd.concat(parts, ignore_index=True)
@@ -156,9 +154,7 @@ def _twins() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def model_results(
-    models: list[str] | None = None, *, sweeps: int = 120, seed: int = 1
-) -> pd.DataFrame:
+def model_results(*, seed: int = 1) -> pd.DataFrame:
     """P(multiple concepts) of the ten recorded models, in the source's way and in a better one.
 
     One row per model, concept and way (prompt "none", the default temperature). "source": people
@@ -180,19 +176,19 @@ def model_results(
     """
     data = datasets.load("onefish_concepts")
     data = data[(data["prompt"] == "none") & (data["temperature"] == "default")]
-    names = sorted(data["model"].unique()) if models is None else models
-    return pd.concat([_model(data, name, sweeps, seed) for name in names], ignore_index=True)
+    models = [_model(part, str(name), seed) for name, part in data.groupby("model")]
+    return pd.concat(models, ignore_index=True)
 
 
-def _model(data: pd.DataFrame, model: str, sweeps: int, seed: int) -> pd.DataFrame:
-    own = data[data["model"] == model].sort_values("subject", kind="stable")
+def _model(own: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
+    own = own.sort_values("subject", kind="stable")
     whole = own[own[QUESTIONS].notna().all(axis=1)]
     rng = generator(seed, "people", model)
     picked = [
         part.iloc[np.sort(rng.permutation(len(part))[:SAME_N])]
         for _, part in own.groupby("concept")
     ]
-    parts = [_better(pd.concat(picked), sweeps, seed)]
+    parts = [_better(pd.concat(picked), seed)]
     if len(whole):
         parts.insert(0, _source(whole, seed))
     return pd.concat(parts, ignore_index=True).assign(model=model)
@@ -211,11 +207,11 @@ def _source(whole: pd.DataFrame, seed: int) -> pd.DataFrame:
     return _described(found, x, by).assign(way="source")
 
 
-def _better(people: pd.DataFrame, sweeps: int, seed: int) -> pd.DataFrame:
+def _better(people: pd.DataFrame, seed: int) -> pd.DataFrame:
     x, by = _answers(people)
     agreement = _agreement(x, by)
     found = crp_clusters(
-        x, by=by, agreement=agreement, sweeps=sweeps, chains=4, permutations=19, rng=seed
+        x, by=by, agreement=agreement, sweeps=120, chains=4, permutations=19, rng=seed
     )
     return _described(_multiple(found), x, by).assign(way="better")
 

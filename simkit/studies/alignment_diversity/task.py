@@ -16,7 +16,7 @@ from simkit.estimators import delta_e, expected_delta_e, srgb_to_lab
 from simkit.result import t_frame
 from simkit.scoring import at_temperature, believe
 from simkit.scoring.types import Model
-from simkit.types import FloatArray, generator
+from simkit.types import FloatArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.concepts import people as population
 
@@ -69,13 +69,8 @@ def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataF
         "unrelated" says a sentence that has nothing to do with it, to each person another one.
     Raises ValueError for another context, and for more people than there are such sentences.
     """
-    return _placed(concepts.design("colour", people), people, context)
-
-
-def _placed(design: pd.DataFrame, people: pd.DataFrame, context: str) -> pd.DataFrame:
-    if context not in CONTEXTS:
-        raise ValueError(f"no context {context!r}; there are {', '.join(CONTEXTS)}")
-    if context == "persona":
+    design = concepts.design("colour", people)
+    if one_of(context, "context", CONTEXTS) == "persona":
         return design
     opening = design["context"].str.extract(r"^(.*?\.)", expand=False).iloc[0]
     if context == "none":

@@ -25,6 +25,7 @@ from simkit.training.base import fingerprint
 from simkit.training.finetuning import finetune
 from simkit.training.loop import OtherCallError
 from simkit.training.loss import NumericLoss
+from simkit.types import one_of
 
 __all__ = [
     "METHODS",
@@ -36,6 +37,7 @@ __all__ = [
     "Recipe",
     "cell",
     "larger",
+    "loaded",
     "recipes",
     "train_adapters",
     "tuned",
@@ -75,8 +77,7 @@ def recipes(profile: str = "full") -> tuple[Recipe, ...]:
 
     Raises ValueError for another profile.
     """
-    if profile not in PROFILES:
-        raise ValueError(f"no profile {profile!r}; legal are {', '.join(PROFILES)}")
+    one_of(profile, "profile", PROFILES)
     kinds: dict[str, dict[str, Any]] = {
         "lora": {},
         "qlora": {"method": "qlora"},
@@ -195,20 +196,23 @@ def tuned(
     if folder and place.exists() and not place.is_dir():
         raise ValueError(f"folder is {str(folder)!r}, which is a file; it must be a folder")
     if profile == "fast":
-        found = _loaded(model, place if folder else adapters("population"), seed)
+        found = loaded(model, place if folder else adapters("population"), seed)
         if found:
             return found, f"{len(found)} adapters, trained before on this model"
     place = place if folder else Path(tempfile.mkdtemp(prefix="simkit-adapters-"))
     train_adapters(place, model=model, seed=seed, profile=profile, progress=False)
-    found = _loaded(model, place, seed)
+    found = loaded(model, place, seed)
     short = "" if profile == "full" else ", a few steps each"
     return found, f"{len(found)} adapters, trained in this run{short}"
 
 
-def _loaded(model: LocalModel, place: Path, seed: int) -> dict[str, LocalModel]:
-    """The adapters in a folder of this seed and model (or of the larger glass box, if it ships)."""
+def loaded(model: LocalModel, place: Path, seed: int, names: str = "*") -> dict[str, LocalModel]:
+    """The adapters in a folder of this seed and model (or of the larger glass box, if it ships).
+
+    names : pattern of the names of those wanted.
+    """
     own, found = fingerprint(model.network), {}
-    for folder in sorted(p.parent for p in place.glob(f"*/{RECORD}")):
+    for folder in sorted(p.parent for p in place.glob(f"{names}/{RECORD}")):
         record = read_record(folder) or {}
         if record["settings"]["seed"] != seed:
             continue

@@ -16,14 +16,13 @@ from simkit.personas.answers import Believe
 from simkit.resources import adapters
 from simkit.result import Result
 from simkit.scoring import LocalModel, believe
-from simkit.studies.population_finetuning import surveys
+from simkit.studies.population_finetuning import recipes, surveys
 from simkit.studies.representativeness.techniques import (
     independent_answers,
     joint_answers,
     persona_answers,
 )
 from simkit.survey import Survey
-from simkit.training import load_adapter
 from simkit.worlds import survey as world
 
 __all__ = [
@@ -192,20 +191,17 @@ def errors(
     return pd.DataFrame(rows), details
 
 
-def adapted(model: LocalModel, *prefixes: str) -> tuple[dict[str, LocalModel], str]:
+def adapted(model: LocalModel, *names: str, seed: int) -> tuple[dict[str, LocalModel], str]:
     """The shipped adapters of study 03 that fit this model, and a sentence that says which.
 
-    prefixes : of their folders' names ("anes96-lora"). An adapter trained on other weights is
-    left out, not loaded.
+    names : of the adapters ("anes96-lora"). One that was trained on other weights, or with another
+    seed, which holds out other people, is not loaded.
     """
-    found, refused = {}, 0
-    for prefix in prefixes:
-        for folder in sorted(adapters("population").glob(f"{prefix}/adapter_config.json")):
-            try:
-                found[folder.parent.name] = load_adapter(model, folder.parent)
-            except ValueError:
-                refused += 1
-    if found:
-        return found, f"Adapters of study 03: {', '.join(found)}."
-    why = "those that ship were trained on other weights" if refused else "none ship"
-    return {}, f"No adapters for this model ({why}): `simkit train-adapters population` makes them."
+    place = adapters("population")
+    ours = {k: m for n in names for k, m in recipes.loaded(model, place, seed, n).items()}
+    if ours:
+        return ours, f"Adapters of study 03: {', '.join(ours)}."
+    return {}, (
+        f"No adapters for this model and seed {seed}: `simkit train-adapters population` makes "
+        "them."
+    )

@@ -7,6 +7,8 @@ with the data in reach (see `simkit.datasets`) writes data/results/representativ
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -31,6 +33,8 @@ __all__ = [
     "wvs7_results",
 ]
 
+RESAMPLES = {"twin2k": 100, "ces24": 200}  # behind the intervals of the tables that ship
+SEED = 1
 LEAST_PAIR = 100  # people who answered both items of a pair, over all studies
 OVERALL = "all studies"
 LATIN_AMERICA = ("ARG", "BOL", "BRA", "CHL", "COL", "ECU", "GTM", "MEX", "NIC", "PER", "PRI",
@@ -40,7 +44,7 @@ _ENDS = ("estimate", "low", "high", "floor")
 _SAMPLES = ("raw", "split_half")
 
 
-def twin2k_results(*, n_boot: int = 100, seed: int = 1) -> pd.DataFrame:
+def twin2k_results() -> pd.DataFrame:
     """People and their language-model twins (Twin-2K-500): both errors per study, and overall.
 
     One row per study with three outcomes or more and per measure: study, measure, items, people,
@@ -55,30 +59,29 @@ def twin2k_results(*, n_boot: int = 100, seed: int = 1) -> pd.DataFrame:
     without the data.
     """
     both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
-    sides = [
-        part.set_index("person").drop(columns="population")
-        for part in (both[both["population"] == who] for who in ("human", "twin"))
-    ]
-    people, twins = sides
+    people, twins = (
+        both[both["population"] == who].set_index("person").drop(columns="population")
+        for who in ("human", "twin")
+    )
     rows: list[dict[str, object]] = []
     for study, about in scales.groupby("study"):
         items = [name for name in about["outcome"] if name in people]
         asked = people[items].notna().any(axis=1)
         if len(items) >= 3:
             ends = _ends(about)
-            rows += _both_errors(
-                str(study), people.loc[asked, items], twins.loc[asked, items], ends, n_boot, seed
-            )
-    rows += _both_errors(OVERALL, people, twins, _ends(scales), n_boot, seed, LEAST_PAIR)
-    rows += _kept_by_study(people, twins, scales.set_index("outcome")["study"], n_boot, seed)
+            sides = people.loc[asked, items], twins.loc[asked, items]
+            rows += _both_errors(str(study), *sides, ends)
+    rows += _both_errors(OVERALL, people, twins, _ends(scales), LEAST_PAIR)
+    rows += _kept_by_study(people, twins, scales.set_index("outcome")["study"])
     return pd.DataFrame(rows)
 
 
 def _kept_by_study(
-    people: pd.DataFrame, twins: pd.DataFrame, study: pd.Series, n_boot: int, seed: int
+    people: pd.DataFrame, twins: pd.DataFrame, study: pd.Series
 ) -> list[dict[str, object]]:
     """Structure kept of the pairs of outcomes of one study, and of the pairs of two studies."""
-    draws = sampled(people, twins, "pearson", None, None, True, n_boot, 2, seed, LEAST_PAIR)
+    n_boot = RESAMPLES["twin2k"]
+    draws = sampled(people, twins, "pearson", None, None, True, n_boot, 2, SEED, LEAST_PAIR)
     human, twin = draws.pairs[:2]
     of = study.reindex(draws.items).to_numpy()
     i, j = np.triu_indices(len(of), 1)
@@ -102,25 +105,18 @@ def _both_errors(
     people: pd.DataFrame,
     twins: pd.DataFrame,
     scales: dict[str, tuple[float, float]],
-    n_boot: int,
-    seed: int,
     least: int = 3,
 ) -> list[dict[str, object]]:
-    own = [_correlation(people[c], twins[c]) for c in people]
     inside = {  # an outcome outside its stated scale takes the scale that occurs
         c: ends for c, ends in scales.items()
         if c in people and min(people[c].min(), twins[c].min()) >= ends[0]
         and max(people[c].max(), twins[c].max()) <= ends[1]
     }  # fmt: skip
-    margin = compare_marginals(
-        people, twins, scales=inside or None, metrics=["nemd"], paired=True, n_boot=n_boot, rng=seed
-    )["nemd"]
-    structure = compare_structure(
-        people, twins, paired=True, n_boot=n_boot, splits=max(n_boot // 5, 2), permutations=199,
-        rng=seed, least=least,
-    )  # fmt: skip
+    how: dict[str, Any] = {"paired": True, "n_boot": RESAMPLES["twin2k"], "rng": SEED}
+    margin = compare_marginals(people, twins, scales=inside or None, metrics=["nemd"], **how)
+    structure = compare_structure(people, twins, splits=20, permutations=199, least=least, **how)
     head = {"study": study, "items": people.shape[1], "people": len(people)}
-    found = [{**head, "measure": "marginal", **{e: margin[e] for e in _ENDS}}]
+    found = [{**head, "measure": "marginal", **{e: margin["nemd"][e] for e in _ENDS}}]
     names = {
         "structural": "rmsd",
         "kept": "structure_kept",
@@ -129,39 +125,28 @@ def _both_errors(
     for name, row in names.items():
         part = structure[row]
         found.append({**head, "measure": name, **{e: part[e] for e in (*_ENDS, *_SAMPLES)}})
-    low, high = _mean_ends(people, twins, n_boot, seed)
-    mean = float(np.nanmean(own))
-    return [*found, {**head, "measure": "own", "estimate": mean, "low": low, "high": high}]
+    return [*found, {**head, "measure": "own", **_own(people, twins)}]
 
 
-def _correlation(x: pd.Series, y: pd.Series) -> float:
-    there = (x.notna() & y.notna()).to_numpy()
-    a, b = x.to_numpy()[there], y.to_numpy()[there]
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def _mean_ends(
-    people: pd.DataFrame, twins: pd.DataFrame, n_boot: int, seed: int
-) -> tuple[float, float]:
-    """95 % interval of the mean person-twin correlation, persons resampled with their twins."""
-    rng = np.random.default_rng(seed)
+def _own(people: pd.DataFrame, twins: pd.DataFrame) -> dict[str, float]:
+    """Mean person-twin correlation; 95 % interval: persons are resampled with their twins."""
+    rng = np.random.default_rng(SEED)
     x, y = people.to_numpy(dtype=float), twins.to_numpy(dtype=float)
     there = ~np.isnan(x + y)
     x, y = (np.where(there, m, 0.0) for m in (x, y))
-    found = []
-    for _ in range(n_boot):
+    means = []
+    for _ in range(RESAMPLES["twin2k"]):
         w = np.bincount(rng.integers(0, len(x), len(x)), minlength=len(x)).astype(float)
         n, sx, sy, sxx, syy, sxy = (w @ m for m in (there, x, y, x * x, y * y, x * y))
         with np.errstate(invalid="ignore", divide="ignore"):
             r = (sxy - sx * sy / n) / np.sqrt((sxx - sx**2 / n) * (syy - sy**2 / n))
-        found.append(float(np.nanmean(np.where(np.isfinite(r), r, np.nan))))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+        means.append(float(np.nanmean(np.where(np.isfinite(r), r, np.nan))))
+    low, high = np.quantile(means, [0.025, 0.975])
+    mean = people.corrwith(twins).mean()
+    return {"estimate": float(mean), "low": float(low), "high": float(high)}
 
 
-def ces24_results(*, n_boot: int = 200, seed: int = 1) -> pd.DataFrame:
+def ces24_results() -> pd.DataFrame:
     """Cells of the Cooperative Election Study 2024 against a language model's beliefs and answers.
 
     One row per question, way (ntp: next-token beliefs; fa: 25 free answers) and measure: the parts
@@ -180,7 +165,7 @@ def ces24_results(*, n_boot: int = 200, seed: int = 1) -> pd.DataFrame:
         for way, model in tables.items():
             p, q = human.to_numpy(), model.loc[human.index].to_numpy()
             head = {"question": question, "way": way, "cells": len(p)}
-            score = population_fidelity(p, q, n_boot=n_boot, rng=seed).frame
+            score = population_fidelity(p, q, n_boot=RESAMPLES["ces24"], rng=SEED).frame
             for name, row in score.iterrows():
                 ends = {e: row[e] for e in ("estimate", "low", "high")}
                 rows.append({**head, "measure": name, **ends})
@@ -222,8 +207,6 @@ def wvs7_results(
     simulated: pd.DataFrame,
     items: pd.DataFrame,
     *,
-    by_topic: bool = False,
-    as_published: bool = False,
     n_boot: int = 200,
     seed: int = 1,
 ) -> Result:
@@ -231,8 +214,8 @@ def wvs7_results(
 
     humans, simulated : as `load("wvs7")` gives them (a simulation needs the columns that define
     the groups too). items : as `load("wvs7_items")`; those that both sides have, with an ordered
-    scale of 3 codes or more, are compared, or (by_topic) their groups. Raises ValueError for fewer
-    than two items, and what `wvs7_groups` and `subgroup_structure` raise.
+    scale of 3 codes or more, are compared. Raises ValueError for fewer than two items, and what
+    `wvs7_groups` and `subgroup_structure` raise.
     """
     about = items.set_index("item")
     codes = about["answers"].map(lambda a: sorted(code for code in a if code >= 0))
@@ -243,15 +226,11 @@ def wvs7_results(
     if len(shared) < 2:
         raise ValueError(f"the two sides share the items {shared}; they must be two or more")
     scales = {i: (float(codes[i][0]), float(codes[i][-1])) for i in shared}
-    topics = about.loc[shared, "group"].to_dict() if by_topic else None
     ours, theirs = (
         by_groups(frame, wvs7_groups(frame), shared)
         for frame in (side.reset_index(drop=True) for side in (humans, simulated))
     )
-    return subgroup_structure(
-        ours, theirs, scales, topics=topics, as_published=as_published, n_boot=n_boot,
-        splits=n_boot, rng=seed,
-    )  # fmt: skip
+    return subgroup_structure(ours, theirs, scales, n_boot=n_boot, splits=n_boot, rng=seed)
 
 
 TABLES = {

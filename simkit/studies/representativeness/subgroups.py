@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -27,6 +26,7 @@ __all__ = [
 ]
 
 POPULATIONS = ("second sample", "personas", "independent margins")
+GROUPS = (5, 10, 20, 50, 100)
 FAR = 1.5  # times a second sample's distance, from which a measure tells a population from it
 
 
@@ -63,7 +63,7 @@ def world_groups(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def subgroup_simulation(
-    n: int, *, groups: Sequence[int] = (5, 10, 20, 50, 100), repetitions: int = 10, seed: int = 1
+    n: int, *, repetitions: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The group measure on populations of known structure, for more and more overlapping groups.
 
@@ -97,7 +97,7 @@ def subgroup_simulation(
         names = sorted(set(pools[0]) & set(pools[1]))
         means = [_means(answers[0], pools[0][names])]
         means += [_means(other, pools[1][names]) for other in made.values()]
-        for g in (g for g in groups if g <= len(names)):  # few people fill few groups
+        for g in (g for g in GROUPS if g <= len(names)):  # few people fill few groups
             drawn = stream.choice(len(names), g, replace=False)
             true = _correlations(means[0][:, drawn])
             for name, m in zip(made, means[1:], strict=True):
@@ -165,12 +165,10 @@ def known_populations() -> tuple[FloatArray, FloatArray]:
     return made[0], made[1]
 
 
-def interval_check(
-    *, n: int = 200, repetitions: int = 60, n_boot: int = 100, seed: int = 1
-) -> pd.DataFrame:
+def interval_check(*, repetitions: int, n_boot: int, seed: int) -> pd.DataFrame:
     """How often intervals of the RMSD contain it, where both populations are known exactly.
 
-    In each repetition n humans and n simulated respondents are drawn from `known_populations`.
+    In each repetition 200 humans and 200 simulated respondents are drawn from `known_populations`.
     Returns one row per way of making the interval: coverage, low, high (Wilson's, over
     repetitions), width (mean): "25 to 97.5 %" are the quantiles of plain resamples that the
     source's code takes for a 95 % interval, "2.5 to 97.5 %" the ones that the name says (each
@@ -183,7 +181,7 @@ def interval_check(
     for r in range(repetitions):
         stream = generator(seed, "interval", r)
         h, s = (
-            pd.DataFrame(stream.multivariate_normal(np.zeros(len(m)), m, n), columns=items)
+            pd.DataFrame(stream.multivariate_normal(np.zeros(len(m)), m, 200), columns=items)
             for m in (human, other)
         )
         draws = sampled(h, s, "pearson", None, None, False, n_boot, 2, r)

@@ -20,7 +20,7 @@ from simkit.personas.interview import Interviews, _texts
 from simkit.questions import Question
 from simkit.survey import answer_values, scale_of
 from simkit.templates import records_of
-from simkit.types import FloatArray, column, framed, generator, integer, shown
+from simkit.types import FloatArray, framed, generator, integer, shown
 
 __all__ = [
     "answer_numbers",
@@ -91,11 +91,11 @@ def independent_answers(answers: pd.DataFrame, n: int, *, seed: int = 0) -> pd.D
 def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
     """Correlations (k, k) of the model's answers to two questions in a row, without any sampling.
 
-    For each ordered pair, P(a, b) = P(a) P(b | a), averaged over people (a column `weight` if
-    there is one): entry (i, j) is the correlation when i is asked first. A model whose beliefs are
+    For each ordered pair, P(a, b) = P(a) P(b | a), averaged over people: entry (i, j) is the
+    correlation when i is asked first. A model whose beliefs are
     of one joint distribution gives a symmetric matrix. k (k - 1) K prompts per person: give few
     people, or one without attributes. NaN where an answer does not vary. Raises ValueError for
-    people without a `context` that is text, or whose weights are none.
+    people without a `context` that is text.
     """
     framed(people, "the people")
     if people.empty or "context" not in people:
@@ -103,21 +103,16 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
     for row, text in zip(people.index, people["context"], strict=True):
         if not isinstance(text, str):
             raise ValueError(f"context: row {row!r} holds {shown(text)}; it must be text")
-    w = column(people["weight"], "weight", low=0) if "weight" in people else np.ones(len(people))
-    if not w.sum() > 0:
-        raise ValueError("weight: all weights are 0")
     _check_battery(battery)
     items = {item.name: item for item in battery.items if item.question is not None}
-    scales = [
-        np.array(scale_of(item.question)) for item in battery.items if item.question is not None
-    ]
+    scales = [np.array(scale_of(item.question)) for item in items.values() if item.question]
     alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
     out = np.eye(len(items))
     for (i, a), (j, b) in permutations(enumerate(items), 2):
         asked = _told(items[a], people)
         after = _beliefs(believe, items[b], asked)
         joint = alone[a][:, :, None] * after.reshape(len(people), -1, after.shape[1])
-        out[i, j] = _correlation(np.average(joint, axis=0, weights=w), scales[i], scales[j])
+        out[i, j] = _correlation(joint.mean(axis=0), scales[i], scales[j])
     return pd.DataFrame(out, index=list(items), columns=list(items))
 
 
