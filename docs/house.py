@@ -45,9 +45,24 @@ class House:
         if f"{module}.{name}" in self.trees:
             return f"{module}.{name}"
         for node in ast.walk(self.trees[module]) if module in self.faces else ():
-            if isinstance(node, ast.ImportFrom) and name in [a.name for a in node.names]:
-                return self.home(node.module, name) if node.module in self.trees else module
+            if isinstance(node, ast.ImportFrom) and node.module in self.trees:
+                listed = [a.name for a in node.names]
+                if name in (self.names(node.module) if listed == ["*"] else listed):
+                    return self.home(node.module, name)
         return module
+
+    def names(self, module: str) -> list[str]:
+        """What a module lists in `__all__`; `*other.__all__` is what the other one lists."""
+        out: list[str] = []
+        for node in self.trees[module].body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                for part in getattr(node.value, "elts", []):
+                    if isinstance(part, ast.Starred):
+                        other = self.home(module, ast.unparse(part.value).split(".")[0])
+                        out += self.names(other)
+                    else:
+                        out.append(part.value)
+        return out
 
     def uses(self, tree: ast.AST) -> Iterator[str]:
         """The modules that a piece of code takes something from."""
@@ -73,7 +88,7 @@ class House:
 
     def functions(self, module: str) -> list[ast.FunctionDef]:
         """Those that a module, or the modules behind a face, list in `__all__`."""
-        places = [(self.trees[self.home(module, name)], name) for name in _all(self.trees[module])]
+        places = [(self.trees[self.home(module, name)], name) for name in self.names(module)]
         nodes = [(node, name) for tree, name in places for node in tree.body]
         return [n for n, name in nodes if isinstance(n, ast.FunctionDef) and n.name == name]
 
@@ -103,7 +118,7 @@ class House:
         inside = [pair for pair in arrows if all(r.count(".") == 2 for r in pair)]
         loops = [m for m, uses in self.imports.items() if m in self.reach(uses)]
         leading = {tuple(_places(f)[:2]) for f in self.functions("simkit.estimators")}
-        top = [tree for module, tree in self.trees.items() if module.count(".") < 2]
+        top = [module for module in self.trees if module.count(".") < 2]
         unused, total = self.optional()
         codes = ["\n".join(cells) for cells in self.cells.values()]
         long = re.findall("(?m)^.{101,}$", "\n".join(codes))
@@ -117,7 +132,7 @@ class House:
             "imports between rooms": len(arrows),
             "imports between rooms of simkit.estimators": len(inside),
             "modules in import cycles": len(loops),
-            "exported names": sum(len(_all(tree)) for tree in top),
+            "exported names": sum(len(self.names(module)) for module in top),
             "distinct leading signatures of simkit.estimators": len(leading),
             "lines of simkit/ that one notebook alone reaches": sum(size[m] for m in alone),
             "code lines over 100 characters in notebooks": len(long),
@@ -165,13 +180,6 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             yield node
             yield from _nodes(node)
-
-
-def _all(tree: ast.Module) -> list[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
-    return []
 
 
 def at(revision: str) -> House:
