@@ -36,7 +36,6 @@ __all__ = [
     "WIDTHS",
     "Recipe",
     "cell",
-    "larger",
     "loaded",
     "recipes",
     "train_adapters",
@@ -48,7 +47,7 @@ METHODS = {"lora": "LoRA", "qlora": "QLoRA", "numeric": "LoRA + numeric loss"}
 PENALTY = NumericLoss(1.0, slope=2.0, width=0.1, relative=True)
 SLOPES, WIDTHS = (1.0, 2.0, 4.0), (0.0, 0.1, 0.2)
 SIZES = (50, 200)  # respondents in the learning curve, beside none and all
-LARGE = "glassbox-large"
+LARGE = "glassbox-large"  # trained on where it ships
 BIG = 20e6  # parameters above which the small models' learning rate is too fast
 PROFILES = ("fast", "full")
 SURVEYS: dict[str, Callable[..., Survey]] = {
@@ -99,7 +98,7 @@ def recipes(profile: str = "full") -> tuple[Recipe, ...]:
         for width in WIDTHS
         if (slope, width) != (PENALTY.slope, PENALTY.width)
     ]
-    large = [Recipe("ev-lora-large", "ev", base=name) for name in larger()]
+    large = [Recipe("ev-lora-large", "ev", base=LARGE)] if LARGE in bundled() else []
     return (*main, *curve, *grid, *large)
 
 
@@ -108,11 +107,6 @@ def cell(slope: float, width: float) -> str:
     if (slope, width) == (PENALTY.slope, PENALTY.width):
         return "ev-numeric"
     return f"ev-slope{slope:g}-width{width:g}"
-
-
-def larger() -> list[str]:
-    """The larger glass box, where it ships."""
-    return [name for name in bundled() if name == LARGE]
 
 
 def train_adapters(
