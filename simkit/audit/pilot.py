@@ -1,0 +1,187 @@
+"""A pilot: does a question work on this model? Measured before a study is built on it.
+
+A belief is what the options have of each other. Whether it is the model's answer depends on the
+prompt: a model that would rather write a sentence, another spelling or a refusal puts little
+probability on the options, and the first token of some models is not what they go on to write
+(Wang et al. 2024, arXiv 2402.14499).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from simkit.personas.scales import read_answers
+from simkit.questions import Question
+from simkit.result import Result
+from simkit.scoring.belief import believe
+from simkit.scoring.chat import Chat, chat_prompts, talk
+from simkit.scoring.runs.write import write
+from simkit.scoring.types import Model, check_model
+from simkit.types import FloatArray, framed, integer
+
+__all__ = ["pilot"]
+
+SHOWN = 6  # tokens outside the options that a note lists
+SOURCE = "valid mass: our formulation; agreement: Wang et al. (2024), arXiv 2402.14499"
+
+
+def pilot(
+    model: Model,
+    question: Question,
+    design: pd.DataFrame,
+    *,
+    chat: Chat | bool | None = False,
+    prompts: int = 24,
+    max_tokens: int = 12,
+    alpha: float = 0.05,
+) -> Result:
+    """Whether a question works on a model: valid mass, order, and what the model writes.
+
+    Parameters
+    ----------
+    model, question, design, chat :
+        As in :func:`simkit.believe`.
+    prompts :
+        How many distinct prompts are tried, taken evenly from the design.
+    max_tokens :
+        Longest answer that the model writes, in tokens.
+    alpha :
+        Level of the intervals.
+
+    Returns
+    -------
+    Result
+        Rows, each over the prompts tried:
+
+        - ``valid mass``: mean probability of answering with one of the options, in 0-1;
+        - ``smallest valid mass``: of any prompt, without an interval;
+        - ``order range``: mean of the largest difference that the order of the listed options
+          makes to a belief; NaN where the question does not list them;
+        - ``written as believed``: share of the answers written at temperature 0 that are the
+          option with the highest belief, among those that name an option;
+        - ``no option written``: share of the written answers that name no option.
+
+        The last two are NaN, with a note, for a model that cannot write. The notes list the
+        likeliest tokens that are no option.
+
+    Raises
+    ------
+    ValueError
+        For numbers out of range, and as :func:`simkit.believe`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import simkit as sk
+    >>> lm = sk.load(lambda prompt: {"yes": 0.6, "no": 0.3})
+    >>> ask = sk.Question("Buy at ${price}?", ["yes", "no"])
+    >>> found = sk.pilot(lm, ask, pd.DataFrame({"price": [1, 2, 3]}))
+    >>> found.to_frame().loc["valid mass", ["estimate", "low", "high"]].round(2).to_list()
+    [0.9, 0.9, 0.9]
+    """
+    check_model(model)
+    integer(prompts, "prompts", 1)
+    integer(max_tokens, "max_tokens", 1)
+    rows = _spread(question, framed(design, "the design"), prompts)
+    table = believe(model, question, rows, chat=chat, least_mass=0)
+    by_prompt = table.groupby("prompt_id")
+    mass = by_prompt["valid_mass"].first().to_numpy()
+    order = np.nan
+    if "order_range" in table:
+        order = float(by_prompt["order_range"].max().mean())
+    frame = {"valid mass": _mean(mass, alpha), "smallest valid mass": _bare(mass.min())}
+    frame["order range"] = _bare(order)
+    asked = _laid_out(model, question, rows, chat)
+    first = table.loc[by_prompt["belief"].idxmax().dropna()].set_index("prompt_id")["option"]
+    agreed, none, notes = _written(model, question, rows, asked, first, max_tokens, alpha)
+    frame |= {"written as believed": agreed, "no option written": none}
+    notes += _outside(model, asked, {f.strip() for some in question.answers_for(rows)
+                                     for forms in some for f in forms})  # fmt: skip
+    method = f"Pilot of {len(rows)} prompts on {model.name}"
+    columns = pd.DataFrame(frame).T
+    return Result(method, columns, len(rows), alpha, SOURCE, notes, "prompts")
+
+
+def _spread(question: Question, design: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Up to n rows whose prompts differ, evenly from first to last."""
+    rows = design.reset_index(drop=True)
+    first = pd.Series(question.prompts(rows, warn=False)).drop_duplicates().index
+    taken = np.unique(np.linspace(0, len(first) - 1, n).round().astype(int))
+    return rows.loc[first[taken]].reset_index(drop=True)
+
+
+def _bare(value: float) -> dict[str, float]:
+    return {"estimate": float(value), "std_error": np.nan, "low": np.nan, "high": np.nan}
+
+
+def _mean(x: FloatArray, alpha: float) -> dict[str, float]:
+    """A mean in 0-1 with its t interval."""
+    if len(x) < 2:
+        return _bare(x.mean())
+    error = float(x.std(ddof=1) / np.sqrt(len(x)))
+    reach = float(stats.t.isf(alpha / 2, len(x) - 1)) * error
+    low, high = max(0.0, x.mean() - reach), min(1.0, x.mean() + reach)
+    return {"estimate": float(x.mean()), "std_error": error, "low": low, "high": high}
+
+
+def _share(hits: Sequence[bool], alpha: float) -> dict[str, float]:
+    """A share with Wilson's interval."""
+    n = len(hits)
+    if not n:
+        return _bare(np.nan)
+    p = float(np.mean(hits))
+    low, high = proportion_confint(sum(hits), n, alpha, method="wilson")
+    return {"estimate": p, "std_error": float(np.sqrt(p * (1 - p) / n)), "low": low, "high": high}
+
+
+def _laid_out(
+    model: Model, question: Question, rows: pd.DataFrame, chat: Chat | bool | None
+) -> list[str]:
+    """The prompts as the model gets them."""
+    said = talk(chat)
+    texts = question.prompts(rows, warn=False)
+    return texts if said is None else chat_prompts(model, texts, said, rows)
+
+
+def _written(
+    model: Model, question: Question, rows: pd.DataFrame, asked: list[str], first: pd.Series,
+    max_tokens: int, alpha: float,
+) -> tuple[dict[str, float], dict[str, float], tuple[str, ...]]:  # fmt: skip
+    """Agreement of belief and written answer, share without an option, and notes."""
+    if getattr(model, "write", None) is None:
+        return _bare(np.nan), _bare(np.nan), (f"{model.name} cannot write: not compared",)
+    texts = write(model, asked, [0] * len(asked), max_tokens=max_tokens, temperature=0)
+    read = read_answers(question, texts, rows)
+    named = read.index[read["valid"]]
+    same = [read.loc[i, "answer"] == first.get(i) for i in named]
+    others = read.loc[~read["valid"], "text"].str.strip()
+    notes: tuple[str, ...] = ()
+    if len(others):
+        most = others.value_counts().head(3)
+        shown = ", ".join(f"{text[:60]!r} ({n} x)" for text, n in most.items())
+        notes = (f"written instead of an option: {shown}",)
+    return _share(same, alpha), _share((~read["valid"]).tolist(), alpha), notes
+
+
+def _outside(model: Any, asked: list[str], forms: set[str]) -> tuple[str, ...]:
+    """A note on the likeliest tokens that begin no option."""
+    if getattr(model, "next_tokens", None) is None:
+        return ()
+    tokens: dict[str, float] = {}
+    for prompt in asked[:SHOWN]:
+        for token, p in model.next_tokens(prompt):
+            bare = token.strip()
+            if not bare or not any(form.startswith(bare) for form in forms):
+                tokens[token] = tokens.get(token, 0.0) + p / min(SHOWN, len(asked))
+    best = sorted(tokens.items(), key=lambda pair: -pair[1])[:SHOWN]
+    if not best:
+        return ()
+    shown = ", ".join(f"{token!r} {p:.2g}" for token, p in best)
+    over = min(SHOWN, len(asked))
+    return (f"likeliest tokens that begin no option, over {over} prompts: {shown}",)
