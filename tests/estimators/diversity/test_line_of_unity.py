@@ -10,7 +10,7 @@ from simkit.estimators.diversity.colour import delta_e, srgb_to_lab
 from simkit.estimators.diversity.expected import expected_delta_e, expected_distance
 from simkit.estimators.diversity.line_of_unity import line_of_unity
 from simkit.worlds import concepts
-from tests.worlds.test_concepts import expected_distance as exact_distance
+from tests.worlds.concepts.test_concepts import expected_distance as exact_distance
 
 pytestmark = pytest.mark.filterwarnings("error")
 ROOT2 = np.sqrt(2)
