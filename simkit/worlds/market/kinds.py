@@ -60,7 +60,7 @@ def _store_rows(n: int, rng: np.random.Generator, held_out: bool) -> pd.DataFram
 def _announce(frame: pd.DataFrame, announced: np.ndarray, rng: np.random.Generator) -> None:
     """Write an experiment into the announced rows, with the weather and the prices it implies."""
     names = np.array(list(EXPERIMENTS), dtype=object)
-    weights = np.array([3.0 if name == "all days" else 1.0 for name in names])
+    weights = np.where(names == "all days", 3.0, 1.0)
     chosen = rng.choice(names, size=len(frame), p=weights / weights.sum())
     frame["experiment"] = pd.Series(chosen, dtype=object).where(announced, None)
     for name, plan in EXPERIMENTS.items():

@@ -1,31 +1,7 @@
 """The survey world: respondents whose values move all their answers, and their interviews."""
 
-from simkit.worlds.survey.causal import (
-    AGREEMENT,
-    DEMOGRAPHICS,
-    INFORMATION,
-    ITEMS,
-    LATENTS,
-    LEVELS,
-    POPULATIONS,
-    Population,
-    item_correlation,
-    latent_share,
-    respondents,
-)
-from simkit.worlds.survey.prompts import (
-    KINDS,
-    QUESTIONS,
-    SENTENCES,
-    design,
-    exact,
-    marginal,
-    profiles,
-    question,
-    with_context,
-)
+from simkit.worlds.survey import causal, prompts
+from simkit.worlds.survey.causal import *  # noqa: F403
+from simkit.worlds.survey.prompts import *  # noqa: F403
 
-__all__ = ["AGREEMENT", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "KINDS", "LATENTS", "LEVELS",
-           "POPULATIONS", "QUESTIONS", "SENTENCES", "Population", "design", "exact",
-           "item_correlation", "latent_share", "marginal", "profiles", "question", "respondents",
-           "with_context"]  # fmt: skip
+__all__ = [*causal.__all__, *prompts.__all__]
