@@ -18,8 +18,17 @@ from scipy.stats import binom
 
 from simkit.questions import Question
 from simkit.resources import root
-from simkit.types import (FloatArray, IntArray, check_labels, column, framed, generator, integer,
-                          one_of, scalar, shown)  # fmt: skip
+from simkit.types import (
+    FloatArray,
+    check_labels,
+    column,
+    framed,
+    generator,
+    integer,
+    one_of,  # fmt: skip
+    scalar,
+    shown,
+)
 from simkit.worlds.kinds import check_wordings, once
 from simkit.worlds.market.causal import COVARIATES, PRICES, PRODUCTS, USUAL_PRICE, store
 from simkit.worlds.market.phrasings import EXPERIMENTS, MULTIPLES, announce, distinct, tell
