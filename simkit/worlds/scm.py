@@ -77,12 +77,13 @@ class SCM:
         With `do`, the tables of the named variables are left out of the product (their arrows are
         cut), so that a slice at a value is the joint of the others under do(variable = value).
         """
-        every = list(self.axis.values())
         joint = np.ones([len(v.values) for v in self.variables])
         for v in self.variables:
             if v.name not in do:
                 axes = [self.axis[name] for name in (*v.parents, v.name)]
-                joint = np.einsum(joint, every, v.table, axes, every)
+                # The table's axes in the model's order, and length-1 axes for the others.
+                table = np.transpose(v.table, np.argsort(axes))
+                joint = joint * np.expand_dims(table, [*{*range(joint.ndim)} - {*axes}])
         return joint
 
     @lru_cache(maxsize=16)  # noqa: B019

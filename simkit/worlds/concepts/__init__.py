@@ -1,7 +1,9 @@
 """The concepts world: colours that come to mind, animals that are alike, and to whom."""
 
-from simkit.worlds.concepts import causal, prompts
-from simkit.worlds.concepts.causal import *  # noqa: F403
-from simkit.worlds.concepts.prompts import *  # noqa: F403
+# ruff: noqa: F403, F405
+from simkit.worlds.concepts.causal import *
+from simkit.worlds.concepts.prompts import *
 
-__all__ = [*causal.__all__, *prompts.__all__]
+__all__ = ["ANIMALS", "ATTRIBUTES", "COLOUR", "FIRST", "KINDS", "PALETTE", "QUESTIONS", "SENTENCES",
+           "WORDS", "answers", "consensus", "design", "exact", "individuals", "people", "question",
+           "with_context"]  # fmt: skip

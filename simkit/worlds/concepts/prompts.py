@@ -139,7 +139,7 @@ def exact(design: pd.DataFrame, ask: str) -> FloatArray:
     if ask == "colour":
         return np.asarray(np.einsum("nt,ntk->nk", types, COLOUR[parts[0]]))
     _check_triples(np.stack(parts, axis=1), np.arange(len(design)))
-    p = (types * FIRST[:, *parts].T).sum(1)
+    p = (types.T * FIRST[:, parts[0], parts[1], parts[2]]).sum(0)
     return np.stack([p, 1 - p], axis=1)
 
 

@@ -1,9 +1,13 @@
 """The market world: a store whose price and sales have common causes, and a choice of brands."""
 
-from simkit.worlds.market import brands, causal, phrasings, prompts
-from simkit.worlds.market.causal import *  # noqa: F403
+# ruff: noqa: F403, F405
+from simkit.worlds.market import brands
+from simkit.worlds.market.causal import *
 from simkit.worlds.market.kinds import KINDS
-from simkit.worlds.market.phrasings import *  # noqa: F403
-from simkit.worlds.market.prompts import *  # noqa: F403
+from simkit.worlds.market.phrasings import *
+from simkit.worlds.market.prompts import *
 
-__all__ = ["KINDS", "brands", *causal.__all__, *phrasings.__all__, *prompts.__all__]
+__all__ = ["COVARIATES", "EXPERIMENTS", "KINDS", "KNOWN", "MULTIPLES", "OTHER", "PRICES",
+           "PRODUCTS", "QUESTIONS", "SENTENCES", "announce", "brands", "covariate_profiles",
+           "design", "distinct", "exact", "groceries", "question", "stated", "store",
+           "with_context"]  # fmt: skip

@@ -1,7 +1,10 @@
 """The survey world: respondents whose values move all their answers, and their interviews."""
 
-from simkit.worlds.survey import causal, prompts
-from simkit.worlds.survey.causal import *  # noqa: F403
-from simkit.worlds.survey.prompts import *  # noqa: F403
+# ruff: noqa: F403, F405
+from simkit.worlds.survey.causal import *
+from simkit.worlds.survey.prompts import *
 
-__all__ = [*causal.__all__, *prompts.__all__]
+__all__ = ["AGREEMENT", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "KINDS", "LATENTS", "LEVELS",
+           "POPULATIONS", "QUESTIONS", "SENTENCES", "Population", "design", "exact",
+           "item_correlation", "latent_share", "marginal", "profiles", "question", "respondents",
+           "with_context"]  # fmt: skip

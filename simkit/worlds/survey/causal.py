@@ -160,7 +160,7 @@ _VEHICLE_TASTE = ((-0.6, -0.4), (0.1, 0.0), (0.6, 0.6), (0.2, -0.3))
 def _graded(lean: FloatArray, half: float) -> FloatArray:
     """Five ordered answers by cumulative logits (Samejima 1969): (…,) -> (…, 5)."""
     above = expit(lean[..., None] - half * np.array([-2.5, -0.8, 0.8, 2.5]))
-    return -np.diff(above, axis=-1, prepend=1.0, append=0.0)
+    return np.asarray(-np.diff(above, axis=-1, prepend=1.0, append=0.0))
 
 
 def _people(place: _Place) -> list[Variable]:
@@ -174,7 +174,7 @@ def _people(place: _Place) -> list[Variable]:
         "income": softmax(earned, axis=-1),
     }  # fmt: skip
     green, tech = (
-        sum(np.meshgrid(*map(np.array, effects), indexing="ij"))
+        np.sum(np.meshgrid(*effects, indexing="ij"), axis=0)
         for effects in (place.green, place.tech)
     )
     tech = tech[..., None] + place.bond * (np.array(LEVELS, dtype=float) - green[..., None])

@@ -134,15 +134,17 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
     for name in (n for n in stated if n not in (*DEMOGRAPHICS, *ELECTRIC)):
         table = population.answer(name)
         weight = weight * np.pad(table, ((0, 0), (0, 1)), constant_values=1.0)[:, stated[name]].T
-    # P(what is stated of the electric car | latent pair), up to a constant factor.
+    # P(what is stated of the electric car | latent pair), up to a constant factor, shape
+    # (latent pairs, rows, 1), or (latent pairs, rows, K) for the K options of what is asked.
     lengths = {name: len(population.scm[name].values) for name in ELECTRIC}
     index = {n: stated.get(n, np.full(len(rows), k))[:, None] for n, k in lengths.items()}
-    if ask in ("ev_before", "ev_after"):
+    if ask in index:
         index[ask] = np.arange(lengths[ask])[None, :]
-        mass = np.einsum("rl,lrk->rk", weight, population.electric[:, *index.values()])
+    electric = np.stack([cells[*index.values()] for cells in population.electric])
+    if ask in index:
+        mass = np.einsum("rl,lrk->rk", weight, electric)
     else:
-        electric = population.electric[:, *index.values()][..., 0]
-        mass = (weight * electric.T) @ population.answer(ask)
+        mass = (weight * electric[..., 0].T) @ population.answer(ask)
     return np.asarray(mass / mass.sum(1, keepdims=True))
 
 
