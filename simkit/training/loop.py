@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 import torch
 from tqdm import tqdm
 
+from simkit.files import replacing
 from simkit.types import generator
 
-__all__ = [
-    "KEEP_EVERY", "STATE", "Loop", "OtherCallError", "check_same", "learning_rate", "torch_seed",
-]  # fmt: skip
+__all__ = ["KEEP_EVERY", "STATE", "Loop", "OtherCallError", "check_same", "learning_rate",
+           "torch_seed"]  # fmt: skip
 
 STATE = "training.pt"
 KEEP_EVERY = 50  # steps between saves of the state
@@ -106,9 +106,8 @@ class Loop(ABC):
             **{name: getattr(self, name) for name in self.KEPT},
         }
         self.out.mkdir(parents=True, exist_ok=True)
-        partial = self.out / (STATE + ".part")
-        torch.save(state, partial)
-        partial.replace(self.out / STATE)
+        with replacing(self.out / STATE) as part:
+            torch.save(state, part)
 
     def go(self, progress: bool) -> None:
         """Train until the run is stopped; the caller's random state is kept."""
@@ -136,10 +135,10 @@ class Loop(ABC):
                 group["lr"] = rate
         self.network.train()
         for loss in self.losses():
-            if not math.isfinite(float(loss.detach())):
+            value = float(loss.detach())
+            if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"the loss is {float(loss.detach())} at step {self.step}; try a smaller "
-                    "learning_rate"
+                    f"the loss is {value} at step {self.step}; try a smaller learning_rate"
                 )
             loss.backward()
         weights = [p for p in self.network.parameters() if p.requires_grad]
@@ -167,12 +166,10 @@ def torch_seed(seed: int, *names: str | int) -> int:
 def check_same(call: Mapping[str, Any], other: Mapping[str, Any], out: Path) -> None:
     """Raise `OtherCallError`, saying what differs, unless two calls ask for the same weights."""
     differ = [k for k, value in call.items() if k != "settings" and value != other.get(k)]
-    there = other.get("settings", {})
-    differ += [
-        f"{name} {value}, there {there.get(name)}"
-        for name, value in call["settings"].items()
-        if value != there.get(name)
-    ]
+    theirs = other.get("settings", {})
+    for name, value in call["settings"].items():
+        if value != theirs.get(name):
+            differ.append(f"{name} {value}, there {theirs.get(name)}")
     if differ:
         raise OtherCallError(
             f"{out.name} holds the training of another call ({'; '.join(differ)}); name another "

@@ -65,7 +65,7 @@ def exact_beliefs(world: World, question: Question, design: pd.DataFrame) -> pd.
     >>> design = market.design(["ice cream"], [3.0])
     >>> table = exact_beliefs(market, market.question("buys"), design)
     >>> table[["option", "belief"]].round(2).values.tolist()
-    [['yes', 0.5], ['no', 0.5]]
+    [['yes', 0.53], ['no', 0.47]]
     """
     name = next((n for n in world.QUESTIONS if world.question(n) == question), None)
     if name is None:
