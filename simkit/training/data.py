@@ -223,7 +223,8 @@ def split_respondents(
 
     Examples
     --------
-    >>> split_respondents(["ann", "bob", "ann", "eve"], {"train": 0.5, "test": 0.5}, seed=1).tolist()
+    >>> shares = {"train": 0.5, "test": 0.5}
+    >>> split_respondents(["ann", "bob", "ann", "eve"], shares, seed=1).tolist()
     ['train', 'test', 'train', 'train']
     """
     fractions = SPLIT if fractions is None else fractions

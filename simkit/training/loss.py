@@ -79,6 +79,10 @@ class Losses:
     cross_entropy: torch.Tensor
     penalty: torch.Tensor
 
+    def numbers(self) -> FloatArray:
+        """Both, as plain numbers."""
+        return np.array([float(self.cross_entropy.detach()), float(self.penalty.detach())])
+
     def total(self, penalty_weight: float, weight: float) -> torch.Tensor:
         """What is minimised: the mean over examples whose weights sum to `weight`."""
         if not penalty_weight:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol, Self
 
@@ -28,10 +29,8 @@ from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, pack, unpack
 from simkit.scoring.engine.trie import Trie, build, common_ids
 from simkit.types import FloatArray, IntArray, generator
 
-__all__ = [
-    "ROW", "Batch", "Example", "Order", "Rows", "Tree", "additive", "batches", "encode", "fill",
-    "lay_out",
-]  # fmt: skip
+__all__ = ["ROW", "Batch", "Example", "Order", "Rows", "Tree", "additive", "batches", "encode",
+           "fill", "lay_out"]  # fmt: skip
 
 ROW = 384  # tokens per row; a longer text has a row of its own
 TOGETHER = 8  # examples with like prompts that go into one step, whose shared text is read once
@@ -81,14 +80,14 @@ def encode(
         penalised = numeric is not None and numeric.applies_to(question, values)
         distances = numeric.distances(values, value) if penalised else np.zeros(0)
         answer = answers[row][k] + last
-        longest = max(map(len, (answer, *answers[row])))
-        if limit is not None and (len(contexts[row]) + longest) // WIDTH > limit:
+        length = (len(contexts[row]) + max(map(len, (answer, *answers[row])))) // WIDTH
+        if limit is not None and length > limit:
             raise ValueError(
-                f"row {row}: prompt and answer are {(len(contexts[row]) + longest) // WIDTH} "
-                f"tokens long, more than the {limit} that the model can read"
+                f"row {row}: prompt and answer are {length} tokens long, more than the {limit} "
+                "that the model can read"
             )
-        some = answers[row] if penalised else ()
-        out.append(Example(contexts[row], answer, some, distances, float(weight)))
+        scale = answers[row] if penalised else ()
+        out.append(Example(contexts[row], answer, scale, distances, float(weight)))
     return out
 
 
@@ -321,7 +320,7 @@ class Order:
         rank = {c: i for i, c in enumerate(sorted({e.context for e in examples}))}
         self._rank = np.array([rank[e.context] for e in examples])
         self._batch, self._seed = batch, seed
-        self._epochs: dict[int, IntArray] = {}
+        self._epoch = lru_cache(maxsize=2)(self._shuffled)
 
     def __call__(self, step: int) -> IntArray:
         """Numbers of the examples of a step (from 0), in the order of their prompts."""
@@ -330,13 +329,8 @@ class Order:
         picked = np.array([self._epoch(int(e))[i] for e, i in zip(at // n, at % n, strict=True)])
         return picked[np.argsort(self._rank[picked], kind="stable")]
 
-    def _epoch(self, epoch: int) -> IntArray:
-        if epoch not in self._epochs:
-            self._epochs = {e: o for e, o in self._epochs.items() if e == epoch - 1}
-            self._epochs[epoch] = self._shuffled(generator(self._seed, "epoch", epoch))
-        return self._epochs[epoch]
-
-    def _shuffled(self, rng: np.random.Generator) -> IntArray:
+    def _shuffled(self, epoch: int) -> IntArray:
+        rng = generator(self._seed, "epoch", epoch)
         order = rng.permutation(len(self._rank))
         order = order[np.argsort(self._rank[order], kind="stable")]  # alike ones side by side
         order = np.roll(order, int(rng.integers(TOGETHER)))  # and cut elsewhere each time
