@@ -130,7 +130,7 @@ def load_adapter(base: LocalModel, folder: Path | str, *, check: bool = True) ->
     >>> from simkit.resources import root
     >>> folder = root("data") / "adapters" / "alignment" / "sft"
     >>> load_adapter(sk.load("glassbox"), folder).name
-    'glassbox-small + sft'
+    'glassbox + sft'
     """
     check_local(base)
     folder = as_path(folder, "folder").expanduser()

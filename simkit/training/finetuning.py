@@ -155,7 +155,7 @@ def finetune(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     fit = finetune(sk.load("glassbox"), table, f"{folder}/coffee", steps=1)
     >>> fit
-    Adapted('coffee' on 'glassbox-small': step 1 of 1 kept, stopped by steps)
+    Adapted('coffee' on 'glassbox': step 1 of 1 kept, stopped by steps)
     """
     check_local(model)
     out = as_path(out, "out")
