@@ -53,13 +53,13 @@ def save_adapter(
     weights: Mapping[str, torch.Tensor],
     record: dict[str, Any],
     template: str = "adapter.md.j2",
-    **told: Any,
+    **card: Any,
 ) -> None:
     """Write an adapter that peft, transformers and `load_adapter` can read.
 
     network : the peft model, for its configuration. weights : of the adapter, as peft names them.
     record : what `training.json` and the card say; its `base`, `stored` and so on.
-    template, told : of the card, and what it says beside the record.
+    template, card : of the card, and what it says beside the record.
 
     The record is written last, so a folder that has one is whole. Raises ValueError for weights
     that the stored type cannot hold.
@@ -79,22 +79,8 @@ def save_adapter(
     text = json.dumps(plain, indent=1, sort_keys=True)
     write_text(folder / "adapter_config.json", text + "\n")
     record = {**record, "parameters": sum(w.numel() for w in small.values())}
-    write_text(folder / "README.md", _card(folder.name, record, template, told) + "\n")
+    write_text(folder / "README.md", page(template, name=folder.name, **record, **card) + "\n")
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
-
-
-def _card(name: str, record: Mapping[str, Any], template: str, told: Mapping[str, Any]) -> str:
-    numeric = record["settings"]["numeric"]
-    penalty = "none"
-    if numeric is not None:
-        unit = "of the scale's range" if numeric["relative"] else "in the scale's unit"
-        penalty = (
-            f"weight {numeric['weight']:g}, slope {numeric['slope']:g}, width "
-            f"{numeric['width']:g} {unit}, on {', '.join(numeric['questions'] or ['all scales'])}"
-        )
-    settings = {k: v for k, v in record["settings"].items() if k != "numeric"}
-    values = {**record, **told, "settings": settings, "penalty": penalty}
-    return page(template, name=name, **values)
 
 
 def read_record(folder: Path | str) -> dict[str, Any] | None:

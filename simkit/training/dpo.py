@@ -39,11 +39,12 @@ def train_dpo(
     rate: float,
     seed: int,
     progress: bool,
-    told: Mapping[str, Any],
+    card: Mapping[str, Any],
 ) -> dict[int, Path]:
     """Go on from the adapter `start` by DPO; save the adapter after each of the steps in `keep`.
 
-    pairs : columns prompt, chosen, rejected. The reference is the model as it starts. The rate is
+    pairs : columns prompt, chosen, rejected. card : what the cards say beside the record. The
+    reference is the model as it starts. The rate is
     constant, so that a smaller dose is what a shorter run would have given. Returns `keep`.
     Raises ImportError, saying what to install, without trl or peft.
     """
@@ -90,7 +91,7 @@ def train_dpo(
             "steps": step, "best_step": step, "stopped": "steps", "validation_loss": None,
             "untrained_loss": None, "history": [],
         }  # fmt: skip
-        save_adapter(folder, network, saved[step], record, "dpo.md.j2", **told)
+        save_adapter(folder, network, saved[step], record, "dpo.md.j2", **card)
     return dict(keep)
 
 

@@ -42,6 +42,12 @@ def quantise(model: LocalModel) -> LocalModel:
     References
     ----------
     Dettmers et al. 2023, QLoRA, arXiv 2305.14314.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> quantise(sk.load("glassbox")).name
+    'glassbox-4bit'
     """
     if is_quantised(model.network):
         raise ValueError(f"{model.name} is in 4 bits already")

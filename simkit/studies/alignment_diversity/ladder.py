@@ -230,7 +230,7 @@ def train_adapters(
     kept = train_dpo(
         base, control, pairs, {dose: out / f"dpo-{dose:04d}" for dose in size.doses},
         batch=size.batch, beta=size.beta, rate=size.dpo_rate, seed=seed, progress=progress,
-        told={"panel": size.panel},
+        card={"panel": size.panel},
     )  # fmt: skip
     steps = [{"name": CONTROL, "dose": 0}]
     steps += [{"name": path.name, "dose": dose} for dose, path in kept.items()]

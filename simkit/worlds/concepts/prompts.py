@@ -229,17 +229,17 @@ def with_context(frame: pd.DataFrame, ask: str) -> pd.DataFrame:
     if (number >= EARLIER).any():
         row = rows[np.argmax(number >= EARLIER)]
         raise ValueError(f"row {row}: more than {EARLIER} earlier answers; there may be up to four")
-    told = frame.reindex(columns=[*ATTRIBUTES, *(["wording"] if "wording" in frame else [])])
-    told = told.assign(about=_ABOUT[ask])
+    spoken = frame.reindex(columns=[*ATTRIBUTES, *(["wording"] if "wording" in frame else [])])
+    spoken = spoken.assign(about=_ABOUT[ask])
     book = dict(SENTENCES)
     for i in range(EARLIER):
         for part, codes_ in enumerate(earlier[number == i].T):
             names = (WORDS, tuple(PALETTE))[part] if ask == "colour" else ANIMALS
             column = np.full(len(frame), None, dtype=object)
             column[rows[number == i]] = np.array(names, dtype=object)[codes_]
-            told[f"earlier_{i}_{part}"] = column
+            spoken[f"earlier_{i}_{part}"] = column
         book[f"earlier_{i}_0"] = tuple(s.replace("{", f"{{earlier_{i}_") for s in _EARLIER[ask])
-    return frame.assign(context=describe(told, book))
+    return frame.assign(context=describe(spoken, book))
 
 
 def design(

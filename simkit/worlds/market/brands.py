@@ -225,6 +225,11 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A copy, with the column `context`.
+
+    Examples
+    --------
+    >>> with_context(pd.DataFrame({"snugly_price": [30]})).context.item()
+    'A parent buys diapers. Snugly cost 30 cents each.'
     """
     framed(frame, "the frame")
     return frame.assign(context=describe(frame.assign(cuddles=BRANDS[0]), SENTENCES))

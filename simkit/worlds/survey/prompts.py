@@ -232,7 +232,7 @@ def design(
     named = {*demographics, *(name for order in orders for name in order)}
     unknown = sorted(named - ({*DEMOGRAPHICS, *TOLD} & {*people.columns}))
     if unknown:
-        raise ValueError(f"people have no column {unknown[0]!r}, or it is nothing to be said")
+        raise ValueError(f"people have no column {unknown[0]!r}, or prompts cannot state it")
     frame = people[[n for n in DEMOGRAPHICS if n in demographics]].astype(object)
     for name in (n for n in TOLD if n in named):
         stated = np.array([name in order for order in orders], dtype=bool)
@@ -288,8 +288,8 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     contexts = []
     for row, (opening, order) in enumerate(zip(openings, orders, strict=True)):
         names = [*order, *(n for n in lines if n not in order)]
-        told = [lines[n][row] for n in names if n in lines]
-        contexts.append("\n".join([opening, *filter(None, told)]))
+        known = (lines[n][row] for n in names if n in lines)
+        contexts.append("\n".join([opening, *filter(None, known)]))
     return frame.assign(context=pd.Series(contexts, index=frame.index, dtype=object))
 
 
