@@ -1,4 +1,4 @@
-"""Adapters as small folders: weights, configuration, a record and a card; and back again."""
+"""Adapters as small folders (weights, configuration, record, card): saved and loaded."""
 
 from __future__ import annotations
 

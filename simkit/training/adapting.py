@@ -62,7 +62,7 @@ class Adapting(Loop):
         out: Path,
         call: dict[str, Any],
     ) -> Adapting:
-        """The run as it stands: fresh, or where an earlier call was broken off."""
+        """A new run, or an interrupted one where it stopped."""
         train, held = (
             encode(frame, model.tokenizer, settings.numeric, limit=model.context_length,
                    network=model.network)
@@ -85,7 +85,7 @@ class Adapting(Loop):
 
     @property
     def stopped(self) -> str:
-        """What ended the run, or will."""
+        """What ends the run: "steps", or "patience" where validation stopped it early."""
         patience = self.settings.patience
         early = patience is not None and self.bad >= patience and self.step < self.steps
         return "patience" if early else "steps"
@@ -118,7 +118,7 @@ class Adapting(Loop):
         """Validate every so many steps and at the last, and remember the best."""
         due = self.step % self.settings.every == 0 or self.step == self.steps
         if not due or (self.history and self.history[-1][0] == self.step):
-            return  # or that was done at this step before a break
+            return  # not due, or done at this step before an interruption
         *sums, steps = self.sums
         trained = [s / steps if steps else math.nan for s in sums]
         held = self._validate()
@@ -152,7 +152,7 @@ class Adapting(Loop):
         return adapter_weights(self.network)
 
     def put(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Take up an adapter's weights."""
+        """Set the adapter's weights."""
         need("peft").set_peft_model_state_dict(self.network, weights)
 
     def save(self, described: dict[str, Any]) -> dict[str, Any]:

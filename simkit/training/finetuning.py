@@ -1,4 +1,4 @@
-"""LoRA and QLoRA training on answers: the call, and what comes of it."""
+"""LoRA and QLoRA training on answers: `finetune` and its result."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def finetune(
     data: str = "",
     progress: bool = False,
 ) -> Adapted:
-    """Train an adapter on answers and save it; the same call goes on after a kill.
+    """Train an adapter on answers and save it; the same call resumes an interrupted run.
 
     Parameters
     ----------

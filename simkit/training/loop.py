@@ -35,13 +35,20 @@ class OtherCallError(ValueError):
 
 @dataclass(kw_only=True)
 class Loop(ABC):
-    """A training run and what it needs to go on after a break.
+    """A training run that can be resumed.
 
-    call : what the weights depend on, JSON's types only, its numbers and names in `settings`: a
-    state of another call is refused.
+    Attributes
+    ----------
+    KEPT : names of the attributes that the saved state holds.
+    network, optimisers : what is trained, and how.
+    steps, step : length of the run, and steps done.
+    seed : of every random draw of the run.
+    out : folder of the state.
+    call : what the weights depend on, in JSON's types, its numbers and names in `settings`: a
+        state of another call is refused.
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("step",)  # attributes that the state holds
+    KEPT: ClassVar[tuple[str, ...]] = ("step",)
 
     network: Any
     optimisers: list[torch.optim.Optimizer]
@@ -60,14 +67,14 @@ class Loop(ABC):
         """The parts of this step's loss, one after the other; their gradients are added."""
 
     def begin(self) -> None:  # noqa: B027
-        """What comes before each step, and after the last one."""
+        """Called before each step, and after the last one."""
 
     def end(self, bar: Any) -> None:  # noqa: B027
-        """What comes after each step."""
+        """Called after each step."""
 
     @property
     def stopped(self) -> str:
-        """What ended the run, or will."""
+        """What ends the run: "steps", or "patience" where training may stop early."""
         return "steps"
 
     @property
@@ -81,11 +88,11 @@ class Loop(ABC):
         return {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
 
     def put(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Take up such weights."""
+        """Set the weights that are trained."""
         self.network.load_state_dict(weights)
 
     def resume(self) -> None:
-        """Take up the state that `keep` left, if any."""
+        """Load the state that `keep` saved, if there is one."""
         path = self.out / STATE
         if not path.exists():
             return
@@ -98,7 +105,7 @@ class Loop(ABC):
             setattr(self, name, state[name])
 
     def keep(self) -> None:
-        """Write the state so that a kill in mid-write leaves the old one whole."""
+        """Save the state; an interrupted write leaves the old one whole."""
         state = {
             "call": self.call,
             "weights": self.weights(),

@@ -1,4 +1,4 @@
-"""Texts as token trees in rows: what texts share is read once in a step, and learnt from once.
+"""Texts as token trees in rows: a step reads once what several texts share.
 
 A row holds trees, nodes depth first: one tree that sorted prompts and answers share (`lay_out`), or
 several small ones (`simkit.training.documents`). A token attends to its ancestors only, so the loss
@@ -79,12 +79,10 @@ def encode(
     prompts, options = frame["prompt"].tolist(), frame["options"].tolist()
     contexts, answers = Reader(tokenizer, network).read(prompts, options, range(len(frame)))
     out = []
-    wanted = ("question", "option_id", "value", "values", "weight")
-    columns = zip(*(frame[name].tolist() for name in wanted), strict=True)
-    for row, (question, k, value, values, weight) in enumerate(columns):
-        penalised = numeric is not None and numeric.applies_to(question, values)
-        distances = numeric.distances(values, value) if penalised else np.zeros(0)
-        answer = answers[row][k] + last
+    for row, e in enumerate(frame.itertuples(index=False)):
+        penalised = numeric is not None and numeric.applies_to(e.question, e.values)
+        distances = numeric.distances(e.values, e.value) if penalised else np.zeros(0)
+        answer = answers[row][e.option_id] + last
         length = (len(contexts[row]) + max(map(len, (answer, *answers[row])))) // WIDTH
         if limit is not None and length > limit:
             raise ValueError(
@@ -92,7 +90,7 @@ def encode(
                 "that the model can read"
             )
         scale = answers[row] if penalised else ()
-        out.append(Example(contexts[row], answer, scale, distances, float(weight)))
+        out.append(Example(contexts[row], answer, scale, distances, float(e.weight)))
     return out
 
 
@@ -277,9 +275,9 @@ def fill(
     column = np.arange(width)
     i = column[:, None]
     mask = ((column <= i) & (i < leave[:, None, :]))[:, None] if tree else (leave > 0).astype(int)
-    kept, place = np.unique(np.asarray(cells), return_inverse=True)
+    wanted, place = np.unique(np.asarray(cells), return_inverse=True)
     keep = np.zeros(shape, dtype=bool)
-    keep.reshape(-1)[kept] = True
+    keep.reshape(-1)[wanted] = True
     arrays = {"tokens": tokens, "positions": positions, "mask": mask, "keep": keep,
               "place": place, "token": np.asarray(token)}  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}

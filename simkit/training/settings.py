@@ -1,4 +1,4 @@
-"""What a fine-tuning run is asked to do, checked."""
+"""The settings of a fine-tuning run, checked."""
 
 from __future__ import annotations
 

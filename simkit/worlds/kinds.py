@@ -1,4 +1,4 @@
-"""What a kind of prompt is: the piece of which every world makes its text and its calibration."""
+"""Kinds of prompts: every world makes its text and its calibration of them."""
 
 from __future__ import annotations
 

@@ -233,10 +233,10 @@ def with_context(frame: pd.DataFrame, ask: str) -> pd.DataFrame:
     spoken = spoken.assign(about=_ABOUT[ask])
     book = dict(SENTENCES)
     for i in range(EARLIER):
-        for part, codes_ in enumerate(earlier[number == i].T):
+        for part, values in enumerate(earlier[number == i].T):
             names = (WORDS, tuple(PALETTE))[part] if ask == "colour" else ANIMALS
             column = np.full(len(frame), None, dtype=object)
-            column[rows[number == i]] = np.array(names, dtype=object)[codes_]
+            column[rows[number == i]] = np.array(names, dtype=object)[values]
             spoken[f"earlier_{i}_{part}"] = column
         book[f"earlier_{i}_0"] = tuple(s.replace("{", f"{{earlier_{i}_") for s in _EARLIER[ask])
     return frame.assign(context=describe(spoken, book))
