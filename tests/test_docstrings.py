@@ -14,6 +14,7 @@ validate = pytest.importorskip("numpydoc.validate").validate
 HERE = Path(__file__).parent.parent
 FACES = ["simkit", "simkit.estimators", "simkit.personas", "simkit.plots", "simkit.scoring"]
 FACES += ["simkit.datasets", "simkit.training", "simkit.worlds", "simkit.studies"]
+FACES += ["simkit.worlds.market", "simkit.worlds.survey", "simkit.worlds.concepts"]
 # A docstring, its summary, each parameter (no more and no fewer), what is returned.
 CHECKS = {"GL08", "SS01", "PR01", "PR02", "RT01"}
 

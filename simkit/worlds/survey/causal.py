@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
 
-from simkit.types import FloatArray, IntArray, generator, one_of, shown
+from simkit.types import FloatArray, generator, one_of, shown
 from simkit.worlds.scm import SCM, Variable, bell
 
 __all__ = ["AGREEMENT", "DAYS", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "LATENTS", "LEVELS",
@@ -75,12 +75,6 @@ class Population:
     def core(self) -> SCM:
         """Demographics and latent values alone."""
         return SCM(self.scm.variables[: len(DEMOGRAPHICS) + len(LATENTS)])
-
-    def values_given(self, stated: Mapping[str, IntArray], rows: int) -> FloatArray:
-        """P(green, tech | demographics stated), shape (rows, 25); codes as `SCM.encode` gives."""
-        index = tuple(stated.get(n, np.full(rows, len(k))) for n, k in DEMOGRAPHICS.items())
-        mass = self.core.cube()[index][:, : len(LEVELS), : len(LEVELS)].reshape(rows, -1)
-        return np.asarray(mass / mass.sum(1, keepdims=True))
 
     def answer(self, name: str) -> FloatArray:
         """P(answer | green, tech) of an answer other than `ev_after`, shape (25, K)."""

@@ -130,7 +130,9 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
     check_population(population)
     rows = framed(design, "the design").reset_index(drop=True)
     stated = population.scm.stated(rows, (*DEMOGRAPHICS, *TOLD), but=(ask,))
-    weight = population.values_given(stated, len(rows))  # (rows, latent pairs)
+    groups = [stated.get(n, np.full(len(rows), len(k))) for n, k in DEMOGRAPHICS.items()]
+    # P(what is stated, latent pair), up to a constant factor of the row: (rows, latent pairs).
+    weight = population.core.cube()[tuple(groups)][:, :-1, :-1].reshape(len(rows), -1)
     for name in (n for n in stated if n not in (*DEMOGRAPHICS, *ELECTRIC)):
         table = population.answer(name)
         weight = weight * np.pad(table, ((0, 0), (0, 1)), constant_values=1.0)[:, stated[name]].T
