@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, kind_of, utf8
+from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, utf8
 from simkit.scoring.types import Model, ability
 from simkit.types import integer, shown
 
@@ -99,12 +98,11 @@ def read_recorded(payloads: Any) -> list[Recorded]:
             if failure:
                 failed.append(f"response {count - 1}{place}: {failure}")
                 continue
-            form = kind_of(body, f"run {len(runs)}{place}")
             model = str(body.get("model") or "")
-            found = drafts(body, form, len(runs), place)
+            choices = drafts(body, len(runs), place)
         except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"run {len(runs)}{place}: it is no response: {error}") from error
-        for run, draft in found:
+        for run, draft in choices:
             spans = _align(draft.text, draft.tokens, f"{run}: {draft.source}")
             tokens, top = tuple(draft.tokens), tuple(draft.top)
             runs.append(Recorded(draft.text, tokens, spans, top, draft.finish, model, custom_id))
@@ -123,23 +121,18 @@ def _each(payloads: Any) -> Iterator[tuple[Any, str]]:
         if not payloads.is_file():
             raise ValueError(f"no file {str(payloads)!r} with responses")
         payloads = payloads.read_bytes()
-    if isinstance(payloads, str | bytes):
-        yield from _parsed(payloads, "run 0")
-    elif isinstance(payloads, Mapping) or hasattr(payloads, "model_dump"):
-        yield payloads, ""
+    if isinstance(payloads, str | bytes | Mapping) or hasattr(payloads, "model_dump"):
+        payloads = [payloads]
     elif isinstance(payloads, pd.DataFrame) or not isinstance(payloads, Iterable):
         raise ValueError(
             f"run 0: {shown(payloads)} is no response; it must be a mapping, JSON text, a list of "
             "these, or the pathlib.Path of a file"
         )
-    else:
-        for i, payload in enumerate(
-            np.atleast_1d(payloads) if isinstance(payloads, np.ndarray) else payloads
-        ):
-            if isinstance(payload, str | bytes):
-                yield from _parsed(payload, f"run {i}")
-            else:
-                yield payload, ""
+    for i, payload in enumerate(payloads):
+        if isinstance(payload, str | bytes):
+            yield from _parsed(payload, f"run {i}")
+        else:
+            yield payload, ""
 
 
 def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
@@ -152,45 +145,33 @@ def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
     text = text.removeprefix("\ufeff")
     # Lines end at "\n" only: other line breaks may stand within a JSON string.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    values: list[tuple[Any, str]] = []
     try:
-        values = [(_json(text), "")] if lines else []
-    except json.JSONDecodeError as error:
-        try:
-            _json(lines[0][1])
-        except json.JSONDecodeError:
-            hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
-            hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
-            raise ValueError(f"{where}: its JSON is broken: {error}{hint}") from error
-        if len(lines) == 1:
-            raise ValueError(f"{where}: its JSON is broken: {error}") from error
-        values = []
+        values += [(_json(text), "")] if lines else []
+    except ValueError as whole:
         for n, line in lines:
             try:
                 values.append((_json(line), f" (line {n})"))
-            except json.JSONDecodeError as broken:
-                raise ValueError(f"{where} (line {n}): its JSON is broken: {broken}") from broken
+            except ValueError as error:
+                if values:
+                    raise ValueError(f"{where} (line {n}): its JSON is broken: {error}") from error
+                hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
+                hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
+                raise ValueError(f"{where}: its JSON is broken: {whole}{hint}") from whole
     for value, place in values:
-        if isinstance(value, list):
-            yield from ((item, place) for item in value)
-        else:
-            yield value, place
+        yield from ((item, place) for item in (value if isinstance(value, list) else [value]))
 
 
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise json.JSONDecodeError("nested too deeply", text[:20], 0) from None
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:  # a number of thousands of digits
-        raise json.JSONDecodeError(str(error), text[:20], 0) from error
+        raise ValueError("nested too deeply") from None
 
 
 def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
     """The body of a response, its custom_id, and why it failed ("" if it did not)."""
-    if hasattr(payload, "model_dump"):
-        payload = payload.model_dump()
+    payload = payload.model_dump() if hasattr(payload, "model_dump") else payload
     if not isinstance(payload, Mapping):
         raise ValueError(f"{where}: {type(payload).__name__} is no response; it must be a mapping")
     custom_id, body, status = str(payload.get("custom_id") or ""), payload, None
