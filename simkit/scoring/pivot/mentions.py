@@ -47,7 +47,7 @@ def _mentions(
         Mention(*match.span(1), name)
         for pattern, name in patterns
         for match in pattern.finditer(text)
-        if not whole_words or not any(joined(text[i - 1 : i], text[i : i + 1]) for i in match.span(1))
+        if not (whole_words and any(joined(text[i - 1 : i], text[i:]) for i in match.span(1)))
     ]
     mentions: list[Mention] = []
     for mention in sorted(matches, key=lambda m: (m.start, -m.end)):

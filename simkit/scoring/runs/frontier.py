@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache
 
 from simkit.scoring.engine.padded import Together, _batches, _last_logprobs, parameters_of
 from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
-from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask
+from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask, _Paths
 from simkit.scoring.engine.trie import Plan, build
 from simkit.types import IntArray
 
@@ -35,55 +34,43 @@ class Node:
     path: IntArray = field(default_factory=lambda: _NOWHERE)
 
 
-class Pool(DynamicCache):
-    """Keys and values of nodes, a slot for each, with room for more when there is need.
-
-    It is the network's cache for one batch after another: `turn` says what the next one reads.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-        self._kept: dict[int, list[torch.Tensor]] = {}  # layer -> keys, values
+class Pool(_Paths):
+    """Keys and values of nodes, a slot for each, with room for more when there is need."""
 
     def grow(self, size: int) -> None:
         """Make room for `size` nodes; what is kept stays."""
-        for stores in self._kept.values():
-            for i, s in enumerate(stores):
-                stores[i] = torch.cat([s, s.new_zeros(size - self.size, *s.shape[1:])])
-        self.size = size
+        more = size - self._size
+        self._kept = {
+            layer: tuple(torch.cat([s, s.new_zeros(more, *s.shape[1:])]) for s in kept)
+            for layer, kept in self._kept.items()
+        }  # type: ignore[misc]
+        self._size = size
 
-    def turn(
-        self, read: torch.Tensor, columns: int, cells: torch.Tensor, slots: torch.Tensor
+    def turn_to(
+        self, paths: torch.Tensor, columns: int, cells: torch.Tensor, slots: torch.Tensor
     ) -> None:
-        """read : (rows, path + columns) slots of each row's path and of its own nodes.
-        cells : (2, k) row and column of what is to be kept in `slots` (k,)."""
-        self._read, self._cells, self._slots = read, cells, slots
-        self._columns = columns
+        """paths : (rows, path + columns) slots of what each row sees, its own `columns` nodes at the end.
+        cells, slots : as in `turn`."""
+        self.turn(paths[:, :0], cells, slots)
+        self._paths, self._columns = paths, columns
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int,
         *args: Any, **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
         """Keep a layer's new states, and give these with their paths before them."""
-        new = key_states, value_states  # (rows, heads, columns, size)
-        if layer_idx not in self._kept:
-            # Zeros, for padding reads slots that may hold nothing, and a masked NaN would spread.
-            self._kept[layer_idx] = [s.new_zeros(self.size, s.shape[1], s.shape[3]) for s in new]
-        read, cells, slots = (
-            t.to(key_states.device) for t in (self._read, self._cells, self._slots)
+        super().update(key_states, value_states, layer_idx)
+        paths = self._paths.to(key_states.device)
+        # One copy: what is new is read back from where it was put, next to its path.
+        keys, values = (
+            store.index_select(0, paths.flatten()).unflatten(0, paths.shape).transpose(1, 2)
+            for store in self._kept[layer_idx]
         )
-        out = []
-        for store, states in zip(self._kept[layer_idx], new, strict=True):
-            store[slots] = states[cells[0], :, cells[1]]
-            # One copy: what is new is read back from where it was put, next to its path.
-            every = store.index_select(0, read.flatten()).unflatten(0, read.shape)
-            out.append(every.transpose(1, 2))
-        return out[0], out[1]
+        return keys, values
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Columns before the batch's own."""
-        return self._read.shape[1] - self._columns
+        return self._paths.shape[1] - self._columns
 
 
 class KeptReader:
@@ -175,11 +162,10 @@ class KeptReader:
             read[known] = np.concatenate(paths)
             known[:, -1], read[:, -1] = True, slots  # itself
             token = unpack(b"".join(node.ids[-WIDTH:] for node in nodes))
-            seen = torch.from_numpy(known).to(self.network.device)[:, None, None]
-            dtype = self.network.dtype
-            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-            mask.masked_fill_(~seen, torch.finfo(dtype).min)
             every = np.ones((len(nodes), 1), dtype=bool)
+            hidden = torch.from_numpy(~known).to(self.network.device)
+            mask = torch.zeros(hidden.shape, dtype=self.network.dtype, device=hidden.device)
+            mask = mask.masked_fill_(hidden, torch.finfo(mask.dtype).min)[:, None, None]
             logits = self._forward(token[:, None], depth[:, None], mask, read, every, slots)
             for node, path, slot in zip(nodes, paths, slots, strict=True):
                 node.path = np.append(path, slot)
@@ -209,7 +195,7 @@ class KeptReader:
             torch.from_numpy(np.ascontiguousarray(a)).to(self.network.device)
             for a in (token, depth, read, np.array(np.nonzero(real)), slots)
         )
-        self.cache.turn(rows, token.shape[1], cells, into)
+        self.cache.turn_to(rows, token.shape[1], cells, into)
         self.work.positions += token.size
         self.work.passes += 1
         logits: torch.Tensor = self.network(
