@@ -9,9 +9,18 @@ import numpy as np
 from simkit.scoring.types import Model, Scores
 from simkit.types import FloatArray
 
-__all__ = ["Spelled", "flat", "refuse_same", "refuse_same_tokens", "sum_forms"]
+__all__ = ["Spelled", "flat", "refuse_same", "refuse_same_tokens", "separated", "sum_forms"]
 
 Spelled = tuple[tuple[str, ...], ...]  # the K options of a prompt, each with its spellings
+
+
+def separated(separator: str, answers: Sequence[Spelled]) -> list[Spelled]:
+    """Each prompt's spellings with the separator before them; equal ones as one object."""
+    spelled = {
+        row: tuple(tuple(separator + form for form in forms) for forms in row)
+        for row in dict.fromkeys(answers)
+    }
+    return [spelled[row] for row in answers]
 
 
 def flat(spelled: Spelled) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from simkit.scoring.forms import Spelled
 from simkit.scoring.types import Model
 from simkit.types import FloatArray
 
-__all__ = ["LEAST_MASS", "LowMassWarning", "check_least_mass", "warn_of_mass"]
+__all__ = ["LEAST_MASS", "LowMassWarning", "warn_of_mass"]
 
 LEAST_MASS = 0.5
 
@@ -27,13 +27,6 @@ Place = tuple[str, str, str, Spelled]
 
 class LowMassWarning(UserWarning):
     """A belief rests on little valid mass, so that it is not to be trusted."""
-
-
-def check_least_mass(least_mass: float) -> float:
-    """`least_mass` as a float; ValueError unless it is from 0 to 1."""
-    if not isinstance(least_mass, int | float | np.number) or not 0 <= least_mass <= 1:
-        raise ValueError(f"least_mass is {least_mass!r}; it must be a number from 0 to 1")
-    return float(least_mass)
 
 
 def warn_of_mass(

@@ -21,11 +21,11 @@ from simkit.files import as_path, replacing
 from simkit.questions import Question, check_options
 from simkit.scoring.belief import COLUMNS, LISTED, believe
 from simkit.scoring.chat import Chat, talk
-from simkit.scoring.mass import LEAST_MASS, check_least_mass
+from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model, check_model, identity_of
 from simkit.templates import field_names
-from simkit.types import FloatArray, listed, shown
+from simkit.types import FloatArray, listed, scalar, shown
 
 __all__ = ["ParquetDesign", "Streamed", "score_parquet"]
 
@@ -105,7 +105,7 @@ class ParquetDesign:
             text = getattr(self, name)
             if not isinstance(text, str) and (name != "template" or text is not None):
                 raise ValueError(f"{name} is {shown(text)}; it must be text")
-        self.chat, self.least_mass = talk(self.chat), check_least_mass(self.least_mass)
+        self.chat, self.least_mass = talk(self.chat), scalar(self.least_mass, "least_mass", 0, 1)
         self.source, self.out = (
             Path(os.path.expanduser(as_path(getattr(self, name), name)))
             for name in ("source", "out")

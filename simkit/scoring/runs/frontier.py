@@ -49,7 +49,7 @@ class Pool(_Paths):
     def turn_to(
         self, paths: torch.Tensor, columns: int, cells: torch.Tensor, slots: torch.Tensor
     ) -> None:
-        """paths : (rows, path + columns) slots of what each row sees, its own `columns` nodes at the end.
+        """paths : (rows, path + columns) slots of each row's path and of its own `columns` nodes.
         cells, slots : as in `turn`."""
         self.turn(paths[:, :0], cells, slots)
         self._paths, self._columns = paths, columns

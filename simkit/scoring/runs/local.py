@@ -18,7 +18,7 @@ from simkit.scoring.engine.turns import evaluating
 from simkit.scoring.forms import Spelled, flat, refuse_same_tokens
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.runs.generate import NotNumbers, Written, grow
-from simkit.scoring.temperature import softmax_within
+from simkit.scoring.temperature import softmax_rows
 from simkit.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -202,14 +202,12 @@ def near_borders(
 
     number : (runs,) the end of each run. u : (runs,) what its choice is drawn by.
     """
-    n, k = logprob.shape
     size = np.where(np.isfinite(logprob), np.abs(logprob), 0).max(1, initial=1)
     error = SLACK * np.finfo(np.float32).eps * size
     with np.errstate(invalid="ignore"):  # no answer, or one of no probability
         if temperature == 0:
             top = np.sort(logprob, axis=1)
             return np.flatnonzero(top[:, -1] - top[:, -2] < error)
-        whose, t = np.repeat(np.arange(n), k), np.full(n * k, temperature)
-        borders = softmax_within(logprob.ravel(), whose, t).reshape(n, k).cumsum(1)
+        borders = softmax_rows(logprob, temperature).cumsum(1)
         gap = np.abs(borders[number, :-1] - u[:, None]).min(1)
         return np.unique(number[gap < error[number] / temperature])
