@@ -11,14 +11,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from simkit.types import FloatArray, shown
+from simkit.types import FloatArray, framed, shown
 
 __all__ = [
     "BoundaryError",
     "Model",
     "Scores",
     "ability",
+    "check_columns",
     "check_model",
     "identity_of",
     "renamed_rows",
@@ -88,6 +90,14 @@ def check_model(model: Any) -> None:
             f"model is {shown(model)}; it must be from simkit.load, or an object with `name` and "
             "`scores`"
         )
+
+
+def check_columns(table: Any, columns: Sequence[str], name: str, hint: str) -> pd.DataFrame:
+    """The table; ValueError for what is no frame and, with the hint, for a missing column."""
+    missing = [column for column in columns if column not in framed(table, name)]
+    if missing:
+        raise ValueError(f"{name} has no column {missing[0]!r}; {hint}")
+    return table
 
 
 def ability(model: Any, member: str, caller: str) -> Any:

@@ -35,7 +35,8 @@ import numpy as np
 import pandas as pd
 
 from simkit.scoring.pivot.mentions import Alternatives, Mention, mentions_of, surface_forms
-from simkit.types import check_labels, framed, listed, one_of, shown
+from simkit.scoring.types import check_columns
+from simkit.types import check_labels, listed, one_of, shown
 
 __all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivots", "pivot_frame"]
 
@@ -176,9 +177,7 @@ def count_pivots(table: pd.DataFrame) -> pd.DataFrame:
     2  outside     0    0.0
     3     none     1    0.5
     """
-    missing = [c for c in ("run", "status") if c not in framed(table, "the table")]
-    if missing:
-        raise ValueError(f"no column {missing[0]!r}; the table has {list(table.columns)}")
+    check_columns(table, ("run", "status"), "the table", "see find_pivots")
     check_labels(table[["run", "status"]], "the table")
     status = table.drop_duplicates("run")["status"]
     runs = status.value_counts().reindex(STATUSES, fill_value=0).astype(int)

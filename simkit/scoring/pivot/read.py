@@ -13,9 +13,9 @@ import pandas as pd
 from simkit.scoring.belief import softmax
 from simkit.scoring.pivot.find import STATUSES, Status
 from simkit.scoring.pivot.mentions import Alternatives, surface_forms
-from simkit.scoring.types import Model, check_model, renamed_rows
+from simkit.scoring.types import Model, check_columns, check_model, renamed_rows
 from simkit.templates import check_text
-from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
+from simkit.types import FloatArray, IntArray, aligned, listed, shown
 
 __all__ = ["belief_at_pivot", "check_pivots", "run_table"]
 
@@ -104,14 +104,12 @@ def check_pivots(
     """The pivots as a frame, one row per text; ValueError where one does not fit its text."""
     if isinstance(read, str) or any(r not in STATUSES[:3] for r in listed(read, "read")):
         raise ValueError(f"read is {shown(read)}; it must be a list of {', '.join(STATUSES[:3])}")
-    table = framed(pivots, "pivots").reset_index(drop=True)
-    missing = [c for c in ("status", "start", "written", "alternative") if c not in table]
-    if missing:
-        raise ValueError(f"pivots has no column {missing[0]!r}; see find_pivots")
+    columns = ("status", "start", "written", "alternative")
+    table = check_columns(pivots, columns, "pivots", "see find_pivots").reset_index(drop=True)
     if len(table) != len(texts):
         raise ValueError(f"{len(table)} pivots for {len(texts)} texts")
-    columns = (table[c] for c in ("status", "start", "written", "alternative"))
-    for run, (status, start, written, name) in enumerate(zip(*columns, strict=True)):
+    rows = zip(*(table[column] for column in columns), strict=True)
+    for run, (status, start, written, name) in enumerate(rows):
         if isinstance(name, str) and name not in names:
             raise ValueError(f"run {run}: {name!r} is none of the alternatives {list(names)}")
         if pd.isna(start):
@@ -121,19 +119,14 @@ def check_pivots(
             raise ValueError(
                 f"run {run}: its pivot is at {shown(start)}; it must be a whole number"
             )
-        else:
-            _check_place(run, texts[run], int(start), written)
+        elif not 0 <= start <= len(text := texts[run]):
+            raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
+        elif isinstance(written, str) and not text.startswith(written, start := int(start)):
+            raise ValueError(
+                f"run {run}: {text[start : start + 20]!r} stands at character {start}, where its "
+                f"pivot has {written!r}; was the text changed after find_pivots?"
+            )
     return table
-
-
-def _check_place(run: int, text: str, start: int, written: Any) -> None:
-    if not 0 <= start <= len(text):
-        raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
-    if isinstance(written, str) and not text.startswith(written, start):
-        raise ValueError(
-            f"run {run}: {text[start : start + 20]!r} stands at character {start}, where its "
-            f"pivot has {written!r}; was the text changed after find_pivots?"
-        )
 
 
 def run_table(
