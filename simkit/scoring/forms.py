@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from simkit.scoring.types import Model, Scores
 from simkit.types import FloatArray
 
-__all__ = ["Spelled", "flat", "refuse_same", "refuse_same_tokens", "separated", "sum_forms"]
+__all__ = [
+    "Spelled",
+    "add_forms",
+    "flat",
+    "refuse_same",
+    "refuse_same_tokens",
+    "separated",
+    "sum_forms",
+]
 
 Spelled = tuple[tuple[str, ...], ...]  # the K options of a prompt, each with its spellings
 
@@ -79,20 +88,22 @@ def sum_forms(
     is part of that one and adds nothing. One that begins with a spelling of another option does
     count for its own option; it is only the valid mass that leaves it out.
     """
-    ends = np.cumsum([len(some) for some in spelled[0]]).tolist() if spelled else []
-    if not ends or ends[-1] == len(ends):
+    start = np.cumsum([0, *map(len, spelled[0])]).tolist() if spelled else [0]
+    if start[-1] == len(start) - 1:
         return scores.logprob
-    totals = []
-    for k, end in enumerate(ends):
-        part = slice(end - len(spelled[0][k]), end)
-        inside = scores.nested[:, part].copy()
+    inside = scores.nested.copy()
+    for k, part in enumerate(map(slice, start, start[1:])):
         # Nested, but in what? Asked with its own spellings alone, the model tells.
-        ask = np.flatnonzero(inside.any(1))
-        if inside.shape[1] == 1:
-            inside[:] = False
+        ask = np.flatnonzero(inside[:, part].any(1))
+        if len(spelled[0][k]) == 1:
+            inside[:, part] = False
         elif len(ask):
-            own = model.scores([prompts[int(i)] for i in ask], [spelled[int(i)][k] for i in ask])
-            inside[ask] = own.nested
-        parts = np.where(inside, -np.inf, scores.logprob[:, part])
-        totals.append(np.logaddexp.reduce(parts, axis=1))
-    return np.stack(totals, axis=1)
+            own = [spelled[i][k] for i in ask.tolist()]
+            inside[ask, part] = model.scores([prompts[i] for i in ask.tolist()], own).nested
+    return add_forms(scores.logprob, inside, spelled[0])
+
+
+def add_forms(logprob: FloatArray, inside: npt.NDArray[np.bool_], spelled: Spelled) -> FloatArray:
+    """Log-probability (N, K) of the options from that of all spellings, but for those `inside`."""
+    start = np.cumsum([0, *map(len, spelled)])[:-1]
+    return np.logaddexp.reduceat(np.where(inside, -np.inf, logprob), start, axis=1)

@@ -21,8 +21,8 @@ from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, nested, unpack
 from simkit.scoring.engine.tree import Limits
 from simkit.scoring.engine.turns import evaluating
 from simkit.scoring.runs.asked import Ask, Runs, Writing
-from simkit.scoring.runs.generate import end_ids, grow
-from simkit.scoring.runs.local import write_runs
+from simkit.scoring.runs.generate import end_ids
+from simkit.scoring.runs.local import grow_each, write_runs
 from simkit.scoring.source import name_of, read, resolve
 from simkit.scoring.types import Scores
 from simkit.types import IntArray, generator, one_of, shown
@@ -207,20 +207,13 @@ class LocalModel:
     ) -> list[str]:  # fmt: skip
         """See `simkit.scoring.write`."""
         contexts = self.reader.encode(prompts)
-        first = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
-        runs: list[list[int]] = [[] for _ in first]
-        for run, context in enumerate(contexts):
-            runs[first[context]].append(run)
         uniforms = np.stack([generator(int(seed), "write").random(max_tokens) for seed in seeds])
         with evaluating(self.network):
-            written = grow(
-                self.network, self.tokenizer, list(first), [np.array(r) for r in runs], uniforms,
-                marker=stop, kept=self.path == "tree", temperature=temperature, limits=self.limits,
-            )  # fmt: skip
+            written = grow_each(self, contexts, uniforms, stop, temperature)
         texts = [""] * len(prompts)
-        for some in written:
-            for run in some.runs.tolist():
-                texts[run] = some.text if some.found < 0 else some.text[: some.found]
+        for end in written:
+            for run in end.runs.tolist():
+                texts[run] = end.text if end.found < 0 else end.text[: end.found]
         return texts
 
     def runs(

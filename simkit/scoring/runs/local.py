@@ -15,16 +15,17 @@ from simkit.scoring.engine.precision import SLACK, Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, nested
 from simkit.scoring.engine.tree import Work
 from simkit.scoring.engine.turns import evaluating
-from simkit.scoring.forms import Spelled, flat, refuse_same_tokens
+from simkit.scoring.forms import Spelled, add_forms, flat, refuse_same_tokens
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.runs.generate import NotNumbers, Written, grow
 from simkit.scoring.temperature import softmax_rows
+from simkit.scoring.types import Scores, renamed_rows
 from simkit.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from simkit.scoring.local import LocalModel
 
-__all__ = ["near_borders", "write_runs"]
+__all__ = ["grow_each", "near_borders", "write_runs"]
 
 BLOCK = 2**23  # uniforms held at a time
 
@@ -46,7 +47,11 @@ def write_runs(
     for part in _parts(asked, row, run, most if block is None else min(block, most)):
         drawn = uniforms(asked, row[part], run[part], how.seed, how.max_tokens)
         with evaluating(model.network):
-            written = _write(model, contexts, row[part], drawn[:, 1:], how, work)
+            texts_of = [contexts[i] for i in row[part]]
+            with renamed_rows(row[part].tolist()):
+                written = grow_each(
+                    model, texts_of, drawn[:, 1:], how.marker, how.temperature, work
+                )
             here = [asked[i] for i in row[part]]
             number, ends, ids = _ends(written, here, contexts, how)
             logprob, mass = _score(model, ends, ids, work)
@@ -96,13 +101,13 @@ def _parts(asked: Sequence[Ask], row: IntArray, run: IntArray, most: int) -> Ite
         yield place[start : start + most]
 
 
-def _write(
-    model: LocalModel, contexts: list[Ids], row: IntArray, drawn: FloatArray, how: Writing,
-    work: Work,
+def grow_each(
+    model: LocalModel, contexts: Sequence[Ids], uniforms: FloatArray, marker: str,
+    temperature: float, work: Work | None = None,
 ) -> list[Written]:  # fmt: skip
-    """The distinct texts that runs write, one run per item of `row` and row of `drawn`."""
+    """The distinct texts that runs write, each from its own context and row of `uniforms`."""
     number: dict[Ids, int] = {}
-    which = np.array([number.setdefault(contexts[i], len(number)) for i in row])
+    which = np.array([number.setdefault(context, len(number)) for context in contexts])
     order = np.argsort(which, kind="stable")
     try:
         return grow(
@@ -110,17 +115,17 @@ def _write(
             model.tokenizer,
             list(number),
             np.split(order, np.bincount(which).cumsum()[:-1]),
-            drawn,
-            marker=how.marker,
+            uniforms,
+            marker=marker,
             kept=model.path == "tree",
             together=model.choice.together,
-            temperature=how.temperature,
+            temperature=temperature,
             limits=model.limits,
             work=work,
         )
     except NotNumbers as error:
-        bad = next(i for i in row if number[contexts[i]] == error.place)
-        raise ValueError(f"row {bad}: {NOT_NUMBERS}") from error
+        run = int(np.flatnonzero(which == error.place)[0])
+        raise ValueError(f"row {run}: {NOT_NUMBERS}") from error
 
 
 def _ends(
@@ -175,24 +180,18 @@ def _score(
     else:
         by_form = model.choice.score(model.network, contexts, answers, model.limits, work)
     refuse_nan([ends[i].ask.row for i in at], by_form)
-    logprob[at], mass[at] = _sum(by_form, answers, ends[at[0]].ask.spelled)
+    # As `believe` has it: a spelling that begins with another of the same option adds nothing to
+    # it, one that begins with any other adds nothing to the valid mass.
+    spelled = ends[at[0]].ask.spelled
+    start = np.cumsum([0, *map(len, spelled)]).tolist()
+    within = {
+        ids: [x for a, b in pairwise(start) for x in nested(ids[a:b])] for ids in set(answers)
+    }
+    anywhere = {ids: nested(ids) for ids in within}
+    inside = np.array([within[ids] for ids in answers])
+    logprob[at] = add_forms(by_form, inside, spelled)
+    mass[at] = Scores(by_form, np.array([anywhere[ids] for ids in answers])).valid_mass
     return logprob, mass
-
-
-def _sum(
-    by_form: FloatArray, answers: list[tuple[Ids, ...]], spelled: Spelled
-) -> tuple[FloatArray, FloatArray]:
-    """Log-probability of the options and valid mass, from that of every spelling (n, spellings).
-
-    As `believe` has it: a spelling that begins with another of the same option adds nothing to
-    it, one that begins with any other adds nothing to the valid mass.
-    """
-    start = np.cumsum([0, *map(len, spelled)])
-    apart = {ids: nested(ids) for ids in dict.fromkeys(answers)}
-    within = {ids: [x for a, b in pairwise(start) for x in nested(ids[a:b])] for ids in apart}
-    own = np.where([within[ids] for ids in answers], -np.inf, by_form)
-    mass = np.where([apart[ids] for ids in answers], 0.0, np.exp(by_form)).sum(1)
-    return np.logaddexp.reduceat(own, start[:-1], axis=1), mass
 
 
 def near_borders(
