@@ -1,4 +1,4 @@
-"""Options that may be spelled in several ways: their probabilities added up, nothing twice."""
+"""Options with several spellings: their probabilities added up, nothing twice."""
 
 from __future__ import annotations
 

@@ -163,14 +163,12 @@ def read(source: str, dtype: str, **settings: Any) -> tuple[Any, Any]:
             for name, have, wanted in report["mismatched_keys"]
         },
     }
-    faults = [
-        f"{len(names)} weights {how} ({_some(names)})" for how, names in wrong.items() if names
-    ]
+    faults = [f"{len(n)} weights {how} ({_some(n)})" for how, n in wrong.items() if n]
     if faults:
         raise ValueError(
-            f"{source} does not hold the weights of a {type(network).__name__}: {'; '.join(faults)}. "
-            "Random numbers would stand for them; save the whole model anew with save_pretrained, "
-            "from the class that its config.json names"
+            f"{source} does not hold the weights of a {type(network).__name__} "
+            f"({'; '.join(faults)}), so some would be random; save the whole model anew with "
+            "save_pretrained, from the class that its config.json names"
         )
     return tokenizer, network
 
