@@ -88,15 +88,14 @@ def _lists(options: list[Any], rows: int) -> list[list[str]]:
     """One list of options for each row, all of one length."""
     if len(options) != rows:
         raise ValueError(
-            f"{len(options)} lists of options for {rows} prompts; give one list for each prompt, "
-            "or one list of strings for all of them"
+            f"{len(options)} lists of options for {rows} prompts; give one list for each"
         )
     lists = [check_options(choices, f"row {row}: ") for row, choices in enumerate(options)]
     for row, choices in enumerate(lists):
         if len(choices) != len(lists[0]):
+            k = len(lists[0])
             raise ValueError(
-                f"row {row}: {len(choices)} options where row 0 has {len(lists[0])}; score rows of "
-                "unequal length apart"
+                f"row {row}: {len(choices)} options where row 0 has {k}; score it apart"
             )
     return lists
 

@@ -60,8 +60,8 @@ def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.D
     code = prompt_codes(table, needed=("belief",))
     if "run" in table:
         raise ValueError(
-            "the table already has a column 'run'; the table of `sample_runs` holds a choice for "
-            "each run already, and another column of that name must be renamed first"
+            "the table already has a column 'run'; that of `sample_runs` has a choice for each run "
+            "already, and any other must be renamed"
         )
     keys = [name for name in ("model", "prompt_id", "order") if name in table]
     belief = column(table["belief"].to_numpy(), "belief", missing=True)

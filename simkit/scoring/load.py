@@ -66,6 +66,5 @@ def load(source: Any = "glassbox", *, cache: str | Path | None = None, **setting
         if backend.takes(source):
             model = backend.opens(source, **settings)
             return model if store is None else Cached(model, store)
-    raise ValueError(
-        f"{shown(source)} is no model; it must be {'; or '.join(b.what for b in BACKENDS)}"
-    )
+    kinds = "; or ".join(backend.what for backend in BACKENDS)
+    raise ValueError(f"{shown(source)} is no model; it must be {kinds}")

@@ -172,10 +172,8 @@ class LocalModel:
         for row, context, options in zip(rows, contexts, answers, strict=True):
             length = (len(context) + longest[options]) // WIDTH
             if length > limit:
-                raise ValueError(
-                    f"row {row}: prompt and option are {length} tokens long, "
-                    f"more than the {limit} that {self.name} can read"
-                )
+                fault = f"row {row}: prompt and option are {length} tokens long"
+                raise ValueError(f"{fault}, more than the {limit} that {self.name} can read")
 
     def tokens(self, prompt: str, options: Sequence[str]) -> list[list[str]]:
         """See `simkit.scoring.Model`."""
@@ -234,9 +232,8 @@ class LocalModel:
         logprob = logits[-len(written) - 1 : -1].float().log_softmax(-1).cpu()
         content = []
         for row, token in zip(logprob, written, strict=True):
-            best = torch.topk(row, min(top, len(row)))
-            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            listed = [self._entry(i, value) for i, value in pairs]
+            best = torch.topk(row, min(top, len(row))).indices.tolist()
+            listed = [self._entry(i, row[i].item()) for i in best]
             content.append({**self._entry(token, row[token].item()), "top_logprobs": listed})
         choice = {
             "message": {"role": "assistant", "content": text},
@@ -281,7 +278,10 @@ def load_local(
     """
     one_of(path, "path", PATHS)  # before anything is read
     place = resolve(source)
-    where = _best_device() if device == "auto" else _device(device)
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator()
+        device = accelerator.type if accelerator and torch.accelerator.is_available() else "cpu"
+    where = _device(device)
     dtype = str(dtype).removeprefix("torch.")
     if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
@@ -313,9 +313,3 @@ def _device(name: str) -> str:
         said = str(error).splitlines()[0]
         raise ValueError(f"device is {name!r}, which cannot be used: {said}") from error
     return str(name)
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

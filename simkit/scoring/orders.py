@@ -47,9 +47,7 @@ def orders_for(
     if not question.lists_options:
         if orders is None or (isinstance(orders, str) and orders == "auto"):
             return None
-        raise ValueError(
-            "orders are given, but the prompt lists no options; put {options} into the template"
-        )
+        raise ValueError("orders are given, but the prompt lists no options: add {options} to it")
     if orders is None:
         return [tuple(range(k))]
     if isinstance(orders, str):
@@ -57,18 +55,15 @@ def orders_for(
             raise ValueError(f"orders is {orders!r}; it must be 'auto', 'cyclic', None or a list")
         as_given = orders == "auto" and question.labels is None
         return [tuple(range(k))] if as_given else cyclic_orders(k)
-    return _checked([tuple(listed(o, "an order")) for o in listed(orders, "orders")], k)
-
-
-def _checked(orders: list[tuple[int, ...]], k: int) -> list[tuple[int, ...]]:
-    if not orders:
+    permutations = [tuple(listed(order, "an order")) for order in listed(orders, "orders")]
+    if not permutations:
         raise ValueError("orders is empty; at least one is needed")
-    for i, order in enumerate(orders):
+    for i, order in enumerate(permutations):
         if len(order) != k or any(place not in order for place in range(k)):
             raise ValueError(f"orders[{i}] is {list(order)}; it must hold 0 to {k - 1} once each")
-        if order in orders[:i]:
+        if order in permutations[:i]:
             raise ValueError(f"orders[{i}], {list(order)}, stands there twice")
-    return [tuple(map(int, order)) for order in orders]
+    return [tuple(map(int, order)) for order in permutations]
 
 
 def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
@@ -180,12 +175,10 @@ def column_of(table: pd.DataFrame, name: str) -> FloatArray:
 def logprob_of(table: pd.DataFrame) -> FloatArray:
     """The column `logprob`; ValueError naming the row where it is NaN or +inf."""
     logprob = column_of(table, "logprob")
-    bad = np.flatnonzero(np.isnan(logprob) | (logprob == np.inf))
-    if len(bad):
-        row = table.index[bad[0]]
-        raise ValueError(
-            f"logprob: row {row!r} holds {logprob[bad[0]]}; it must be up to 0, or -inf"
-        )
+    bad = np.isnan(logprob) | (logprob == np.inf)
+    if bad.any():
+        row, value = table.index[bad][0], logprob[bad][0]
+        raise ValueError(f"logprob: row {row!r} holds {value}; it must be up to 0, or -inf")
     return logprob
 
 

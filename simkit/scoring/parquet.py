@@ -126,16 +126,14 @@ class ParquetDesign:
                 )
             self.question = self._question(["a", "b"])
         system = self.chat.system if isinstance(self.chat, Chat) else None
-        named = set() if system is None else field_names(system)
-        self.fields = self.question.fields - {_PROMPT} | named
+        self.fields = self.question.fields - {_PROMPT} | field_names(system or "")
         self._check_files()
         try:
             with pq.ParquetFile(self.source) as file:
                 self.count, self.input = int(file.metadata.num_rows), file.schema_arrow
         except (pa.ArrowException, OSError) as error:
             raise ValueError(
-                f"{self.source} is not a parquet file ({error}); from a table that pandas can "
-                "read, DataFrame.to_parquet makes one"
+                f"{self.source} is not a parquet file ({error}); DataFrame.to_parquet makes one"
             ) from error
         if not self.count:
             raise ValueError(f"{self.source} has no rows")
@@ -157,9 +155,7 @@ class ParquetDesign:
         if not out.absolute().parent.is_dir():
             raise ValueError(f"no folder {str(out.parent)!r} for {out.name}; make it first")
         if out.exists() and (not out.is_file() or out.samefile(source)):
-            raise ValueError(
-                f"cannot write to {str(out)!r}: it is no plain file or the design itself"
-            )
+            raise ValueError(f"cannot write to {str(out)!r}: no plain file, or the design itself")
         if not os.access(os.path.dirname(os.path.realpath(out)), os.W_OK):
             raise PermissionError(f"cannot write to the folder of {str(out)!r}; name another one")
 
@@ -167,7 +163,7 @@ class ParquetDesign:
         """The columns that prompts and options are made of, all there and of the right type."""
         if not self.own_options and self.question.lists_options and "options" in schema.names:
             raise ValueError(
-                "the design has a column 'options', which is what {options} stands for; rename it"
+                "the design has a column 'options', which is what {options} stands for"
             )
         for name in schema.names:
             if schema.names.count(name) > 1:
@@ -176,18 +172,15 @@ class ParquetDesign:
         needed += sorted(self.fields) + ([self.options] if isinstance(self.options, str) else [])
         for name in needed:
             if name not in schema.names:
-                raise ValueError(
-                    f"the design has no column {name!r}; its columns are: {', '.join(schema.names)}"
-                )
+                there = ", ".join(schema.names)
+                raise ValueError(f"the design has no column {name!r}; its columns are: {there}")
         if self.template is None and not _is_text(schema.field(self.prompt).type):
             kind = schema.field(self.prompt).type
             raise ValueError(f"column {self.prompt!r} holds {kind}; prompts must be text")
         if isinstance(self.options, str):
-            kind = schema.field(self.options).type
+            name, kind = self.options, schema.field(self.options).type
             if not (_is_list(kind) and _is_text(kind.value_type)):
-                raise ValueError(
-                    f"column {self.options!r} holds {kind}; options must be lists of text"
-                )
+                raise ValueError(f"column {name!r} holds {kind}; options must be lists of text")
         return list(dict.fromkeys(needed))
 
     def _schema(self, source: pa.Schema) -> pa.Schema:
@@ -209,8 +202,8 @@ class ParquetDesign:
                 pa.nulls(0, kind).take(pa.array([], pa.int64()))
             except pa.ArrowNotImplementedError:
                 raise ValueError(
-                    f"column {name!r} holds {kind}, which pyarrow cannot repeat for each option; "
-                    "cast it, or write the results bare"
+                    f"column {name!r} holds {kind}, which pyarrow cannot repeat; cast it, or "
+                    "write the results bare"
                 ) from None
         # pandas' metadata is left out: it describes an index of the design's length.
         return pa.schema([*source, *result])
@@ -430,9 +423,8 @@ def _readable(source: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Re
             yield batch
             row += len(batch)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(
-            f"{source} cannot be read from row {row} on ({error}); it is damaged: write it anew"
-        ) from error
+        fault = f"{source} cannot be read from row {row} on ({error})"
+        raise ValueError(f"{fault}; it is damaged: write it anew") from error
 
 
 @contextmanager
@@ -444,8 +436,7 @@ def _writing(out: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
             return call(*args, **settings)
         except OSError as error:
             raise OSError(
-                f"{out} cannot be written: {error}; make room or name another place (what a model "
-                "with a cache has scored is kept there)"
+                f"{out} cannot be written: {error}; make room, or change `out`"
             ) from error
 
     with replacing(out) as part:

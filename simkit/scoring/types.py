@@ -86,10 +86,8 @@ def check_model(model: Any) -> None:
     if isinstance(model, str | PathLike):
         raise ValueError(f"model is {str(model)!r}; load it first: simkit.load({str(model)!r})")
     if isinstance(model, type) or not callable(getattr(model, "scores", None)):
-        raise ValueError(
-            f"model is {shown(model)}; it must be from simkit.load, or an object with `name` and "
-            "`scores`"
-        )
+        kinds = "from simkit.load, or an object with `name` and `scores`"
+        raise ValueError(f"model is {shown(model)}; it must be {kinds}")
 
 
 def check_columns(table: Any, columns: Sequence[str], name: str, hint: str) -> pd.DataFrame:

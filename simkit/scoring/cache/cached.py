@@ -70,11 +70,9 @@ class Cached:
             for prompt, row in zip(prompts, rows, strict=True)
         ]
         values = self.store.get_many(keys)
-        missing: dict[bytes, int] = {}
-        for row, name in enumerate(keys):
-            if name not in values:
-                missing.setdefault(name, row)
-        stored = sum(name not in missing for name in keys)
+        stored = sum(name in values for name in keys)
+        # The first row of each key: those that come later are looked up.
+        missing = {keys[i]: i for i in reversed(range(len(keys))) if keys[i] not in values}
         # Sorted, prompts that begin alike fall into one block and are read together.
         order = sorted(missing.values(), key=prompts.__getitem__)
         for block in blocks(order, prompts, BLOCK, BLOCK_CHARACTERS):
@@ -109,8 +107,7 @@ class Cached:
         if not identity:
             raise ValueError(
                 f"{self.name} ({type(self.model).__name__}) has no identity, so a store cannot "
-                "tell its rows from those of others; give it an `identity` that names all that "
-                "its scores depend on"
+                "find its rows; give it an `identity` of all that its scores depend on"
             )
         return identity
 

@@ -54,18 +54,14 @@ def find_runs(
 
 def keep_runs(store: Store, names: Mapping[tuple[int, int], bytes], runs: Runs) -> None:
     """Put finished runs into the store, in one transaction; `names` are the keys of row and run."""
+    ends = zip(runs.ends, runs.logprob.tolist(), runs.mass.tolist(), strict=True)
+    # Python writes floats so that they come back bit for bit, NaN and infinity included.
     values = [
-        _value(end, some.tolist(), float(m))
-        for end, some, m in zip(runs.ends, runs.logprob, runs.mass, strict=True)
+        json.dumps([e.reasoning, e.tokens, e.before is not None, e.forced, *numbers]).encode()
+        for e, *numbers in ends
     ]
     places = zip(runs.row.tolist(), runs.run.tolist(), runs.number.tolist(), strict=True)
     store.put_many({names[i, r]: values[n] for i, r, n in places})
-
-
-def _value(end: End, logprob: list[float], mass: float) -> bytes:
-    # Python writes floats so that they come back bit for bit, NaN and infinity included.
-    answered = end.before is not None
-    return json.dumps([end.reasoning, end.tokens, answered, end.forced, logprob, mass]).encode()
 
 
 def _read(value: bytes, ask: Ask, k: int) -> tuple[End, list[float], float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -243,13 +243,10 @@ def _bytes(item: Mapping[str, Any], where: str, use_bytes: bool) -> bytes:
     """What a token writes, by its field `bytes` if that is in use and there, else by its text."""
     token, values = item.get("token"), item.get("bytes")
     if values is not None and use_bytes:
-        if not isinstance(values, Sequence) or not all(
-            isinstance(b, int) and b in range(256) for b in values
-        ):
-            raise ValueError(
-                f"{where}: bytes is {shown(values)}; it must be a list of numbers from 0 to 255"
-            )
-        return bytes(values)
+        try:
+            return bytes(list(values))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: bytes is {shown(values)}: {error}") from error
     if not isinstance(token, str):
         fault = "missing" if token is None else f"{shown(token)}; ask for tokens as text"
         raise ValueError(f"{where}: token is {fault}")
@@ -293,7 +290,6 @@ def _number(value: Any, token: bytes, where: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
-        raise ValueError(
-            f"{where}: logprob of {token!r} is {shown(value)}; it must be a number up to 0"
-        )
+        name = f"{where}: logprob of {token!r}"
+        raise ValueError(f"{name} is {shown(value)}; it must be a number up to 0")
     return number

@@ -37,61 +37,89 @@ def belief_at_pivot(
 
     Parameters
     ----------
-    model : from `simkit.load`, or any object with `name` and `scores`.
-    prompts : what each text continues, character by character; one for all, or N.
-    texts : N runs, as written (a blank that opens a text belongs to it).
-    pivots : from `find_pivots`, of these texts.
-    alternatives : see `surface_forms`. All forms of an alternative count, each as
-        the tokens that the tokenizer gives it. A form whose tokens begin with another form's is
-        part of that form: it is counted once, and for the longer form's alternative.
-    read : statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
+    model : Model
+        From `simkit.load`, or any object with `name` and `scores`.
+    prompts : str or sequence of str
+        What each text continues, character by character; one for all, or N.
+    texts : str or sequence of str
+        N runs, as written (a blank that opens a text belongs to it).
+    pivots : pandas.DataFrame
+        From `find_pivots`, of these texts.
+    alternatives : list of str, or dict
+        As in :func:`surface_forms`. All forms of an alternative count, each as the tokens that the
+        tokenizer gives it. A form whose tokens begin with another form's is part of that form: it
+        is counted once, and for the longer form's alternative.
+    read : sequence of str
+        Statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
 
     Returns
     -------
-    One row per run × alternative: `run`, `prompt_id` (number of the distinct prompt), `status`,
-    `option`, `option_id`, `logprob` (natural, of the alternative's forms together), `belief`
-    (sums to 1), `valid_mass` (probability in 0–1 that one of the alternatives begins here),
-    `alternative` (the one written, or None), `choice` (1 for the alternative written, else 0),
-    `lead` (what stands before the form in the scored string: a blank as a rule, more where tokens
-    straddle the pivot; its probability is part of logprob and valid_mass) and `model`. Runs that
-    are not read have NaN; so has the belief where all alternatives have probability zero.
+    pandas.DataFrame
+        One row per run × alternative: `run`, `status`, `option`, `option_id`, `prompt_id` (number
+        of the distinct prompt), `logprob` (natural, of the alternative's forms together),
+        `belief` (sums to 1), `valid_mass` (probability in 0–1 that one of the alternatives begins
+        here), `alternative` (the one written, or None), `choice` (1 for the alternative written,
+        else 0), `lead` (what stands before the form in the scored string: a blank as a rule, more
+        where tokens straddle the pivot; its probability is part of logprob and valid_mass) and
+        `model`. Runs that are not read have NaN; so has the belief where all alternatives have
+        probability zero.
 
+    Raises
+    ------
+    ValueError
+        For unequal lengths, a pivot that does not fit its text, naming the run, and what `score`
+        raises.
+
+    Notes
+    -----
     All runs are scored in one call, so what prompts and texts share is read once. The mass of a
     form includes texts that go on within the word ("Luvs" has the mass of "Luvsome" where the
     tokens of the one begin the other's).
 
-    Raises ValueError for unequal lengths, a pivot that does not fit its text, naming the run, and
-    what `score` raises.
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"tea": 0.6, "milk": 0.2})
+    >>> texts = ["It is late, so tea.", "I would like milk."]
+    >>> pivots = sk.find_pivots(texts, ["tea", "milk"])
+    >>> table = sk.belief_at_pivot(model, "What do you drink? ", texts, pivots, ["tea", "milk"])
+    >>> table[["run", "option", "belief", "choice"]].round(2)
+       run option  belief  choice
+    0    0    tea    0.75     1.0
+    1    0   milk    0.25     0.0
+    2    1    tea    0.75     0.0
+    3    1   milk    0.25     1.0
     """
     check_model(model)
     both = aligned({"texts": texts, "prompts": prompts})  # a frame of pivots has the runs' numbers
-    texts = [texts] if isinstance(texts, str) else listed(texts, "texts")
-    given = (
-        [prompts] * len(texts) if isinstance(prompts, str) else listed(both["prompts"], "prompts")
-    )
-    if not all(isinstance(text, str) for text in (*texts, *given)):
-        raise ValueError("texts and prompts must be strings")
-    for text in (*texts, *given):
+    texts = listed([texts] if isinstance(texts, str) else texts, "texts")
+    prompts = [prompts] * len(texts) if isinstance(prompts, str) else both["prompts"]
+    prompts = listed(prompts, "prompts")
+    for text in (*texts, *prompts):
+        if not isinstance(text, str):
+            raise ValueError(f"texts and prompts must be strings, and one is {shown(text)}")
         check_text(text)
-    if len(given) != len(texts):
-        raise ValueError(f"{len(given)} prompts for {len(texts)} texts")
+    if len(prompts) != len(texts):
+        raise ValueError(f"{len(prompts)} prompts for {len(texts)} texts")
     forms = surface_forms(alternatives)
     table = check_pivots(pivots, texts, forms, read)
     runs = np.flatnonzero(table["status"].isin(list(read)))
     logprob = np.full((len(texts), len(forms)), np.nan)
     leads = np.full(len(texts), None, dtype=object)
     if len(runs):
-        before = [given[i] + texts[i][: int(table["start"].iloc[i])] for i in runs]
+        before = [prompts[i] + texts[i][: int(table["start"].iloc[i])] for i in runs]
         logprob[runs], leads[runs] = _logprob(model, before, forms, runs)
-    out = run_table(
-        table,
-        list(forms),
-        read,
-        prompt_id=pd.factorize(np.array(given, dtype=object))[0],
-        logprob=logprob,
-        belief=softmax(logprob),
-        valid_mass=np.exp(logprob).sum(1),
-    )
+    columns = {
+        "prompt_id": pd.factorize(np.array(prompts, dtype=object))[0],
+        "logprob": logprob,
+        "belief": softmax(logprob),
+        "valid_mass": np.exp(logprob).sum(1),
+    }
+    out = run_table(table, list(forms), read, **columns)
     return out.assign(lead=np.repeat(leads, len(forms)), model=model.name)
 
 
@@ -116,9 +144,7 @@ def check_pivots(
             if status in read:
                 raise ValueError(f"run {run}: its status is {status!r}, but its pivot has no start")
         elif not isinstance(start, int | float | np.integer | np.floating) or start % 1 != 0:
-            raise ValueError(
-                f"run {run}: its pivot is at {shown(start)}; it must be a whole number"
-            )
+            raise ValueError(f"run {run}: its pivot is at {shown(start)}, no whole number")
         elif not 0 <= start <= len(text := texts[run]):
             raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
         elif isinstance(written, str) and not text.startswith(written, start := int(start)):
@@ -143,9 +169,8 @@ def run_table(
             "option": list(names) * n,
             "option_id": np.tile(np.arange(k), n),
         }
+        | {name: v.ravel() if v.ndim == 2 else np.repeat(v, k) for name, v in columns.items()}
     )
-    for name, values in columns.items():
-        table[name] = values.ravel() if values.ndim == 2 else np.repeat(values, k)
     choice = (table["alternative"] == table["option"]).astype(float)
     return table.assign(choice=choice.where(table["status"].isin(list(read))))
 

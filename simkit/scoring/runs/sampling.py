@@ -196,10 +196,7 @@ def _marker(chat: Chat | None) -> str:
     if chat is None:
         return MARKER
     if not chat.prefix:
-        raise ValueError(
-            "the chat's prefix is empty, so nothing says where the reasoning ends; give a "
-            "prefix that opens the answer, or a marker"
-        )
+        raise ValueError("the chat's prefix is empty, so nothing ends the reasoning; give a marker")
     return "\n" + chat.prefix
 
 
