@@ -260,38 +260,57 @@ def load_local(
 
     Parameters
     ----------
-    source : a bundled name (`bundled()`), a folder that `save_pretrained` wrote, or a hub id.
-    device : "auto" (CUDA, else Apple's MPS, else CPU), or a torch device.
-    dtype : "auto", or "float64", "float32", "bfloat16", …. "auto" takes the weights' own on a GPU.
-        On a CPU it takes float32, and float64 for models of up to 8.4 million weights: their
-        results then have the same digits on every processor.
-    revision : a hub revision.
-    trust_remote_code : run code that comes with the weights; never unless asked for.
-    path : how prompts are scored. "tree" reads what prompts share once; "padded" is the plain
-        way, for any architecture; "auto" tries both on a few tokens when first used and takes the
-        tree where they agree. What came of it is `model.path`.
+    source : str or path
+        A bundled name (`bundled()`), a folder that `save_pretrained` wrote, or a hub id. Only
+        safetensors weights are read.
+    device : str
+        "auto" (CUDA, else Apple's MPS, else CPU), or a torch device.
+    dtype : str
+        "auto", or "float64", "float32", "bfloat16", …. "auto" takes the weights' own on a GPU. On
+        a CPU it takes float32, and float64 for models of up to 8.4 million weights: their results
+        then have the same digits on every processor.
+    revision : str, optional
+        A hub revision.
+    trust_remote_code : bool
+        Run code that comes with the weights; never unless asked for.
+    path : str
+        How prompts are scored. "tree" reads what prompts share once; "padded" is the plain way,
+        for any architecture; "auto" tries both on a few tokens when first used and takes the tree
+        where they agree. The path taken is `model.path`.
 
-    Only safetensors weights are read. Raises ValueError, saying what to do, for an unknown name
-    or path, a folder that holds no whole causal model (an adapter, GGUF or pickled weights, some
-    weights missing, unexpected or of another shape), and a device or dtype that is none; OSError
-    from transformers where a hub model cannot be fetched.
+    Returns
+    -------
+    LocalModel
+
+    Raises
+    ------
+    ValueError
+        Saying what to do, for an unknown name or path, a folder that holds no whole causal model
+        (an adapter, GGUF or pickled weights, some weights missing, unexpected or of another
+        shape), and a device or dtype that is none.
+    OSError
+        From transformers, where a hub model cannot be fetched.
     """
     one_of(path, "path", PATHS)  # before anything is read
     place = resolve(source)
     if device == "auto":
         accelerator = torch.accelerator.current_accelerator()
         device = accelerator.type if accelerator and torch.accelerator.is_available() else "cpu"
-    where = _device(device)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch has it for each kind
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device is {device!r}, which cannot be used: {reason}") from error
     dtype = str(dtype).removeprefix("torch.")
     if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
-    wanted = "float32" if dtype == "auto" and where == "cpu" else dtype
+    wanted = "float32" if dtype == "auto" and str(device) == "cpu" else dtype
     extra = {"revision": revision} if revision else {}
     tokenizer, network = read(place, wanted, trust_remote_code=trust_remote_code, **extra)
     small = sum(p.numel() for p in network.parameters()) <= SMALL
-    if dtype == "auto" and where == "cpu" and small:
+    if dtype == "auto" and str(device) == "cpu" and small:
         network = doubled(network)
-    network = network.to(where).eval()
+    network = network.to(device).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
     return LocalModel(name_of(source), network, tokenizer, commit, path)
 
@@ -303,13 +322,3 @@ def check_local(model: Any) -> None:
     inner = getattr(model, "model", None)
     hint = "; it has a cache: take its `model`" if isinstance(inner, LocalModel) else ""
     raise ValueError(f"model is {shown(model)}; it must be from simkit.load{hint}")
-
-
-def _device(name: str) -> str:
-    """The name; ValueError for a device that is none or not there."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, TypeError) as error:  # as torch has it for each kind
-        said = str(error).splitlines()[0]
-        raise ValueError(f"device is {name!r}, which cannot be used: {said}") from error
-    return str(name)

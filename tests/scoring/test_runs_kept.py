@@ -37,13 +37,13 @@ def model(store: Store) -> sk.Cached:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gets the number of runs of every block that is written from now on."""
     seen: list[int] = []
-    plain = module._write
+    plain = module.grow_each
 
-    def counting(model: Any, contexts: Any, row: Any, *more: Any) -> Any:
-        seen.append(len(row))
-        return plain(model, contexts, row, *more)
+    def counting(model: Any, contexts: Any, *more: Any) -> Any:
+        seen.append(len(contexts))
+        return plain(model, contexts, *more)
 
-    monkeypatch.setattr(module, "_write", counting)
+    monkeypatch.setattr(module, "grow_each", counting)
     return seen
 
 

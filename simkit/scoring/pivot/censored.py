@@ -207,9 +207,9 @@ def _read(
             reached, pending = _reads(here, targets, whole_words)
             lost = LOSSY in token or not token  # part of a character, or a mark that writes none
             if lost:
-                pending = frozenset(
-                    x.option for x in targets if x.written.startswith(here) and _foreign(x, here)
-                )
+                # Only a target that goes on with a character beyond ASCII may have been lost.
+                foreign = [x for x in targets if x.written[len(here) : len(here) + 1] >= b"\x80"]
+                pending = frozenset(x.option for x in foreign if x.written.startswith(here))
             may = pending | {reached} if reached is not None else pending
             if len(may) == 1 and (reached is not None or not (masses.strings or lost)):
                 masses.settled[list(may)] += mass
@@ -240,8 +240,3 @@ def _reads(
     return best, frozenset(
         x.option for x in targets if len(x.written) > len(spelt) and x.written.startswith(spelt)
     )
-
-
-def _foreign(target: _Target, here: bytes) -> bool:
-    """Whether the target goes on with a character that is not ASCII, so may have been lost."""
-    return target.written[len(here) : len(here) + 1] >= b"\x80"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -227,15 +228,12 @@ def _cutter(forms: list[str], tokenizer: Any) -> Callable[[str], tuple[str, str]
     (" Pampers"); more goes along only where tokens straddle the cut (`"Pam`). The engine checks
     the whole text again, and raises where this, which looks at its tail only, was wrong.
     """
-    known: dict[tuple[str, str], bool] = {}
 
-    def fits(context: str, lead: str) -> bool:
-        key = context[-_TAIL:], lead
-        if key not in known:
-            texts = [key[0], *(key[0] + lead + form for form in forms)]
-            start, *rest = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-            known[key] = all(len(r) > len(start) and r[: len(start)] == start for r in rest)
-        return known[key]
+    @cache
+    def fits(tail: str, lead: str) -> bool:
+        texts = [tail, *(tail + lead + form for form in forms)]
+        start, *rest = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return all(len(r) > len(start) and r[: len(start)] == start for r in rest)
 
     def cut(before: str) -> tuple[str, str]:
         tail = before[-_TAIL:]
@@ -244,6 +242,6 @@ def _cutter(forms: list[str], tokenizer: Any) -> Callable[[str], tuple[str, str]
         ways = [(before[:at], before[at:]) for at in cuts if at] or [(before, "")]
         if tokenizer is None:
             return ways[0]
-        return next((way for way in ways if fits(*way)), ways[0])
+        return next((way for way in ways if fits(way[0][-_TAIL:], way[1])), ways[0])
 
     return cut

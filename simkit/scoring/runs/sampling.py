@@ -140,7 +140,12 @@ def sample_runs(
         raise ValueError(f"forced is {shown(forced)}; it must be True or False")
     temperature = scalar(temperature, "temperature", 0, HOTTEST)
     layout = talk(chat)
-    marker = _marker(layout) if marker is None else marker
+    if marker is None:
+        if layout is not None and not layout.prefix:
+            raise ValueError(
+                "the chat's prefix is empty, so nothing ends the reasoning; set marker"
+            )
+        marker = MARKER if layout is None else "\n" + layout.prefix
     integer(runs, "runs", 1, MOST)
     integer(max_tokens, "max_tokens", 1, MOST)
     if not isinstance(marker, str) or not marker:
@@ -162,7 +167,11 @@ def sample_runs(
             number[block.row, block.run] = len(ends) + block.number
             ends += block.ends
             scores.append((block.logprob, block.mass))
-    _report(ends, number, f"{marker!r} within {max_tokens} tokens")
+    what = f"{number.size} runs did not reach {marker!r} within {max_tokens} tokens"
+    if made := int(np.array([end.forced for end in ends])[number].sum()):  # as was asked for
+        _log.info("%d of %s: made to answer", made, what)
+    if missed := int(np.array([end.before is None for end in ends])[number].sum()):
+        _log.warning("%d of %s: no belief there", missed, what)
     logprob, mass = (np.concatenate(parts) for parts in zip(*scores, strict=True))
     _warn(model, mass[number], ends, number, marker, separator, names, least_mass)
     k, of_run = logprob.shape[1], number.ravel()
@@ -192,14 +201,6 @@ def _choose(belief: FloatArray, u: FloatArray) -> FloatArray:
     return np.where(np.isnan(belief), np.nan, chosen)
 
 
-def _marker(chat: Chat | None) -> str:
-    if chat is None:
-        return MARKER
-    if not chat.prefix:
-        raise ValueError("the chat's prefix is empty, so nothing ends the reasoning; give a marker")
-    return "\n" + chat.prefix
-
-
 def _ask(
     model: Model, question: Question, design: pd.DataFrame, chat: Chat | None
 ) -> tuple[list[Ask], str]:
@@ -223,25 +224,15 @@ def _ask(
 
 
 def _warn(
-    model: Model, mass: FloatArray, ends: list[End], of: IntArray, marker: str, before: str,
+    model: Model, mass: FloatArray, ends: list[End], number: IntArray, marker: str, separator: str,
     names: list[object], least: float,
 ) -> None:  # fmt: skip
-    """Warn of prompts whose mean valid mass is low; mass and `of` are (prompts, runs)."""
+    """Warn of prompts whose mean valid mass is low; mass and `number` are (prompts, runs)."""
     rows = np.flatnonzero(~np.isnan(mass).all(1))
 
     def place(i: int) -> Place:
-        end = ends[of[rows[i], np.nanargmin(mass[rows[i]])]]
-        own = tuple(tuple(f.removeprefix(before) for f in some) for some in end.ask.spelled)
-        return f"row {names[rows[i]]!r}", end.ask.text + end.reasoning + marker, before, own
+        end = ends[number[rows[i], np.nanargmin(mass[rows[i]])]]
+        bare = tuple(tuple(f.removeprefix(separator) for f in forms) for forms in end.ask.spelled)
+        return f"row {names[rows[i]]!r}", end.ask.text + end.reasoning + marker, separator, bare
 
     warn_of_mass(model, np.nanmean(mass[rows], axis=1), least, place)
-
-
-def _report(ends: list[End], of: IntArray, what: str) -> None:
-    """Count the runs without an answer, and those that were made to give one."""
-    given = int(np.array([end.forced for end in ends])[of].sum())
-    missed = int(np.array([end.before is None for end in ends])[of].sum())
-    if given:  # as was asked for
-        _log.info("%d of %d runs did not reach %s: made to answer", given, of.size, what)
-    if missed:
-        _log.warning("%d of %d runs did not reach %s: no belief there", missed, of.size, what)
