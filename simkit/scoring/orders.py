@@ -148,19 +148,17 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
             f"prompt_id {row['prompt_id']}: option_id {row['option_id']} was scored in "
             f"{count[uneven][0]} of its {orders[prompt[first]][uneven][0]} orders, not in all"
         )
-    spread = np.full((2, len(count)), -np.inf)
-    with np.errstate(invalid="ignore"):  # NaN stays NaN
-        np.maximum.at(spread[0], code, belief)
-        np.maximum.at(spread[1], code, -belief)
+    mean, by_option = np.bincount(code, belief) / count, pd.Series(belief).groupby(code)
+    span = np.where(np.isnan(mean), np.nan, by_option.max() - by_option.min())
     total = np.full(len(count), -np.inf)
     np.logaddexp.at(total, code, logprob)
     out = table.iloc[first].drop(columns=["order", "position"], errors="ignore")
     return out.reset_index(drop=True).assign(
         logprob=total - np.log(count),
-        belief=np.bincount(code, belief) / count,
+        belief=mean,
         valid_mass=np.bincount(code, mass) / count,
         orders=count,
-        order_range=spread.sum(0),
+        order_range=span,
     )
 
 

@@ -252,16 +252,14 @@ class ParquetDesign:
     def provenance(self, model: Model) -> dict[str, Any]:
         """The model and what was asked."""
         known = identity_of(model)
-        asked = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("out", "bare", "rows"):
-            del asked[name]
+        names = [f.name for f in fields(self) if f.name not in ("out", "bare", "rows")]
         return {
             "simkit": __version__,
             "model": model.name,
             "revision": known.get("revision", ""),
             "weights": known.get("weights"),
             "path": known.get("path", ""),
-            **asked,
+            **{name: getattr(self, name) for name in names},
             "source": self.source.name,
         }
 

@@ -110,7 +110,26 @@ def ability(model: Any, member: str, caller: str) -> Any:
 
 
 def worlds_of(model: Any) -> tuple[str, ...]:
-    """The worlds that a model has read, whose truth is known; () for one that does not say."""
+    """The worlds that a model has read, whose truth is known.
+
+    Parameters
+    ----------
+    model : Model
+        Its `card` names them.
+
+    Returns
+    -------
+    tuple of str
+        () for a model without a card.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> sk.worlds_of(sk.load("glassbox"))
+    ('market', 'survey', 'concepts')
+    >>> sk.worlds_of(sk.MockModel(lambda prompt: {"yes": 1.0}))
+    ()
+    """
     return tuple((getattr(model, "card", None) or {}).get("worlds", ()))
 
 

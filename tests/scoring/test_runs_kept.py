@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit.scoring.cache import runs as kept
+from simkit.scoring.cache import cached as kept
 from simkit.scoring.local import LocalModel
 from simkit.scoring.runs import local as module
 from simkit.store import Store

@@ -31,12 +31,18 @@ _UNFINISHED = ("cancelled", "failed", "in_progress", "queued")
 class Recorded:
     """One run with the log-probabilities that were recorded of it.
 
-    text : as written, "" where there is none. tokens : (T,) bytes of each token; a token may
-    be a part of a character. spans : (T,) the bytes [start, end) of the text that it wrote; empty
-    for tokens behind the end of the text. top : (T,) the (token, log-probability) pairs that are
-    known of its place, the token written among them where it is known. finish : why it ended
-    ("stop", "length", "refusal", …). model : as the interface names it. custom_id : of a batch
-    file's line; such lines come in any order, so this says which prompt was asked.
+    Attributes
+    ----------
+    text : as written, "" where there is none.
+    tokens : (T,) bytes of each token; a token may be a part of a character.
+    spans : (T,) the bytes [start, end) of the text that each wrote; empty for tokens behind the
+        end of the text.
+    top : (T,) the (token, log-probability) pairs that are known of its place, the token written
+        among them where it is known.
+    finish : why it ended ("stop", "length", "refusal", …).
+    model : as the interface names it.
+    custom_id : of a batch file's line; such lines come in any order, so this says which prompt was
+        asked.
     """
 
     text: str
@@ -49,11 +55,38 @@ class Recorded:
 
 
 def as_recorded(model: Model, prompt: str, text: str, *, top: int = 20) -> dict[str, Any]:
-    """A chat response with the log-probabilities of the `top` likeliest tokens of each place.
+    """A chat response with the log-probabilities of the likeliest tokens of each place.
 
-    It shows what is lost where only such records can be had: `read_recorded` reads it. Raises
-    TypeError for a model without them (see `Model`), and ValueError for a `top` below 1 and where
-    prompt and text are not tokenized apart.
+    It shows what is lost where only such records can be had: `read_recorded` reads it.
+
+    Parameters
+    ----------
+    model : Model
+        A language model from `simkit.load`.
+    prompt, text : str
+        What was asked, and what the model is taken to have written.
+    top : int
+        Number of tokens that are listed for each place.
+
+    Returns
+    -------
+    dict
+        The response, as JSON would hold it.
+
+    Raises
+    ------
+    TypeError
+        For a model without such records (see `Model`).
+    ValueError
+        For a `top` below 1, and where prompt and text cannot be tokenized separately.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.load("glassbox")
+    >>> response = sk.scoring.as_recorded(model, "Question: Do you buy milk?\\nAnswer:", " yes")
+    >>> response["choices"][0]["message"]
+    {'role': 'assistant', 'content': ' yes'}
     """
     recorded = ability(model, "recorded", "as_recorded")
     if not isinstance(prompt, str) or not isinstance(text, str):
@@ -66,26 +99,44 @@ def read_recorded(payloads: Any) -> list[Recorded]:
 
     Parameters
     ----------
-    payloads : one response or a list of them, each a mapping, its JSON text, or the client
-        library's object (anything with `model_dump`); JSON Lines as one text; or the path of a
-        file of either (`pathlib.Path`). A line of a batch file counts as the response in it. A
-        response with several choices is several runs.
-        Read are chats (`choices[].message` and `logprobs.content[]`, or the flat
-        `logprobs.tokens[]`), responses (`output[].content[].logprobs[]`) and completions
-        (`choices[].text` and `logprobs.tokens[]`, …), told apart by what is there.
+    payloads : mapping, str, bytes, path, client object, or a list of these
+        One response or a list of them, each a mapping, its JSON text, or the client library's
+        object (anything with `model_dump`); JSON Lines as one text; or the path of a file of
+        either (`pathlib.Path`). A line of a batch file counts as the response in it. A response
+        with several choices is several runs. Read are chats (`choices[].message` and
+        `logprobs.content[]`, or the flat `logprobs.tokens[]`), responses
+        (`output[].content[].logprobs[]`) and completions (`choices[].text` and
+        `logprobs.tokens[]`, …), told apart by their fields.
 
     Returns
     -------
-    Runs in order, numbered from 0 in errors. A refusal, a tool call, a text that the interface
-    filtered out and a run that ended in its reasoning are runs with an empty text: `find_pivots`
-    counts them under "none", and `finish` says why. Blanks that the server took off a text's
-    start are put back, and tokens of reasoning that stand before the answer's are left out. A
-    log-probability of null or -9999 is one that is not listed.
+    list of Recorded
+        Runs in order, numbered from 0 in errors. A refusal, a tool call, a text that the
+        interface filtered out and a run that ended in its reasoning are runs with an empty text:
+        `find_pivots` counts them under "none", and `finish` says why.
 
-    Raises ValueError naming run, line and field: for text without log-probabilities or without
-    text, log-probabilities that end before the text does or do not spell it, numbers that are no
-    log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for failed
-    responses, all of which it counts.
+    Raises
+    ------
+    ValueError
+        Naming run, line and field: for text without log-probabilities or without text,
+        log-probabilities that end before the text does or do not spell it, numbers that are no
+        log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for
+        failed responses, all of which it counts.
+
+    Notes
+    -----
+    Blanks that the server took off a text's start are put back, and tokens of reasoning that
+    stand before the answer's are left out. A log-probability of null or -9999 is one that is not
+    listed.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> token = {"token": "Yes", "logprob": -0.5}
+    >>> choice = {"message": {"content": "Yes"}, "finish_reason": "stop",
+    ...           "logprobs": {"content": [{**token, "top_logprobs": [token]}]}}
+    >>> sk.read_recorded({"model": "m", "choices": [choice]})[0].text
+    'Yes'
     """
     runs: list[Recorded] = []
     failed: list[str] = []

@@ -163,9 +163,8 @@ class KeptReader:
             known[:, -1], read[:, -1] = True, slots  # itself
             token = unpack(b"".join(node.ids[-WIDTH:] for node in nodes))
             every = np.ones((len(nodes), 1), dtype=bool)
-            hidden = torch.from_numpy(~known).to(self.network.device)
-            mask = torch.zeros(hidden.shape, dtype=self.network.dtype, device=hidden.device)
-            mask = mask.masked_fill_(hidden, torch.finfo(mask.dtype).min)[:, None, None]
+            mask = torch.from_numpy(np.where(known, 0.0, torch.finfo(self.network.dtype).min))
+            mask = mask[:, None, None].to(self.network.dtype).to(self.network.device)
             logits = self._forward(token[:, None], depth[:, None], mask, read, every, slots)
             for node, path, slot in zip(nodes, paths, slots, strict=True):
                 node.path = np.append(path, slot)
@@ -189,7 +188,7 @@ class KeptReader:
     def _forward(
         self, token: IntArray, depth: IntArray, mask: torch.Tensor, read: IntArray,
         real: Any, slots: IntArray,
-    ) -> torch.Tensor:  # fmt: skip
+    ) -> Any:  # fmt: skip
         """Logits at the last column of each row; the `real` cells are kept in `slots`."""
         ids, at, rows, cells, into = (
             torch.from_numpy(np.ascontiguousarray(a)).to(self.network.device)
@@ -198,7 +197,7 @@ class KeptReader:
         self.cache.turn_to(rows, token.shape[1], cells, into)
         self.work.positions += token.size
         self.work.passes += 1
-        logits: torch.Tensor = self.network(
+        return self.network(
             input_ids=ids,
             position_ids=at,
             attention_mask=mask,
@@ -206,7 +205,6 @@ class KeptReader:
             use_cache=True,
             logits_to_keep=1,
         ).logits
-        return logits
 
 
 class PlainReader:
