@@ -188,15 +188,15 @@ def believe(
     Examples
     --------
     >>> import simkit as sk
-    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6 if "$2" in prompt else 0.2, "no": 0.2})
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6 if "$2" in prompt else 0.3, "no": 0.2})
     >>> question = sk.Question("It costs ${price}. Do you buy it?", ["yes", "no"])
     >>> table = sk.believe(model, question, pd.DataFrame({"price": [2, 3]}))
     >>> table[["price", "prompt_id", "option", "belief", "valid_mass"]].round(2)
        price  prompt_id option  belief  valid_mass
     0      2          0    yes    0.75         0.8
     1      2          0     no    0.25         0.8
-    2      3          1    yes    0.50         0.4
-    3      3          1     no    0.50         0.4
+    2      3          1    yes    0.60         0.5
+    3      3          1     no    0.40         0.5
     """
     check_model(model)
     check_asked(question, design, COLUMNS, LISTED)
@@ -206,7 +206,7 @@ def believe(
         raise ValueError(f"average is {shown(average)}; it must be True or False")
     permutations = orders_for(question, orders)
     question.warn_unsaid(design, None if layout is None else layout.system, stacklevel=3)
-    ways = permutations or [None]
+    ways: list[tuple[int, ...] | None] = [*permutations] if permutations else [None]
     by_order = [question.prompts(design, order, warn=False) for order in ways]
     prompts = [prompt for row in zip(*by_order, strict=True) for prompt in row]
     answers_by_order = [question.answers_for(design, order) for order in ways]

@@ -56,10 +56,9 @@ class LocalModel:
         return f"LocalModel({self.name!r}, {weights / 1e6:.2f}M parameters, {dtype}, {self.device})"
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Any:
         """Where the weights are."""
-        device: torch.device = self.network.device
-        return device
+        return self.network.device
 
     @property
     def card(self) -> dict[str, Any]:
@@ -103,9 +102,8 @@ class LocalModel:
 
         The hash of the weights is taken when this is first asked for, and again if they changed.
         """
-        path = (
-            self.path if self.choice.together == "any" else f"{self.path}, {self.choice.together}"
-        )
+        together = self.choice.together
+        path = self.path if together == "any" else f"{self.path}, {together}"
         return {**self._fingerprint.fields(), "revision": self.revision, "path": path}
 
     @property

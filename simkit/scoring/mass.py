@@ -54,9 +54,9 @@ def warn_of_mass(
     next_tokens = getattr(model, "next_tokens", None)
     if next_tokens is not None:
         likely = next_tokens(prompt)
-        text += ". There the model would rather write "
-        text += ", ".join(f"{token!r} {p:.2g}" for token, p in likely)
-        text += _advice([token for token, _ in likely], separator, spelled)
+        words = ", ".join(f"{token!r} {p:.2g}" for token, p in likely)
+        advice = _advice([token for token, _ in likely], separator, spelled)
+        text += f". There the model would rather write {words}{advice}"
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("simkit."):
         frame = frame.f_back
@@ -78,15 +78,13 @@ def _advice(tokens: list[str], separator: str, spelled: Spelled) -> str:
             forms.setdefault(owners.pop(), []).append(token.removeprefix(separator))
         else:
             elsewhere.append(f"{token!r} ({owners.pop()!r})")
-    said = ""
+    advice = ""
     if forms:
-        said += f"; forms={forms} in the question would count other spellings of the options"
+        advice += f"; forms={forms} in the question would count other spellings of the options"
     if elsewhere:
-        said += (
-            f"; {', '.join(elsewhere)} spell options without the separator {separator!r}: give "
-            "separator='' and options or forms with the blanks that they need"
-        )
-    return said or "; none of these is an option in another spelling: ask so that one of them is"
+        advice += f"; {', '.join(elsewhere)} spell options without the separator {separator!r}: "
+        advice += "give separator='' and options or forms with the blanks that they need"
+    return advice or "; none of these is an option in another spelling: ask so that one of them is"
 
 
 def _bare(text: str) -> str:

@@ -22,10 +22,7 @@ __all__ = [
 
 # What tells one prompt from another, where a table has it.
 _KEYS = ("model", "run", "prompt_id")
-_HINT = (
-    "it must be a table from `believe` (for orders: with average=False, of a question that lists "
-    "its options)"
-)
+_HINT = "it must be a table from `believe` (for orders, one with average=False)"
 
 
 def cyclic_orders(k: int) -> list[tuple[int, ...]]:

@@ -116,10 +116,7 @@ class ParquetDesign:
             self.question = self._question(self.options, self.forms, self.layout)
             orders_for(self.question, self.orders)
         else:
-            as_given = self.orders is None or (
-                isinstance(self.orders, str) and self.orders == "auto"
-            )
-            if self.layout != "text" or self.forms or not as_given:
+            if self.layout != "text" or self.forms or str(self.orders) not in ("None", "auto"):
                 raise ValueError(
                     f"layout, forms and orders need the same options for every row; with those of "
                     f"column {self.options!r} they must be 'text', none and 'auto'"
@@ -191,10 +188,9 @@ class ParquetDesign:
         taken = [name for name in added if name in self.columns]
         taken += [] if self.bare else [name for name in result.names if name in source.names]
         if taken:
-            raise ValueError(
-                f"the design already has a column {taken[0]!r}; rename it first"
-                + ("" if taken[0] in self.columns else ", or write the results bare")
-            )
+            remedy = "rename it first"
+            remedy += "" if taken[0] in self.columns else ", or write the results bare"
+            raise ValueError(f"the design already has a column {taken[0]!r}; {remedy}")
         if self.bare:
             return result
         for name, kind in zip(source.names, source.types, strict=True):

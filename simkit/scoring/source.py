@@ -40,8 +40,8 @@ def bundled() -> dict[str, Path]:
     >>> sk.bundled()["glassbox"].name
     'glassbox-small'
     """
-    folders = sorted(p.parent for p in (root("data") / "models").glob("*/config.json"))
-    names = {f.name: f for f in folders}
+    configs = sorted((root("data") / "models").glob("*/config.json"))
+    names = {file.parent.name: file.parent for file in configs}
     if "glassbox-small" in names:
         names = {"glassbox": names["glassbox-small"], **names}
     return names

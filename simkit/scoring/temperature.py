@@ -61,8 +61,7 @@ def at_temperature(table: pd.DataFrame, temperature: float) -> pd.DataFrame:
             "believe(..., average=False), set the temperature there, then average_orders"
         )
     logprob, belief = logprob_of(table), column_of(table, "belief")
-    known = "belief_temperature" in table
-    now = column_of(table, "belief_temperature") if known else 1.0
+    now = column_of(table, "belief_temperature") if "belief_temperature" in table else 1.0
     expected = softmax_within(logprob, code, now)
     different = ~np.isclose(belief, expected, atol=1e-6, rtol=0, equal_nan=True)
     if different.any():

@@ -100,7 +100,9 @@ class Cached:
         if not here.all():
             places = {(i, r): n for i, r, n in zip(row.tolist(), run.tolist(), names, strict=True)}
             for new in writes(asked, row[~here], run[~here], how, block or RUNS):
-                keep_runs(self.store, places, new)
+                cells = zip(new.row.tolist(), new.run.tolist(), new.number.tolist(), strict=True)
+                values = _ends_as_bytes(new)
+                self.store.put_many({places[i, r]: values[n] for i, r, n in cells})
                 yield new
 
     def _identity(self) -> dict[str, Any]:
@@ -168,16 +170,13 @@ def find_runs(
     return Runs(row, run, first, np.array(of), ends, logprob, mass)
 
 
-def keep_runs(store: Store, names: Mapping[tuple[int, int], bytes], runs: Runs) -> None:
-    """Put finished runs into the store, in one transaction; `names` are the keys of row and run."""
-    ends = zip(runs.ends, runs.logprob.tolist(), runs.mass.tolist(), strict=True)
+def _ends_as_bytes(runs: Runs) -> list[bytes]:
     # Python writes floats so that they come back bit for bit, NaN and infinity included.
-    values = [
+    ends = zip(runs.ends, runs.logprob.tolist(), runs.mass.tolist(), strict=True)
+    return [
         json.dumps([e.reasoning, e.tokens, e.before is not None, e.forced, *numbers]).encode()
         for e, *numbers in ends
     ]
-    places = zip(runs.row.tolist(), runs.run.tolist(), runs.number.tolist(), strict=True)
-    store.put_many({names[i, r]: values[n] for i, r, n in places})
 
 
 def _read(value: bytes, ask: Ask, k: int) -> tuple[End, list[float], float]:

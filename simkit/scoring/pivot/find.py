@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -188,8 +188,7 @@ def count_pivots(table: pd.DataFrame) -> pd.DataFrame:
 def pivot_frame(pivots: Sequence[Pivot]) -> pd.DataFrame:
     """One row per pivot: `run` and its fields."""
     frame = pd.DataFrame(pivots, columns=list(Pivot._fields), dtype=object)
-    types: dict[str, Any] = dict.fromkeys(("start", "end", "gap"), "Int64")
-    frame = frame.astype(types)
+    frame = frame.astype({"start": "Int64", "end": "Int64", "gap": "Int64"})
     frame.insert(0, "run", np.arange(len(pivots)))
     return frame
 

@@ -90,16 +90,13 @@ def surface_forms(alternatives: Alternatives) -> dict[str, tuple[str, ...]]:
     forms: dict[str, tuple[str, ...]] = {}
     for name in names:
         value = alternatives[name] if isinstance(alternatives, Mapping) else name
-        spellings = [value] if isinstance(value, str) else listed(
-            value, f"alternative {name!r}: forms"
-        )  # fmt: skip
+        label = f"alternative {name!r}"
+        spellings = listed([value] if isinstance(value, str) else value, f"{label}: forms")
         if not spellings:
-            raise ValueError(f"alternative {name!r} has no form")
+            raise ValueError(f"{label} has no form")
         for form in spellings:
             if not isinstance(form, str) or not form or form != form.strip():
-                raise ValueError(
-                    f"alternative {name!r}: form {shown(form)} is empty, or has blanks around it"
-                )
+                raise ValueError(f"{label}: form {shown(form)} is empty, or has blanks around it")
             if owner.setdefault(form, name) != name:
                 raise ValueError(f"form {form!r} stands for two alternatives")
         forms[name] = tuple(dict.fromkeys(spellings))

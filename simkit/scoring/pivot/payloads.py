@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,11 +168,7 @@ def _completions(choice: Mapping[str, Any], run: str) -> Draft:
     return _fitted(draft, run, "text")
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any], str], Draft]] = {
-    "chat": _chat,
-    "responses": _responses,
-    "completions": _completions,
-}
+_READERS = {"chat": _chat, "responses": _responses, "completions": _completions}
 
 
 def _text(value: Any, name: str) -> str:

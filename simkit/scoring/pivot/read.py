@@ -148,9 +148,9 @@ def check_pivots(
             raise ValueError(f"run {run}: its pivot is at {shown(start)}, no whole number")
         elif not 0 <= start <= len(text := texts[run]):
             raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
-        elif isinstance(written, str) and not text.startswith(written, start := int(start)):
+        elif isinstance(written, str) and not text.startswith(written, int(start)):
             raise ValueError(
-                f"run {run}: {text[start : start + 20]!r} stands at character {start}, where its "
+                f"run {run}: {text[int(start) :][:20]!r} stands at character {start}, where its "
                 f"pivot has {written!r}; was the text changed after find_pivots?"
             )
     return table

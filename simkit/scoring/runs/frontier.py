@@ -18,7 +18,6 @@ from simkit.types import IntArray
 __all__ = ["KeptReader", "Node", "PlainReader", "plain_logits"]
 
 FIRST = 2_048  # nodes for which there is room at first
-_NOWHERE = np.empty(0, dtype=np.int64)
 
 
 @dataclass(eq=False)
@@ -31,7 +30,7 @@ class Node:
     context: int
     ids: Ids
     runs: IntArray
-    path: IntArray = field(default_factory=lambda: _NOWHERE)
+    path: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 class Pool(_Paths):
@@ -39,11 +38,11 @@ class Pool(_Paths):
 
     def grow(self, size: int) -> None:
         """Make room for `size` nodes; what is kept stays."""
-        more = size - self._size
-        self._kept = {
-            layer: tuple(torch.cat([s, s.new_zeros(more, *s.shape[1:])]) for s in kept)
-            for layer, kept in self._kept.items()
-        }  # type: ignore[misc]
+
+        def wider(store: torch.Tensor) -> torch.Tensor:
+            return torch.cat([store, store.new_zeros(size - self._size, *store.shape[1:])])
+
+        self._kept = {layer: (wider(k), wider(v)) for layer, (k, v) in self._kept.items()}
         self._size = size
 
     def turn_to(

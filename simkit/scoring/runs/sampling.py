@@ -133,7 +133,7 @@ def sample_runs(
     >>> question = sk.Question("At $3.00, do you buy milk?", ["yes", "no"])
     >>> design = pd.DataFrame({"person": ["Ann"]})
     >>> table = sk.sample_runs(model, question, design, runs=2, seed=1, forced=True)
-    >>> table[["run", "option", "choice", "reached"]]
+    >>> table[["run", "reasoning", "option", "belief", "choice"]].round(1)
     """
     write_runs = ability(model, "runs", "sample_runs")
     if not isinstance(forced, bool | np.bool_):
