@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -208,9 +209,9 @@ def believe(
     question.warn_unsaid(design, None if layout is None else layout.system, stacklevel=3)
     ways: list[tuple[int, ...] | None] = [*permutations] if permutations else [None]
     by_order = [question.prompts(design, order, warn=False) for order in ways]
-    prompts = [prompt for row in zip(*by_order, strict=True) for prompt in row]
     answers_by_order = [question.answers_for(design, order) for order in ways]
-    answers = [answer for row in zip(*answers_by_order, strict=True) for answer in row]
+    prompts = [*chain(*zip(*by_order, strict=True))]  # within a row, order after order
+    answers = [*chain(*zip(*answers_by_order, strict=True))]
     rows = np.repeat(np.arange(len(design)), len(ways))  # design row × order
     names, separator = design.index[rows].tolist(), question.separator
     with renamed_rows(names):
@@ -223,9 +224,9 @@ def believe(
     by_row = mass.reshape(-1, len(ways))
 
     def place(i: int) -> Place:
-        at = i * len(ways) + int(by_row[i].argmin()) if average else i
-        order = "" if average else f", order {at % len(ways)}"
-        return f"row {names[at]!r}{order}", prompts[at], separator, answers[at]
+        first = i * len(ways) + int(by_row[i].argmin()) if average else i
+        order = "" if average else f", order {first % len(ways)}"
+        return f"row {names[first]!r}{order}", prompts[first], separator, answers[first]
 
     warn_of_mass(model, by_row.mean(1) if average else mass, least_mass, place)
     k = logprob.shape[1]
@@ -252,10 +253,10 @@ def check_asked(
     """
     if not isinstance(question, Question):
         raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
-    every = (*added, *listed) if question.lists_options else added
-    taken = [name for name in every if name in framed(design, "the design")]
-    if taken:
-        raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
+    names = (*added, *listed) if question.lists_options else added
+    clash = [name for name in names if name in framed(design, "the design")]
+    if clash:
+        raise ValueError(f"the design already has a column {clash[0]!r}; rename it first")
     if not len(design):
         raise ValueError("the design has no rows")
 

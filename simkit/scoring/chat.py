@@ -90,12 +90,10 @@ class Chat:
             if not isinstance(text, str) and (text is not None or name == "prefix"):
                 hint = 'text, "" for none' if name == "prefix" else "text or None"
                 raise ValueError(f"{name} is {shown(text)}; it must be {hint}")
-        names = self.template_args if isinstance(self.template_args, Mapping) else [None]
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f"template_args is {shown(self.template_args)}; it must be a mapping, its keys text"
-            )
-        clash = sorted(_OURS & self.template_args.keys())
+        args = self.template_args
+        if not isinstance(args, Mapping) or not all(isinstance(name, str) for name in args):
+            raise ValueError(f"template_args is {shown(args)}; it must be {{name: value}}")
+        clash = sorted(_OURS & args.keys())
         if clash:
             raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
         if self.fold_system and self.system is None:
@@ -179,8 +177,8 @@ def lay_out(
     lead = _lead(tokenizer, talks[0], opened[0], chat)
     opened = [text + lead for text in opened]
     if chat.prefix:
-        own = separator if chat.separator is None else chat.separator
-        return [text + chat.prefix for text in opened], own
+        between = separator if chat.separator is None else chat.separator
+        return [text + chat.prefix for text in opened], between
     bare = [text.rstrip(" ") for text in opened]
     blanks = opened[0][len(bare[0]) :]
     return bare, blanks if chat.separator is None else chat.separator

@@ -69,12 +69,12 @@ def sample_choices(table: pd.DataFrame, *, runs: int = 1, seed: int = 0) -> pd.D
     rows = table.reset_index(drop=True).sort_values([*keys, "option_id"]).index.to_numpy()
     starts = np.flatnonzero(np.diff(code[rows], prepend=-1))
     picked = [rows[:0]]
-    for own in np.split(rows, starts)[1:]:
-        first = table.iloc[own[0]]
+    for options in np.split(rows, starts)[1:]:
+        first = table.iloc[options[0]]
         stream = [_stream_name(first[name], name) for name in keys if name != "model"]
         u = generator(seed, "choice", *stream).random(runs)
-        below = belief[own].cumsum()
-        picked.append(own[np.searchsorted(below / below[-1], u, side="right")])
+        below = belief[options].cumsum()
+        picked.append(options[np.searchsorted(below / below[-1], u, side="right")])
     chosen = table.iloc[np.concatenate(picked)].reset_index(drop=True)
     return chosen.assign(run=np.tile(np.arange(runs), len(starts)))
 

@@ -48,9 +48,9 @@ def refuse_same(
     tokens = getattr(model, "tokens", None)
     if tokens is None:
         return
-    own = np.repeat(np.arange(len(spelled[0])), [len(some) for some in spelled[0]])
+    owner = np.repeat(np.arange(len(spelled[0])), [len(spellings) for spellings in spelled[0]])
     for k in np.flatnonzero(scores.nested.any(0)):
-        others = np.flatnonzero(own[:k] != own[k])
+        others = np.flatnonzero(owner[:k] != owner[k])
         equal = (scores.logprob[:, others] == scores.logprob[:, [k]]).any(1)
         # As likely and nested: all but certainly the same. Their tokens tell.
         for row in np.flatnonzero(scores.nested[:, k] & equal).tolist():
@@ -63,7 +63,7 @@ def refuse_same_tokens(
 ) -> None:
     """`refuse_same` for one row, whose spellings, end to end, have these tokens."""
     seen: dict[tuple[str, ...], tuple[int, str]] = {}
-    forms = ((k, form) for k, some in enumerate(spelled) for form in some)
+    forms = ((k, form) for k, spellings in enumerate(spelled) for form in spellings)
     for (k, form), words in zip(forms, tokens, strict=True):
         other, text = seen.setdefault(tuple(words), (k, form))
         if other != k:
@@ -98,8 +98,8 @@ def sum_forms(
         if len(spelled[0][k]) == 1:
             inside[:, part] = False
         elif len(ask):
-            own = [spelled[i][k] for i in ask.tolist()]
-            inside[ask, part] = model.scores([prompts[i] for i in ask.tolist()], own).nested
+            spellings = [spelled[i][k] for i in ask.tolist()]
+            inside[ask, part] = model.scores([prompts[i] for i in ask.tolist()], spellings).nested
     return add_forms(scores.logprob, inside, spelled[0])
 
 

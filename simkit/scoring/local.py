@@ -176,7 +176,7 @@ class LocalModel:
     def tokens(self, prompt: str, options: Sequence[str]) -> list[list[str]]:
         """See `simkit.scoring.Model`."""
         (ids,) = self.reader.read([prompt], [tuple(options)], [0])[1]
-        return [self.tokenizer.convert_ids_to_tokens(unpack(own).tolist()) for own in ids]
+        return [self.tokenizer.convert_ids_to_tokens(unpack(option).tolist()) for option in ids]
 
     @torch.inference_mode()
     def next_tokens(self, prompt: str) -> list[tuple[str, float]]:
@@ -189,10 +189,10 @@ class LocalModel:
         before = self._decoded(tail)
         likely = []
         for token, p in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-            whole = self._decoded([*tail, token])
-            own = whole.removeprefix(before) if whole.startswith(before) else self._decoded([token])
-            likely.append((own, p))
-        return [(own, p) for own, p in likely if p >= SEEN] or likely[:1]
+            text = self._decoded([*tail, token])
+            word = text.removeprefix(before) if text.startswith(before) else self._decoded([token])
+            likely.append((word, p))
+        return [(word, p) for word, p in likely if p >= SEEN] or likely[:1]
 
     def _decoded(self, ids: list[int]) -> str:
         return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
@@ -302,9 +302,9 @@ def load_local(
     dtype = str(dtype).removeprefix("torch.")
     if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
-    wanted = "float32" if dtype == "auto" and str(device) == "cpu" else dtype
+    precision = "float32" if dtype == "auto" and str(device) == "cpu" else dtype
     extra = {"revision": revision} if revision else {}
-    tokenizer, network = read(place, wanted, trust_remote_code=trust_remote_code, **extra)
+    tokenizer, network = read(place, precision, trust_remote_code=trust_remote_code, **extra)
     small = sum(p.numel() for p in network.parameters()) <= SMALL
     if dtype == "auto" and str(device) == "cpu" and small:
         network = doubled(network)

@@ -70,8 +70,8 @@ def _advice(tokens: list[str], separator: str, spelled: Spelled) -> str:
     elsewhere: list[str] = []
     for token in tokens:
         bare = _bare(token)
-        owners = {some[0] for some in spelled if bare and bare in map(_bare, some)}
-        counted = {separator + form for some in spelled for form in some}
+        owners = {spellings[0] for spellings in spelled if bare and bare in map(_bare, spellings)}
+        counted = {separator + form for spellings in spelled for form in spellings}
         if len(owners) != 1 or token in counted:
             continue
         if token.startswith(separator):

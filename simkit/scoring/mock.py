@@ -67,8 +67,6 @@ class MockModel:
             apart = [not any(c[:end] in choices for end in range(1, len(c))) for c in choices]
             total = probability[row][apart].sum()
             if total > 1 + ROUNDING:
-                raise ValueError(
-                    f"row {row}: the rule's probabilities sum to {total:.6g}, more than 1"
-                )
+                raise ValueError(f"row {row}: the rule's probabilities sum to {total:.6g}, over 1")
         with np.errstate(divide="ignore"):
             return Scores(np.log(probability), np.zeros(probability.shape, dtype=bool))

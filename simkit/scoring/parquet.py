@@ -185,12 +185,12 @@ class ParquetDesign:
         lists = self.question.lists_options and not self.own_options
         result = pa.schema({**RESULT, **(RESULT_LISTED if lists else {})})
         added = (*COLUMNS, *LISTED) if lists else COLUMNS
-        taken = [name for name in added if name in self.columns]
-        taken += [] if self.bare else [name for name in result.names if name in source.names]
-        if taken:
+        clash = [name for name in added if name in self.columns]
+        clash += [] if self.bare else [name for name in result.names if name in source.names]
+        if clash:
             remedy = "rename it first"
-            remedy += "" if taken[0] in self.columns else ", or write the results bare"
-            raise ValueError(f"the design already has a column {taken[0]!r}; {remedy}")
+            remedy += "" if clash[0] in self.columns else ", or write the results bare"
+            raise ValueError(f"the design already has a column {clash[0]!r}; {remedy}")
         if self.bare:
             return result
         for name, kind in zip(source.names, source.types, strict=True):
@@ -239,9 +239,9 @@ class ParquetDesign:
         for k in np.unique(width):  # a model scores lists of one length at a time
             rows = np.flatnonzero(width == k)
             names = [f"{_OPTION} {i}" for i in range(k)]
-            own = pd.DataFrame([lists[i] for i in rows], labels[rows], names, dtype=object)
+            texts = pd.DataFrame([lists[i] for i in rows], labels[rows], names, dtype=object)
             question = self._question([f"{{{name}}}" for name in names])
-            table = believe(model, question, pd.concat([design.iloc[rows], own], axis=1), **how)
+            table = believe(model, question, pd.concat([design.iloc[rows], texts], axis=1), **how)
             tables.append(table.assign(prompt_id=rows[table["prompt_id"]] + start))
         return pd.concat(tables).sort_values(["prompt_id", "option_id"], ignore_index=True)
 
@@ -393,9 +393,10 @@ def _joined(
 ) -> pa.Table:
     """A batch's results, behind its own columns, each in its own type."""
     prompt = pa.array(table["prompt_id"].to_numpy() - start)
-    own = [] if batch is None else batch.take(prompt).columns
-    result = [pa.array(table[name], schema.field(name).type) for name in schema.names[len(own) :]]
-    return pa.Table.from_arrays([*own, *result], schema=schema)
+    columns = [] if batch is None else batch.take(prompt).columns
+    names = schema.names[len(columns) :]
+    result = [pa.array(table[name], schema.field(name).type) for name in names]
+    return pa.Table.from_arrays([*columns, *result], schema=schema)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -159,8 +159,8 @@ def read(source: str, dtype: str, **settings: Any) -> tuple[Any, Any]:
         "are missing": report["missing_keys"],
         "are not the model's": {k for k in report["unexpected_keys"] if not _COMPUTED.search(k)},
         "have another shape": {
-            f"{name} {tuple(have)}, not {tuple(wanted)}"
-            for name, have, wanted in report["mismatched_keys"]
+            f"{name} {tuple(have)}, not {tuple(needed)}"
+            for name, have, needed in report["mismatched_keys"]
         },
     }
     faults = [f"{len(n)} weights {how} ({_some(n)})" for how, n in wrong.items() if n]

@@ -92,14 +92,14 @@ class Cached:
         identity = dict(getattr(self.model, "run_identity", None) or self._identity())
         names = run_keys(identity, how, asked, row, run)
         known = self.store.get_many(names)
-        here = np.array([name in known for name in names], dtype=bool)
-        self.stored += int(here.sum())
-        if here.any():
+        in_store = np.array([name in known for name in names], dtype=bool)
+        self.stored += int(in_store.sum())
+        if in_store.any():
             values = [known[name] for name in names if name in known]
-            yield find_runs(asked, row[here], run[here], how, values)
-        if not here.all():
+            yield find_runs(asked, row[in_store], run[in_store], how, values)
+        if not in_store.all():
             places = {(i, r): n for i, r, n in zip(row.tolist(), run.tolist(), names, strict=True)}
-            for new in writes(asked, row[~here], run[~here], how, block or RUNS):
+            for new in writes(asked, row[~in_store], run[~in_store], how, block or RUNS):
                 cells = zip(new.row.tolist(), new.run.tolist(), new.number.tolist(), strict=True)
                 values = _ends_as_bytes(new)
                 self.store.put_many({places[i, r]: values[n] for i, r, n in cells})
@@ -124,7 +124,7 @@ def _packed(scores: Scores) -> list[bytes]:
     rows = np.empty(len(scores.logprob), dtype=_row(scores.logprob.shape[1]))
     rows["logprob"], rows["nested"] = scores.logprob, scores.nested
     size, data = rows.itemsize, rows.tobytes()
-    return [data[at : at + size] for at in range(0, len(data), size)]
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _unpacked(values: list[bytes], width: int) -> Scores:
@@ -160,14 +160,14 @@ def find_runs(
 ) -> Runs:
     """The runs that the values of a store tell."""
     number: dict[tuple[int, bytes], int] = {}
-    of = [number.setdefault(end, len(number)) for end in zip(row.tolist(), values, strict=True)]
+    end_of = [number.setdefault(end, len(number)) for end in zip(row.tolist(), values, strict=True)]
     k = len(asked[0].spelled)
     ends, logprob, mass = [], np.empty((len(number), k)), np.empty(len(number))
     for place, (i, value) in enumerate(number):
         end, logprob[place], mass[place] = _read(value, asked[i], k)
         ends.append(end)
     first = uniforms(asked, row, run, how.seed, 0)[:, 0]
-    return Runs(row, run, first, np.array(of), ends, logprob, mass)
+    return Runs(row, run, first, np.array(end_of), ends, logprob, mass)
 
 
 def _ends_as_bytes(runs: Runs) -> list[bytes]:

@@ -104,8 +104,8 @@ def _glance(tensor: Any) -> tuple[Any, ...]:
     except RuntimeError:  # made in inference mode: not counted
         edits = -1
     flat = tensor.detach().reshape(-1)
-    some = flat[:: max(1, len(flat) // GLANCE)]
-    return str(tensor.dtype), tuple(tensor.shape), edits, _bytes(some).tobytes()
+    sample = flat[:: max(1, len(flat) // GLANCE)]
+    return str(tensor.dtype), tuple(tensor.shape), edits, _bytes(sample).tobytes()
 
 
 def _hash(tensor: Any) -> str:

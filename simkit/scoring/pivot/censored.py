@@ -188,10 +188,10 @@ class _Masses:
 
 def _pivot_token(run: Recorded, start: int, number: int) -> tuple[int, bytes]:
     """The token that writes the pivot's first byte, and what it writes before it."""
-    raw, at = utf8(run.text), len(utf8(run.text[:start]))
+    raw, place = utf8(run.text), len(utf8(run.text[:start]))
     for t, (a, b) in enumerate(run.spans):
-        if a <= at < b:
-            return t, raw[a:at]
+        if a <= place < b:
+            return t, raw[a:place]
     raise ValueError(f"run {number}: no token holds character {start}, where the choice begins")
 
 
@@ -199,44 +199,44 @@ def _read(
     run: Recorded, t: int, targets: Sequence[_Target], whole_words: bool, masses: _Masses
 ) -> None:
     """Divide the mass at token t; where what was written leaves it open, at the next ones too."""
-    spelt, weight = b"", 1.0
+    before, weight = b"", 1.0
     while True:
         ahead: tuple[bytes, float] | None = None
         for token, logprob in run.top[t]:
-            mass, here = weight * float(np.exp(logprob)), spelt + token.split(LOSSY)[0]
-            reached, pending = _reads(here, targets, whole_words)
+            mass, path = weight * float(np.exp(logprob)), before + token.split(LOSSY)[0]
+            reached, pending = _reads(path, targets, whole_words)
             lost = LOSSY in token or not token  # part of a character, or a mark that writes none
             if lost:
                 # Only a target that goes on with a character beyond ASCII may have been lost.
-                foreign = [x for x in targets if x.written[len(here) : len(here) + 1] >= b"\x80"]
-                pending = frozenset(x.option for x in foreign if x.written.startswith(here))
+                foreign = [x for x in targets if x.written[len(path) : len(path) + 1] >= b"\x80"]
+                pending = frozenset(x.option for x in foreign if x.written.startswith(path))
             may = pending | {reached} if reached is not None else pending
             if len(may) == 1 and (reached is not None or not (masses.strings or lost)):
                 masses.settled[list(may)] += mass
             elif token == run.tokens[t] and t + 1 < len(run.tokens) and not (lost or ahead):
-                ahead = (here, mass) if may else None
+                ahead = (path, mass) if may else None
             elif may:
                 masses.open.append((mass, may, reached is None and (masses.strings or lost)))
         rest = weight * max(0.0, 1.0 - sum(float(np.exp(value)) for _, value in run.top[t]))
-        reached, pending = _reads(spelt, targets, whole_words)
+        reached, pending = _reads(before, targets, whole_words)
         masses.unlisted.append(
             (rest, pending | ({reached} if reached is not None else set()), True)
         )
         if ahead is None:
             return
-        t, (spelt, weight) = t + 1, ahead
+        t, (before, weight) = t + 1, ahead
 
 
 def _reads(
-    spelt: bytes, targets: Sequence[_Target], whole_words: bool
+    written: bytes, targets: Sequence[_Target], whole_words: bool
 ) -> tuple[int | None, frozenset[int]]:
     """The option that the bytes have written, by its longest form, and those they may yet write."""
     done = [
         x for x in targets
-        if spelt.startswith(x.written)
-        and not (whole_words and joined(x.form, spelt[len(x.written) :].decode(errors="ignore")))
+        if written.startswith(x.written)
+        and not (whole_words and joined(x.form, written[len(x.written) :].decode(errors="ignore")))
     ]  # fmt: skip
     best = max(done, key=lambda x: len(x.written)).option if done else None
     return best, frozenset(
-        x.option for x in targets if len(x.written) > len(spelt) and x.written.startswith(spelt)
+        x.option for x in targets if len(x.written) > len(written) and x.written.startswith(written)
     )

@@ -142,9 +142,8 @@ def find_pivots(
             raise ValueError(f"run {run}: text is {shown(text)}; it must be a string")
     mentions = mentions_of(surface_forms(alternatives), texts, whole_words)
     patterns, rule = _rule(anchors, rule)
-    return pivot_frame(
-        [_pivot(text, own, patterns, rule) for text, own in zip(texts, mentions, strict=True)]
-    )
+    runs = zip(texts, mentions, strict=True)
+    return pivot_frame([_pivot(text, named, patterns, rule) for text, named in runs])
 
 
 def count_pivots(table: pd.DataFrame) -> pd.DataFrame:

@@ -180,8 +180,8 @@ def _logprob(
     model: Model, before: list[str], forms: Mapping[str, tuple[str, ...]], runs: IntArray
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """Log-probability (rows, alternatives) of each alternative's forms together; and the leads."""
-    flat = [form for some in forms.values() for form in some]
-    owner = np.repeat(np.arange(len(forms)), [len(some) for some in forms.values()])
+    flat = [form for spellings in forms.values() for form in spellings]
+    owner = np.repeat(np.arange(len(forms)), [len(spellings) for spellings in forms.values()])
     cut = _cutter(flat, getattr(model, "tokenizer", None))
     contexts, leads = zip(*map(cut, before), strict=True)
     spoken = [[lead + form for form in flat] for lead in leads]
@@ -191,11 +191,11 @@ def _logprob(
     top = scores.logprob.max(1, keepdims=True)
     top[np.isneginf(top)] = 0.0
     mass = np.exp(scores.logprob - top)
-    own = mass.copy()
+    alone = mass.copy()
     row, inner = np.nonzero(parent >= 0)
-    np.subtract.at(own, (row, parent[row, inner]), mass[row, inner])
-    own = own.clip(0)  # rounding, where nearly all of a form goes on to the longer one
-    total = np.stack([own[:, owner == k].sum(1) for k in range(len(forms))], axis=1)
+    np.subtract.at(alone, (row, parent[row, inner]), mass[row, inner])
+    alone = alone.clip(0)  # rounding, where nearly all of a form goes on to the longer one
+    total = np.stack([alone[:, owner == k].sum(1) for k in range(len(forms))], axis=1)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(total) + top), np.array(leads, dtype=object)
 
@@ -239,7 +239,7 @@ def _cutter(forms: list[str], tokenizer: Any) -> Callable[[str], tuple[str, str]
         tail = before[-_TAIL:]
         sizes = [int(tail.endswith(" ")), *(len(e[0]) for p in _ENDS if (e := p.search(tail)))]
         cuts = dict.fromkeys(len(before) - size for size in sizes)
-        ways = [(before[:at], before[at:]) for at in cuts if at] or [(before, "")]
+        ways = [(before[:i], before[i:]) for i in cuts if i] or [(before, "")]
         if tokenizer is None:
             return ways[0]
         return next((way for way in ways if fits(way[0][-_TAIL:], way[1])), ways[0])

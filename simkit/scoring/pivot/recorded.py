@@ -243,39 +243,39 @@ def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
 
 def _align(text: str, tokens: list[bytes], where: str) -> tuple[tuple[int, int], ...]:
     """The bytes of the text that each token wrote."""
-    raw, at = utf8(text), 0
+    raw, place = utf8(text), 0
     spans: list[tuple[int, int]] = []
     for t, token in enumerate(tokens):
-        if raw.startswith(token, at):
-            span = at, at + len(token)
-        elif len(raw) < at + len(token) and token.startswith(raw[at:]):
-            span = at, len(raw)  # a stop string cut the text; or this is the mark of its end
+        if raw.startswith(token, place):
+            span = place, place + len(token)
+        elif len(raw) < place + len(token) and token.startswith(raw[place:]):
+            span = place, len(raw)  # a stop string cut the text; or this is the mark of its end
         elif LOSSY in token:
-            span = _lost(raw, at, token, spans[-1] if t and LOSSY in tokens[t - 1] else None)
+            span = _lost(raw, place, token, spans[-1] if t and LOSSY in tokens[t - 1] else None)
         else:
-            span = at, -1
-        if span[1] < at:
+            span = place, -1
+        if span[1] < place:
             hint = ""
             if any(mark in token and mark not in raw for mark in _VOCABULARY):
                 hint = "; ask the server for tokens as written, not as its vocabulary holds them"
             raise ValueError(
                 f"{where}[{t}]: token {shown(token)} does not go on with the text, where "
-                f"{raw[at : at + 20]!r} stands{hint}"
+                f"{raw[place : place + 20]!r} stands{hint}"
             )
         spans.append(span)
-        at = span[1]
-    if at < len(raw):
-        raise ValueError(f"{where} ends at byte {at} of a text of {len(raw)}: it was truncated")
+        place = span[1]
+    if place < len(raw):
+        raise ValueError(f"{where} ends at byte {place} of a text of {len(raw)}: it was truncated")
     return tuple(spans)
 
 
-def _lost(raw: bytes, at: int, token: bytes, before: tuple[int, int] | None) -> tuple[int, int]:
+def _lost(raw: bytes, place: int, token: bytes, before: tuple[int, int] | None) -> tuple[int, int]:
     """The span of a token with lost bytes: all that is not ASCII from here, for each such token."""
     head = token.split(LOSSY)[0]
-    start = at + len(head)
+    start = place + len(head)
     end = start
     while end < len(raw) and raw[end] >= 0x80:
         end += 1
-    if end > start and raw.startswith(head, at):
-        return at, end
-    return before if before is not None and not head else (at, -1)
+    if end > start and raw.startswith(head, place):
+        return place, end
+    return before if before is not None and not head else (place, -1)

@@ -137,15 +137,15 @@ class KeptReader:
             return
         trie, row = build([node.ids[:-WIDTH] for node in nodes])
         slots, self.free = self.free[: len(trie)], self.free[len(trie) :]
-        none = np.zeros(len(trie), dtype=bool)
-        width = int(np.clip(np.median(trie.depth), 64, 256))
-        plan = Plan.of(trie, none, width=width, budget=self.budget, most_heads=1)
+        width, no_heads = int(np.clip(np.median(trie.depth), 64, 256)), np.zeros(len(trie), bool)
+        plan = Plan.of(trie, no_heads, width=width, budget=self.budget, most_heads=1)
         for rows in plan.batches:
-            at, real = rows.nodes
+            cells, real = rows.nodes
             path, known = trie.paths(rows.start)
             mask = _mask(trie, rows, path, known, self.network.device, self.network.dtype)
-            read = slots[np.concatenate([path, at], axis=1)]
-            self._forward(trie.token[at], trie.depth[at], mask, read, real, slots[at[real]])
+            read = slots[np.concatenate([path, cells], axis=1)]
+            token, depth = trie.token[cells], trie.depth[cells]
+            self._forward(token, depth, mask, read, real, slots[cells[real]])
         self.work.nodes += len(trie)
         for node, r in zip(nodes, row, strict=True):
             node.path = slots[trie.at(r, np.arange(len(node.ids) // WIDTH - 1))]
@@ -161,10 +161,10 @@ class KeptReader:
             read[known] = np.concatenate(paths)
             known[:, -1], read[:, -1] = True, slots  # itself
             token = unpack(b"".join(node.ids[-WIDTH:] for node in nodes))
-            every = np.ones((len(nodes), 1), dtype=bool)
+            cells = np.ones((len(nodes), 1), dtype=bool)
             mask = torch.from_numpy(np.where(known, 0.0, torch.finfo(self.network.dtype).min))
             mask = mask[:, None, None].to(self.network.dtype).to(self.network.device)
-            logits = self._forward(token[:, None], depth[:, None], mask, read, every, slots)
+            logits = self._forward(token[:, None], depth[:, None], mask, read, cells, slots)
             for node, path, slot in zip(nodes, paths, slots, strict=True):
                 node.path = np.append(path, slot)
             self.work.nodes += len(nodes)
@@ -189,7 +189,7 @@ class KeptReader:
         real: Any, slots: IntArray,
     ) -> Any:  # fmt: skip
         """Logits at the last column of each row; the `real` cells are kept in `slots`."""
-        ids, at, rows, cells, into = (
+        ids, positions, rows, cells, into = (
             torch.from_numpy(np.ascontiguousarray(a)).to(self.network.device)
             for a in (token, depth, read, np.array(np.nonzero(real)), slots)
         )
@@ -198,7 +198,7 @@ class KeptReader:
         self.work.passes += 1
         return self.network(
             input_ids=ids,
-            position_ids=at,
+            position_ids=positions,
             attention_mask=mask,
             past_key_values=self.cache,
             use_cache=True,
@@ -215,19 +215,19 @@ class PlainReader:
 
     def admit(self, live: list[Node], waiting: list[Node]) -> list[Node]:
         """Everything: nothing is held between passes."""
-        every = live + waiting
+        nodes = live + waiting
         waiting.clear()
-        return every
+        return nodes
 
     def read(self, live: list[Node]) -> Iterator[tuple[list[Node], torch.Tensor]]:
         """Log-probabilities after each node, in batches."""
-        at = {node.ids: node for node in live}
-        for batch in _batches(self.network, self.accepted, at, self.together):
+        by_ids = {node.ids: node for node in live}
+        for batch in _batches(self.network, self.accepted, by_ids, self.together):
             self.work.nodes += len(batch)
             self.work.heads += len(batch)
             self.work.passes += 1
             self.work.positions += len(batch) * len(batch[-1]) // WIDTH
-            yield [at[ids] for ids in batch], plain_logits(self.network, self.accepted, batch)
+            yield [by_ids[ids] for ids in batch], plain_logits(self.network, self.accepted, batch)
 
 
 def plain_logits(network: Any, accepted: set[str], sequences: list[Ids]) -> torch.Tensor:

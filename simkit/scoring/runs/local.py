@@ -52,13 +52,13 @@ def write_runs(
                 written = grow_each(
                     model, texts_of, drawn[:, 1:], how.marker, how.temperature, work
                 )
-            here = [asked[i] for i in row[part]]
-            number, ends, ids = _ends(written, here, contexts, how)
+            questions = [asked[i] for i in row[part]]
+            number, ends, ids = _ends(written, questions, contexts, how)
             logprob, mass = _score(model, ends, ids, work)
             near = near_borders(logprob, number, drawn[:, 0], how.temperature)
             if len(near) and exact.network is not model.network and fine(model.network):
-                some = [ends[i] for i in near], [ids[i] for i in near]
-                logprob[near], mass[near] = _score(model, *some, work, exact.network)
+                again = [ends[i] for i in near], [ids[i] for i in near]
+                logprob[near], mass[near] = _score(model, *again, work, exact.network)
         yield Runs(row[part], run[part], drawn[:, 0], number, ends, logprob, mass)
         texts += len(ends)
         length = np.array([len(contexts[end.ask.row]) // WIDTH + end.tokens - 1 for end in ends])
@@ -129,28 +129,28 @@ def grow_each(
 
 
 def _ends(
-    written: list[Written], here: list[Ask], contexts: list[Ids], how: Writing
+    written: list[Written], questions: list[Ask], contexts: list[Ids], how: Writing
 ) -> tuple[IntArray, list[End], list[Ids | None]]:
     """The number of each run's end; the ends, a text and the options that await it; and the tokens
     of prompt and text where they end with the marker."""
     codes: dict[Spelled, int] = {}
-    asks = np.array([codes.setdefault(ask.spelled, len(codes)) for ask in here])
-    number = np.empty(len(here), dtype=np.int64)
+    asks = np.array([codes.setdefault(ask.spelled, len(codes)) for ask in questions])
+    number = np.empty(len(questions), dtype=np.int64)
     ends: list[End] = []
     exact: list[Ids | None] = []
-    for some in written:
-        for code in np.unique(asks[some.runs]):
-            who = some.runs[asks[some.runs] == code]
-            ask, stop = here[who[0]], some.found + len(how.marker)
-            tokens, before, reasoning = len(some.ids) // WIDTH, None, some.text
-            if some.found >= 0:
-                before, reasoning = ask.text + some.text[:stop], some.text[: some.found]
+    for item in written:
+        for code in np.unique(asks[item.runs]):
+            runs = item.runs[asks[item.runs] == code]
+            ask, stop = questions[runs[0]], item.found + len(how.marker)
+            tokens, before, reasoning = len(item.ids) // WIDTH, None, item.text
+            if item.found >= 0:
+                before, reasoning = ask.text + item.text[:stop], item.text[: item.found]
             elif how.forced:
-                before = ask.text + some.text + how.marker
-            number[who] = len(ends)
-            ends.append(End(ask, reasoning, tokens, before, how.forced and some.found < 0))
-            whole = some.found >= 0 and stop == len(some.text)
-            exact.append(contexts[ask.row] + some.ids if whole else None)
+                before = ask.text + item.text + how.marker
+            number[runs] = len(ends)
+            ends.append(End(ask, reasoning, tokens, before, how.forced and item.found < 0))
+            whole = item.found >= 0 and stop == len(item.text)
+            exact.append(contexts[ask.row] + item.ids if whole else None)
     return number, ends, exact
 
 
@@ -163,34 +163,34 @@ def _score(
     """
     logprob = np.full((len(ends), len(ends[0].ask.spelled)), np.nan)
     mass = np.full(len(ends), np.nan)
-    at = [i for i, end in enumerate(ends) if end.before is not None]
-    if not at:
+    rows = [i for i, end in enumerate(ends) if end.before is not None]
+    if not rows:
         return logprob, mass
     read, answers = model.reader.read(
-        [str(ends[i].before) for i in at],
-        [flat(ends[i].ask.spelled) for i in at],
-        [ends[i].ask.row for i in at],
+        [str(ends[i].before) for i in rows],
+        [flat(ends[i].ask.spelled) for i in rows],
+        [ends[i].ask.row for i in rows],
     )
-    contexts = [exact[i] or ids for i, ids in zip(at, read, strict=True)]
-    order = sorted(range(len(at)), key=contexts.__getitem__)  # alike side by side
+    contexts = [exact[i] or ids for i, ids in zip(rows, read, strict=True)]
+    order = sorted(range(len(rows)), key=contexts.__getitem__)  # alike side by side
     contexts, answers = [contexts[j] for j in order], [answers[j] for j in order]
-    at = [at[j] for j in order]
+    rows = [rows[j] for j in order]
     if network is not None:
         by_form = score_padded(network, contexts, answers, model.choice.together)
     else:
         by_form = model.choice.score(model.network, contexts, answers, model.limits, work)
-    refuse_nan([ends[i].ask.row for i in at], by_form)
+    refuse_nan([ends[i].ask.row for i in rows], by_form)
     # As `believe` has it: a spelling that begins with another of the same option adds nothing to
     # it, one that begins with any other adds nothing to the valid mass.
-    spelled = ends[at[0]].ask.spelled
+    spelled = ends[rows[0]].ask.spelled
     start = np.cumsum([0, *map(len, spelled)]).tolist()
     within = {
         ids: [x for a, b in pairwise(start) for x in nested(ids[a:b])] for ids in set(answers)
     }
     anywhere = {ids: nested(ids) for ids in within}
     inside = np.array([within[ids] for ids in answers])
-    logprob[at] = add_forms(by_form, inside, spelled)
-    mass[at] = Scores(by_form, np.array([anywhere[ids] for ids in answers])).valid_mass
+    logprob[rows] = add_forms(by_form, inside, spelled)
+    mass[rows] = Scores(by_form, np.array([anywhere[ids] for ids in answers])).valid_mass
     return logprob, mass
 
 

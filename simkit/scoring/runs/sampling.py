@@ -134,6 +134,11 @@ def sample_runs(
     >>> design = pd.DataFrame({"person": ["Ann"]})
     >>> table = sk.sample_runs(model, question, design, runs=2, seed=1, forced=True)
     >>> table[["run", "reasoning", "option", "belief", "choice"]].round(1)
+       run reasoning option  belief  choice
+    0    0        no    yes     0.4     0.0
+    1    0        no     no     0.6     1.0
+    2    1       yes    yes     0.4     0.0
+    3    1       yes     no     0.6     1.0
     """
     write_runs = ability(model, "runs", "sample_runs")
     if not isinstance(forced, bool | np.bool_):
