@@ -11,14 +11,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from simkit.types import FloatArray, shown
+from simkit.types import FloatArray, framed, shown
 
 __all__ = [
     "BoundaryError",
     "Model",
     "Scores",
     "ability",
+    "check_columns",
     "check_model",
     "identity_of",
     "renamed_rows",
@@ -84,10 +86,16 @@ def check_model(model: Any) -> None:
     if isinstance(model, str | PathLike):
         raise ValueError(f"model is {str(model)!r}; load it first: simkit.load({str(model)!r})")
     if isinstance(model, type) or not callable(getattr(model, "scores", None)):
-        raise ValueError(
-            f"model is {shown(model)}; it must be from simkit.load, or an object with `name` and "
-            "`scores`"
-        )
+        kinds = "from simkit.load, or an object with `name` and `scores`"
+        raise ValueError(f"model is {shown(model)}; it must be {kinds}")
+
+
+def check_columns(table: Any, columns: Sequence[str], name: str, hint: str) -> pd.DataFrame:
+    """The table; ValueError for what is no frame and, with the hint, for a missing column."""
+    missing = [column for column in columns if column not in framed(table, name)]
+    if missing:
+        raise ValueError(f"{name} has no column {missing[0]!r}; {hint}")
+    return table
 
 
 def ability(model: Any, member: str, caller: str) -> Any:
@@ -102,7 +110,26 @@ def ability(model: Any, member: str, caller: str) -> Any:
 
 
 def worlds_of(model: Any) -> tuple[str, ...]:
-    """The worlds that a model has read, whose truth is known; () for one that does not say."""
+    """The worlds that a model has read, whose truth is known.
+
+    Parameters
+    ----------
+    model : Model
+        Its `card` names them.
+
+    Returns
+    -------
+    tuple of str
+        () for a model without a card.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> sk.worlds_of(sk.load("glassbox"))
+    ('market', 'survey', 'concepts')
+    >>> sk.worlds_of(sk.MockModel(lambda prompt: {"yes": 1.0}))
+    ()
+    """
     return tuple((getattr(model, "card", None) or {}).get("worlds", ()))
 
 

@@ -160,7 +160,7 @@ def test_whole_numbers_and_dates_are_filled_in_as_they_are(tmp_path: Path) -> No
     spy = sk.MockModel(lambda prompt: seen.append(prompt) or {"yes": 1.0})  # type: ignore[func-returns-value]
     scored(spy, table[:1], tmp_path, ["yes", "no"], template="{n} on {day:%d %B}")
     assert seen == ["3 on 02 January"]
-    with pytest.raises(ValueError, match=r"row 1: 'n' is None, and '\{n\}' needs it"):
+    with pytest.raises(ValueError, match=r"row 1: 'n' is <NA>, and '\{n\}' needs it"):
         scored(spy, table, tmp_path, ["yes", "no"], template="{n}", rows=1)
 
 

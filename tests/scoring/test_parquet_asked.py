@@ -153,7 +153,7 @@ def test_errors_name_the_row_of_the_file(model: LocalModel, design: Path) -> Non
         scored(model, design, chat=sk.Chat(system="You are {who}."))
     frame.loc[4, "who"] = None  # with three orders a row has three prompts
     frame.to_parquet(design)
-    with pytest.raises(ValueError, match=r"^row 4: 'who' is None"):
+    with pytest.raises(ValueError, match=r"^row 4: 'who' is <NA>"):
         scored(model, design, layout="letters", chat=sk.Chat(system="You are {who}."))
     frame.loc[4, "who"], frame.loc[2, "other"] = "Ed", "price"
     frame.to_parquet(design)
