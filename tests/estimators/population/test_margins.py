@@ -376,7 +376,7 @@ def test_bad_input_is_named():
         ({"simulated_by": [0, 0]}, "paired: human has 2 rows, simulated 2"),
         ({"options": [1, 1]}, "options are"),
         ({"metrics": ["emd"]}, "metric 'emd' is unknown; legal are"),
-        ({"metrics": "tv"}, "metrics are 'tv'"),
+        ({"metrics": "tv"}, "metrics is 'tv'"),
         ({"metrics": ["kl"]}, "smoothing: metric 'kl' depends on it"),
         ({"values": [1, 2, 3]}, "values has 3 rows; it must have 2"),
         ({"n_boot": 1}, "n_boot is 1"),
