@@ -46,7 +46,6 @@ from simkit.estimators.shared.clustering import (
     few_note,
     mean_over,
     normal_logits,
-    reach,
     share_interval,
     spread,
 )
@@ -210,7 +209,8 @@ def curve_error(
             ends = np.append(ends, normal_logits(own, share, float(found.df[1]), alpha) - known)
         low[1], high[1] = np.nanmin(ends), np.nanmax(ends)
     still = (found.error <= 1e-12) | (mean <= 1e-12) | (mean >= 1 - 1e-12)
-    possible = np.where(still, reach(float(found.units[0]), alpha), 0.0)
+    # (1 - p)^units = alpha / 2: the upper end of Clopper & Pearson's (1934) interval of 0
+    possible = np.where(still, 1 - (alpha / 2) ** (1 / found.units[0]), 0.0)
     least, most = ([0.0, -1.0], 1.0) if drawn else ([0.0, -known], [1.0, 1 - known])
     frame["low"] = np.minimum(low, centre - possible).clip(least)
     frame["high"] = np.maximum(high, centre + possible).clip(max=most)

@@ -94,8 +94,7 @@ def test_undefined_cells_are_nan_and_counted():
         "1 of 5 rows weigh 0",
         "1 of 3 cells are empty (NaN)",
         "1 of 3 cells have one cluster (no interval)",
-        "2.0 effective clusters: with fewer than 5 an interval rests on the normal shape of what "
-        "varies between clusters, and is not to be trusted alone",
+        "2.0 effective clusters: below 5 no interval is to be trusted",
     )
 
 

@@ -181,7 +181,7 @@ def test_a_rare_settling_thought_that_no_run_shows():
 
 
 def test_choices_must_be_choices():
-    with pytest.raises(ValueError, match=r"row 1 holds \[0\.5\]; legal are 0 and 1"):
+    with pytest.raises(ValueError, match=r"row 1 holds \[0\.5\]; it must be a row of 0 and 1"):
         mean_choice([1, 0.5])
     with pytest.raises(ValueError, match="no row to use"):
         mean_belief([0.5, 0.5], weights=[0, 0])
