@@ -124,16 +124,14 @@ def spread(
     """
     k = len(centre)
 
-    def share(code: IntArray) -> FloatArray:
+    def size(code: IntArray) -> FloatArray:
         s = shares(code)
-        s = np.broadcast_to(s[:, None] if s.ndim == 1 else s, (len(s), k))
-        with np.errstate(invalid="ignore"):
-            return np.asarray(s / s.sum(axis=0))
+        return np.broadcast_to(s[:, None] if s.ndim == 1 else s, (len(s), k))
 
     def one(code: IntArray) -> Spread:
         with np.errstate(invalid="ignore"):  # what is infinite has no variance
             covariance = jackknife(without(code), centre)
-        units = effective(share(code))
+        units = effective(size(code))
         covariance[(units < ALONE) | (units < ALONE)[:, None]] = np.nan
         df = np.where(units < ALONE, np.nan, np.maximum(units - 1, 1.0))
         return Spread(np.diag(covariance).copy(), df, covariance, units)
@@ -148,8 +146,8 @@ def spread(
     for finer, coarser in ((0, 1), (1, 0)):
         if len(pairs) == int(factors[finer].max()) + 1:
             return one(factors[coarser])
-    part = share(cell)
     with np.errstate(invalid="ignore"):
+        part = size(cell) / size(cell).sum(axis=0)
         moved = (centre - without(cell)) * (1 - part)
     off = np.divide(moved, part, out=np.zeros_like(moved), where=part > 1e-12)
     return _crossed(one(factors[0]), one(factors[1]), pairs, part, off)
