@@ -47,7 +47,8 @@ def wide(table: pd.DataFrame, column: str = "belief") -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> rows = {"prompt_id": [0, 0, 1, 1], "option": ["yes", "no"] * 2}
-    >>> wide(pd.DataFrame({**rows, "belief": [0.25, 0.75, 0.5, 0.5]}))
+    >>> table = pd.DataFrame({**rows, "belief": [0.25, 0.75, 0.5, 0.5]})
+    >>> wide(table)  # doctest: +NORMALIZE_WHITESPACE
     option      yes    no
     prompt_id
     0          0.25  0.75
