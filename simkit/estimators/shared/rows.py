@@ -20,6 +20,7 @@ __all__ = [
     "Runs",
     "distinct",
     "group_moments",
+    "label_texts",
     "optional_labels",
     "paired_runs",
     "run_matrix",
@@ -167,6 +168,14 @@ def texts(keys: pd.DataFrame) -> list[str]:
         return [str(value) for value in keys.iloc[:, 0]]
     rows = keys.astype(object).to_numpy()
     return [", ".join(f"{c}={v}" for c, v in zip(keys, row, strict=True)) for row in rows]
+
+
+def label_texts(keys: pd.DataFrame) -> pd.DataFrame:
+    """Labels as text, in quotes where two rows would read the same (1 and "1")."""
+    plain = keys.astype(object)
+    short = plain.map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
+    ambiguous = len(short.drop_duplicates()) < len(plain.drop_duplicates())
+    return plain.map(repr) if ambiguous else short
 
 
 def split_rows(codes: IntArray, rows: IntArray, n: int) -> list[IntArray]:

@@ -6,7 +6,7 @@ Such a frame has a row per prompt and option (and run): columns `prompt_id`, `op
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 from simkit.types import check_labels, framed, hashable, labels, shown
 from simkit.types import column as column_of
 
-__all__ = ["columns_of", "wide"]
+__all__ = ["check_columns", "columns_of", "wide"]
 
 KEYS = ("prompt_id", "run")
 
@@ -56,7 +56,7 @@ def wide(table: pd.DataFrame, column: str = "belief") -> pd.DataFrame:
     """
     framed(table, "table")
     keys = [key for key in KEYS if key in table]
-    _require(table, [column], "table")
+    check_columns(table, [column], "table")
     if not keys or not {"option", "option_id"} & set(table):
         raise ValueError(
             f"table has the columns {list(table)}; it must have prompt_id, and option or option_id"
@@ -97,7 +97,7 @@ def columns_of(
         long = bool((data.groupby(keys, sort=False)["option"].nunique() > 1).any())
     named = {n for n in rows if _is_name(arguments.get(n))}
     for name in named:
-        _require(data, _listed(arguments[name]), "data")
+        check_columns(data, _listed(arguments[name]), "data")
     if long and named and not (named & set(options)):
         first = data.groupby(keys, sort=False)["option"].unique().iloc[0].tolist()
         raise ValueError(
@@ -135,9 +135,10 @@ def _listed(name: str | list[str]) -> list[str]:
     return [name] if isinstance(name, str) else list(name)
 
 
-def _require(frame: pd.DataFrame, columns: list[str], what: str) -> None:
+def check_columns(frame: pd.DataFrame, columns: Sequence[Any], name: str) -> None:
+    """ValueError, naming the column and those there are, where the frame has not all of them."""
     for column in columns:
         if not hashable(column) or column not in frame:
             raise ValueError(
-                f"{what} has no column {shown(column)}; it has {', '.join(map(str, frame))}"
+                f"{name} has no column {shown(column)}; it has {', '.join(map(str, frame))}"
             )

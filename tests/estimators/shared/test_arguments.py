@@ -140,7 +140,7 @@ def test_paired_and_unpaired_sides():
         ("demand_curve", {"price": {"a": 1}}, r"price is \{'a': 1\}; it must be a list"),
         ("compare_structure", {"humans": [[1, 2]]}, "humans is .* must be a DataFrame"),
         ("by_groups", {"items": ["zz"]}, "no column 'zz'; it has"),
-        ("balance_audit", {"treatment": "zz"}, "no column 'zz'; the frame has"),
+        ("balance_audit", {"treatment": "zz"}, "frame has no column 'zz'; it has"),
         ("balance_audit", {"cluster": ["product", "product"]}, "names that differ"),
         ("marginal_fit", {"options": [1.0, None, 3.0]}, "an item of options is None"),
         ("temperature_curve", {"metrics": [3]}, r"metrics is \[3\]; it must be a list"),
