@@ -509,9 +509,9 @@ def test_step_size_under_no_step():
 
 
 def test_step_errors():
-    with pytest.raises(ValueError, match=r"at: prices run from 1 to 3, at from 5 to 5; legal is"):
+    with pytest.raises(ValueError, match=r"at: prices run from 1 to 3, at from 5 to 5; there"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 5)
-    with pytest.raises(ValueError, match="degree is 0; legal are 1 to 9"):
+    with pytest.raises(ValueError, match="degree is 0; it must be a whole number from 1"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 2, degree=0)
     with pytest.raises(ValueError, match="at is 'two', the name of a column"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], "two")
