@@ -16,7 +16,7 @@ from 3 clusters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from scipy import special
 from simkit.estimators.shared.arguments import checked, name_of, names_in, text
 from simkit.estimators.shared.clustering import few_note, mean_over, spread
 from simkit.estimators.shared.copies import DIGITS, merge_copies
-from simkit.estimators.shared.rows import label_texts
+from simkit.estimators.shared.rows import label_texts, optional_labels
 from simkit.estimators.shared.table import check_columns
 from simkit.result import Result, t_frame
 from simkit.types import (
@@ -296,9 +296,7 @@ def balance_audit(
     check_columns(frame, [treatment, *(strata or ())], "frame")
     names, mean, sd = _beliefs(frame, covariates)
     t = column(frame[treatment], treatment)
-    stratum = np.zeros(len(t), dtype=np.int64)
-    if strata:
-        stratum = labels(frame[list(strata)], "strata", len(t))[0]
+    stratum = optional_labels(frame[list(strata)] if strata else None, "strata", len(t))[0]
     given = _rows(frame, weights, cluster)
     exact = _exact(mean, sd, np.unique(t, return_inverse=True)[1])
     rows = merge_copies(given, exact, mean, sd, t, strata=stratum)
@@ -311,8 +309,7 @@ def balance_audit(
     few = _most(rows.codes()) < 3  # copies of one or two prompts
     factors = given.codes() if few else rows.codes()
 
-    def jackknifed(code: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return _jackknifed(t[k], mean[k], sd[k], weight, stratum, code)
+    jackknifed = partial(_jackknifed, t[k], mean[k], sd[k], weight, stratum)
 
     def shares(code: IntArray) -> FloatArray:  # of the treatment's variation
         x = _within(t[k], np.zeros(len(k)), weight, stratum)[0]
@@ -333,10 +330,12 @@ def balance_audit(
     index = [f"{quantity}[{c}]" for quantity in quantities for c in names]
     table = t_frame(index, every.ravel(), error.ravel(), df.ravel(), alpha)
     table["covariate"], table["quantity"] = names * 3, np.repeat(quantities, len(names))
-    ends, worst = _simultaneous(every[1], error[1], names, df[1], alpha)
-    ends |= {"stratum_min": by_stratum.min(axis=0), "stratum_max": by_stratum.max(axis=0)}
-    for name, values in ends.items():  # blank in the rows of the other quantities
-        table.loc[table["quantity"] == "std_slope", name] = values
+    std, ends = table["quantity"] == "std_slope", ["low", "high"]
+    table.loc[std, ends] = table.loc[std, ends].clip(-1, 1)
+    extra, worst = _simultaneous(every[1], error[1], names, df[1], alpha)
+    extra |= {"stratum_min": by_stratum.min(axis=0), "stratum_max": by_stratum.max(axis=0)}
+    for name, values in extra.items():  # blank in the rows of the other quantities
+        table.loc[std, name] = values
     slopes = np.flatnonzero(live) + 3 * len(names)
     n_g = 0 if few else min(int(code.max()) + 1 for code in factors if code.max() > 0)
     cov = over.covariance[np.ix_(slopes, slopes)]
@@ -369,21 +368,16 @@ def _exact(mean: FloatArray, sd: FloatArray, level: IntArray) -> npt.NDArray[np.
 
 
 def _jackknifed(
-    t: FloatArray,
-    mean: FloatArray,
-    sd: FloatArray,
-    w: FloatArray,
-    stratum: IntArray,
-    code: IntArray,
+    t: FloatArray, mean: FloatArray, sd: FloatArray, w: FloatArray, strata: IntArray, code: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """slope, std_slope, smd: (4, K), without each cluster (G, 4, K); std_slope by stratum (S, K).
 
     The fourth is std_slope with the standard deviations of all rows. All are functions of weighted
     averages per stratum; deleting a cluster subtracts its sums.
     """
-    shape = (int(code.max()) + 1, int(stratum.max()) + 1)
-    cell, one = np.ravel_multi_index((code, stratum), shape), np.ones_like(t)
-    side = _sides(t, stratum)
+    shape = (int(code.max()) + 1, int(strata.max()) + 1)
+    cell, one = np.ravel_multi_index((code, strata), shape), np.ones_like(t)
+    side = _sides(t, strata)
     upper, lower = (side > 0).astype(float), (side < 0).astype(float)
 
     def sums(values: FloatArray) -> FloatArray:  # (1 + G, S): all, then without each cluster
@@ -393,10 +387,10 @@ def _jackknifed(
     def average(values: FloatArray, among: FloatArray = one) -> FloatArray:
         return _over(sums(among * values), sums(among))
 
-    x, _, x_unit = _within(t, np.zeros_like(t), w, stratum)
+    x, _, x_unit = _within(t, np.zeros_like(t), w, strata)
     x_bar, size = average(x), sums(one)
     spread = average(x * x) - x_bar**2
-    size *= spread > DUST  # a stratum where the treatment no longer varies says nothing
+    size *= spread > DUST  # a stratum where the treatment is constant does not count
     paired = size * (sums(upper) > DUST) * (sums(lower) > DUST)
     if not size.sum(axis=1).all():
         raise ValueError(
@@ -406,7 +400,7 @@ def _jackknifed(
     out = np.full((shape[0] + 1, 4, mean.shape[1]), np.nan)
     by_stratum = np.full((shape[1], mean.shape[1]), np.nan)
     for c in range(mean.shape[1]):
-        m, s, unit = _within(mean[:, c], sd[:, c], w, stratum)
+        m, s, unit = _within(mean[:, c], sd[:, c], w, strata)
         if not unit.any():
             continue
         square, m_bar = m * m + s * s, average(m)
@@ -428,7 +422,7 @@ def _jackknifed(
         endless = (gap != 0) & (inside <= DUST) & (paired > 0)  # halves that differ and do not vary
         gap = np.where(endless, np.copysign(np.inf, gap), _over(gap, inside))
         with np.errstate(invalid="ignore"):  # infinite both ways: NaN
-            shift = np.where(paired > 0, paired * np.where(paired > 0, gap, 0), 0).sum(axis=1)
+            shift = (paired * np.where(paired > 0, gap, 0)).sum(axis=1)
         out[:, 2, c] = _over(shift, paired.sum(axis=1))
     return out[0], out[1:], by_stratum
 
@@ -450,22 +444,18 @@ def _over(a: FloatArray, b: FloatArray, above: float = DUST) -> FloatArray:
 
 def _sides(t: FloatArray, stratum: IntArray) -> IntArray:
     """1 in the upper half of the stratum's treatment levels, -1 in the lower, 0 in the middle."""
-    side = np.zeros(len(t), dtype=np.int64)
-    for s in range(int(stratum.max()) + 1):
-        levels, rank = np.unique(t[stratum == s], return_inverse=True)
-        if len(levels) == 1:
-            raise ValueError(
-                f"treatment: a stratum has the one level {levels[0]:g}; every stratum must have "
-                "two or more"
-            )
-        side[stratum == s] = np.sign(2 * rank - len(levels) + 1)
-    return side
+    levels = pd.Series(t).groupby(stratum)
+    count = levels.transform("nunique").to_numpy()
+    for level in t[count == 1][:1]:
+        raise ValueError(
+            f"treatment: a stratum has the one level {level:g}; every stratum must have two or more"
+        )
+    return np.asarray(np.sign(2 * levels.rank("dense") - count - 1), dtype=np.int64)
 
 
 def _wald(b: FloatArray, cov: FloatArray, n_g: int, df: float) -> tuple[dict[str, object], str]:
     """Hotelling's test that all b (K,) are 0. n_g : number of clusters, 0 for no test."""
-    empty: dict[str, object] = dict.fromkeys(("estimate", "statistic", "df", "p"), np.nan)
-    empty["quantity"] = "joint_wald"
+    empty: dict[str, object] = {"quantity": "joint_wald"}
     if not n_g:
         return empty, "fewer than 3 distinct clusters: no interval and no test"
     err = np.sqrt(np.diag(cov))
@@ -484,34 +474,24 @@ def _wald(b: FloatArray, cov: FloatArray, n_g: int, df: float) -> tuple[dict[str
     note = (
         f"joint_wald: p from F({r}, {df - r + 1:.3g}), Hotelling" if r else "all slopes are exact"
     )
-    row = {"estimate": chi2, "statistic": f, "df": r, "p": p, "quantity": "joint_wald"}
-    return row, note
+    return empty | {"estimate": chi2, "statistic": f, "df": r, "p": p}, note
 
 
 def _simultaneous(
     slope: FloatArray, error: FloatArray, names: list[str], df: FloatArray, alpha: float
 ) -> tuple[dict[str, FloatArray], dict[str, object]]:
-    """Intervals of the std_slopes (pointwise, Bonferroni's), and the row of the index.
-
-    The interval of the index, max |slope|, follows from Bonferroni's intervals.
-    """
+    """Bonferroni's intervals of the std_slopes, and the row of the index, max |slope|."""
     live = ~np.isnan(slope)
     k = max(int(live.sum()), 1)
-    half = error * special.stdtrit(df, 1 - alpha / 2)
-    wide = error * special.stdtrit(df, 1 - alpha / (2 * k))
-    low, high = (slope - wide).clip(-1, 1), (slope + wide).clip(-1, 1)
+    half = error * special.stdtrit(df, 1 - alpha / (2 * k))
+    low, high = (slope - half).clip(-1, 1), (slope + half).clip(-1, 1)
     t = np.divide(np.abs(slope), error, out=np.where(slope == 0, 0, np.inf), where=error > 0)
     t[~live | np.isnan(error)] = np.nan
     p = (2 * k * special.stdtr(df, -t)).clip(max=1)
-    ends = {"low": (slope - half).clip(-1, 1), "high": (slope + half).clip(-1, 1)}
-    ends |= {"low_all": low, "high_all": high, "p_all": p}
-    row: dict[str, object] = dict.fromkeys(("estimate", "std_error", "low", "high", "p"), np.nan)
-    row["quantity"] = "endogeneity_index"
+    row: dict[str, object] = {"quantity": "endogeneity_index"}
     if live.any():
-        row |= {
-            "estimate": np.nanmax(np.abs(slope)),
-            "covariate": names[int(np.nanargmax(np.abs(slope)))],
-        }
+        largest = int(np.nanargmax(np.abs(slope)))
+        row |= {"estimate": np.abs(slope[largest]), "covariate": names[largest]}
     if (live & ~np.isnan(error)).any():
         row |= {
             "low": max(np.nanmax(low), np.nanmax(-high), 0.0),
@@ -520,7 +500,7 @@ def _simultaneous(
             "df": df[int(np.nanargmax(t))],
             "p": np.nanmin(p),
         }
-    return ends, row
+    return {"low_all": low, "high_all": high, "p_all": p}, row
 
 
 def _codes(frame: pd.DataFrame, names: Sequence[str]) -> IntArray:

@@ -255,9 +255,11 @@ def curve_error(
         half = (high[1] - centre[1]) / (mean * (1 - mean))
         ends = special.expit(special.logit(mean) + np.array([-half, half])) - known
         ends = np.append(ends, [low[1], high[1]]) if drawn else ends
-        for code in usable:
-            usual = _per(code, part, level) if shared(code) else mean
-            adjusted = _as_if(_per(code, part, y[k]), usual, mean)
+        for code in usable:  # shares, had each cluster been asked for all cells
+            usual = special.logit(_per(code, part, level) if shared(code) else mean)
+            with np.errstate(invalid="ignore"):  # a cell of zeros: NaN
+                odds = special.logit(_per(code, part, y[k])) - usual
+            adjusted = special.expit(special.logit(mean) + odds)
             share: FloatArray = np.bincount(code, part).astype(np.float64)
             ends = np.append(ends, normal_logits(adjusted, share, float(over.df[1]), alpha) - known)
         low[1], high[1] = np.nanmin(ends), np.nanmax(ends)
@@ -275,13 +277,6 @@ def curve_error(
 def _per(code: IntArray, part: FloatArray, values: FloatArray) -> FloatArray:
     """Each cluster's mean of values (m,), weighted by part (m,)."""
     return np.asarray(np.bincount(code, part * values) / np.bincount(code, part))
-
-
-def _as_if(share: FloatArray, usual: FloatArray | float, mean: float) -> FloatArray:
-    """Clusters' shares, had each been asked for all cells, from the odds usual in its cells."""
-    with np.errstate(invalid="ignore"):  # a cell of zeros: NaN
-        moved = special.logit(share) - special.logit(usual)
-    return np.asarray(special.expit(special.logit(mean) + moved))
 
 
 def _cell(

@@ -253,7 +253,7 @@ def step_test(
     alpha: float = 0.05,
     data: pd.DataFrame | None = None,
 ) -> Result:
-    """Jump of demand where the price passes the competing price that the prompt states.
+    """Jump of demand where the price exceeds the competing price that the prompt states.
 
     Parameters
     ----------
@@ -313,8 +313,8 @@ def step_test(
     columns: Columns = [("jump_logit", above.astype(float)), *terms]
     others: Columns = [] if covariates is None else list(covariates.items())
     with_at, columns = [*columns, ("at", stated), *others], [*columns, *others]
-    varies = _rank(with_at, products, len(x)) > _rank(columns, products, len(x))
-    fit = _logit(buys, with_at if varies else columns, weights, products, cluster)
+    wide, narrow = (_rank(_design(c, products, len(x))[0]) for c in (with_at, columns))
+    fit = _logit(buys, with_at if wide > narrow else columns, weights, products, cluster)
     at_step = fit.design.copy()
     at_step[:, [fit.names.index(name) for name, _ in terms]] = 0
     jump, sides = fit.names.index("jump_logit"), []
@@ -326,8 +326,8 @@ def step_test(
     est = np.array([p1 - p0, fit.beta[jump]])
     gradients = np.vstack([g1 - g0, np.eye(len(fit.beta))[jump]])
     source = f"our formulation; focalism: {GUI_TOUBIA}"
-    names = ["jump", "jump_logit"]
-    return fit.result("Step at the stated price", names, est, gradients, alpha, source)
+    method, names = "Step at the stated price", ["jump", "jump_logit"]
+    return fit.result(method, names, est, gradients, alpha, source)
 
 
 @dataclass(frozen=True)
@@ -415,18 +415,11 @@ def _design(columns: Columns, products: Any, n: int) -> tuple[FloatArray, list[s
     return np.column_stack([np.ones(n), *values, dummies]), names
 
 
-def _rank(columns: Columns, products: Any, n: int) -> int:
-    design, _ = _design(columns, products, n)
+def _rank(design: FloatArray) -> int:
     return int(np.linalg.matrix_rank(design / np.abs(design).max(axis=0).clip(1e-300)))
 
 
-def _logit(
-    buys: npt.ArrayLike,
-    columns: Columns,
-    weights: npt.ArrayLike | None,
-    products: Any,
-    cluster: Any,
-) -> _Fit:
+def _logit(buys: Any, columns: Columns, weights: Any, products: Any, cluster: Any) -> _Fit:
     from statsmodels.genmod.families import Binomial  # 2 s to import: not before it is needed
     from statsmodels.genmod.generalized_linear_model import GLM
 
@@ -439,7 +432,7 @@ def _logit(
     k, weight = rows.kept, rows.weight[rows.kept]
     design, y, share = full[k], y[k], weight / weight.sum()
     scale = np.abs(design).max(axis=0).clip(1e-300)
-    if np.linalg.matrix_rank(design / scale) < design.shape[1]:
+    if _rank(design) < design.shape[1]:
         raise ValueError(
             f"the columns {names} are collinear; each must vary on its own (such as a price that "
             "varies within products)"

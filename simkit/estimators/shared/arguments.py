@@ -176,10 +176,8 @@ def name_of(value: Any, name: str) -> Any:
 
 def names_in(value: Any, name: str) -> list[Any]:
     """The names of columns: one, a list of several, or None for none."""
-    if value is None or isinstance(value, str):
-        return [] if value is None else [value]
-    names = [name_of(v, name) for v in listed(value, name)]
-    if len(set(names)) < len(names):
+    names = [value] if isinstance(value, str) else listed(() if value is None else value, name)
+    if len({name_of(v, name) for v in names}) < len(names):
         raise invalid(name, value, "a list of names that differ")
     return names
 
@@ -196,11 +194,17 @@ def rows_of(value: Any, name: str) -> Any:
 
 def groups_of(value: Any, name: str) -> Mapping[str, pd.DataFrame]:
     """A mapping of groups to DataFrames, such as `by_groups` makes."""
-    if not isinstance(value, Mapping) or not value:
-        raise invalid(name, value, "a mapping, group: DataFrame")
-    items_of(list(value), name)
-    for group, frame in value.items():
+    groups = _mapping(value, name, "group: DataFrame")
+    items_of(list(groups), name)
+    for group, frame in groups.items():
         framed(frame, f"{name}[{group!r}]")
+    return groups
+
+
+def _mapping(value: Any, name: str, items: str) -> Mapping[Any, Any]:
+    """A mapping that is not empty."""
+    if not isinstance(value, Mapping) or not value:
+        raise invalid(name, value, f"a mapping, {items}")
     return value
 
 
@@ -212,13 +216,12 @@ def stream(value: Any, name: str) -> Any:
 
 def ends_of(value: Any, name: str) -> Mapping[Any, tuple[float, float]]:
     """A mapping of items to the two ends of their scale, both numbers."""
-    if not isinstance(value, Mapping) or not value:
-        raise invalid(name, value, "a mapping, item: (lowest, highest)")
     scales = {}
-    for item, ends in value.items():
-        pair = [number(end, f"{name}[{item!r}]") for end in listed(ends, f"{name}[{item!r}]")]
+    for item, ends in _mapping(value, name, "item: (lowest, highest)").items():
+        where = f"{name}[{item!r}]"
+        pair = [number(end, where) for end in listed(ends, where)]
         if len(pair) != 2 or not pair[0] < pair[1]:
-            raise invalid(f"{name}[{item!r}]", ends, "two numbers that rise, (lowest, highest)")
+            raise invalid(where, ends, "two numbers that rise, (lowest, highest)")
         scales[item] = (pair[0], pair[1])
     return scales
 

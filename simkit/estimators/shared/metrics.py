@@ -48,10 +48,6 @@ class Metric:
     scale: FloatArray | None
     smoothing: float | None
 
-    @property
-    def is_distance(self) -> bool:
-        return self.name in DISTANCES
-
     def __call__(self, p: FloatArray, q: FloatArray) -> FloatArray:
         if self.name == "kl":
             return kl_divergence(p, q, smoothing=self.smoothing or 0.0)
@@ -90,14 +86,9 @@ def chosen_metrics(
     for name in names:
         one_of(name, "metric", MARGINAL_METRICS)
         if name in ORDINAL and scale is None:
-            raise ValueError(
-                f"metric {name!r} needs a scale: state `values`, one number per option"
-            )
+            raise ValueError(f"metric {name!r} needs a scale: give `values`, a number per option")
     if "kl" in names and smoothing is None:
-        raise ValueError(
-            "smoothing: metric 'kl' depends on it, so state it: a number from 0 (mass added to "
-            "every category)"
-        )
+        raise ValueError("smoothing: metric 'kl' depends on it; give the mass added per category")
     return [Metric(name, scale, smoothing) for name in names]
 
 
@@ -108,7 +99,7 @@ def spread(
     ratio = metric.name == "variance_ratio"
     centre, error, low, high = moved.interval(effective, alpha, log=ratio)
     corrected = moved.at - moved.bias if np.isfinite(error) else np.nan
-    if metric.is_distance and np.isfinite(error):
+    if metric.name in DISTANCES and np.isfinite(error):
         most, bias = 1.0 if metric.name in ("js", "tv", "nemd") else np.inf, moved.at - centre
         low, high = max(low + min(bias, 0.0), 0.0), min(high + max(bias, 0.0), most)
         corrected = max(centre, 0.0)

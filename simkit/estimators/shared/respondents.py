@@ -21,8 +21,8 @@ from scipy import special
 
 from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.clustering import FEW, UNTRUSTED, effective
-from simkit.estimators.shared.rows import run_matrix, split_rows, sums_by, texts
-from simkit.types import FloatArray, IntArray, column, invalid, invalid_row, labels
+from simkit.estimators.shared.rows import optional_labels, run_matrix, split_rows, sums_by, texts
+from simkit.types import FloatArray, IntArray, column, invalid, invalid_row
 
 __all__ = [
     "Moved",
@@ -81,9 +81,7 @@ def answer_rows(answers: Any, options: Sequence[Any], name: str) -> FloatArray:
     if np.ndim(answers) == 2:
         return belief_rows(answers, options, name)
     codes = answer_codes(answers, options, name)
-    rows = np.eye(len(options))[codes]
-    rows[codes < 0] = np.nan
-    return np.asarray(rows, dtype=np.float64)
+    return np.where(codes[:, None] < 0, np.nan, np.eye(len(options))[codes])
 
 
 @checked("choice")
@@ -116,9 +114,8 @@ def one_hot(choice: Any, options: Sequence[str]) -> pd.DataFrame:
     2  NaN  NaN
     """
     numeric_scale(options, None)
-    index = choice.index if isinstance(choice, pd.Series) else None
-    items = choice if index is not None else list(choice)
-    return pd.DataFrame(answer_rows(items, options, "choice"), index=index, columns=list(options))
+    series = choice if isinstance(choice, pd.Series) else pd.Series(list(choice), dtype=object)
+    return pd.DataFrame(answer_rows(series, options, "choice"), series.index, list(options))
 
 
 def belief_rows(belief: Any, options: Sequence[Any], name: str) -> FloatArray:
@@ -150,10 +147,8 @@ def belief_rows(belief: Any, options: Sequence[Any], name: str) -> FloatArray:
 
 def grouped(by: Any, n: int) -> tuple[IntArray, list[str]]:
     """Codes (n,) of the groups and their names; by None is one group with an empty name."""
-    if by is None:
-        return np.zeros(n, dtype=np.int64), [""]
-    code, keys = labels(by, "by", n)
-    return code, texts(keys)
+    code, keys = optional_labels(by, "by", n)
+    return code, [""] if by is None else texts(keys)
 
 
 def resampled(
@@ -187,9 +182,8 @@ def resampled(
 
 def effective_clusters(cluster: IntArray, weight: FloatArray) -> float:
     """1 / sum of squared shares of weight of the clusters (n,); NaN if there are none."""
-    if not len(cluster):
-        return np.nan
-    return float(effective(np.bincount(cluster, weight / weight.max()).astype(float)))
+    sizes = np.bincount(cluster, weight / weight.max(initial=0))
+    return float(effective(sizes.astype(np.float64)))
 
 
 def cluster_notes(cluster: IntArray, weight: FloatArray, where: str = "") -> tuple[str, ...]:
@@ -277,14 +271,10 @@ class Moved:
 
 def left_out_of(*samples: FloatArray) -> Moved:
     """`Moved` from the values (1 + G,) of each sample: of all, and without each of its clusters."""
-    moves, bias = [], 0.0
-    for values in samples:
-        with np.errstate(invalid="ignore"):
-            off = values[1:] - values[0]
-        factor = 1 - 1 / max(len(off), 1)
-        moves.append(np.sqrt(factor) * off)
-        bias += factor * float(off.sum())
-    return Moved(float(samples[0][0]), moves, bias)
+    with np.errstate(invalid="ignore"):
+        pairs = [(1 - 1 / max(len(x) - 1, 1), x[1:] - x[0]) for x in samples]
+    bias = sum(factor * float(off.sum()) for factor, off in pairs)
+    return Moved(float(samples[0][0]), [np.sqrt(factor) * off for factor, off in pairs], bias)
 
 
 def mean_moved(several: Sequence[Moved]) -> Moved:
