@@ -227,7 +227,7 @@ def integer(value: Any, name: str, low: int = 0, high: int = 10**8) -> int:
 
 
 def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
-    """One of the names there are; ValueError, naming them, for all else."""
+    """One of the names in `choices`; ValueError, naming them, for all else."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"no {name} {shown(value)}; there are: {', '.join(choices)}")
     return value
@@ -258,10 +258,10 @@ def shown(value: Any) -> str:
 
 
 def framed(value: Any, name: str) -> pd.DataFrame:
-    """The value itself, a DataFrame whose columns each have a name of their own.
+    """The value itself, if it is a DataFrame whose columns have different names.
 
-    Raises ValueError for anything else, for a column that stands twice (as a merge leaves it) and
-    for columns in levels (as a pivot leaves them), naming the column and the remedy.
+    Raises ValueError for anything else, for a column that occurs twice (as after a merge) and for
+    columns in levels (as after a pivot), naming the column and the remedy.
     """
     if not isinstance(value, pd.DataFrame):
         raise invalid(name, value, "a DataFrame: pd.DataFrame(...)")
@@ -312,9 +312,9 @@ _LABELS = (str, bool, int, float, np.generic, Decimal, datetime.date, datetime.t
 
 
 def check_labels(frame: pd.DataFrame, name: str) -> None:
-    """ValueError where a column that rows are told apart by holds what cannot be a label.
+    """ValueError where a column of labels holds a value that cannot be one.
 
-    Lists, objects without an order, and text with half a surrogate pair; what is missing passes.
+    Lists, objects of other classes, and text with half a surrogate pair; missing values pass.
     Names the column and the row.
     """
     for k in range(frame.shape[1]):
@@ -376,7 +376,7 @@ class Rows:
         return self.factors[0]
 
     def codes(self, rows: IntArray | None = None) -> list[IntArray]:
-        """Each factor's codes of some rows (the kept ones), numbered 0, 1, ... anew."""
+        """Each factor's codes of some rows (default: `kept`), numbered 0, 1, ... again."""
         used = self.kept if rows is None else rows
         return [np.unique(code[used], return_inverse=True)[1] for code in self.factors]
 
@@ -398,7 +398,7 @@ def usable_rows(
 ) -> Rows:
     """Rows whose outcome (n,) is not NaN and whose weight is above 0.
 
-    weights None: all 1. cluster None: every row its own; with `crossed`, a DataFrame of two
+    weights None: all 1. cluster None: every row is a cluster; with `crossed`, a DataFrame of two
     columns is two factors. Raises ValueError if no row is left, and for more columns.
     """
     n = len(outcome)
@@ -411,7 +411,7 @@ def usable_rows(
             most = "one column, or two that are crossed" if crossed else "one column here"
             raise ValueError(
                 f"cluster has the columns {list(cluster)}; it must be {most}. Where every "
-                "combination of them is a unit of its own, join them to one label"
+                "combination of them is an independent unit, join them to one label"
             )
         parts = [cluster[c] for c in cluster] if several else [cluster]
         coded = [labels(part, "cluster", n) for part in parts]

@@ -173,17 +173,17 @@ def elicited_curve(
     names, mean, sd = _beliefs(frame, covariates)
     group, cell = _codes(frame, list(by)), _codes(frame, split)
     exact = _exact(mean, sd, _codes(frame, [treatment]))
-    given = _rows(frame, weights, cluster)
-    used = merge_copies(given, exact, mean, sd, cell, within=group)
-    kept = frame[split].reset_index(drop=True).iloc[used.kept]
+    rows = _rows(frame, weights, cluster)
+    merged = merge_copies(rows, exact, mean, sd, cell, within=group)
+    kept = frame[split].reset_index(drop=True).iloc[merged.kept]
     cells = [(key, part.index) for key, part in kept.groupby(split, sort=True, dropna=False)]
-    rows = []
+    lines = []
     for name, m in zip(names, mean.T, strict=True):
         for key, i in cells:
-            at = mean_over(m[i], used.weight[i], used.codes(i.to_numpy()))
-            rows.append((name, *key, at.estimate, at.error, at.df, at.units, at.clusters))
+            at = mean_over(m[i], merged.weight[i], merged.codes(i.to_numpy()))
+            lines.append((name, *key, at.estimate, at.error, at.df, at.units, at.clusters))
     heads = ["covariate", *split, "estimate", "std_error", "df", "units", "clusters"]
-    table = pd.DataFrame(rows, columns=heads)
+    table = pd.DataFrame(lines, columns=heads)
     single, equal = table["clusters"] == 1, table["std_error"] <= DUST * table["estimate"].abs()
     table["std_error"] = table["std_error"].mask(equal)
     ends = t_frame(table.index, table["estimate"], table["std_error"], table["df"], alpha)
@@ -191,13 +191,13 @@ def elicited_curve(
     index = table["covariate"].astype(str)
     for name, labelled in label_texts(table[split]).items():
         index += f", {name}=" + labelled
-    notes = used.notes
+    notes = merged.notes
     notes += counted(int(single.sum()), len(table), "cells have one cluster (no interval)")
     what = "cells have clusters that are all equal: no interval, for how others differ is unknown"
     notes += counted(int(equal.sum()), len(table), what)
     notes += few_note(table.pop("units").to_numpy(dtype=np.float64))
     table = table.set_index(pd.Index(index.to_list()))
-    return Result("Elicited covariates", table, len(used.kept), alpha, SOURCE, notes, given.over)
+    return Result("Elicited covariates", table, len(merged.kept), alpha, SOURCE, notes, rows.over)
 
 
 @checked(frames="frame", treatment=name_of, strata=names_in, weights=name_of, cluster=names_in)
@@ -297,17 +297,17 @@ def balance_audit(
     names, mean, sd = _beliefs(frame, covariates)
     t = column(frame[treatment], treatment)
     stratum = optional_labels(frame[list(strata)] if strata else None, "strata", len(t))[0]
-    given = _rows(frame, weights, cluster)
+    rows = _rows(frame, weights, cluster)
     exact = _exact(mean, sd, np.unique(t, return_inverse=True)[1])
-    rows = merge_copies(given, exact, mean, sd, t, strata=stratum)
-    k, weight = rows.kept, rows.weight[rows.kept]
+    merged = merge_copies(rows, exact, mean, sd, t, strata=stratum)
+    k, weight = merged.kept, merged.weight[merged.kept]
     stratum = np.unique(stratum[k], return_inverse=True)[1]
-    if (most := _most(given.codes())) < 3:
+    if (most := _most(rows.codes())) < 3:
         raise ValueError(
             f"cluster: {most} clusters; there must be 3 or more (wordings, field orders, products)"
         )
-    few = _most(rows.codes()) < 3  # copies of one or two prompts
-    factors = given.codes() if few else rows.codes()
+    few = _most(merged.codes()) < 3  # copies of one or two prompts
+    factors = rows.codes() if few else merged.codes()
 
     jackknifed = partial(_jackknifed, t[k], mean[k], sd[k], weight, stratum)
 
@@ -345,8 +345,8 @@ def balance_audit(
     constant = (f"{c} never varies: left out" for c in np.array(names)[~live])
     endless = np.array(names)[np.isinf(every[2])]
     infinite = (f"{c}: no spread within halves: its smd is undefined" for c in endless)
-    notes = (*rows.notes, *constant, *infinite, note, *(() if few else few_note(over.units)))
-    return Result("Balance audit", table, len(k), alpha, SOURCE, notes, given.over)
+    notes = (*merged.notes, *constant, *infinite, note, *(() if few else few_note(over.units)))
+    return Result("Balance audit", table, len(k), alpha, SOURCE, notes, rows.over)
 
 
 def _most(factors: Sequence[IntArray]) -> int:

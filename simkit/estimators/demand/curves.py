@@ -119,10 +119,10 @@ def demand_curve(
     y = column(buys, "buys", low=0, high=1, missing=True, rows=len(x))
     group, keys = optional_labels(groups, "group", len(x))
     cells, code = np.unique(np.column_stack([group, x]), axis=0, return_inverse=True)
-    given = usable_rows(y, weights, cluster, crossed=True)
-    rows = merge_copies(given, believed(y), y, x, within=group)
-    members = split_rows(code[rows.kept], rows.kept, len(cells))
-    parts = [_cell(y[i], rows.weight[i], rows.codes(i), alpha) for i in members]
+    rows = usable_rows(y, weights, cluster, crossed=True)
+    merged = merge_copies(rows, believed(y), y, x, within=group)
+    members = split_rows(code[merged.kept], merged.kept, len(cells))
+    parts = [_cell(y[i], merged.weight[i], merged.codes(i), alpha) for i in members]
     heads = ["estimate", "std_error", "low", "high", "n", "clusters", "units"]
     table = pd.DataFrame(parts, columns=heads)
     units = table.pop("units").to_numpy(dtype=np.float64)
@@ -135,12 +135,12 @@ def demand_curve(
         names = label_texts(of).agg(", ".join, axis=1) + ", " + names
         table = pd.concat([of, table], axis=1)
     empty, single = (int((table["clusters"] == k).sum()) for k in (0, 1))
-    notes = rows.notes + counted(empty, len(table), "cells are empty (NaN)")
+    notes = merged.notes + counted(empty, len(table), "cells are empty (NaN)")
     notes += counted(single, len(table), "cells have one cluster (no interval)")
     notes += few_note(units)
     frame = table.set_index(pd.Index(names.to_list()))
     method = "Demand curve, cluster jackknife"
-    return Result(method, frame, len(rows.kept), alpha, GUI_TOUBIA, notes, given.over)
+    return Result(method, frame, len(merged.kept), alpha, GUI_TOUBIA, notes, rows.over)
 
 
 @checked("price buys truth weights products cluster")
@@ -247,13 +247,13 @@ def curve_error(
     low, high = frame["low"].to_numpy(copy=True), frame["high"].to_numpy(copy=True)
     part: FloatArray = np.asarray(w / np.bincount(cell, w)[cell] / len(cells))  # of the mean share
     level = np.bincount(cell, part * y[k]).astype(np.float64)[cell] * len(cells)
-    mean, known = float(part @ y[k]), float(exact.mean())
+    mean, mean_truth = float(part @ y[k]), float(exact.mean())
     truths = [_per(code, part, true[k]) for code in usable if not shared(code)]
     drawn = any(np.ptp(of) > 1e-9 for of in truths)  # products, of which each has its own truth
     inside = 1e-12 < mean < 1 - 1e-12
     if over.error[1] > 1e-12 and inside:
         half = (high[1] - centre[1]) / (mean * (1 - mean))
-        ends = special.expit(special.logit(mean) + np.array([-half, half])) - known
+        ends = special.expit(special.logit(mean) + np.array([-half, half])) - mean_truth
         ends = np.append(ends, [low[1], high[1]]) if drawn else ends
         for code in usable:  # shares, had each cluster been asked for all cells
             usual = special.logit(_per(code, part, level) if shared(code) else mean)
@@ -261,12 +261,12 @@ def curve_error(
                 odds = special.logit(_per(code, part, y[k])) - usual
             adjusted = special.expit(special.logit(mean) + odds)
             share: FloatArray = np.bincount(code, part).astype(np.float64)
-            ends = np.append(ends, normal_logits(adjusted, share, float(over.df[1]), alpha) - known)
+            ends = np.append(ends, normal_logits(adjusted, share, over.df[1], alpha) - mean_truth)
         low[1], high[1] = np.nanmin(ends), np.nanmax(ends)
     # (1 - p)^units = alpha / 2: the upper end of Clopper & Pearson's (1934) interval of 0
     largest = 1 - (alpha / 2) ** (1 / over.units[0])
     possible = np.where((over.error <= 1e-12) | (not inside), largest, 0.0)
-    least, most = ([0.0, -1.0], 1.0) if drawn else ([0.0, -known], [1.0, 1 - known])
+    least, most = ([0.0, -1.0], 1.0) if drawn else ([0.0, -mean_truth], [1.0, 1 - mean_truth])
     frame["low"] = np.minimum(low, centre - possible).clip(least)
     frame["high"] = np.maximum(high, centre + possible).clip(max=most)
     notes = (*rows.notes, *(few_note(over.units) if usable else (ONE,)))

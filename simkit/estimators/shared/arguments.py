@@ -158,7 +158,7 @@ def names_of(value: Any, name: str) -> list[str]:
 
 
 def items_of(value: Any, name: str) -> list[Any]:
-    """A list of labels that can be told apart (options, items, words), none of them missing."""
+    """A list of labels (options, items, words), none of them missing."""
     items = listed(value, name)
     for v in items:
         known = isinstance(v, str | int | float | tuple | np.number | np.bool_ | date)

@@ -47,10 +47,12 @@ Replicates = Callable[[IntArray], FloatArray]
 
 @dataclass(frozen=True)
 class Spread:
-    """Variance (k,) and degrees of freedom (k,) of k quantities; NaN where there is one cluster.
+    """Variances of k quantities over clusters; NaN where there is one cluster, or nearly (`ALONE`).
 
-    One cluster that has nearly all (`ALONE`) counts as one. covariance : (k, k). units : (k,)
-    effective number of clusters, of the factor with fewest.
+    Attributes
+    ----------
+    variance, df : (k,) variances and their degrees of freedom. covariance : (k, k).
+    units : (k,) effective number of clusters, of the factor with fewest.
     """
 
     variance: FloatArray
@@ -72,11 +74,11 @@ def effective(shares: FloatArray) -> FloatArray:
 
 def few_note(units: FloatArray) -> tuple[str, ...]:
     """A note where the effective number of clusters is below 5, and one where it is 1."""
-    known = units[np.isfinite(units)]
+    defined = units[np.isfinite(units)]
     notes: tuple[str, ...] = ()
-    if (known < ALONE).any():
+    if (defined < ALONE).any():
         notes = ("one cluster has 99.5 % of the weight or more: no interval",)
-    least = known[known >= ALONE].min(initial=FEW)
+    least = defined[defined >= ALONE].min(initial=FEW)
     if least < FEW - 1e-6:
         shown = f"{least:.1f}" if least < FEW - 0.05 else f"{least:.2f}"
         notes += (f"{shown} effective clusters: {UNTRUSTED}",)
@@ -85,9 +87,13 @@ def few_note(units: FloatArray) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Mean:
-    """A weighted mean; `clusters` is the number of the scarcer factor, `units` the effective one.
+    """A weighted mean, its standard error and degrees of freedom.
 
-    One cluster: error, df and units are NaN. One that has nearly all the weight: error and df.
+    Attributes
+    ----------
+    estimate, error, df : error and df are NaN for one cluster, or one with nearly all the weight.
+    units : effective number of clusters; NaN for one.
+    clusters : number of clusters, of the factor with fewest.
     """
 
     estimate: float
@@ -168,13 +174,13 @@ def _crossed(a: Spread, b: Spread, pairs: IntArray, part: FloatArray, off: Float
     df = float(used.sum() - basis.shape[1])
     scale = np.sqrt((part**2).sum(axis=0))
     inside = (rest.T @ rest) / max(df, 1.0) * np.outer(scale, scale)
-    own = np.diag(inside)
-    variance = a.variance + b.variance - own
-    low = variance < own
+    inner = np.diag(inside)
+    variance = a.variance + b.variance - inner
+    low = variance < inner
     with np.errstate(invalid="ignore", divide="ignore"):
-        noise = a.variance**2 / a.df + b.variance**2 / b.df + own**2 / max(df, 1.0)
+        noise = a.variance**2 / a.df + b.variance**2 / b.df + inner**2 / max(df, 1.0)
         free = np.where(noise > 0, variance**2 / noise, np.minimum(a.df, b.df))
-    variance, free = np.where(low, own, variance), np.where(low, max(df, 1.0), free)
+    variance, free = np.where(low, inner, variance), np.where(low, max(df, 1.0), free)
     units = np.minimum(a.units, b.units)
     covariance = _covariance(a.covariance + b.covariance, inside)
     return Spread(variance, np.maximum(free, 1.0), covariance, units)
@@ -183,13 +189,13 @@ def _crossed(a: Spread, b: Spread, pairs: IntArray, part: FloatArray, off: Float
 def _covariance(both: FloatArray, inside: FloatArray) -> FloatArray:
     """V_A + V_B - V_I, in no direction below V_I; NaN rows and columns stay."""
     out = np.full_like(both, np.nan)
-    known = np.flatnonzero(np.isfinite(np.diag(both + inside)))
-    both, inside = both[np.ix_(known, known)], inside[np.ix_(known, known)]
+    defined = np.flatnonzero(np.isfinite(np.diag(both + inside)))
+    both, inside = both[np.ix_(defined, defined)], inside[np.ix_(defined, defined)]
     unit = np.sqrt(np.diag(both + inside)).clip(1e-150)
     extra = (both - 2 * inside) / np.outer(unit, unit)
     values, vectors = np.linalg.eigh((extra + extra.T) / 2)
     positive = (vectors * values.clip(0)) @ vectors.T
-    out[np.ix_(known, known)] = inside + positive * np.outer(unit, unit)
+    out[np.ix_(defined, defined)] = inside + positive * np.outer(unit, unit)
     return out
 
 

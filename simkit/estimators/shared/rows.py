@@ -148,7 +148,7 @@ def distinct(*codes: IntArray) -> tuple[IntArray, IntArray]:
 def run_sizes(sizes: Sequence[int] | None, default: int, most: int) -> IntArray:
     """Numbers of runs, checked, rising: `sizes`, or 1, 2, 5, 10, 20, 50, ... up to `default`.
 
-    Raises ValueError for none, for one below 1 or repeated, or above `most`, the runs there are.
+    Raises ValueError for none, for one below 1 or repeated, or above `most`, the number of runs.
     """
     if sizes is None:
         steps = (m * 10**e for e in range(len(str(max(default, 1)))) for m in (1, 2, 5))

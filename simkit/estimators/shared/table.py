@@ -136,7 +136,7 @@ def _listed(name: str | list[str]) -> list[str]:
 
 
 def check_columns(frame: pd.DataFrame, columns: Sequence[Any], name: str) -> None:
-    """ValueError, naming the column and those there are, where the frame has not all of them."""
+    """ValueError for a column that the frame does not have, naming it and those that it has."""
     for column in columns:
         if not hashable(column) or column not in frame:
             raise ValueError(
