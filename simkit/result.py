@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-__all__ = ["Result", "clustered_mean", "jackknife", "t_frame"]
+__all__ = ["Result", "jackknife", "t_frame"]
 
 Numbers = npt.NDArray[np.float64]
 REQUIRED = ("estimate", "std_error", "low", "high")
@@ -146,22 +146,6 @@ def jackknife(replicates: Numbers, centre: Numbers) -> Numbers:
     """
     moves = replicates - centre
     return (1 - 1 / len(moves)) * moves.T @ moves
-
-
-def clustered_mean(
-    values: Numbers, weights: Numbers, cluster: npt.NDArray[np.intp]
-) -> tuple[float, float, int]:
-    """Weighted mean sum(w y) / sum(w), its jackknife standard error, and the clusters' number.
-
-    All arrays are (n,), n > 0, weights positive. One cluster: the standard error is NaN.
-    """
-    code = np.unique(cluster, return_inverse=True)[1]
-    top, bottom = np.bincount(code, weights * values), np.bincount(code, weights)
-    mean = float(top.sum() / bottom.sum())
-    if len(top) == 1:
-        return mean, np.nan, 1
-    without = (top.sum() - top) / (bottom.sum() - bottom)
-    return mean, float(np.sqrt(jackknife(without[:, None], np.array([mean]))[0, 0])), len(top)
 
 
 def _text(value: Any) -> str:

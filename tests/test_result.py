@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from simkit.result import Result, clustered_mean, jackknife, t_frame
+from simkit.result import Result, jackknife, t_frame
 
 
 def make(**changes):
@@ -107,13 +107,3 @@ def test_jackknife_of_means_is_the_usual_covariance():
     x = np.random.default_rng(0).normal(size=(9, 3))
     without = (x.sum(axis=0) - x) / 8
     np.testing.assert_allclose(jackknife(without, x.mean(axis=0)), np.cov(x.T) / 9)
-
-
-def test_clustered_mean_known_values():
-    # clusters a: 1, 3 and b: 6 (weight 2): mean = (1 + 3 + 12) / 4 = 4; without a 6, without b 2;
-    # variance = 1/2 ((6 - 4)^2 + (2 - 4)^2) = 4
-    mean, error, n = clustered_mean(
-        np.array([1.0, 3, 6]), np.array([1.0, 1, 2]), np.array([0, 0, 1])
-    )
-    assert (mean, error, n) == pytest.approx((4, 2, 2))
-    assert np.isnan(clustered_mean(np.ones(2), np.ones(2), np.array([5, 5]))[1])

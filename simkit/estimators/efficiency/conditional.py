@@ -44,7 +44,7 @@ from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.clustering import FEW
 from simkit.estimators.shared.copies import believed, merge_copies
 from simkit.estimators.shared.means import SUN_ZHANG
-from simkit.estimators.shared.newton import information, newton, softmax
+from simkit.estimators.shared.newton import information, newton
 from simkit.estimators.shared.rows import optional_labels, run_matrix, split_rows
 from simkit.result import Result, jackknife, t_frame
 from simkit.types import (
@@ -146,7 +146,7 @@ def fit_logit(
     np.add.at(total, cell, w[:, None] * y[k])
     beta = newton(design, mass, total)
     notes = used.notes
-    fitted = softmax(design @ beta)
+    fitted = special.softmax(design @ beta, axis=-1)
     if not mass @ (fitted * (1 - fitted)).sum(axis=1) > 1e-8 * mass.sum():
         beta = np.full_like(beta, np.nan)
     if np.isnan(beta).any():
@@ -303,7 +303,7 @@ def _covariance(
 ) -> FloatArray:
     """Without strata CV3L: the jackknife of Newton steps without each cluster. Within strata the
     variance of the score, n_s / (n_s - 1) of its spread in each, between inverse Hessians."""
-    p = softmax(design @ beta)
+    p = special.softmax(design @ beta, axis=-1)
     curves = np.stack(
         [information(x[None], np.ones(1), q[None]) for x, q in zip(design, p, strict=True)]
     )

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.shared.arguments import checked, names_in
-from simkit.estimators.shared.clustering import effective, few_note
+from simkit.estimators.shared.clustering import effective, few_note, mean_over
 from simkit.estimators.shared.copies import merge_copies
-from simkit.result import Result, clustered_mean, t_frame
+from simkit.result import Result, t_frame
 from simkit.types import FloatArray, IntArray, Rows, column, counted, labels
 
 __all__ = ["positional_effect"]
@@ -208,12 +208,9 @@ def _spreads(spread: FloatArray, group: IntArray, titles: list[str], alpha: floa
 
 
 def _means(names: list[str], values: FloatArray, group: IntArray, alpha: float) -> pd.DataFrame:
-    ones = np.ones(len(values))
-    found = [clustered_mean(values[:, j], ones, group) for j in range(values.shape[1])]
-    mean, error, clusters = zip(*found, strict=True)
-    df = float(effective(np.bincount(group).astype(float))) - 1
-    # One cluster has no interval; of two or more there is always something to go by.
-    return t_frame(names, mean, error, max(df, 1.0) if clusters[0] > 1 else 0.0, alpha)
+    means = [mean_over(column, np.ones(len(values)), [group]) for column in values.T]
+    estimate, error, df = zip(*[(m.estimate, m.error, m.df) for m in means], strict=True)
+    return t_frame(names, estimate, error, df, alpha)
 
 
 def _titles(table: pd.DataFrame, option: IntArray) -> list[str]:

@@ -21,6 +21,7 @@ from simkit.estimators.population.errors import (
 )
 from simkit.estimators.population.margins import NAMIKOSHI, uniform
 from simkit.estimators.shared.arguments import checked
+from simkit.estimators.shared.clustering import Mean, mean_over
 from simkit.estimators.shared.means import mean_belief, mean_choice
 from simkit.estimators.shared.respondents import (
     belief_rows,
@@ -29,14 +30,14 @@ from simkit.estimators.shared.respondents import (
     grouped,
     left_out_of,
 )
-from simkit.result import REQUIRED, Result, clustered_mean, t_frame
+from simkit.result import REQUIRED, Result, t_frame
 from simkit.types import FloatArray, IntArray, Rows, column, counted, usable_rows
 
 __all__ = ["STATISTICS", "individual_fit", "shift_fit", "success_rate"]
 
 STATISTICS = ("draw", "mean", "median", "mode")
 SHIFTS = ("true_shift", "predicted_shift", "difference")
-NOTHING = (np.nan, np.nan, 0)
+NOTHING = Mean(np.nan, np.nan, np.nan, np.nan, 0)
 SOURCE = f"{NAMIKOSHI}; exact expectations: our formulation"
 
 
@@ -213,10 +214,10 @@ def shift_fit(
         i = used.kept[code[used.kept] == g]
         worth = effective_clusters(*_of(used, code, g))
         for what, x in zip(SHIFTS, d[:, i], strict=True):
-            found = clustered_mean(x, used.weight[i], used.cluster[i]) if len(i) else NOTHING
+            mean = mean_over(x, used.weight[i], used.codes(i)) if len(i) else NOTHING
             flat = not len(i) or np.ptp(x) <= 1e-12 * np.abs(x).max()
-            error = np.nan if flat else found[1]
-            rows.append((name, what, len(i), found[0], error, found[2], worth))
+            error = np.nan if flat else mean.error
+            rows.append((name, what, len(i), mean.estimate, error, mean.clusters, worth))
             index.append(f"{name}, {what}" if name else what)
     columns = ["group", "quantity", "n", "mean", "error", "clusters", "worth"]
     table = pd.DataFrame(rows, index=pd.Index(index), columns=columns)

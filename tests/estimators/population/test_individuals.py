@@ -213,13 +213,13 @@ def test_intervals_cover():
 
 def test_bad_input_is_named():
     cases = [
-        ({"human": [10, 5]}, r"human: row 1 holds 5; legal are \[0.0, 10.0, 50.0\]"),
+        ({"human": [10, 5]}, r"human: row 1 holds 5; it must be one of \[0.0, 10.0, 50.0\]"),
         ({"statistic": "max"}, "statistic is 'max'; legal are"),
         ({"belief": BELIEF[:1]}, "belief has 1 rows; legal is 2"),
         ({"belief": [[0.5, 0.5, 0.5]] * 2}, "belief: row 0 holds"),
         ({"truth": BELIEF[:1]}, "truth has 1 rows"),
         ({"values": [0, 10]}, "belief has shape"),
-        ({"values": [0, 10, 10]}, "options are"),
+        ({"values": [0, 10, 10]}, "options is"),
         ({"temperature": -1}, "temperature is -1"),
     ]
     for change, message in cases:

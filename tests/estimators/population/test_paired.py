@@ -171,7 +171,7 @@ def test_an_answer_that_was_never_given_is_told():
     ("how", "said"),
     [
         ({"metrics": ["rms"]}, "metrics are"),
-        ({"metrics": []}, "metrics are"),
+        ({"metrics": []}, "metrics is"),
         ({"metrics": ["kl"]}, "smoothing"),
     ],
 )

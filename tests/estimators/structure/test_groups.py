@@ -113,7 +113,7 @@ def test_halves_are_of_respondents(sides):
 def test_bad_input(sides):
     with pytest.raises(ValueError, match="three or more"):
         subgroup_structure({"men": sides[0]["men"]}, {"men": sides[1]["men"]}, SCALES)
-    with pytest.raises(ValueError, match="low below high"):
+    with pytest.raises(ValueError, match="two numbers that rise"):
         group_means(sides[0], {"a": (5, 5)})
     with pytest.raises(ValueError, match="group 'men' has no item 'z'"):
         group_means(sides[0], {"z": (1, 5)})
