@@ -167,9 +167,10 @@ def expected_distance(
     notes = counted(int(missing.sum()), missing.size, "beliefs skipped: none there")
     undefined = int(np.isnan(estimate).sum())
     notes += counted(undefined, len(frame), "items undefined: too few individuals with a belief")
-    sample = distinct and weights is None
-    method, terms = "Expected distance", {"what": "items", "who": "individuals"}
-    return by_item(method, frame, cells, alpha, notes, **terms, sample=sample)
+    return by_item(
+        "Expected distance", frame, cells, alpha, notes, what="items", who="individuals",
+        sample=distinct and weights is None,
+    )  # fmt: skip
 
 
 def _expected(b: FloatArray, d: FloatArray, share: FloatArray, distinct: bool) -> Cell:

@@ -111,7 +111,7 @@ def by_item(
         over = f"{what} (low, high), {who} (low_people, high_people)"
     n = len(cells[0].seen)
     overall = Result(f"{method}: means over {what}", table, n, alpha, MURTHY, notes, over)
-    over = who if frame["std_error"].any() else ""
+    over = who if (frame["std_error"] != 0).any() else ""  # exact values have no interval
     return ByItem(method, frame, n, alpha, MURTHY, notes, over, overall)
 
 

@@ -145,7 +145,7 @@ def _word(
     one: FloatArray, two: FloatArray, pairs: str, permutations: int, stream: np.random.Generator
 ) -> tuple[Cell, FloatArray]:
     """One word, and its signed distances (permutations,) when shuffled."""
-    seen = ~np.isnan(one + two).any(-1)
+    seen = np.asarray(~np.isnan(one + two).any(-1))
     n = int(seen.sum())
     if n < 2:
         undefined = np.full((len(one), 2), np.nan)
