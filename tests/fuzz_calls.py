@@ -270,8 +270,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         | {"rng": None, "n_boot": None},
         "flatness_ratio": lambda: {"blind": -0.5, "truth": -1.0, "quantity": "price",
                                    "covariance": 0.0, "alpha": 0.1},
-        "group_means": lambda: {"groups": groups(3), "scales": {"i": (1, 5), "j": (1, 5)},
-                                "digits": 2},
+        "group_means": lambda: {"groups": groups(3), "scales": {"i": (1, 5), "j": (1, 5)}},
         "half_dose": lambda: {"values": lab()[0] * [[3], [2], [1]], "doses": [0, 1, 2]},
         "individual_fit": lambda: _human(truth=people()["belief"], statistic="mean",
                                          temperature=0.8)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, special
 
-from simkit.estimators.structure.measures import mean_of, rmsd
+from simkit.estimators.structure.correlations import mean_of
+from simkit.estimators.structure.measures import rmsd
 from simkit.types import FloatArray
 
 __all__ = ["apart", "errors_of", "kept", "pattern", "perfect", "reliability", "undefined"]
