@@ -225,7 +225,13 @@ def subgroup_structure(
         return np.asarray(topic_means(by_item, topics, digits=2 if as_published else None))
 
     def correlations(table: FloatArray) -> FloatArray:
-        r = pd.DataFrame(table.T).corr().to_numpy()[np.triu_indices(len(table), 1)]
+        centred = table.T - table.mean(axis=1)
+        size = np.sqrt((centred**2).sum(axis=0))
+        if (size > 1e-12).all():
+            r = np.clip((centred / size).T @ (centred / size), -1, 1)
+        else:  # a mean is missing, or does not vary
+            r = pd.DataFrame(table.T).corr().to_numpy()
+        r = r[np.triu_indices(len(table), 1)]
         return np.asarray(r.round(3) if as_published else r)
 
     def compared(first: FloatArray, second: FloatArray) -> list[float]:
