@@ -239,8 +239,9 @@ def _symmetric(a: Answers, pairs: FloatArray) -> FloatArray:
 
 def mean_of(values: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN where nothing is."""
-    n = (~np.isnan(values)).sum(axis=-1)
-    return np.asarray(np.nansum(values, axis=-1) / np.where(n > 0, n, np.nan))
+    missing = np.isnan(values)
+    n = (~missing).sum(axis=-1)
+    return np.asarray(np.where(missing, 0.0, values).sum(axis=-1) / np.where(n > 0, n, np.nan))
 
 
 def off_diagonal(matrix: npt.ArrayLike) -> FloatArray:

@@ -297,7 +297,7 @@ def _answers(groups: Groups, items: list[str]) -> list[FloatArray]:
         if lost:
             raise ValueError(f"group {lost[0]!r} has no item {item!r}")
     return [
-        np.column_stack([column(part[i], f"{g}[{i}]", missing=True) for i in items])
+        np.array([column(part[i], f"{g}[{i}]", missing=True) for i in items]).T
         for g, part in groups.items()
     ]
 
