@@ -226,7 +226,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "belief_at_temperature": lambda: {"belief": np.array([p, q]), "temperature": 0.7,
                                           "logprob": False},
         "by_groups": lambda: {"frame": items(), "groups": items() > 2, "items": ["i", "j"]},
-        "chao1": lambda: {"sizes": [[3, 2, 1, 1], [4, 3, 0, 0]], "n": [7, 7]},
+        "chao1": lambda: {"sizes": [[3, 2, 1, 1], [4, 3, 0, 0]]},
         "compare_factors": lambda: both(factors=1),
         "compare_marginals": lambda: both(
             scales={"i": (1, 5), "j": (1, 5)}, metrics=["kl", "tv", "nemd"], smoothing=0.01

@@ -8,7 +8,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from simkit.plots import look
 
-__all__ = ["error_curves", "factors", "interval_dots"]
+__all__ = ["error_curves", "factors"]
 
 
 def error_curves(
@@ -54,7 +54,7 @@ def factors(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ----------
     frame : DataFrame
         Columns design, method (such as measured, theoretical, exact), estimate; optionally low and
-        high.
+        high. Methods stand side by side; "exact" is a dark star.
     ax : Axes, optional
         New ones by default.
 
@@ -64,33 +64,14 @@ def factors(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         Those that were drawn on. The line at 1 is where belief gains nothing.
     """
     frame, ax = look.begin(frame, ax, "estimate", labels="design method", maybe="low high")
-    interval_dots(frame.rename(columns={"design": "name"}), ax)
+    colours = look.colours_of(frame["method"])
+    if "exact" in colours:
+        colours["exact"] = look.PALETTE["truth causal"]
+    marks = {**look.MARKS, "exact": "*"}
+    look.dots(frame, "design", "method", ax, gap=0.22, colours=colours, marks=marks, size=8)
+    look.legend(ax)
     ax.set_xscale("log")
     ax.axvline(1, color="#555555", linewidth=1, zorder=1)
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.set(xlabel="Efficiency factor: runs of choice worth one run of belief (log scale)")
     return ax
-
-
-def interval_dots(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Estimates with their intervals, one row per name, methods side by side.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns name, method, estimate; optionally low and high. The method "exact" is a dark star.
-    ax : Axes, optional
-        New ones by default.
-
-    Returns
-    -------
-    Axes
-        Those that were drawn on.
-    """
-    frame, ax = look.begin(frame, ax, "estimate", labels="name method", maybe="low high")
-    colours = look.colours_of(frame["method"])
-    if "exact" in colours:
-        colours["exact"] = look.PALETTE["truth causal"]
-    marks = {**look.MARKS, "exact": "*"}
-    look.dots(frame, "name", "method", ax, gap=0.22, colours=colours, marks=marks, size=8)
-    return look.done(ax)

@@ -41,7 +41,6 @@ from simkit.types import (
     generator,
     numbers,
     one_of,
-    several,
 )
 
 __all__ = ["chao1", "crp_clusters", "pairwise_agreement", "split_rhat"]
@@ -285,7 +284,7 @@ def _measures(
     rest = stream.standard_gamma(concentration, size=same.shape)
     alike = (draws**2).sum(-1) + rest**2 / (1 + concentration)
     population = 1 - alike / (draws.sum(-1) + rest) ** 2
-    return np.stack([1 - same, population, (tables > 0).sum(-1), *_chao1(tables, size)])
+    return np.stack([1 - same, population, (tables > 0).sum(-1), *chao1(tables)])
 
 
 def _rows(draws: FloatArray, alpha: float, people: int, missing: float) -> pd.DataFrame:
@@ -299,31 +298,30 @@ def _rows(draws: FloatArray, alpha: float, people: int, missing: float) -> pd.Da
 
 
 @checked()
-def chao1(sizes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def chao1(sizes: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Lower bounds of the number of kinds in a population: Chao1 and its improvement iChao1.
 
     Parameters
     ----------
     sizes : array_like
         (..., K) how many of a sample are of each kind, 0 for none.
-    n : array_like
-        (...) sample sizes, or one for all.
 
     Returns
     -------
     tuple of ndarray
-        Chao1 (...) and iChao1 (...). iChao1 is "S_Chao1" of Murthy et al.
+        Chao1 (...) and iChao1 (...); NaN for a sample of nobody. iChao1 is "S_Chao1" of Murthy et
+        al.
 
     Raises
     ------
     ValueError
-        For numbers that are not whole, or below 0 (below 1 for n), and shapes that do not fit.
+        For numbers that are below 0 or not whole.
 
     Notes
     -----
-    With S kinds seen and f_k kinds seen k times: Chao1 = S + (n - 1)/n f1^2 / (2 f2), or with
-    f2 = 0 f1 (f1 - 1) / 2 in place of the fraction; iChao1 = Chao1 + (n - 3)/(4 n) f3/f4
-    max(f1 - (n - 3)/(2 (n - 1)) f2 f3/f4, 0), and Chao1 itself where f4 = 0.
+    With n in the sample, S kinds seen and f_k kinds seen k times: Chao1 = S + (n - 1)/n f1^2 /
+    (2 f2), or with f2 = 0 f1 (f1 - 1) / 2 in place of the fraction; iChao1 = Chao1 + (n - 3)/(4 n)
+    f3/f4 max(f1 - (n - 3)/(2 (n - 1)) f2 f3/f4, 0), and Chao1 itself where f4 = 0.
 
     References
     ----------
@@ -331,32 +329,21 @@ def chao1(sizes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArra
 
     Examples
     --------
-    >>> [float(bound.round(2)) for bound in chao1([1, 1, 1, 1, 2, 2, 3, 4, 7], 22)]
+    >>> [float(bound.round(2)) for bound in chao1([1, 1, 1, 1, 2, 2, 3, 4, 7])]
     [12.82, 13.49]
     """
     x = numbers(sizes, "sizes", "(..., K)", dims=range(1, 9))
-    many = numbers(several(n), "n", "(...)", dims=range(1, 9))
-    for name, values, least in (("sizes", x, 0), ("n", many, 1)):
-        wrong = ~(values >= least) | (values != np.floor(values))
-        if wrong.any():
-            raise ValueError(f"{name} holds {values[wrong][0]:g}; it must hold whole numbers from "
-                             f"{least}")  # fmt: skip
-    many = many.reshape(()) if many.size == 1 else many
-    if many.shape not in ((), x.shape[:-1]):
-        raise ValueError(
-            f"sizes have shape {x.shape}, n {many.shape}; they must be (..., K) and (...)"
-        )
-    return _chao1(x, many)
-
-
-def _chao1(x: npt.NDArray[Any], many: Any) -> tuple[FloatArray, FloatArray]:
+    wrong = ~(x >= 0) | (x != np.floor(x))
+    if wrong.any():
+        raise ValueError(f"sizes holds {x[wrong][0]:g}; it must hold whole numbers from 0")
+    n = np.where(x.any(-1), x.sum(-1), np.nan)
     f1, f2, f3, f4 = ((x == k).sum(-1).astype(float) for k in (1, 2, 3, 4))
     unseen = np.where(f2 > 0, f1**2 / (2 * np.maximum(f2, 1)), f1 * (f1 - 1) / 2)
-    first = (x > 0).sum(-1) + (many - 1) / many * unseen
+    first = (x > 0).sum(-1) + (n - 1) / n * unseen
     ratio = f3 / np.maximum(f4, 1)
-    inner = f1 - (many - 3) / np.maximum(2 * (many - 1), 1) * f2 * ratio
-    more = (many - 3) / (4 * many) * ratio * np.maximum(inner, 0)
-    return first, first + np.where((f4 > 0) & (many > 3), more, 0.0)
+    inner = f1 - (n - 3) / np.maximum(2 * (n - 1), 1) * f2 * ratio
+    more = (n - 3) / (4 * n) * ratio * np.maximum(inner, 0)
+    return first, first + np.where((f4 > 0) & (n > 3), more, 0.0)
 
 
 @checked()

@@ -264,14 +264,15 @@ def test_bad_input_is_refused():
 def test_chao1_by_hand():
     # 4 kinds once, 2 twice, 1 three times, 1 four times, 1 seven times: n = 22, S = 9
     sizes = [1, 1, 1, 1, 2, 2, 3, 4, 7, 0]
-    first, better = chao1(sizes, 22)
+    first, better = chao1(sizes)
     # 9 + 21/22 * 16/4 = 12.81818
     assert first == pytest.approx(12.81818, abs=1e-5)
     # + 19/88 * 1/1 * max(4 - 19/42 * 2 * 1, 0) = 0.2159091 * 3.0952381 = 0.6682900
     assert better == pytest.approx(13.48647, abs=1e-5)
     # without kinds seen twice f1 (f1 - 1) / 2 = 3: 4 + 5/6 * 3; no f4: no improvement
-    assert chao1([1, 1, 1, 3], 6) == (pytest.approx(6.5), pytest.approx(6.5))
-    assert [x.shape for x in chao1(np.ones((2, 5, 4)), np.full((2, 5), 4))] == [(2, 5)] * 2
+    assert chao1([1, 1, 1, 3]) == (pytest.approx(6.5), pytest.approx(6.5))
+    assert np.isnan(chao1([0, 0])).all()  # a sample of nobody
+    assert [x.shape for x in chao1(np.ones((2, 5, 4)))] == [(2, 5)] * 2
 
 
 def test_split_rhat_by_hand():
