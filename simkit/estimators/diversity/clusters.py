@@ -204,7 +204,7 @@ def crp_clusters(
         ] = np.column_stack([a, null.mean(0), estimate - null.mean(0), _p(estimate, null), power])
         notes += counted(
             int((power < POWER).sum()), len(names), "populations are too unreliable to "
-            f"say: two planted concepts would be told from the null in fewer than {POWER:.0%}",
+            f"say: the test would find two planted concepts in fewer than {POWER:.0%}",
         )  # fmt: skip
     method = f"CRP clusters, {chains} chains, {sweeps - burn} of {sweeps} sweeps"
     over = "divisions of these people (p_multiple_population: people)"

@@ -65,8 +65,8 @@ def dose_response(
 
     Examples
     --------
-    >>> found = dose_response([[10, 6, 8], [5, 4, 3]], doses=[0, 1])
-    >>> found.frame[["estimate", "low", "high"]].round(2)
+    >>> result = dose_response([[10, 6, 8], [5, 4, 3]], doses=[0, 1])
+    >>> result.frame[["estimate", "low", "high"]].round(2)
                   estimate   low   high
     mean, dose=0       8.0  3.03  12.97
     mean, dose=1       4.0  1.52   6.48

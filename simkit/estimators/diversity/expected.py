@@ -59,8 +59,8 @@ def expected_delta_e(
     Two people who are sure of one colour each, black or white; the second word divides nobody.
 
     >>> belief = [[[1, 0], [1, 0]], [[0, 1], [1, 0]], [[1, 0], [1, 0]]]
-    >>> found = expected_delta_e(belief, [[0, 0, 0], [100, 0, 0]], words=["night", "coal"])
-    >>> found.frame[["internal", "population", "signed"]].round(1)
+    >>> result = expected_delta_e(belief, [[0, 0, 0], [100, 0, 0]], words=["night", "coal"])
+    >>> result.frame[["internal", "population", "signed"]].round(1)
            internal  population  signed
     night       0.0        66.7    47.1
     coal        0.0         0.0     0.0
@@ -134,8 +134,8 @@ def expected_distance(
     Examples
     --------
     >>> belief = [[[0.9, 0.1]], [[0.5, 0.5]]]
-    >>> found = expected_distance(belief, 1 - np.eye(2), distinct=False)
-    >>> found.frame[["internal", "population", "signed"]].round(3)
+    >>> result = expected_distance(belief, 1 - np.eye(2), distinct=False)
+    >>> result.frame[["internal", "population", "signed"]].round(3)
        internal  population  signed
     0      0.34        0.42   0.057
     """

@@ -13,7 +13,7 @@ the rest is drawn again with the same uniforms. The result is that of going pers
 many steps as people moved.
 
 `score` (R, P, K) holds every table's score for every person, `without` the same with one answer
-less in each count: for the people at that table, their own answer taken out.
+less in each count: for the people at that table, without their own answer.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class _Room:
 
     def lay_out(self) -> None:
         """Number the occupied tables 0, 1, ... in each restaurant and score them all."""
-        at, who = np.nonzero(self.seat >= 0)
+        room, who = np.nonzero(self.seat >= 0)
         used = np.zeros((len(self.seat), max(int(self.seat.max()), 0) + 1), dtype=bool)
-        used[at, self.seat[at, who]] = True
-        self.seat[at, who] = (used.cumsum(1) - 1)[at, self.seat[at, who]]
+        used[room, self.seat[room, who]] = True
+        self.seat[room, who] = (used.cumsum(1) - 1)[room, self.seat[room, who]]
         k = int(used.sum(1).max()) + SPARE
         self.people = np.zeros((len(self.seat), k), dtype=np.int64)
         self.count = np.zeros((len(self.seat), k, self.prior.shape[-1]))
-        np.add.at(self.people, (at, self.seat[at, who]), 1)
-        np.add.at(self.count, (at, self.seat[at, who]), self.count_of[at, who])
+        np.add.at(self.people, (room, self.seat[room, who]), 1)
+        np.add.at(self.count, (room, self.seat[room, who]), self.count_of[room, who])
         self.score, self.without = (
             self.signs @ logs.transpose(0, 2, 1) for logs in self._logs(self.count, self.all)
         )
@@ -75,12 +75,12 @@ class _Room:
         weight = self.score[rows] + self.log_n[people][:, None, :]
         empty = (people == 0).argmax(1)[:, None]
         weight[one, who, empty] = self.score[rows[:, None], who, empty] + self.new
-        at, sits = np.nonzero(seat >= 0)
-        own = seat[at, sits]
-        left = people[at, own] - 1
+        room, sits = np.nonzero(seat >= 0)
+        table = seat[room, sits]
+        left = people[room, table] - 1
         lone = left == 0  # the own table is the new one, so the spare is not offered as well
-        weight[at[lone], sits[lone], empty[at[lone], 0]] = -np.inf
-        weight[at, sits, own] = self.without[rows[at], sits, own] + np.where(
+        weight[room[lone], sits[lone], empty[room[lone], 0]] = -np.inf
+        weight[room, sits, table] = self.without[rows[room], sits, table] + np.where(
             lone, self.new, self.log_n[left]
         )
         below = np.exp(weight - weight.max(2, keepdims=True)).cumsum(2)
@@ -135,7 +135,8 @@ def sweeps_of(
 
     answers : (G, P, Q) of 0, 1 and NaN; real : (G, P), False where a population has fewer people;
         alpha : (G,).
-    start : the people come "in turn", each seated given those before, in random order; or everybody is "alone" at first, or all "together".
+    start : the people come "in turn", each seated given those before, in random order; or everybody
+        is "alone" at first, or all are "together".
     """
     g, p = real.shape
     which = np.repeat(np.arange(g), chains)

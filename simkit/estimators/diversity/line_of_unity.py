@@ -104,8 +104,8 @@ def line_of_unity(
     --------
     >>> people = np.random.default_rng(0).normal(50, 20, (30, 4, 3))
     >>> noise = np.random.default_rng(1).normal(0, 5, (30, 4, 3))
-    >>> found = line_of_unity(people, people + noise, words=["sea", "sun", "war", "joy"])
-    >>> found.frame[["internal", "population", "signed", "p"]].round(2)
+    >>> result = line_of_unity(people, people + noise, words=["sea", "sun", "war", "joy"])
+    >>> result.frame[["internal", "population", "signed", "p"]].round(2)
          internal  population  signed    p
     sea      7.20       43.35   25.57  0.0
     sun      6.92       47.18   28.47  0.0

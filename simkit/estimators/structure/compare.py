@@ -2,7 +2,7 @@
 
 Two samples of one population never have the same correlations, so every measure stands beside its
 noise floor: what a perfect simulation with as many respondents would score. `estimate`, `low` and
-`high` are of the two *populations*: sampling error is taken out, not counted as a difference.
+`high` are of the two *populations*: sampling error is removed, not counted as a difference.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def compare_structure(
     >>> trait = rng.normal(size=(2, 300, 1))
     >>> humans = pd.DataFrame(rng.normal(size=(300, 4)) + trait[0], columns=list("abcd"))
     >>> model = pd.DataFrame(rng.normal(size=(300, 4)) + 0.6 * trait[1], columns=list("abcd"))
-    >>> found = compare_structure(humans, model, n_boot=100, splits=10, permutations=99)
-    >>> found.frame.loc[["rmsd", "structure_kept"], ["estimate", "low", "high", "floor"]].round(2)
+    >>> result = compare_structure(humans, model, n_boot=100, splits=10, permutations=99)
+    >>> result.frame.loc[["rmsd", "structure_kept"], ["estimate", "low", "high", "floor"]].round(2)
                     estimate   low  high  floor
     rmsd                0.30  0.22  0.38   0.05
     structure_kept      0.43  0.31  0.55   1.00

@@ -161,8 +161,8 @@ def compare_factors(
     >>> trait = rng.normal(size=(2, 300, 1))
     >>> humans = pd.DataFrame(rng.normal(size=(300, 4)) + trait[0], columns=list("abcd"))
     >>> model = pd.DataFrame(rng.normal(size=(300, 4)) + 0.6 * trait[1], columns=list("abcd"))
-    >>> found = compare_factors(humans, model, n_boot=20)
-    >>> found.frame[["estimate", "floor", "floor_high"]].round(2)
+    >>> result = compare_factors(humans, model, n_boot=20)
+    >>> result.frame[["estimate", "floor", "floor_high"]].round(2)
                        estimate  floor  floor_high
     spectrum_rmsd          0.52   0.05        0.09
     first_share            0.42   0.64        0.68
@@ -266,8 +266,15 @@ def compare_networks(
     def measures(x: FloatArray, y: FloatArray) -> list[float]:
         first, second = (np.where(np.abs(v) >= edge, np.sign(v), 0) for v in (x, y))
         same = ((first == second) & (first != 0)).sum()
-        kept, known = (same / n if n else np.nan for n in map(np.count_nonzero, (first, second)))
-        return [float(rmsd(x, y)), float(correlation_of_correlations(x, y)), kept, 1 - known]
+        share_kept, share_known = (
+            same / n if n else np.nan for n in map(np.count_nonzero, (first, second))
+        )
+        return [
+            float(rmsd(x, y)),
+            float(correlation_of_correlations(x, y)),
+            share_kept,
+            1 - share_known,
+        ]
 
     names = ["partial_rmsd", "partial_correlation", "edges_kept", "edges_invented"]
     h, s, other = (

@@ -151,7 +151,7 @@ def _interval(
 def _parts(
     error: FloatArray, human: FloatArray, simulated: FloatArray, cells: IntArray
 ) -> list[float]:
-    """The parts of some cells (indices): error (cells,), and distances between cells."""
+    """The parts for the cells drawn; error (cells,), human and simulated (cells, cells)."""
     i, j = np.triu_indices(len(cells), 1)
     other = cells[i] != cells[j]
     a, b = (m[cells[i], cells[j]][other] for m in (human, simulated))

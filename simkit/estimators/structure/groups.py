@@ -203,8 +203,8 @@ def subgroup_structure(
     ...     by_groups(answers + rng.normal(size=answers.shape), groups, list("abc"))
     ...     for _ in range(2)
     ... )
-    >>> found = subgroup_structure(humans, model, dict.fromkeys("abc", (-10, 10)), n_boot=50)
-    >>> found.frame[["raw", "lower_bound", "upper_bound"]].round(1)
+    >>> result = subgroup_structure(humans, model, dict.fromkeys("abc", (-10, 10)), n_boot=50)
+    >>> result.frame[["raw", "lower_bound", "upper_bound"]].round(1)
                raw  lower_bound  upper_bound
     pearson_r  1.0          0.0          1.0
     rmse       0.0          1.1          0.0

@@ -150,7 +150,7 @@ def _shared(human: FloatArray, simulated: FloatArray) -> list[FloatArray]:
 def _unit(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The pairs of row 0, centred, at their length without noise; the resamples' moves likewise.
 
-    A move along the list itself changes its length alone, so it is taken away.
+    A move along the list itself changes its length alone, so it is removed.
     """
     centred, error = values[0] - values[0].mean(), errors_of(values)
     error = error - error.mean(axis=1, keepdims=True)
@@ -172,11 +172,12 @@ def _ends(
     interval has every c under which `square` is between the quantiles alpha/2 and 1 - alpha/2;
     where it is below 0 the upper end is that of 0, so that luck gives no interval of width 0.
 
-    worth : respondents of the smaller side, n. A correlation is a mean of products, and of two
-    normal variables those have a kurtosis of 9: their estimated variance varies by 8 / n of its
-    square, as one on n / 4 degrees of freedom, and that of sums of many such by about twice as
-    much (n / 8: what was found to cover); that of B resamples as one on B - 1. So errors are wider
-    by t over normal quantile, on 1 / (8 / n + 1 / (B - 1)) degrees of freedom.
+    worth : respondents of the smaller side, n. A correlation is a mean of products, and those of
+    two normal variables have a kurtosis of 9. So the estimated variance of one correlation varies
+    by 8 / n of its square, as a variance on n / 4 degrees of freedom does; that of sums of many
+    correlations by about twice as much (n / 8, which covers in simulations); that of B resamples as
+    one on B - 1. Errors are therefore wider by t over normal quantile, on
+    1 / (8 / n + 1 / (B - 1)) degrees of freedom.
     """
     size = float(np.linalg.norm(gap))
     moves = error @ gap / size if size > 0 else np.zeros(len(error))

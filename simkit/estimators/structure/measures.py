@@ -86,8 +86,8 @@ def compare_matrices(first: npt.ArrayLike, second: npt.ArrayLike) -> dict[str, f
     Every correlation is halved: the pattern is perfect, half of the structure is kept.
 
     >>> human = np.array([[1, 0.6, -0.4], [0.6, 1, 0.2], [-0.4, 0.2, 1]])
-    >>> found = compare_matrices(human, human / 2)
-    >>> print(*(f"{name} {value:.2f}" for name, value in found.items()), sep=", ")
+    >>> result = compare_matrices(human, human / 2)
+    >>> print(*(f"{name} {value:.2f}" for name, value in result.items()), sep=", ")
     rmsd 0.22, correlation_of_correlations 1.00, sign_agreement 1.00, structure_kept 0.50
     """
     a, b = _off_diagonals(first, second)

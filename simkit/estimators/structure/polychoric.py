@@ -49,19 +49,19 @@ def polychoric_pairs(tables: FloatArray) -> FloatArray:
         return out
     share = tables[usable] / total[usable, None, None]
     a, b = _thresholds(share.sum(2)), _thresholds(share.sum(1))
-    z, at, step = np.zeros((3, len(share)))
+    z, place, step = np.zeros((3, len(share)))
     best = np.full(len(share), -np.inf)
     for _ in range(STEPS):
         value, score, information = _likelihood(share, a, b, np.tanh(z))
         worse = value < best - 1e-14
         step = np.where(worse, step / 2, score / information)  # halve a step that overshot
         step = np.clip(step, -0.7, 0.7)
-        at, best = np.where(worse, at, z), np.where(worse, best, value)
+        place, best = np.where(worse, place, z), np.where(worse, best, value)
         limit = np.arctanh(LARGEST)
-        z = np.clip(at + step, -limit, limit)
-        if np.abs(z - at).max() < 1e-9:
+        z = np.clip(place + step, -limit, limit)
+        if np.abs(z - place).max() < 1e-9:
             break
-    out[usable] = np.tanh(at)
+    out[usable] = np.tanh(place)
     return out
 
 

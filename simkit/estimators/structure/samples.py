@@ -98,7 +98,7 @@ def _uncorrelated(matrices: FloatArray) -> None:
 def resampled_counts(
     n: int, size: int, n_boot: int, stream: np.random.Generator
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """How often each of n respondents is in each resample of `size`, some resamples at a time.
+    """How often each of n respondents is in each resample of `size`, in parts.
 
     Together n_boot rows, in arrays (b, n).
     """
