@@ -151,7 +151,7 @@ def compare_structure(
         sign_agreement: ({}, again),
         structure_kept: (intervals.kept(h, s, alpha, paired), again),
     }
-    rows, notes = {}, draws.notes
+    rows = {}
     for name, (measure, (ends, samples)) in zip(MEASURES, ways.items(), strict=True):
         floor = measure(*samples)
         rows[name] = {
@@ -162,14 +162,14 @@ def compare_structure(
             ),
             "split_half": float(mean_of(measure(halves[:, 0], halves[:, 1]))),
         }
-        if ends and np.isnan(ends["low"]) and not np.isnan(rows[name]["raw"]):
-            notes += (intervals.undefined(name, measure(h[1:], s[1:])),)
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame = frame.reindex(columns=[*REQUIRED, "raw", *FLOOR, "split_half", "p"]).astype(float)
     pair = draws.human[0], draws.simulated[0]
     frame.loc[MEASURES[1], "p"] = mantel_test(*pair, permutations=permutations, rng=stream)[1]
     if not intervals.reliability(h) > HALF:
         frame.loc[MEASURES[1], FLOOR] = np.nan
+    measures = {n: m for n, m in zip(MEASURES, ways, strict=True) if m is not sign_agreement}
+    notes = draws.notes + intervals.undefined(frame, measures, h, s)
     notes += ("sign_agreement: raw is of samples of this size; it has no interval",)
     what = f"Structure of {len(draws.items)} items, {method}, {n_boot} resamples"
     return Result(what, frame, draws.n, alpha, SOURCE, notes, OVER)

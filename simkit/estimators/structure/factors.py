@@ -266,15 +266,9 @@ def compare_networks(
     def measures(x: FloatArray, y: FloatArray) -> list[float]:
         first, second = (np.where(np.abs(v) >= edge, np.sign(v), 0) for v in (x, y))
         same = ((first == second) & (first != 0)).sum()
-        share_kept, share_known = (
-            same / n if n else np.nan for n in map(np.count_nonzero, (first, second))
-        )
-        return [
-            float(rmsd(x, y)),
-            float(correlation_of_correlations(x, y)),
-            share_kept,
-            1 - share_known,
-        ]
+        n, m = np.count_nonzero(first), np.count_nonzero(second)
+        shares = [same / n if n else np.nan, 1 - same / m if m else np.nan]
+        return [float(rmsd(x, y)), float(correlation_of_correlations(x, y)), *shares]
 
     names = ["partial_rmsd", "partial_correlation", "edges_kept", "edges_invented"]
     h, s, other = (
@@ -284,10 +278,8 @@ def compare_networks(
     frame = _table(h, s, perfect(h, other), measures, names, alpha).drop(columns="std_error")
     ends = [apart(h, s, draws.worth, alpha), pattern(h, s, draws.worth, alpha, paired)]
     frame = pd.DataFrame(ends, index=pd.Index(names[:2])).reindex(names).join(frame)
-    notes = draws.notes
-    for name, measure in zip(names, (rmsd, correlation_of_correlations), strict=False):
-        if frame["low"].isna()[name] and frame["raw"].notna()[name]:
-            notes += (undefined(name, measure(h[1:], s[1:])),)
+    populations = {names[0]: rmsd, names[1]: correlation_of_correlations}
+    notes = draws.notes + undefined(frame, populations, h, s)
     notes += ("edges: raw is of samples of this size; they have no interval",)
     what = f"Network of {len(draws.items)} items, edges from {edge:g}, {method}, {n_boot} resamples"
     return Result(what, frame, draws.n, alpha, NETWORK, notes, OVER)

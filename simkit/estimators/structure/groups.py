@@ -239,24 +239,23 @@ def subgroup_structure(
         values = [float(correlation_of_correlations(one, two)), float(rmsd(one, two))]
         return [round(v, 3) for v in values] if as_published else values
 
+    def resampled() -> tuple[FloatArray, FloatArray]:
+        if as_published:
+            return human, means(twin.columns(stream))
+        return means(table.respondents(stream)), means(twin.respondents(stream))
+
     stream = generator(rng)
     human, model = means(table.parts), means(twin.parts)
     raw = compared(human, model)
-    again = []
-    for _ in range(n_boot):
-        first = human if as_published else means(table.respondents(stream))
-        again.append(
-            (first, means(twin.columns(stream) if as_published else twin.respondents(stream)))
-        )
-    names = ["pearson_r", "rmse"]
-    measures = (correlation_of_correlations, rmsd)
+    again = [resampled() for _ in range(n_boot)]
+    measures = {"pearson_r": correlation_of_correlations, "rmse": rmsd}
     flat = int(sum((pd.DataFrame(m).std(axis=1, ddof=0) < 1e-12).sum() for m in (human, model)))
     what = "topics" if topics is not None else "items"
     notes = counted(flat, 2 * len(human), f"{what} (both sides) have the same mean in all groups")
     if as_published:
-        resampled = pd.DataFrame([compared(*pair) for pair in again], columns=names)
-        ends = {name: resampled.quantile(q) for name, q in AS_PUBLISHED.items()}
-        frame = pd.DataFrame({"estimate": raw, "std_error": resampled.std(), **ends})
+        values = pd.DataFrame([compared(*pair) for pair in again], columns=list(measures))
+        ends = {name: values.quantile(q) for name, q in AS_PUBLISHED.items()}
+        frame = pd.DataFrame({"estimate": raw, "std_error": values.std(), **ends, "raw": raw})
         notes += (
             "no confidence interval: from the 25 % to the 97.5 % quantile, as Williams et al.",
             "both bounds are of the group x group matrix, which is not the one compared",
@@ -266,10 +265,8 @@ def subgroup_structure(
         h, s = (np.stack([correlations(pair[side]) for pair in pairs]) for side in (0, 1))
         people = min(table.n, twin.n)
         rows = [pattern(h, s, people, alpha, False), apart(h, s, people, alpha)]
-        frame = pd.DataFrame(rows, index=pd.Index(names))
-        for name, measure, value in zip(names, measures, raw, strict=True):
-            if np.isnan(frame.loc[name, "low"]) and not np.isnan(value):
-                notes += (undefined(name, measure(h[1:], s[1:])),)
+        frame = pd.DataFrame(rows, index=pd.Index(measures)).assign(raw=raw)
+        notes += undefined(frame, measures, h, s)
         smallest = min(len(part) for part in (*table.parts, *twin.parts))
         if smallest < FEW:
             notes += (f"the smallest group has {smallest} members; below {FEW} trust no interval",)
@@ -286,7 +283,7 @@ def subgroup_structure(
     method = f"Structure of group means, {len(human)} {what}, {len(humans)} groups, {how}"
     over = "" if as_published else "respondents of both sides, for these groups"
     n = sum(len(g) for g in humans.values())
-    frame = frame.assign(raw=raw, **bounds).astype(float)
+    frame = frame.assign(**bounds).astype(float)
     return Result(method, frame, n, alpha, WILLIAMS, notes, over)
 
 

@@ -10,7 +10,10 @@ all is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
+import pandas as pd
 from scipy import optimize, special
 
 from simkit.estimators.structure.correlations import mean_of
@@ -101,14 +104,26 @@ def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -
     return _row(slope, error, slope - half, slope + half)
 
 
-def undefined(name: str, resampled: FloatArray) -> str:
-    """The note on a measure without an interval. resampled : (B,) its values of the resamples."""
-    values = resampled[~np.isnan(resampled)]
-    if len(values) and np.ptp(values) < STILL:
-        return (f"{name}: undefined: it is the same in all resamples, which shows nothing of other "
-                "samples")  # fmt: skip
-    return (f"{name}: too much of the structure is noise, so the populations' value and its "
-            "interval are undefined")  # fmt: skip
+def undefined(
+    frame: pd.DataFrame,
+    measures: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]],
+    human: FloatArray,
+    simulated: FloatArray,
+) -> tuple[str, ...]:
+    """Notes on the rows of a frame that have a value of the samples (raw) and no interval."""
+    notes: tuple[str, ...] = ()
+    for name, measure in measures.items():
+        if np.isnan(frame.loc[name, "raw"]) or not np.isnan(frame.loc[name, "low"]):
+            continue
+        values = measure(human[1:], simulated[1:])
+        values = values[~np.isnan(values)]
+        if len(values) and np.ptp(values) < STILL:
+            why = "undefined: it is the same in all resamples, which shows nothing of other samples"
+        else:
+            why = ("too much of the structure is noise, so the populations' value and its interval "
+                   "are undefined")  # fmt: skip
+        notes += (f"{name}: {why}",)
+    return notes
 
 
 def errors_of(values: FloatArray) -> FloatArray:

@@ -38,7 +38,6 @@ class Sampled:
     simulated: FloatArray
     other: FloatArray
     halves: FloatArray
-    paired: bool
     n: int
     worth: float
     notes: tuple[str, ...]
@@ -84,7 +83,7 @@ def sampled(
         _uncorrelated(twins)
         if s.constant:
             notes += ("simulated items that do not vary count as correlated with nothing",)
-    return Sampled(h.items, human, twins, other, halves, paired, h.n, min(h.worth, s.worth), notes)
+    return Sampled(h.items, human, twins, other, halves, h.n, min(h.worth, s.worth), notes)
 
 
 def _uncorrelated(matrices: FloatArray) -> None:
