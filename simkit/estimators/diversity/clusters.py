@@ -169,18 +169,22 @@ def crp_clusters(
 
     draws = np.stack([_measures(tables, size[:, None], concentration, stream)
                       for tables in sampled(stack, real, a, chains)])  # fmt: skip
-    missing = [float(np.isnan(x[code == g]).mean()) for g in range(len(names))]
-    rows = [_rows(draws[:, :, g], alpha, int(size[g]), missing[g]) for g in range(len(names))]
-    heads = [f"{name}, " for name in names] if by is not None else [""]
-    if by is not None:
-        rows.append(_rows(draws.mean(2), alpha, int(size.sum()), float(np.isnan(x).mean())))
-        rows[-1]["rhat"] = np.max([r["rhat"] for r in rows[:-1]], axis=0)
-        heads.append(f"{MEAN}, ")
-    table = pd.concat(rows, ignore_index=True)
-    table.index = pd.Index([head + q for head in heads for q in QUANTITIES])
-    if by is not None:
-        table.insert(4, "group", np.repeat([*names, MEAN], len(QUANTITIES)))
-        table.insert(5, "quantity", list(QUANTITIES) * len(heads))
+    rows = {}
+    for g, group in enumerate([*names, MEAN] if by is not None else names):
+        one = g < len(names)
+        people, values = x[code == g] if one else x, draws[:, :, g] if one else draws.mean(2)
+        for quantity, d in zip(QUANTITIES, values.swapaxes(0, 1), strict=True):
+            rows[f"{group}, {quantity}" if by is not None else quantity] = (
+                d.mean(), *percentiles(d.ravel(), alpha), group, quantity, split_rhat(d.T),
+                len(people), np.isnan(people).mean(),
+            )  # fmt: skip
+    columns = [*REQUIRED, "group", "quantity", "rhat", "people", "missing"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    if by is None:
+        table = table.drop(columns=["group", "quantity"])
+    else:
+        rhat = table["rhat"].to_numpy().reshape(-1, len(QUANTITIES))
+        table.loc[table["group"] == MEAN, "rhat"] = rhat[:-1].max(axis=0)
     notes = counted(int(np.isnan(x).sum()), x.size, "answers are missing (left out)")
     unmixed = (table["rhat"] > MIXED).to_numpy()
     table.loc[unmixed, ["std_error", "low", "high"]] = np.nan
@@ -199,7 +203,7 @@ def crp_clusters(
         null, two, without = (scores / (sweeps - burn)).reshape(3, permutations, -1)
         estimate, power = draws[:, 0].mean((0, 2)), (_p(two, without) <= 0.05).mean(0)
         table.loc[
-            [head + QUANTITIES[0] for head in heads[: len(names)]],
+            table.index[: len(names) * len(QUANTITIES) : len(QUANTITIES)],
             ["alpha", "null", "above", "p", "power"],
         ] = np.column_stack([a, null.mean(0), estimate - null.mean(0), _p(estimate, null), power])
         notes += counted(
@@ -285,16 +289,6 @@ def _measures(
     alike = (draws**2).sum(-1) + rest**2 / (1 + concentration)
     population = 1 - alike / (draws.sum(-1) + rest) ** 2
     return np.stack([1 - same, population, (tables > 0).sum(-1), *chao1(tables)])
-
-
-def _rows(draws: FloatArray, alpha: float, people: int, missing: float) -> pd.DataFrame:
-    """A row per quantity from its draws (S, 5, C)."""
-    rows = [
-        [d.mean(), *percentiles(d.ravel(), alpha), split_rhat(d.T), people, missing]
-        for d in draws.swapaxes(0, 1)
-    ]
-    columns = [*REQUIRED, "rhat", "people", "missing"]
-    return pd.DataFrame(rows, columns=columns).astype({"people": int})
 
 
 @checked()

@@ -15,14 +15,7 @@ from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.respondents import percentiles
 from simkit.estimators.structure import intervals
 from simkit.estimators.structure.correlations import mean_of
-from simkit.estimators.structure.measures import (
-    MEASURES,
-    correlation_of_correlations,
-    mantel_test,
-    rmsd,
-    sign_agreement,
-    structure_kept,
-)
+from simkit.estimators.structure.measures import MEASURES, mantel_test
 from simkit.estimators.structure.samples import sampled
 from simkit.result import REQUIRED, Result
 from simkit.types import SeedLike, generator
@@ -33,6 +26,7 @@ WILLIAMS = "Williams, Weeber, Padó & Akbik, arXiv 2601.15755"
 SOURCE = f"{WILLIAMS} (RMSE and ρ of item correlations); individual level, floor, intervals: ours"
 HALF = 0.5  # share of the variance between pairs that must not be noise, for a floor of patterns
 OVER = "respondents of both sides"
+PATTERN = "correlation_of_correlations"
 FLOOR = ["floor", "floor_low", "floor_high"]
 
 
@@ -145,17 +139,16 @@ def compare_structure(
     stream = generator(rng) if isinstance(rng, np.random.Generator) else generator(rng, "mantel")
     h, s, other, halves = draws.pairs
     again, worth = intervals.perfect(h, other), draws.worth
-    ways = {
-        rmsd: (intervals.apart(h, s, worth, alpha), (h[1:], other)),
-        correlation_of_correlations: (intervals.pattern(h, s, worth, alpha, paired), again),
-        sign_agreement: ({}, again),
-        structure_kept: (intervals.kept(h, s, alpha, paired), again),
+    populations = {
+        "rmsd": intervals.apart(h, s, worth, alpha),
+        PATTERN: intervals.pattern(h, s, worth, alpha, paired),
+        "structure_kept": intervals.kept(h, s, alpha, paired),
     }
     rows = {}
-    for name, (measure, (ends, samples)) in zip(MEASURES, ways.items(), strict=True):
-        floor = measure(*samples)
+    for name, measure in MEASURES.items():
+        floor = measure(*((h[1:], other) if name == "rmsd" else again))
         rows[name] = {
-            **ends,
+            **populations.get(name, {}),
             "raw": float(measure(h[0], s[0])),
             **dict(
                 zip(FLOOR, (float(mean_of(floor)), *percentiles(floor, alpha)[1:]), strict=True)
@@ -165,10 +158,10 @@ def compare_structure(
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame = frame.reindex(columns=[*REQUIRED, "raw", *FLOOR, "split_half", "p"]).astype(float)
     pair = draws.human[0], draws.simulated[0]
-    frame.loc[MEASURES[1], "p"] = mantel_test(*pair, permutations=permutations, rng=stream)[1]
+    frame.loc[PATTERN, "p"] = mantel_test(*pair, permutations=permutations, rng=stream)[1]
     if not intervals.reliability(h) > HALF:
-        frame.loc[MEASURES[1], FLOOR] = np.nan
-    measures = {n: m for n, m in zip(MEASURES, ways, strict=True) if m is not sign_agreement}
+        frame.loc[PATTERN, FLOOR] = np.nan
+    measures = {name: MEASURES[name] for name in populations}
     notes = draws.notes + intervals.undefined(frame, measures, h, s)
     notes += ("sign_agreement: raw is of samples of this size; it has no interval",)
     what = f"Structure of {len(draws.items)} items, {method}, {n_boot} resamples"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,8 +20,6 @@ __all__ = [
     "sign_agreement",
     "structure_kept",
 ]
-
-MEASURES = ("rmsd", "correlation_of_correlations", "sign_agreement", "structure_kept")
 
 
 def rmsd(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
@@ -61,6 +61,11 @@ def structure_kept(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
     return mean_of(x * y) / np.where(square > 0, square, np.nan)
 
 
+MEASURES: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    f.__name__: f for f in (rmsd, correlation_of_correlations, sign_agreement, structure_kept)
+}
+
+
 @checked("first second", columns="first second")
 def compare_matrices(first: npt.ArrayLike, second: npt.ArrayLike) -> dict[str, float]:
     """The four measures of `compare_structure` for two correlation matrices, as they are.
@@ -91,8 +96,7 @@ def compare_matrices(first: npt.ArrayLike, second: npt.ArrayLike) -> dict[str, f
     rmsd 0.22, correlation_of_correlations 1.00, sign_agreement 1.00, structure_kept 0.50
     """
     a, b = _off_diagonals(first, second)
-    values = (f(a, b) for f in (rmsd, correlation_of_correlations, sign_agreement, structure_kept))
-    return {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
+    return {name: float(measure(a, b)) for name, measure in MEASURES.items()}
 
 
 @checked("first second", columns="first second")
