@@ -72,7 +72,6 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "error_curves": ("method runs estimate low high expected", {"ylabel": "y"}),
     "factors": ("design method estimate low high", {}),
     "fit_dots": ("method estimate low high floor", {"xlabel": "x"}),
-    "interval_dots": ("name method estimate low high", {}),
     "learning": ("respondents estimate low high", {"levels": {"logit": 0.2}, "ylabel": "y"}),
     "margins": ("margin value target achieved", {}),
     "model_pairs": ("pair way estimate low high", {"xlabel": "x"}),

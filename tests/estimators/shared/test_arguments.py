@@ -146,7 +146,7 @@ def test_paired_and_unpaired_sides():
         ("temperature_curve", {"metrics": [3]}, r"metrics is \[3\]; it must be a list"),
         ("compare_marginals", {"scales": {"i": (5, 1)}}, r"scales\[.i.\] is \(5, 1\); it must"),
         ("flatness_ratio", {"truth": "steep"}, "truth is 'steep'; it must be a number"),
-        ("chao1", {"sizes": [1.5, 2]}, "sizes holds 1.5; legal are whole numbers from 0"),
+        ("chao1", {"sizes": [1.5, 2]}, "sizes holds 1.5; it must hold whole numbers from 0"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(name, change, message):
