@@ -148,8 +148,8 @@ class Battery:
     order: str = "fixed"
 
     def __init__(self, items: Iterable[Item], order: str = "fixed") -> None:
-        object.__setattr__(self, "items", tuple(listed(items, "items")))
-        object.__setattr__(self, "order", one_of(order, "order", ("fixed", "random")))
+        one_of(order, "order", ("fixed", "random"))
+        vars(self).update(items=tuple(listed(items, "items")), order=order)
         for item in self.items:
             typed(item, "an item", Item, "Item(name, question)")
         twice = [name for name in self.names if self.names.count(name) > 1]

@@ -119,16 +119,14 @@ class Attribute:
     ) -> None:
         if not isinstance(values, Numbers):
             values = _checked_texts(values)
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "ask", typed(ask, "ask", str, "text"))
-        object.__setattr__(self, "ordered", ordered)
+        vars(self).update(values=values, ask=typed(ask, "ask", str, "text"), ordered=ordered)
         for voice, given in (("third", third), ("second", second), ("first", first)):
             phrasings = (given,) if isinstance(given, str) else tuple(listed(given, voice))
             for phrasing in phrasings:
                 if field_names(phrasing) != {"text"}:
                     raise invalid("a phrasing", phrasing, "a sentence with the one field {text}")
                 fill_one(phrasing, {"text": "a text"}, "of the code book")  # no format of numbers
-            object.__setattr__(self, voice, phrasings)
+            vars(self)[voice] = phrasings
 
     def phrasings(self, voice: str) -> tuple[str, ...]:
         """The sentences of one voice."""

@@ -78,8 +78,7 @@ class Margin:
         if not names or len({*map(repr, names)}) < len(names):
             raise ValueError(f"variables are {list(names)}; there must be one or more that differ")
         typed(shares, "shares", Mapping | pd.Series, "{value: share}")
-        object.__setattr__(self, "variables", names)
-        object.__setattr__(self, "source", source)
+        vars(self).update(variables=names, source=source)
         if not isinstance(source, str) or not source.strip():
             raise invalid(f"margin {self.name}: source", source, "a citation")
         shares = dict(shares.items())
@@ -93,8 +92,9 @@ class Margin:
         if not total > 0 or (whole and abs(total / whole - 1) > ROUNDING):
             must = f"{whole:g} for unit {unit!r}" if whole else "more than 0"
             raise ValueError(f"margin {self.name}: the numbers sum to {total:g}; it must be {must}")
-        object.__setattr__(self, "total", total)
-        object.__setattr__(self, "shares", dict(zip(keys, (numbers / total).tolist(), strict=True)))
+        vars(self).update(
+            total=total, shares=dict(zip(keys, (numbers / total).tolist(), strict=True))
+        )
 
     @property
     def name(self) -> str:

@@ -100,7 +100,9 @@ def test_names() -> None:
     assert battery["km"] is KM
     with pytest.raises(KeyError, match="no item 'age'; there are: car"):
         battery["age"]
-    with pytest.raises(ValueError, match="news: there is no question, so `tell` must hold the text"):
+    with pytest.raises(
+        ValueError, match="news: there is no question, so `tell` must hold the text"
+    ):
         Item("news", None)
 
 

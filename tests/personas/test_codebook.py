@@ -82,7 +82,9 @@ def test_unknown_values_are_named() -> None:
         render(PEOPLE.assign(sex=[1, 3, 2]), BOOK)
     with pytest.raises(ValueError, match="sex: row 'u' holds True; it must be one of 1, 2"):
         render(PEOPLE.assign(sex=True), BOOK)  # equal to 1, and no code
-    with pytest.raises(ValueError, match="age: row 'u' holds 17; it must be a number from 18 to 99"):
+    with pytest.raises(
+        ValueError, match="age: row 'u' holds 17; it must be a number from 18 to 99"
+    ):
         render(PEOPLE.assign(age=[17, 30, 40]), BOOK)
     with pytest.raises(ValueError, match="age: row 'w' holds '40'; it must be a number"):
         render(PEOPLE.assign(age=[20, 30, "40"]), BOOK)

@@ -156,7 +156,10 @@ def test_margins_that_no_table_has_do_not_converge() -> None:
     ("change", "message"),
     [
         ({"a": ["x", "z", "y", "y"]}, "margin a: row 1 holds 'z'; it must be one of x, y"),
-        ({"a": ["x", None, "y", "y"]}, "margin a: row 1 holds '(nan|None)'; it must be one of x, y; drop or fill"),
+        (
+            {"a": ["x", None, "y", "y"]},
+            "margin a: row 1 holds '(nan|None)'; it must be one of x, y; drop or fill",
+        ),
         ({"weight": [1, -1, 1, 1]}, "weight: row 1 holds -1"),
     ],
 )
@@ -185,7 +188,12 @@ def test_bad_tables_are_refused() -> None:
         ("a", {"x": 0.5, "y": 0.5}, {"unit": "pints"}, "no unit 'pints'"),
         ("a", {"x": 1.5, "y": -0.5}, {}, r"a: row .* holds -0.5"),
         ("a", {"x": 1.0}, {"source": " "}, "margin a: source is ' '; it must be a citation"),
-        (("a", "b"), {("x",): 1.0}, {}, r"margin a × b: a key is \('x',\); it must be 2 values, none of them missing"),
+        (
+            ("a", "b"),
+            {("x",): 1.0},
+            {},
+            r"margin a × b: a key is \('x',\); it must be 2 values, none of them missing",
+        ),
         ("a", {"x": 0.0}, {"unit": "count"}, "sum to 0; it must be more than 0"),
     ],
 )
