@@ -86,8 +86,11 @@ def test_verdicts(given, verdict):
         ([{**NUMBER, "low": [1, 2]}], r"elasticity: low is \[1, 2\]; it must be a number"),
         ([{**NUMBER, "about": "people"}], "about is 'people'; it must be one of model, recorded"),
         ([{**NUMBER, "claim": "cr\udcc3me"}], "claim 'cr.udcc3me' holds half a character"),
-        ([{**NUMBER, "valid_mass": 1.2}], "valid_mass holds 1.2"),
-        (NUMBER, "a number must be a mapping with name and value, got 'name'"),
+        (
+            [{**NUMBER, "valid_mass": 1.2}],
+            "valid_mass: row 0 holds 1.2; it must be a finite number from 0 to 1",
+        ),
+        (NUMBER, "a number is 'name'; it must be a mapping with name and value"),
     ],
 )
 def test_bad_numbers_are_refused(numbers, message):
@@ -220,7 +223,7 @@ def test_records_are_read_back_whole(tmp_path):
     ("change", "message"),
     [
         ({"numbers": None}, "its numbers is 'None'"),
-        ({"numbers": ["x"]}, "a number must be a mapping"),
+        ({"numbers": ["x"]}, "a number is 'x'; it must be a mapping"),
         ({"numbers": [{"name": "a", "value": "1"}]}, "a: value is '1'; it must be a number"),
         ({"numbers": [{"name": "a", "value": 1, "verdict": "good"}]}, "verdict is 'good'"),
         ({"title": 7}, "its title is '7'"),

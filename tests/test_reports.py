@@ -333,7 +333,7 @@ ALLOWED = {
         ({"profile": "huge"}, "profile is 'huge'; it must be one of 'fast', 'full'"),
         ({"sweeps": "many"}, "sweeps is 'many'; it must be int"),
         ({"targets": ["a", 1]}, "targets is ['a', 1]; it must be list[str]"),
-        ({"n": ...}, "check was told of 'n', which is no parameter here"),
+        ({"n": ...}, "check was given 'n', which is not a parameter here"),
     ],
 )
 def test_what_no_later_cell_can_work_with_is_refused(values, message):
