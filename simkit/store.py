@@ -102,23 +102,19 @@ class Store:
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The values of those keys that are there, with a checksum that holds."""
         wanted = sorted(_bytes(set(keys)))  # neighbours in the file lie on one page
-        found: dict[bytes, bytes] = {}
-        unsound = False
+        rows: list[tuple[bytes, Any, Any]] = []
         with self._open() as db:
             for start in range(0, len(wanted), PER_QUERY):
                 some = wanted[start : start + PER_QUERY]
                 marks = ",".join("?" * len(some))
-                for row in db.execute(f"SELECT * FROM kept WHERE key IN ({marks})", some):
-                    if _sound(*row):
-                        found[row[0]] = row[1]
-                    else:
-                        unsound = True
-        if unsound:
+                rows += db.execute(f"SELECT * FROM kept WHERE key IN ({marks})", some)
+        sound = {row[0]: row[1] for row in rows if _sound(*row)}
+        if len(sound) < len(rows):
             _say_once(
                 f"the store {self.path} holds values whose checksum fails: its disk or another "
                 "program changed them. They count as absent, so that they are computed anew."
             )
-        return found
+        return sound
 
     def put_many(self, rows: Mapping[bytes, bytes]) -> int:
         """Add rows in one transaction, all or none; the number that were not there before.
@@ -215,11 +211,11 @@ def _sound(name: bytes, value: Any, kept: Any) -> bool:
     return isinstance(value, bytes) and _sum(name, value) == kept
 
 
-def _bytes(some: Iterable[bytes]) -> Iterable[bytes]:
-    for one in some:
-        if not isinstance(one, bytes):
-            raise TypeError(f"keys and values of a store must be bytes, not {one!r}")
-        yield one
+def _bytes(items: Iterable[bytes]) -> Iterable[bytes]:
+    for item in items:
+        if not isinstance(item, bytes):
+            raise TypeError(f"keys and values of a store must be bytes, not {item!r}")
+        yield item
 
 
 @cache

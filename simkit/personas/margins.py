@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,10 @@ import pandas as pd
 from simkit.templates import is_missing, text_of
 from simkit.types import FloatArray, check_labels, column, framed, invalid, listed, one_of, typed
 
-__all__ = ["Key", "Margin", "columns_of", "comparison", "margin_of", "value_text", "weights_of"]
+__all__ = [
+    "Compared", "Key", "Margin", "columns_of", "comparison", "margin_of", "value_text",
+    "weights_of",
+]  # fmt: skip
 
 UNITS = {"share": 1.0, "percent": 100.0, "count": None}
 ROUNDING = 0.005  # how far shares of a cited table may be from summing to 1
@@ -189,6 +193,37 @@ def comparison(
     values = [*map(value_text, keys)]
     columns = {"margin": margin, "value": values, "target": p, "achieved": q, "deviation": gap}
     return pd.DataFrame({**columns, **more})
+
+
+class Compared:
+    """A result with a table of margins: how it is shown, with what is cited below it."""
+
+    notes: tuple[str, ...] = ()
+
+    def _parts(self) -> tuple[str, pd.DataFrame, list[str]]:
+        """Head, table and foot."""
+        head, table = self._shown()
+        cited = table.loc[table["source"] != "", ["margin", "source"]].drop_duplicates()
+        sources = [f"Source of {m}: {s}" for m, s in cited.itertuples(index=False)]
+        foot = [*(f"Note: {note}" for note in self.notes), *sources]
+        return head, table.drop(columns="source"), foot
+
+    def _shown(self) -> tuple[str, pd.DataFrame]:
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """The table in fixed width, its summary above it, notes and sources below."""
+        head, table, foot = self._parts()
+        return "\n".join([head, table.to_string(index=False, float_format="%.4f"), *foot])
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        head, table, foot = self._parts()
+        rows = table.to_html(index=False, border=0, float_format="{:.4f}".format)
+        feet = "<br>".join(map(html.escape, foot))
+        return f"<div><p><b>{html.escape(head)}</b></p>{rows}<p><small>{feet}</small></p></div>"
 
 
 def value_text(key: Key) -> str:

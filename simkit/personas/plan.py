@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.margins import Margin, columns_of, comparison, weights_of
+from simkit.personas.margins import Compared, Margin, columns_of, comparison, weights_of
 from simkit.personas.population import draw
 from simkit.personas.raking import Raking
 from simkit.types import FloatArray, check_labels, listed
@@ -21,7 +20,7 @@ MANY = 12  # an attribute with more values than this has no margin worth a table
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Plan:
+class Plan(Compared):
     """Respondents drawn, and their margins beside the population's.
 
     Attributes
@@ -46,34 +45,14 @@ class Plan:
         """The largest absolute deviation, in shares."""
         return float(self.frame["deviation"].abs().max())
 
-    def _head(self) -> str:
+    def _shown(self) -> tuple[str, pd.DataFrame]:
         worst = self.frame.loc[self.frame["deviation"].abs().idxmax()]
         rows = self.people["source"].nunique()
-        return (
+        head = (
             f"Sampling plan: {len(self.people)} respondents from {rows} rows; largest "
             f"deviation {worst['deviation']:+.4f} ({worst['margin']}: {worst['value']})"
         )
-
-    def _foot(self) -> list[str]:
-        cited = self.frame.loc[self.frame["source"] != "", ["margin", "source"]].drop_duplicates()
-        sources = [f"Source of {m}: {s}" for m, s in cited.itertuples(index=False)]
-        return [*(f"Note: {note}" for note in self.notes), *sources]
-
-    def summary(self) -> str:
-        """The table in fixed width, the largest deviation above it, notes and sources below."""
-        table = self.frame.drop(columns="source").to_string(index=False, float_format="%.4f")
-        return "\n".join([self._head(), table, *self._foot()])
-
-    def __repr__(self) -> str:
-        return self.summary()
-
-    def _repr_html_(self) -> str:
-        table = self.frame.drop(columns="source").to_html(
-            index=False, border=0, float_format="{:.4f}".format
-        )
-        foot = "<br>".join(map(html.escape, self._foot()))
-        head = f"<p><b>{html.escape(self._head())}</b></p>"
-        return f"<div>{head}{table}<p><small>{foot}</small></p></div>"
+        return head, self.frame
 
 
 def sampling_plan(

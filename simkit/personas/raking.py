@@ -18,7 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.margins import Margin, columns_of, comparison, value_text, weights_of
+from simkit.personas.margins import (
+    Compared,
+    Margin,
+    columns_of,
+    comparison,
+    value_text,
+    weights_of,
+)
 from simkit.templates import is_missing
 from simkit.types import (
     FloatArray,
@@ -38,7 +45,7 @@ MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Raking:
+class Raking(Compared):
     """A raked population and the report of the fit.
 
     Attributes
@@ -86,20 +93,14 @@ class Raking:
         w = self.frame["weight"].to_numpy()
         return float(w.sum() ** 2 / (w**2).sum())
 
-    def summary(self) -> str:
-        """The report in fixed width, the convergence above it, the sources below."""
+    def _shown(self) -> tuple[str, pd.DataFrame]:
         state = "converged" if self.converged else "DID NOT CONVERGE"
         head = (
             f"Raking: {state} in {self.iterations} iterations, largest remaining deviation "
             f"{self.largest:.2g} (tolerance {self.tolerance:g}); {len(self.frame)} rows, "
             f"effective {self.effective_n:.1f}"
         )
-        table = self.report.drop(columns="source").to_string(index=False, float_format="%.4f")
-        sources = [f"Source of {m.name}: {m.source}" for m in self.margins]
-        return "\n".join([head, table, *sources])
-
-    def __repr__(self) -> str:
-        return self.summary()
+        return head, self.report
 
 
 def rake(
@@ -165,7 +166,13 @@ def rake(
     for code, target in fits:  # what a margin rules out counts for no other
         start = start * (target[code] > 0)
     for margin, (code, target) in zip(margins, fits, strict=True):
-        _check_reached(margin, np.bincount(code, start, len(target)).astype(float), target)
+        lost = (target > 0) & ~(np.bincount(code, start, len(target)) > 0)
+        for key in [key for key, is_lost in zip(margin.shares, lost, strict=True) if is_lost][:1]:
+            raise ValueError(
+                f"margin {margin.name}: value {value_text(key)!r} has share "
+                f"{margin.shares[key]:g}, but no row of the table has it (with a weight, and not "
+                "ruled out by another margin); merge it with another value, or add rows"
+            )
     start /= start.sum()
     weights, history = _fitted(start, fits, tolerance, max_iterations)
     report = _report(margins, fits, start, weights)
@@ -213,12 +220,12 @@ def _cells(margins: Sequence[Margin]) -> pd.DataFrame:
     for margin in margins:
         for i, name in enumerate(margin.variables):
             seen = list(dict.fromkeys(k[i] for k, share in margin.shares.items() if share > 0))
-            known = values.setdefault(name, seen)
-            values[name] = [v for v in known if v in seen]
-    if prod(map(len, values.values())) > MOST_CELLS:
+            values[name] = [v for v in values.get(name, seen) if v in seen]
+    count = prod(map(len, values.values()))
+    if count > MOST_CELLS:
         raise ValueError(
-            f"{prod(map(len, values.values()))} combinations of {', '.join(values)}; there may be "
-            f"up to {MOST_CELLS}. Rake microdata instead (table=)"
+            f"{count} combinations of {', '.join(values)}; there may be up to {MOST_CELLS}. Rake "
+            "microdata instead (table=)"
         )
     return pd.DataFrame(list(product(*values.values())), columns=list(values))
 
@@ -239,23 +246,9 @@ def _fit(margin: Margin, frame: pd.DataFrame) -> tuple[IntArray, FloatArray]:
         row = codes.index(-1)
         values = ", ".join(map(value_text, number))
         remedy = "; drop or fill what is missing" if any(map(is_missing, keys[row])) else ""
-        raise invalid_row(
-            f"margin {margin.name}",
-            frame.index[row],
-            value_text(keys[row]),
-            f"one of {values}{remedy}",
-        )
+        what = f"one of {values}{remedy}"
+        raise invalid_row(f"margin {margin.name}", frame.index[row], value_text(keys[row]), what)
     return np.array(codes, dtype=np.int64), np.array([*margin.shares.values()], dtype=float)
-
-
-def _check_reached(margin: Margin, mass: FloatArray, target: FloatArray) -> None:
-    for key, here, wanted in zip(margin.shares, mass, target, strict=True):
-        if wanted > 0 and not here > 0:
-            raise ValueError(
-                f"margin {margin.name}: value {value_text(key)!r} has share {wanted:g}, but no row "
-                "of the table has it (with a weight, and not ruled out by another margin); merge "
-                "it with another value, or add rows"
-            )
 
 
 def _fitted(
