@@ -104,11 +104,9 @@ class Question:
             separator=separator, layout=layout,
         )  # fmt: skip
         if self.labels is not None:
-            if len(options) > len(self.labels):
-                most = len(self.labels)
-                raise ValueError(
-                    f"{len(options)} options for layout {layout!r}; there may be up to {most}"
-                )
+            k, most = len(options), len(self.labels)
+            if k > most:
+                raise ValueError(f"{k} options for layout {layout!r}; there may be up to {most}")
             if not self.lists_options:
                 raise ValueError(
                     f"layout {layout!r} scores labels, but neither template {template!r} nor text "

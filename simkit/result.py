@@ -84,9 +84,7 @@ class Result:
         try:
             ends = self.frame[["low", "high"]].astype(float)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(
-                "low and high must be columns of numbers, NaN where undefined"
-            ) from None
+            raise ValueError("low and high must be numbers, NaN where undefined") from None
         if isinstance(self.notes, str) or not isinstance(self.notes, Iterable):
             raise ValueError(f"notes are {self.notes!r}; they must be a list of texts")
         crossed = ends["low"] > ends["high"]

@@ -142,10 +142,9 @@ class Store:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection for one piece of work; SQLite's errors come out naming file and remedy."""
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(
-                f"no folder {str(self.path.parent)!r} for the store {self.path}; make it first"
-            )
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no folder {str(folder)!r} for {self.path}; make it first")
         if self.path.exists() and not self.path.is_file():
             raise ValueError(f"the store {self.path} is not a file; name a file, new or a store")
         try:

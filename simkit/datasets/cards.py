@@ -37,8 +37,8 @@ class Card:
     ----------
     name, title, source, licence, citation, revision, remark : str
         How it is called, where it comes from, and under what conditions.
-    rows, columns : int or None
-        Shape of what `load` returns.
+    shape : tuple of int, optional
+        Rows and columns of what `load` returns.
     code_book : mapping
         Column (or group of columns) -> what it holds.
     files : tuple of File
@@ -50,8 +50,7 @@ class Card:
     source: str
     licence: str
     citation: str
-    rows: int | None
-    columns: int | None
+    shape: tuple[int, int] | None
     code_book: Mapping[str, str]
     revision: str = ""
     files: tuple[File, ...] = ()
@@ -107,8 +106,7 @@ CARDS: dict[str, Card] = {
             "statsmodels.datasets.anes96",
             "public domain",
             "American National Election Studies (1996); subset as in statsmodels",
-            944,
-            11,
+            (944, 11),
             {
                 "popul": "population of the place, in 1,000s",
                 "TVnews": "days a week with TV news, 0–7",
@@ -129,8 +127,7 @@ CARDS: dict[str, Card] = {
             "statsmodels.datasets.modechoice",
             "public domain",
             "Greene, Econometric Analysis; data as in statsmodels",
-            840,
-            9,
+            (840, 9),
             {
                 "individual": "1–210",
                 "mode": "1 air, 2 train, 3 bus, 4 car",
@@ -150,8 +147,7 @@ CARDS: dict[str, Card] = {
             "GPL (>= 2)",
             "McFadden & Train (2000), J. Applied Econometrics 15; Brownstone & Train (1999), "
             "J. Econometrics 89; Croissant (2020), J. Statistical Software 95(11)",
-            4_654,
-            70,
+            (4_654, 70),
             {
                 "choice": "choice1 … choice6, the vehicle chosen",
                 "college, hsg2, coml5": "1 if the respondent has a college education, a household "
@@ -173,8 +169,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_TWIN[0]}: {_MEGA}/{_CALIBRATION}",
             "Apache-2.0",
             "Peng, Gui, Toubia et al. (2025), arXiv 2509.19088",
-            3_568,
-            165,
+            (3_568, 165),
             {
                 "population": "human or twin",
                 "person": "TWIN_ID; the same number is one person and that person's twin",
@@ -197,8 +192,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_TWIN[0]}: {_MEGA}/dv_variables_summary.csv",
             "Apache-2.0",
             "Peng, Gui, Toubia et al. (2025), arXiv 2509.19088",
-            164,
-            4,
+            (164, 4),
             {
                 "study": "one of 19 studies",
                 "outcome": "column of twin2k",
@@ -213,8 +207,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_FISH[0]}: input-data/color-task/colorref.csv",
             "none stated",
             f"{_FISH_CITATION}; colours from Murthy, Hawkins & Griffiths (2022)",
-            38_000,
-            7,
+            (38_000, 7),
             {
                 "person": "one of 475",
                 "word": "one of 199; each person answered 40",
@@ -231,8 +224,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_FISH[0]}: concept-task/input-data/*-forCRP.csv",
             "none stated",
             f"{_FISH_CITATION}; concepts from Martí, Wu, Piantadosi & Kidd (2023), Open Mind",
-            107_650,
-            41,
+            (107_650, 41),
             {
                 "model": "one of ten",
                 "prompt": "none, identity, random or nonsense context",
@@ -252,8 +244,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_FISH[0]}: input-data/concept-task/ChainResults.csv",
             "none stated",
             f"{_FISH_CITATION}; Martí, Wu, Piantadosi & Kidd (2023), Open Mind",
-            29_940,
-            11,
+            (29_940, 11),
             {
                 "Concept": "one of 20",
                 "Chain, Iteration": "3 chains of 499 sweeps",
@@ -276,8 +267,7 @@ CARDS: dict[str, Card] = {
             "the Python package popfidelity 0.1.2: examples.path('ces')",
             "CC0 (survey), Apache-2.0 (package)",
             "Cooperative Election Study 2024; da Silva et al. (2026), arXiv 2609.36253",
-            4_608,
-            11,
+            (4_608, 11),
             {
                 "population": "survey; ntp or fa: qwen3-vl-2b by next-token beliefs or by 25 "
                 "free answers",
@@ -295,8 +285,7 @@ CARDS: dict[str, Card] = {
             "none stated",
             "Haerpfer et al. (2022), World Values Survey: Round Seven; Williams, Weeber, Padó & "
             "Akbik (2026), arXiv 2601.15755",
-            240,
-            6,
+            (240, 6),
             {
                 "item": "Q1 …",
                 "name, group, subtopic": "short name and topic",
@@ -312,7 +301,6 @@ CARDS: dict[str, Card] = {
             "www.worldvaluessurvey.org, after registering: WVS Cross-National Wave 7, CSV",
             "the survey's own conditions of use",
             "Haerpfer et al. (2022), World Values Survey: Round Seven, doi 10.14281/18241.20",
-            None,
             None,
             {
                 "B_COUNTRY_ALPHA": "country",

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from simkit.personas.margins import columns_of
 from simkit.questions import Question, fill
 from simkit.templates import field_names
 from simkit.types import FloatArray, framed
 
-__all__ = ["Believe", "belief_table", "draw_answers", "question_texts", "stream_name"]
+__all__ = ["Believe", "belief_table", "draw_answers", "question_texts"]
 
 Believe = Callable[[Question, pd.DataFrame], pd.DataFrame]
 NEEDED = ("prompt_id", "option", "option_id", "belief")
-
-
-def stream_name(person: Any) -> str | int:
-    """A person's name in a seed: 3 whether its column holds int or float, else the text."""
-    if isinstance(person, float | np.floating) and float(person).is_integer():
-        return int(person)
-    return int(person) if isinstance(person, int | np.integer) else str(person)
 
 
 def belief_table(
@@ -30,9 +23,7 @@ def belief_table(
 ) -> pd.DataFrame:
     """The table of `believe`, its rows by prompt and option."""
     table = framed(believe(question, design), f"{name}: what believe returned")
-    missing = [c for c in NEEDED if c not in table]
-    if missing:
-        raise ValueError(f"{name}: believe returned no column {missing[0]!r}")
+    columns_of(table, NEEDED, "columns", f"{name}: what believe returned")
     table = table.sort_values(["prompt_id", "option_id"], kind="stable", ignore_index=True)
     n, k = len(design), len(question.options)
     expected = np.stack([np.repeat(np.arange(n), k), np.tile(np.arange(k), n)], axis=1)

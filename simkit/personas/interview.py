@@ -13,14 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.answers import (
-    Believe,
-    belief_table,
-    draw_answers,
-    question_texts,
-    stream_name,
-)
+from simkit.personas.answers import Believe, belief_table, draw_answers, question_texts
 from simkit.personas.battery import Battery, Item, transcript
+from simkit.personas.margins import columns_of
 from simkit.personas.scales import is_numeric
 from simkit.templates import check_text, is_missing, records_of
 from simkit.types import framed, generator, invalid_row, listed, typed
@@ -160,13 +155,18 @@ def interview(
             state.ask(battery[name], rows, [orders[row] for row in rows], believe)
 
 
+def _stream_name(person: Any) -> str | int:
+    """A person's name in a seed: 3 whether its column holds int or float, else the text."""
+    if isinstance(person, float | np.floating) and float(person).is_integer():
+        return int(person)
+    return int(person) if isinstance(person, int | np.integer) else str(person)
+
+
 def _checked(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
     framed(people, "the people")
     if people.empty:
         raise ValueError("there are no people")
-    for name in ("context", "person"):
-        if name not in people:
-            raise ValueError(f"the people have no column {name!r}; see render and draw")
+    columns_of(people, ["context", "person"], "columns", "the people")
     for row, text, person in zip(people.index, people["context"], people["person"], strict=True):
         if not isinstance(text, str):
             raise invalid_row("context", row, text, "text")
@@ -188,7 +188,7 @@ class _State:
     def __init__(self, battery: Battery, frame: pd.DataFrame, joint: bool, seed: int) -> None:
         self.battery, self.frame, self.joint, self.seed = battery, frame, joint, seed
         self.people = records_of(frame)
-        self.names = [stream_name(person) for person in frame["person"]]
+        self.names = [_stream_name(person) for person in frame["person"]]
         self.answers: list[dict[str, Any]] = [{} for _ in self.people]
         self.lines: list[dict[str, str | None]] = [{} for _ in self.people]
         self.turns: list[pd.DataFrame] = []

@@ -173,9 +173,8 @@ def _line(form: str, voice: str) -> str:
     fields = field_names(form)
     if not fields or not fields <= {*_FIELDS}:
         known = ", ".join(f"{{{name}}}" for name in _FIELDS)
-        raise ValueError(
-            f"no form {form!r}; there are: {', '.join(FORMS)}, and a line with some of {known}"
-        )
+        forms = ", ".join(FORMS)
+        raise ValueError(f"no form {form!r}; there are: {forms}, and a line with some of {known}")
     return form
 
 
@@ -187,9 +186,8 @@ def _attributes(
         return list(dict.fromkeys(columns_of(people, asked, "attributes", "the people")))
     names = [name for name in code_book if name in people]
     if not names:
-        raise ValueError(
-            f"the people have none of the code book's attributes: {', '.join(code_book)}"
-        )
+        known = ", ".join(code_book)
+        raise ValueError(f"the people have none of the code book's attributes: {known}")
     return names
 
 

@@ -130,11 +130,8 @@ def numeric(
     if not fine:
         raise ValueError(f"low {low}, high {high}, step {step}; they must be numbers, step above 0")
     # Whether there are too many comes first: Decimal has no remainder of a huge number.
-    if (last - first) / stride > MOST_VALUES - 1:
-        raise ValueError(
-            f"{(last - first) / stride + 1:.10g} values from {low} to {high}; there may be up to "
-            f"{MOST_VALUES}"
-        )
+    if (k := (last - first) / stride + 1) > MOST_VALUES:
+        raise ValueError(f"{k:.10g} values from {low} to {high}; there may be up to {MOST_VALUES}")
     if last <= first or (last - first) % stride:
         raise ValueError(f"steps of {step} do not lead from {low} to {high}")
     count = int((last - first) / stride) + 1

@@ -80,7 +80,10 @@ def test_a_frame_has_each_column_once_and_on_one_level(call: Callable[[Any], Any
         (lambda: margin_of(PEOPLE, [], weight=None, source="s"), r"variables are \[\]"),
         (lambda: margin_of(PEOPLE, "list", weight=None, source="s"), "row 0 holds a list, which"),
         (lambda: Margin("age", [1, 2], source="s"), "shares is .*; it must be {value: share}"),
-        (lambda: Margin("age", {1: 0.5, np.nan: 0.5}, source="s"), r"a key is \(nan,\); it must be one value, none of them missing"),
+        (
+            lambda: Margin("age", {1: 0.5, np.nan: 0.5}, source="s"),
+            r"a key is \(nan,\); it must be one value, none of them missing",
+        ),
         (lambda: Margin(["a", "a"], {(1, 1): 1.0}, source="s"), "one or more that differ"),
         (lambda: rake([MARGIN, "age"]), "a margin is 'age'; it must be a Margin"),
         (lambda: rake([MARGIN], max_iterations=0), "max_iterations is 0; it must"),
