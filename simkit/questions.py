@@ -14,9 +14,9 @@ from simkit.types import aligned, column, framed, invalid, listed, one_of, shown
 
 __all__ = ["LAYOUTS", "Question", "check_options", "fill"]
 
-LAYOUTS = ("text", "letters", "numbers")
 # No label may begin another ("1" and "10" may share their first token), so numbers end at 9.
 _LABELS = {"letters": tuple(ascii_uppercase), "numbers": tuple("123456789")}
+LAYOUTS = ("text", *_LABELS)
 # What str.strip takes away, and blanks without width, which pasted texts bring along.
 _BLANKS = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\u200b\u2060\ufeff"
 _PLAIN = "{context}\nQuestion: {question}\nAnswer:"

@@ -165,18 +165,15 @@ def _pieces(template: str) -> tuple[tuple[str, Field | None], ...]:
             pieces.append((literal, None))
             continue
         field = Field(name, conversion, spec or "")
-        wrong = {
-            "it has no name": not name,
-            "a field is the name of a column; attributes and indices are not read": any(
-                sign in name for sign in ".[]{}"
-            ),
-            "its format must not hold a field": any(sign in field.spec for sign in "{}"),
-            "its format asks for 1,000 places or more": re.search(r"\d{4}", field.spec),
-            f"there is no conversion !{conversion}": conversion not in (None, "r", "s", "a"),
-        }
-        for why, is_wrong in wrong.items():
-            if is_wrong:
-                raise ValueError(f"field {{{name}}} in {template!r}: {why}")
+        checks = (
+            (not name, "it has no name"),
+            (re.search(r"[.\[\]{}]", name), "a field is the name of a column, without . [ ] { }"),
+            (re.search(r"[{}]", field.spec), "its format must not hold a field"),
+            (re.search(r"\d{4}", field.spec), "its format asks for 1,000 places or more"),
+            (conversion not in (None, "r", "s", "a"), f"there is no conversion !{conversion}"),
+        )
+        for why in (why for wrong, why in checks if wrong):
+            raise ValueError(f"field {{{name}}} in {template!r}: {why}")
         pieces.append((literal, field))
     return tuple(pieces)
 

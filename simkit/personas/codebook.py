@@ -65,11 +65,6 @@ class Numbers:
         written = text_of(value)
         return written if self.text is None else self.text(float(written))
 
-    @property
-    def allowed(self) -> str:
-        """The values, for messages."""
-        return f"a number from {self.low:g} to {self.high:g}"
-
 
 @dataclass(frozen=True)
 class Attribute:
@@ -147,7 +142,7 @@ class Attribute:
     def allowed(self) -> str:
         """The values, for messages."""
         if isinstance(self.values, Numbers):
-            return self.values.allowed
+            return f"a number from {self.values.low:g} to {self.values.high:g}"
         return f"one of {', '.join(map(repr, self.values))}"
 
 

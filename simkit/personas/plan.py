@@ -126,10 +126,8 @@ def _compared(
     names = columns_of(frame, asked, "margins", "the population")
     if not names:
         raise ValueError("margins: one has no column; at least one is needed")
-    n = len(people)
-    target = cited.shares if cited else _share(frame, names, w)
-    achieved = _share(people, names, people["weight"].to_numpy())
-    counts = _share(people, names, np.ones(n))
+    target = cited.shares if cited else _share(frame, names, w)[0]
+    achieved, counts = _share(people, names, people["weight"].to_numpy())
     keys = [*target, *(key for key in achieved if key not in target)]
     p = np.array([target.get(key, 0.0) for key in keys])
     return comparison(
@@ -137,14 +135,16 @@ def _compared(
         keys,
         p,
         [achieved.get(key, 0.0) for key in keys],
-        by_chance=np.sqrt(p * (1 - p) / n),
-        count=[round(n * counts.get(key, 0.0)) for key in keys],
+        by_chance=np.sqrt(p * (1 - p) / len(people)),
+        count=[counts.get(key, 0) for key in keys],
         source=cited.source if cited else "",
     )
 
 
-def _share(frame: pd.DataFrame, names: Sequence[str], w: FloatArray) -> Mapping[Any, float]:
-    """(value, …) -> share, in the order of the values."""
+def _share(
+    frame: pd.DataFrame, names: Sequence[str], w: FloatArray
+) -> tuple[Mapping[Any, float], Mapping[Any, int]]:
+    """(value, …) -> weighted share and number of rows, in the order of the values."""
     table = frame[list(names)].reset_index(drop=True)
     check_labels(table, "the population")
     for name in names:
@@ -152,6 +152,8 @@ def _share(frame: pd.DataFrame, names: Sequence[str], w: FloatArray) -> Mapping[
             table[name] = table[name].astype(object).where(table[name].notna(), "(missing)")
     kinds = [table[name].dtype for name in names]
     sort = all(kind.kind in "biufM" or kind == "category" for kind in kinds)
-    total = table.assign(_w=w).groupby(list(names), sort=sort, observed=True)["_w"].sum()
+    groups = table.assign(_w=w).groupby(list(names), sort=sort, observed=True)["_w"]
+    total, sizes = groups.sum(), groups.size().tolist()
     keys = total.index if len(names) > 1 else [(key,) for key in total.index]
-    return dict(zip(keys, (total / total.sum()).tolist(), strict=True))
+    shares = (total / total.sum()).tolist()
+    return dict(zip(keys, shares, strict=True)), dict(zip(keys, sizes, strict=True))

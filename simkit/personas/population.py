@@ -137,19 +137,16 @@ def _ranks(frame: pd.DataFrame) -> IntArray:
 
 def _codes(values: pd.Series) -> IntArray:
     """Codes (rows,) of the values from 0: in order for numbers and categories, missing last."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        codes = values.cat.codes.to_numpy()
-    else:
-        try:
-            codes = pd.factorize(values, sort=values.dtype.kind in "biufM")[0]
-        except TypeError as error:
-            raise ValueError(
-                f"column {values.name!r} holds values without an order, such as lists ({error}); "
-                "name the columns to sort by in `by`"
-            ) from error
-    codes = codes.astype(np.int64)
-    out: IntArray = np.where(codes < 0, codes.max(initial=-1) + 1, codes)
-    return out
+    ordered = values.dtype.kind in "biufM" or isinstance(values.dtype, pd.CategoricalDtype)
+    try:
+        codes: IntArray = pd.factorize(values, sort=ordered)[0].astype(np.int64)
+    except TypeError as error:
+        raise ValueError(
+            f"column {values.name!r} holds values without an order, such as lists ({error}); "
+            "name the columns to sort by in `by`"
+        ) from error
+    codes[codes < 0] = codes.max(initial=-1) + 1
+    return codes
 
 
 def _drawn(

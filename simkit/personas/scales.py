@@ -137,13 +137,10 @@ def numeric(
     count = int((last - first) / stride) + 1
     places = max(0, *(-int(x.normalize().as_tuple().exponent) for x in (first, stride)))
     values = [first + i * stride for i in range(count)]
-    suffix = unit if unit in ("", "%") else f" {unit}"
-    before, after = (unit, end) if unit and unit in _CURRENCY else ("", suffix + end)
-    signs = ["-" if value < 0 else "" for value in values]
-    texts = [
-        f"{sign}{before}{abs(value):.{places}f}{after}"
-        for sign, value in zip(signs, values, strict=True)
-    ]
+    front = unit if unit and unit in _CURRENCY else ""
+    back = unit if unit in ("", "%") else f" {unit}"
+    texts = [f"{value:.{places}f}{end if front else back + end}" for value in values]
+    texts = [re.sub("^-?", lambda sign: sign[0] + front, text) for text in texts]
     return Question(text, texts, [float(value) for value in values], **options)
 
 

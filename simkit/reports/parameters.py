@@ -22,12 +22,8 @@ __all__ = ["PROFILES", "Parameter", "check", "declared"]
 PROFILES = ("fast", "full")
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
+    **{kind.__name__: (kind,) for kind in (bool, int, str, list, dict)},
     "float": (float, int),
-    "str": (str,),
-    "list": (list,),
-    "dict": (dict,),
     "None": (type(None),),
 }
 
