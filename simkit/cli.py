@@ -67,9 +67,9 @@ def run(
         chosen = [reports.find(name) for name in study] if study else reports.studies()
         plan = _share(chosen, values)
     failed = []
-    for source, given in plan:
+    for source, arguments in plan:
         try:
-            reports.run(source.path, given, out=out)
+            reports.run(source.path, arguments, out=out)
         except Exception as error:  # any kind: the other studies still run
             _complain(error)
             failed.append(source.path.stem)
@@ -254,10 +254,10 @@ def train_adapters(study: str, out: Path | None, **options: Any) -> None:
             click.echo(path)
 
 
-def _forms(given: Sequence[str]) -> dict[str, list[str]]:
+def _forms(texts: Sequence[str]) -> dict[str, list[str]]:
     """Spellings by option, from words such as yes=YES."""
     forms: dict[str, list[str]] = {}
-    for text in given:
+    for text in texts:
         option, equals, form = text.partition("=")
         if not equals or not option or not form:
             raise ValueError(f"--form takes OPTION=TEXT, got {text!r}")
@@ -278,8 +278,8 @@ def _chat(chat: bool, **parts: Any) -> Any:
     """A chat if anything of one was asked for, else False."""
     from simkit.scoring import Chat
 
-    given = {name: part for name, part in parts.items() if part not in (None, False)}
-    return Chat(**given) if chat or given else False
+    asked = {name: part for name, part in parts.items() if part not in (None, False)}
+    return Chat(**asked) if chat or asked else False
 
 
 def _share(chosen: list[Study], values: dict[str, Any]) -> list[tuple[Study, dict[str, Any]]]:

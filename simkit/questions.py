@@ -131,7 +131,7 @@ class Question:
     @property
     def fields(self) -> set[str]:
         """The columns that template, text, options and forms name."""
-        spelled = [*self.options, *(form for some in self.forms.values() for form in some)]
+        spelled = [*self.options, *(form for forms in self.forms.values() for form in forms)]
         asked = field_names(self.template) - {"question"} | field_names(self.text)
         return (asked - {"options"}).union(*map(field_names, spelled))
 
@@ -167,14 +167,14 @@ class Question:
         template = self.template
         if "context" not in design:
             template = "\n".join(x for x in template.split("\n") if x.strip() != "{context}")
-        given = {}
+        texts = {}
         if self.lists_options:
             if "options" in design:
                 raise ValueError("the design has a column 'options', as the field {options} is "
                                  "called; rename it")  # fmt: skip
-            given["options"] = self._lists(design, order)
-        given["question"] = fill(self.text, design, given)
-        return fill(template, design, given)
+            texts["options"] = self._lists(design, order)
+        texts["question"] = fill(self.text, design, texts)
+        return fill(template, design, texts)
 
     def warn_unsaid(self, design: pd.DataFrame, *texts: str | None, stacklevel: int = 2) -> None:
         """Warn if a design of several rows has columns and none of them is named by a field.
@@ -224,12 +224,14 @@ class Question:
             scored = [self.labels[p] for p in place]
             return [tuple((s, *self.forms.get(s, ())) for s in scored)] * len(design)
         spelled = [(o, *self.forms.get(o, ())) for o in self.options]
-        if not any(field_names(s) for some in spelled for s in some):
-            alike = tuple(tuple(fill_rows(s, {}, [0])[0] for s in some) for some in spelled)
+        if not any(field_names(form) for forms in spelled for form in forms):
+            alike = tuple(tuple(fill_rows(form, {}, [0])[0] for form in forms) for forms in spelled)
             return [alike] * len(design)
-        columns = [zip(*[fill(s, design) for s in some], strict=True) for some in spelled]
+        columns = [zip(*[fill(form, design) for form in forms], strict=True) for forms in spelled]
         rows = list(zip(*columns, strict=True))
-        _check_rows([[s for some in row for s in some] for row in rows], design, self.separator)
+        _check_rows(
+            [[form for forms in row for form in forms] for row in rows], design, self.separator
+        )
         return rows
 
     def _lists(self, design: pd.DataFrame, order: Sequence[int] | None) -> list[str]:
@@ -272,7 +274,7 @@ def check_options(options: Sequence[str], where: str = "", separator: str = "") 
 
 
 def fill(
-    template: str, design: pd.DataFrame, given: Mapping[str, Sequence[str]] | None = None
+    template: str, design: pd.DataFrame, texts: Mapping[str, Sequence[str]] | None = None
 ) -> list[str]:
     """The template with its `{column}` fields filled from each design row.
 
@@ -285,7 +287,7 @@ def fill(
         Text with `{column}` fields.
     design : DataFrame
         One row per text.
-    given : mapping, optional
+    texts : mapping, optional
         {field: one text per row}, which goes before a column of that name.
 
     Returns
@@ -312,16 +314,16 @@ def fill(
     ['Ann is 34.', 'Bo is 35.']
     """
     framed(design, "the design")
-    given = typed({} if given is None else given, "given", Mapping, "{field: one text per row}")
-    columns = sorted(field_names(template) - given.keys())
+    texts = typed({} if texts is None else texts, "texts", Mapping, "{field: one text per row}")
+    columns = sorted(field_names(template) - texts.keys())
     missing = [name for name in columns if name not in design]
     if missing:
         raise ValueError(
             f"the design has no column for {{{missing[0]}}} in {template!r}; "
             f"its columns are: {', '.join(map(str, design.columns))}"
         )
-    texts = {name: listed(column, f"given[{name!r}]") for name, column in given.items()}
-    return fill_rows(template, texts | {c: values_of(design[c]) for c in columns}, design.index)
+    lists = {name: listed(column, f"texts[{name!r}]") for name, column in texts.items()}
+    return fill_rows(template, lists | {c: values_of(design[c]) for c in columns}, design.index)
 
 
 def _check_rows(rows: Sequence[Sequence[str]], design: pd.DataFrame, separator: str) -> None:

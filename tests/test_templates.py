@@ -169,7 +169,7 @@ def test_what_has_no_text_is_refused(value: Any) -> None:
     [
         ("{price.real}", "a field is the name of a column"),
         ("{price[3]}", "a field is the name of a column"),
-        ("{price.__class__.__mro__}", "attributes and indices are not read"),
+        ("{price.__class__.__mro__}", "a field is the name of a column, without"),
         ("{price:{width}}", "its format must not hold a field"),
         ("{price:.{places}f}", "its format must not hold a field"),
         ("{}", "it has no name"),

@@ -27,9 +27,9 @@ def _statsmodels(name: str) -> Callable[[], pd.DataFrame]:
 def _twin2k(human: Path, twin: Path) -> pd.DataFrame:
     people, twins = pd.read_csv(human), pd.read_csv(twin)
     both = pd.concat([people, twins], ignore_index=True)
-    who = pd.Series(["human"] * len(people) + ["twin"] * len(twins), name="population")
+    population = pd.Series(["human"] * len(people) + ["twin"] * len(twins), name="population")
     person = both.pop("TWIN_ID").astype(int).rename("person")
-    return pd.concat([who, person, both], axis=1)
+    return pd.concat([population, person, both], axis=1)
 
 
 def _twin2k_scales(path: Path) -> pd.DataFrame:
@@ -64,8 +64,8 @@ def _wvs7_items(path: Path) -> pd.DataFrame:
 
 def _codes(answers: list[str]) -> dict[int, str]:
     """["1.- Very important", "-2-.- No answer"] -> {1: "Very important", -2: "No answer"}."""
-    found = (re.match(r"\s*(-?\d+)-?\.?-?\s*(.*)", a, re.DOTALL) for a in answers)
-    return {int(m[1]): m[2].strip() for m in found if m}
+    matches = (re.match(r"\s*(-?\d+)-?\.?-?\s*(.*)", a, re.DOTALL) for a in answers)
+    return {int(m[1]): m[2].strip() for m in matches if m}
 
 
 _WVS_NEEDED = ("B_COUNTRY_ALPHA", "W_WEIGHT", "Q240", "Q260", "Q262")

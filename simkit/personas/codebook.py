@@ -115,8 +115,10 @@ class Attribute:
         if not isinstance(values, Numbers):
             values = _checked_texts(values)
         vars(self).update(values=values, ask=typed(ask, "ask", str, "text"), ordered=ordered)
-        for voice, given in (("third", third), ("second", second), ("first", first)):
-            phrasings = (given,) if isinstance(given, str) else tuple(listed(given, voice))
+        for voice, sentences in (("third", third), ("second", second), ("first", first)):
+            phrasings = (
+                (sentences,) if isinstance(sentences, str) else tuple(listed(sentences, voice))
+            )
             for phrasing in phrasings:
                 if field_names(phrasing) != {"text"}:
                     raise invalid("a phrasing", phrasing, "a sentence with the one field {text}")

@@ -77,8 +77,8 @@ def describe(design: pd.DataFrame, code_book: Mapping[str, Sequence[str]]) -> pd
     return _texts(design, phrasings, say, " ")
 
 
-def _sentences(name: str, given: str | Sequence[str], design: pd.DataFrame) -> tuple[str, ...]:
-    phrasings = (given,) if isinstance(given, str) else tuple(listed(given, f"{name}: phrasings"))
+def _sentences(name: str, entry: str | Sequence[str], design: pd.DataFrame) -> tuple[str, ...]:
+    phrasings = (entry,) if isinstance(entry, str) else tuple(listed(entry, f"{name}: phrasings"))
     if not phrasings:
         raise ValueError(f"{name}: there are no phrasings; at least one is needed")
     for phrasing in phrasings:
@@ -202,8 +202,8 @@ def _phrasings(
     for field, person in (("say", voice), ("first", "first")):
         if field in needed and not sentences[field]:
             raise ValueError(f"{name}: the code book has no sentence in the {person} person")
-    say, first = ((some or ("",)) for some in sentences.values())
-    count = max(len(some or ("",)) if f in needed else 1 for f, some in sentences.items())
+    say, first = ((lines or ("",)) for lines in sentences.values())
+    count = max(len(lines or ("",)) if f in needed else 1 for f, lines in sentences.items())
     return tuple((attribute.ask, say[i % len(say)], first[i % len(first)]) for i in range(count))
 
 

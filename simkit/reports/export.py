@@ -89,10 +89,10 @@ def _without_title(notebook: NotebookNode) -> NotebookNode:
 
 def _facts(study: Study) -> dict[str, Any]:
     """Model, parameters, run time and date of the run."""
-    given = study.run.get("parameters", {})
-    values = {name: named(given.get(name, p.default)) for name, p in study.parameters.items()}
+    arguments = study.run.get("parameters", {})
+    values = {name: named(arguments.get(name, p.default)) for name, p in study.parameters.items()}
     rows = [
-        {"name": name, "value": values[name], "help": p.help, "given": name in given}
+        {"name": name, "value": values[name], "help": p.help, "given": name in arguments}
         for name, p in study.parameters.items()
     ]
     provenance = (study.record or {}).get("provenance", {})

@@ -37,9 +37,9 @@ class Parameter:
     type: str
     help: str
 
-    def take(self, given: Any) -> Any:
-        """`given` as the notebook can be given it; ValueError, which names it, for what cannot."""
-        name, value = self.name, given
+    def take(self, argument: Any) -> Any:
+        """`argument` as the notebook takes it; ValueError, which names it, if it cannot."""
+        name, value = self.name, argument
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
         elif isinstance(value, np.generic | np.ndarray):
@@ -52,12 +52,12 @@ class Parameter:
             value = json.loads(text.encode("utf-8", "surrogateescape"))
         except UnicodeError:
             raise ValueError(
-                f"parameter {name!r} is {given!r}, which holds half a character (a lone "
+                f"parameter {name!r} is {argument!r}, which holds half a character (a lone "
                 "surrogate); give it as UTF-8 text (in a shell: check LANG)"
             ) from None
         except (TypeError, ValueError, RecursionError):
             kinds = "text, finite numbers, True, False, None, and lists and dictionaries of these"
-            raise invalid(f"parameter {name!r}", given, f"what JSON can hold: {kinds}") from None
+            raise invalid(f"parameter {name!r}", argument, f"what JSON can hold: {kinds}") from None
         if not _fits(kind, value):
             raise ValueError(f"parameter {name!r} takes {self.type}, not {value!r}")
         if name == "profile" and value not in PROFILES:

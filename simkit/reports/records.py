@@ -84,10 +84,10 @@ def record(
         raise invalid("study", study, "the study's name")
     if not isinstance(numbers, Iterable) or isinstance(numbers, str | bytes):
         raise invalid("numbers", numbers, "a list of mappings")
-    given = typed(parameters or {}, "parameters", Mapping, "globals() or a mapping")
+    namespace = typed(parameters or {}, "parameters", Mapping, "globals() or a mapping")
     rows = judged([row(number) for number in numbers], valid_mass)
-    names = list(given.get("__annotations__", given))
-    settings = {name: given[name] for name in names if name in given}
+    names = list(namespace.get("__annotations__", namespace))
+    settings = {name: namespace[name] for name in names if name in namespace}
     provenance = {**_model(model), "parameters": settings}
     content = {"study": study, "numbers": rows, "provenance": provenance}
     return Numbers.of(rows, json.loads(json.dumps(content, default=_plain)))

@@ -63,8 +63,8 @@ class Study:
         tagged = (c.source for c in cells if "parameters" in c.metadata.get("tags", []))
         return declared(next(tagged, ""))
 
-    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`given` as the parameters take them; text is read as Python (or JSON) would be.
+    def values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`arguments` as the parameters take them; text is read as Python (or JSON) would be.
 
         A parameter whose type is str keeps text as it is, so a model called "7" stays a name.
         Raises ValueError for a name the notebook does not have, naming those it has; for a value
@@ -73,14 +73,14 @@ class Study:
         cannot be given: what JSON cannot hold, and text that is no Unicode. UTF-8 that Python took
         for single bytes, as it does with a shell's words where the locale is ASCII, is put right.
         """
-        typed(given, "parameters", Mapping, "a mapping of names and values")
-        unknown = [name for name in given if name not in self.parameters]
+        typed(arguments, "parameters", Mapping, "a mapping of names and values")
+        unknown = [name for name in arguments if name not in self.parameters]
         if unknown:
             raise ValueError(
                 f"{self.path.stem} has no parameter {', '.join(map(repr, unknown))}; "
                 f"there are {', '.join(self.parameters) or 'none'}"
             )
-        return {name: self.parameters[name].take(value) for name, value in given.items()}
+        return {name: self.parameters[name].take(value) for name, value in arguments.items()}
 
     @property
     def run(self) -> dict[str, Any]:
