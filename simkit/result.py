@@ -94,7 +94,7 @@ class Result:
         object.__setattr__(self, "notes", tuple(self.notes))
 
     def __getitem__(self, name: str) -> pd.Series:
-        """The row of one quantity; KeyError names the quantities there are."""
+        """The row of one quantity; KeyError, naming those there are, for another name."""
         if name not in self.frame.index:
             raise KeyError(f"no quantity {name!r}; there are {list(self.frame.index)}")
         return self.frame.loc[name].copy()

@@ -68,6 +68,11 @@ def key(**fields: Any) -> bytes:
     """SHA-256, 32 bytes, of the JSON of named fields; their order does not matter.
 
     Raises TypeError for a field that JSON cannot hold and ValueError for NaN or infinity.
+
+    Examples
+    --------
+    >>> key(prompt="Buy?", model="mock").hex()[:8]
+    'ef90db4c'
     """
     return hashlib.sha256(_encode(fields).encode()).digest()
 
@@ -80,9 +85,18 @@ class Store:
     store that cannot be written (read-only media, file or folder) is read, and what would be
     written to it is left out, which the log says once.
 
-    Raises ValueError for a file that is not a store, has an old format or is damaged, and leaves
-    that file as it is; OSError (FileNotFoundError, PermissionError, …) where it cannot be read,
-    made or locked, and where its disk is full.
+    Attributes
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        For a file that is not a store, has an old format or is damaged; the file stays as it is.
+    OSError
+        (FileNotFoundError, PermissionError, …) Where it cannot be read, made or locked, and where
+        its disk is full.
     """
 
     path: Path
@@ -95,7 +109,7 @@ class Store:
             pass
 
     def __len__(self) -> int:
-        """The number of rows, sound or not; it takes a walk through the file."""
+        """The number of rows, sound or not; every page of the file is read."""
         with self._open() as db:
             return int(db.execute("SELECT count(*) FROM kept").fetchone()[0])
 

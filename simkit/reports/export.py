@@ -31,12 +31,26 @@ PRIORITY = ["text/html", "text/markdown", *IMAGES, "text/latex", "text/plain"]
 def export_html(
     study: Study | str | PathLike[str], out: str | PathLike[str], *, failure: str = ""
 ) -> Path:
-    """Write a notebook (a path, or one that was read) as the HTML page `out`; returns `out`.
+    """Write a notebook as one HTML page.
 
     The page loads nothing: figures are inlined, mathematics is MathML, and HTML in outputs is
     cleaned. Code is folded away, with a button to show it. The title is the first heading; model,
-    parameters and run time are those that the run left in the notebook. A cell that ended in an
-    error, or a `failure` in words, marks the page as a failed, partial run.
+    parameters and run time are those that the run left in the notebook.
+
+    Parameters
+    ----------
+    study : Study, str or path
+        A notebook, or one that was read.
+    out : str or path
+        The page to write.
+    failure : str
+        An error in words. It, or a cell that ended in an error, marks the page as a failed,
+        partial run.
+
+    Returns
+    -------
+    Path
+        `out`.
     """
     out = as_path(out, "out")
     typed(failure, "failure", str, "text")

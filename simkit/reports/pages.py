@@ -24,8 +24,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 def index(out: str | PathLike[str]) -> Path:
     """Write `out`/index.html: a card for every `<study>.json` that `run` left in the folder.
 
-    Returns the path of the page. JSON files of other kinds are passed over; a record that cannot
-    be read, or lacks something, has no card, and the page says which file it is and why.
+    JSON files of other kinds are passed over; a record that cannot be read, or lacks something,
+    has no card, and the page says which file it is and why.
+
+    Parameters
+    ----------
+    out : str or path
+        The folder.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ValueError
+        For a path that cannot be one.
     """
     folder = as_path(out, "out")
     if encodable(str(folder)) != str(folder) or "\0" in str(folder):

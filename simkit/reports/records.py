@@ -167,7 +167,7 @@ def write(
 ) -> None:
     """Write `<study>.json` beside `page`: what the notebook recorded, and how it was run.
 
-    `source` is the notebook as it was found, `values` the parameters that it was given, and `done`
+    `source` is the notebook as it is, `values` the parameters that it was given, and `done`
     what came of it, if anything; values that the notebook recorded itself win. Raises ValueError
     for the record of another study, unless there is a `failure` to write down.
     """

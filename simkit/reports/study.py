@@ -110,7 +110,12 @@ class Study:
 
 
 def studies() -> list[Study]:
-    """Every notebook that travels with simkit, in the order of their numbers."""
+    """Every notebook that ships with simkit, in the order of their numbers.
+
+    Returns
+    -------
+    list of Study
+    """
     return [Study.read(path) for path in _notebooks()]
 
 
@@ -119,9 +124,26 @@ def _notebooks() -> list[Path]:
 
 
 def find(study: str | os.PathLike[str]) -> Study:
-    """The study called `study`: "01_demand_endogeneity", "demand_endogeneity", "01", or a path.
+    """The study of a name.
 
-    Raises ValueError naming the studies there are.
+    Parameters
+    ----------
+    study : str or path
+        "01_demand_endogeneity", "demand_endogeneity", "01", or the path of a notebook.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, naming the studies there are.
+
+    Examples
+    --------
+    >>> find("02").name
+    'belief_efficiency'
     """
     path = as_path(study, "study")
     if path.suffix == ".ipynb" and path.is_file():
