@@ -137,11 +137,10 @@ class Result:
         >>> result.caption("yes", "no", title="Sales", form=".0%")
         '**Sales.** yes 62% [52%, 72%]; no 38% [28%, 48%] (n = 40, 95 % intervals over products).'
         """
-        chosen = [*names] or self.frame.index[:1].tolist()
-        texts = [f"{name} {self.text(name, form)}" for name in chosen] or ["no quantity"]
-        count = int(self.frame.loc[chosen, ["low", "high"]].notna().all(axis=1).sum())
+        rows = pd.DataFrame([self[name] for name in names]) if names else self.frame[:1]
+        count = int(rows[["low", "high"]].notna().all(axis=1).sum())
         intervals = f", {self._intervals(count)}" if count else ""
-        body = f"{'; '.join(texts)} (n = {self.n:,}{intervals})."
+        body = f"{estimate_text(rows, form) or 'no quantity'} (n = {self.n:,}{intervals})."
         return f"**{_escaped(title or self.method)}.** {_escaped(body)}"
 
     def to_frame(self) -> pd.DataFrame:
@@ -213,13 +212,14 @@ def number_text(value: float | None, form: str = "") -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def estimate_text(row: Mapping[str, Any] | pd.Series, form: str = "") -> str:
+def estimate_text(row: Mapping[str, Any] | pd.Series | pd.DataFrame, form: str = "") -> str:
     """An estimate and its interval as captions show them: "0.62 [0.519, 0.721]".
 
     Parameters
     ----------
-    row : mapping or Series
-        With `estimate`, and `low` and `high` where there is an interval.
+    row : mapping, Series or DataFrame
+        With `estimate`, and `low` and `high` where there is an interval. Of a frame all rows are
+        stated, each after its name.
     form : str
         As in :func:`number_text`.
 
@@ -230,9 +230,14 @@ def estimate_text(row: Mapping[str, Any] | pd.Series, form: str = "") -> str:
 
     Examples
     --------
-    >>> estimate_text({"estimate": 8.34, "low": 7.02, "high": 9.91}, ".1f")
+    >>> row = {"estimate": 8.34, "low": 7.02, "high": 9.91}
+    >>> estimate_text(row, ".1f")
     '8.3 [7.0, 9.9]'
+    >>> estimate_text(pd.DataFrame([row, row], index=["cold days", "hot days"]), ".0f")
+    'cold days 8 [7, 10]; hot days 8 [7, 10]'
     """
+    if isinstance(row, pd.DataFrame):
+        return "; ".join(f"{name} {estimate_text(one, form)}" for name, one in row.iterrows())
     low, high = (number_text(row.get(end), form) for end in ("low", "high"))
     text = number_text(row["estimate"], form)
     return text if "undefined" in (low, high) else f"{text} [{low}, {high}]"

@@ -254,6 +254,7 @@ def test_a_result_is_its_own_caption():
     frame = t_frame(["yes"], 0.62, 0.05, df=39, alpha=0.05)
     result = Result("Mean belief", frame, 40, 0.05, "Student", over="products")
     assert caption(result).text == result.caption()
+    assert caption(result, "Dotted: truth.").text == f"{result.caption()} Dotted: truth."
 
 
 def test_a_caption_is_marked_so_that_the_report_finds_it():

@@ -119,6 +119,8 @@ def test_an_estimate_as_text():
     assert estimate_text(pd.Series(row), ".1f") == "−8.3 [−9.9, 7.0]"
     assert estimate_text(row | {"low": math.nan}) == "−8.34"
     assert estimate_text({"estimate": 0.5}) == "0.5"
+    frame = pd.DataFrame([row, {"estimate": 0.5}], index=["a", "b"])
+    assert estimate_text(frame, ".1f") == "a −8.3 [−9.9, 7.0]; b 0.5"
 
 
 def test_numbers_are_shown_so_that_reruns_agree():

@@ -201,19 +201,20 @@ class _State:
         """Put a question to the people of these rows, and record their answers."""
         assert item.question is not None  # what is shown is not asked
         design = self._design(item, rows, orders)
-        head = {
-            "person": design["person"].to_numpy(),
-            "item": item.name,
-            "turn": np.array([len(self.answers[row]) for row in rows]),
-        }
         table = belief_table(believe, item.question, item.name, design)
         u = [generator(self.seed, "answer", item.name, self.names[r]).random() for r in rows]
         drawn, choice = draw_answers(table, np.array(u))
         answers = [item.keep(o, v) for o, v in zip(drawn["option"], drawn["value"], strict=True)]
-        turns = {**head, "context": design["context"], "answer": pd.Series(answers, dtype=object)}
-        self.turns.append(pd.DataFrame({**turns, "valid_mass": drawn["valid_mass"]}))
+        turns = design[["person"]].assign(
+            item=item.name,
+            turn=[len(self.answers[row]) for row in rows],
+            context=design["context"],
+            answer=pd.Series(answers, dtype=object),
+            valid_mass=drawn["valid_mass"],
+        )
+        self.turns.append(turns)
         prompt = np.arange(len(rows)).repeat(len(item.question.options))
-        long = pd.DataFrame(head).iloc[prompt].reset_index(drop=True)
+        long = turns[list(TURNS)].iloc[prompt].reset_index(drop=True)
         beliefs = {name: table[name] for name in BELIEFS if name in table}
         long = long.assign(prompt_id=self.prompts + prompt, **beliefs, choice=choice)
         self.beliefs.append(long)

@@ -112,11 +112,9 @@ def draw(
     heavy = heavy[order]
     drawn = frame.iloc[rows[places][order]]
     source = drawn["person"] if "person" in frame else pd.Series(drawn.index.to_flat_index())
-    out = drawn[[c for c in drawn if c not in (weight, "person")]].reset_index(drop=True)
-    out.insert(0, "person", np.arange(n))
-    out.insert(1, "source", source.to_numpy())
-    out.attrs = {}
-    return out.assign(weight=heavy * n / heavy.sum())
+    head = pd.DataFrame({"person": np.arange(n), "source": source.to_numpy()})
+    rest = drawn.drop(columns=[c for c in (weight, "person") if c in drawn]).reset_index(drop=True)
+    return pd.concat([head, rest], axis=1).assign(weight=heavy * n / heavy.sum())
 
 
 def _ranks(frame: pd.DataFrame) -> IntArray:

@@ -106,15 +106,15 @@ class Caption:
         return {"text/plain": self.text, "text/markdown": self.text}, {"simkit": {"caption": True}}
 
 
-def caption(text: str | Result) -> Caption:
+def caption(*parts: str | Result) -> Caption:
     """A caption for the figure just drawn; the last expression of the cell that draws it.
 
     The figure is displayed first, so that it stands above its caption in the notebook too.
 
     Parameters
     ----------
-    text : str or Result
-        Markdown, or a result, which is its own caption (see :meth:`simkit.Result.caption`).
+    parts : str or Result
+        Sentences in Markdown, and results, which make theirs (see :meth:`simkit.Result.caption`).
 
     Returns
     -------
@@ -124,7 +124,8 @@ def caption(text: str | Result) -> Caption:
     inline = sys.modules.get("matplotlib_inline.backend_inline")
     if inline is not None:
         inline.flush_figures()
-    return Caption(text.caption() if isinstance(text, Result) else text)
+    texts = [part.caption() if isinstance(part, Result) else part for part in parts]
+    return Caption(" ".join(texts))
 
 
 def read(path: Path) -> dict[str, Any] | None:
