@@ -39,6 +39,7 @@ __all__ = [
     "scalar",
     "several",
     "shown",
+    "typed",
     "usable_rows",
 ]
 
@@ -57,6 +58,13 @@ def invalid(name: str, value: Any, requirement: str) -> ValueError:
 def invalid_row(name: str, row: Any, value: Any, requirement: str) -> ValueError:
     """The error for one row of a column, to be raised by the caller. row : the row's label."""
     return ValueError(f"{name}: row {shown(row)} holds {shown(value)}; it must be {requirement}")
+
+
+def typed(value: Any, name: str, kinds: Any, requirement: str) -> Any:
+    """The value itself, an instance of `kinds`; ValueError, naming it, for all else."""
+    if not isinstance(value, kinds):
+        raise invalid(name, value, requirement)
+    return value
 
 
 def generator(seed: SeedLike, *names: str | int) -> np.random.Generator:
