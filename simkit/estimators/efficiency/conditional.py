@@ -138,7 +138,7 @@ def conditional_logit(
     >>> from simkit import estimators as est
     >>> fit = est.conditional_logit([0.7, 0.5, 0.3, 0.2], [2, 2, 4, 4])
     >>> fit.frame["estimate"].round(3).to_dict()
-    {'const[buy]': 1.917, 'price': -0.752}
+    {'const[buy]': 1.91, 'price': -0.752}
     """
     fit = fit_logit(shares, price, weights, condition, cluster, alpha)
     names = [*(f"const[{a}]" for a in fit.alternatives[:-1]), "price"]
