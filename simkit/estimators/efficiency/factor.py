@@ -8,9 +8,6 @@ Several options and conditions are pooled by the ratio of summed variances: the 
 option's share in each condition, summed over options and averaged over conditions, equally
 weighted. Summed squared error is what n runs per condition leave in the whole table of shares, so
 this ratio, and no average of ratios, is the factor by which its number of runs can be cut.
-Runs of one condition are independent draws of the same prompt. Where personas or wordings differ,
-make them part of the condition: what differs between them is no variance between runs.
-Shared arguments: see `simkit.estimators.shared.means`.
 """
 
 from __future__ import annotations
@@ -52,42 +49,87 @@ def efficiency_factor(
     alpha: float = 0.05,
     data: pd.DataFrame | None = None,
 ) -> Result:
-    """Var(choice) / Var(belief): how many runs of choice are worth one run of belief.
+    """How many runs of choice are worth one run of belief: Var(choice) / Var(belief).
 
-    Quantities (pooled as the module says; sample variances, ddof 1):
-    - measured: from the choices and the beliefs. theoretical: 1 + E[b (1 - b)] / Var(b), from the
-      beliefs alone; the two agree if choices are drawn from the beliefs.
-    - between_share: Var(b) / (E[b (1 - b)] + Var(b)) = 1 / theoretical, the part of a choice's
-      variance that lies between runs (settled by the thought), 0 to 1.
-    - variance_choice, variance_belief: of one run, summed over options.
-    - per_token (with `tokens`): measured, times tokens of a run / (those + `extra_tokens`).
-    tokens : (n,) computed in the run. extra_tokens : (n,) computed on top to read the belief; None
-    is 0, as where it is read off the pass that makes the choice.
+    Parameters
+    ----------
+    choice, belief : DataFrame or array_like
+        (n, K) one-hot choices and beliefs of the same n runs over K options, or (n,) for one
+        option. Runs with a missing value are skipped and counted.
+    condition : array_like or DataFrame, optional
+        (n,) labels; runs of one condition are independent draws of the same prompt. Where personas
+        or wordings differ, make them part of the condition: what differs between them is no
+        variance between runs. None is one condition.
+    over : {"runs", "conditions"}
+        What the intervals generalise to: other runs of these conditions, or other conditions of
+        this kind, of which these are a sample (3 or more). One says nothing of the other: factors
+        differ between conditions, and many runs make the first interval as narrow as one likes.
+    cluster : array_like or DataFrame, optional
+        (n,) labels of what was drawn as a whole. With "runs": personas or conversations that gave
+        several runs each. With "conditions": conditions that belong together (the same persona,
+        say); each condition must lie in one cluster.
+    tokens, extra_tokens : array_like, optional
+        (n,) tokens computed in a run, and on top to read its belief; None is 0, as where it is read
+        off the pass that makes the choice.
+    alpha : float
+        1 - confidence of the intervals.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
 
-    over : what the intervals generalise to. "runs": other runs of these conditions. "conditions":
-    other conditions of this kind, of which these are a sample (3 or more). One says nothing of the
-    other: factors differ between conditions, and many runs make the first interval as narrow as
-    one likes.
-    cluster : (n,) labels of what was drawn as a whole. With "runs": personas or conversations that
-    gave several runs each. With "conditions": conditions that belong together (the same persona,
-    say); each condition must lie in one cluster.
+    Returns
+    -------
+    Result
+        Pooled as the module says (sample variances, ddof 1):
 
-    Intervals: the delete-one jackknife of the logarithm, with t quantiles. "runs" leaves out one
-    run (or cluster) of one condition at a time; degrees of freedom by Welch. "conditions" leaves
-    out a whole condition (or cluster), as "runs" does a cluster that lies in several; degrees of
-    freedom are their effective number, by their shares of the beliefs' variance, less 1. Below a
-    hundred runs, or where choice and belief differ in few of them, no interval is to be trusted.
-    The variances over runs: p (1 - p) is flat at 1/2, where the jackknife sees nothing. For two
+        - measured: from the choices and the beliefs.
+        - theoretical: 1 + E[b (1 - b)] / Var(b), from the beliefs alone; the two agree if choices
+          are drawn from the beliefs.
+        - between_share: 1 / theoretical, the part of a choice's variance that lies between runs
+          (settled by the thought), 0 to 1.
+        - variance_choice, variance_belief: of one run, summed over options.
+        - per_token (with `tokens`): measured, times tokens of a run / (those + `extra_tokens`).
+
+        Beliefs that do not vary make the factor inf, without interval, and between_share 0. Choices
+        that do not vary leave the factor NaN: they are too few, for no share is 0 for sure. A
+        condition with 2 runs has no interval over runs, nor have conditions that do not differ one
+        over conditions. Notes say so.
+
+    Raises
+    ------
+    ValueError
+        For a condition with one run, one that lies in several clusters where it must not, and
+        extra_tokens without tokens.
+
+    Notes
+    -----
+    Intervals are the delete-one jackknife of the logarithm, with t quantiles. "runs" leaves out one
+    run (or cluster) of one condition at a time, with degrees of freedom by Welch. "conditions"
+    leaves out a whole condition (or cluster), as "runs" does a cluster that lies in several;
+    degrees of freedom are their effective number, by their shares of the beliefs' variance, less 1.
+    Below a hundred runs, or where choice and belief differ in few of them, no interval is to be
+    trusted. Conditions (or clusters of them) with the same runs are copies, and count as one.
+
+    Of the variances over runs: p (1 - p) is flat at 1/2, where the jackknife sees nothing. For two
     options the interval is a score interval, by what a variance of choices says of its own error
-    (cautious at the lower end, and near 1/2 with fewer than 40 runs of a condition); for more
-    options, beliefs and clusters, the wider of a score interval and the jackknife's: cautious (up
-    to 1) where options are equally often chosen.
-    Conditions (or clusters of them) with the same runs are copies, and count as one.
-    Undefined: beliefs that do not vary make the factor inf without interval and between_share 0,
-    choices that do not vary leave the factor NaN (they are too few: no share is 0 for sure); a
-    condition with 2 runs has no interval over runs, nor have conditions that do not differ one over
-    conditions. Notes say so.
-    Raises ValueError for a condition with one run. Shared arguments: see the module.
+    (cautious at the lower end, and near 1/2 with fewer than 40 runs of a condition). For more
+    options, beliefs and clusters it is the wider of a score interval and the jackknife's: cautious
+    (up to 1) where options are equally often chosen.
+
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184; pooling and interval: our formulation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> rng = np.random.default_rng(0)
+    >>> belief = rng.beta(6, 4, 500)
+    >>> factor = est.efficiency_factor(rng.binomial(1, belief), belief)
+    >>> factor.frame.loc[["measured", "theoretical"], ["estimate", "low", "high"]].round(1)
+                 estimate   low  high
+    measured         11.1  10.0  12.4
+    theoretical      11.0   9.9  12.2
     """
     if not isinstance(over, str) or over not in ("runs", "conditions"):
         raise ValueError(f"over is {over!r:.60}; it must be 'runs' or 'conditions'")
@@ -134,13 +176,41 @@ def runs_needed(
 ) -> Result:
     """Runs per condition at which the shares have a root mean squared error of `target`.
 
-    n = V / target^2, V the variance of one run, averaged over options and conditions (the RMSE of
-    `rmse_curve`, root of the same average, is sqrt(V / n) for means without bias). Rows "choice,
-    rmse=0.02", "belief, rmse=0.02"; columns runs: the whole number, at least 1; with `tokens`,
-    tokens: what those runs compute. target : (m,) or a number, above 0, as probability.
-    Intervals (over runs of these conditions), `tokens` and `extra_tokens` as in efficiency_factor.
-    Beliefs that do not vary need one run (estimate 0, interval of width 0); choices that do not
-    vary tell nothing of the runs needed (NaN, with a note).
+    n = V / target^2, with V the variance of one run, averaged over options and conditions. The RMSE
+    of :func:`rmse_curve`, root of the same average, is sqrt(V / n) for means without bias.
+
+    Parameters
+    ----------
+    choice, belief, condition
+        As in :func:`efficiency_factor`.
+    target : float or array_like
+        (m,) errors to reach, above 0, as probabilities.
+    alpha : float
+        1 - confidence of the intervals, over runs of these conditions.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
+
+    Returns
+    -------
+    Result
+        Rows "choice, rmse=0.02", "belief, rmse=0.02" and so on; column `runs` is the whole number,
+        at least 1. Beliefs that do not vary need one run (estimate 0, interval of width 0).
+        Choices that do not vary tell nothing of the runs needed (NaN, with a note).
+
+    Raises
+    ------
+    ValueError
+        For targets that are not above 0 or repeat, and as :func:`efficiency_factor`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> rng = np.random.default_rng(0)
+    >>> belief = rng.beta(6, 4, 500)
+    >>> need = est.runs_needed(rng.binomial(1, belief), belief, 0.02)
+    >>> need.frame["runs"].astype(int).to_dict()
+    {'choice, rmse=0.02': 612, 'belief, rmse=0.02': 56}
     """
     aims = column(several(target), "target", low=0)
     if not (aims > 0).all():
