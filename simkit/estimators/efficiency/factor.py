@@ -445,6 +445,8 @@ def _log_frame(
             s = bent + 0 * s
         least, most = BOUNDS.get(name, (0.0, np.inf))
         rows.append((estimate, estimate * s, max(ends[0], least), min(ends[1], most)))
-    note = ("without some unit a quantity is undefined: no interval",) if lost else ()
+    note: tuple[str, ...] = ()
+    if lost:
+        note = ("without some unit a quantity is undefined: no interval",)
     note += counted(alike, len(values), "quantities do not differ between conditions: no interval")
     return pd.DataFrame(rows, columns=list(REQUIRED), index=pd.Index(list(values))), note

@@ -210,4 +210,4 @@ def _titles(table: pd.DataFrame, option: IntArray) -> list[str]:
     texts = texts.assign(option_id=table["option_id"].to_numpy()).drop_duplicates()
     alike = texts["code"].is_unique and texts["option"].is_unique
     names = texts.drop_duplicates("code").sort_values("code")
-    return names["option" if alike else "option_id"].astype(str).tolist()
+    return [str(name) for name in names["option" if alike else "option_id"]]

@@ -141,7 +141,8 @@ def willingness_to_pay(
     for name, row in zip(names, pick, strict=True):
         both = np.stack([row, minus])
         (va, between), (_, vb) = both @ fit.cov @ both.T
-        frame.loc[name, ["low", "high"]] = fieller(*(both @ fit.beta), va, vb, between, quantile)
+        top, bottom = both @ fit.beta
+        frame.loc[name, ["low", "high"]] = fieller(top, bottom, va, vb, between, quantile)
     notes = fit.notes
     if np.isinf(frame["low"]).any():
         notes += ("the price coefficient is not significantly off zero",)
