@@ -215,7 +215,7 @@ def test_bad_input_is_named():
     cases = [
         ({"human": [10, 5]}, r"human: row 1 holds 5; legal are \[0.0, 10.0, 50.0\]"),
         ({"statistic": "max"}, "statistic is 'max'; it must be one of"),
-        ({"belief": BELIEF[:1]}, "belief has 1 rows; legal is 2"),
+        ({"belief": BELIEF[:1]}, "belief has 1 rows; it must have 2"),
         ({"belief": [[0.5, 0.5, 0.5]] * 2}, "belief: row 0 holds"),
         ({"truth": BELIEF[:1]}, "truth has 1 rows"),
         ({"values": [0, 10]}, "belief has shape"),
@@ -297,7 +297,7 @@ def test_shift_refuses():
         shift_fit(*y, values=[1, 2])
     with pytest.raises(ValueError, match="values: give one number per column"):
         shift_fit([1], [2], [[0.5, 0.5]], [[0.5, 0.5]])
-    with pytest.raises(ValueError, match="rows; legal is the same number"):
+    with pytest.raises(ValueError, match="rows; they must have the same"):
         shift_fit([1.0], *y[1:])
     with pytest.raises(ValueError, match="after: row 1 holds 'x'"):
         shift_fit(y[0], [1, "x"], *y[2:])
