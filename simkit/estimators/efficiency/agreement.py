@@ -100,10 +100,10 @@ def equivalence_test(
     >>> from simkit import estimators as est
     >>> belief = np.tile([0.2, 0.6], 1000)
     >>> choice = np.random.default_rng(0).binomial(1, belief)
-    >>> found = est.equivalence_test(choice, belief, margin=0.05)
-    >>> found["share"][["low", "high"]].astype(float).round(3).to_dict()
+    >>> result = est.equivalence_test(choice, belief, margin=0.05)
+    >>> result["share"][["low", "high"]].astype(float).round(3).to_dict()
     {'low': -0.001, 'high': 0.033}
-    >>> found["share"]["equivalent"]
+    >>> result["share"]["equivalent"]
     True
     """
     if not 0 < margin < 1:
@@ -250,7 +250,7 @@ class _Score:
         sums = [np.bincount(self.code, column, minlength=self.groups) for column in values.T]
         return np.asarray(np.stack(sums, axis=1).ravel(), dtype=np.float64)
 
-    def at(self, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def shifted(self, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The difference that a shift makes, and the standard error it implies."""
         chance = np.clip(self.belief + shift.reshape(self.groups, -1)[self.code], 0, 1)
         variance = self._sum(self.share**2 * chance * (1 - chance))
@@ -261,28 +261,28 @@ class _Score:
     ) -> pd.DataFrame:
         """t and score test together: of both sides the larger p, and the wider interval."""
         out = t_frame(range(len(mean)), mean, error, df, 2 * alpha).drop(columns="statistic")
-        own = self.at(np.zeros_like(mean))[1]
-        out["std_error"] = np.maximum(error, own)
-        out["p_zero"] = np.maximum(out["p"], 2 * self._p(np.abs(mean), own).clip(max=0.5))
+        drawn = self.shifted(np.zeros_like(mean))[1]  # of choices drawn from the beliefs
+        out["std_error"] = np.maximum(error, drawn)
+        out["p_zero"] = np.maximum(out["p"], 2 * self._p(np.abs(mean), drawn).clip(max=0.5))
         ends, p, z = [], np.zeros_like(mean), special.ndtri(1 - alpha)
         for sign in (-1, 1):
             gap = margin - sign * mean
             t = np.divide(gap, error, out=np.copysign(np.inf, gap), where=error > 0)
 
             def outside(shift: FloatArray, s: int = sign) -> FloatArray:
-                return np.asarray(s * self.at(shift)[0] - margin)
+                return np.asarray(s * self.shifted(shift)[0] - margin)
 
-            reached, implied = self.at(self._solve(outside, sign))
+            reached, implied = self.shifted(self._solve(outside, sign))
             # A difference that no shift can make is refuted by what is known of beliefs.
             able = sign * reached > margin - 1e-9
             score = np.where(able, self._p(gap, implied), 0.0)
             p = np.maximum(p, np.maximum(special.stdtr(df, -t), score))
 
             def beyond(shift: FloatArray, s: int = sign) -> FloatArray:
-                moved, implied = self.at(shift)
+                moved, implied = self.shifted(shift)
                 return np.asarray(s * (moved - mean) - self.half_step - z * implied)
 
-            ends.append(self.at(self._solve(beyond, sign))[0])
+            ends.append(self.shifted(self._solve(beyond, sign))[0])
         out["low"], out["high"] = np.minimum(out["low"], ends[0]), np.maximum(out["high"], ends[1])
         return out.assign(p=p)
 
@@ -322,9 +322,9 @@ def _centred(runs: Runs, mean: FloatArray, size: FloatArray) -> tuple[float, int
         chance = np.column_stack([b, np.maximum(1 - b.sum(axis=1), 0)])
         x = (corners - (b @ scale)[:, None]) / size[c]  # (runs, outcomes, directions)
         square = (x**2).sum(axis=2)
-        own = np.einsum("io,iod,ioe->ide", chance, x, x)  # each run's covariance
-        fourth = (chance * square**2).sum() - (np.trace(own, axis1=1, axis2=2) ** 2).sum()
-        variance += float(2 * real.sum() + fourth - 2 * (own**2).sum())
+        covariance = np.einsum("io,iod,ioe->ide", chance, x, x)  # of each run
+        fourth = (chance * square**2).sum() - (np.trace(covariance, axis1=1, axis2=2) ** 2).sum()
+        variance += float(2 * real.sum() + fourth - 2 * (covariance**2).sum())
     if not df:
         return np.nan, 0, np.nan
     times = variance / (2 * df)

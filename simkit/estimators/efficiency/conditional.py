@@ -311,9 +311,9 @@ def _covariance(
     np.add.at(score, code, w[:, None] * np.einsum("ikp,ik->ip", design[cell], y - fitted[cell]))
     strata = split_rows(home, np.arange(n_g), int(home.max()) + 1)
     if len(strata) == 1:
-        own = np.zeros((n_g, size, size))
-        np.add.at(own, code, w[:, None, None] * curves[cell])
-        inverse = np.linalg.pinv(hessian - own, rcond=1e-10, hermitian=True)
+        curve = np.zeros((n_g, size, size))  # of each cluster
+        np.add.at(curve, code, w[:, None, None] * curves[cell])
+        inverse = np.linalg.pinv(hessian - curve, rcond=1e-10, hermitian=True)
         return jackknife((inverse @ score[..., None])[..., 0], np.zeros(size))
     inverse = np.linalg.pinv(hessian, hermitian=True)
     spread = sum(len(i) * np.cov(score[i].T, ddof=1).reshape(size, size) for i in strata)

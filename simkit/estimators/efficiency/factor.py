@@ -319,14 +319,14 @@ def _replicates(
     rows = np.column_stack([np.ones(len(off)), off, squares, inside, spent])
     pairs, pair = np.unique(np.column_stack([units.code, runs.code]), axis=0, return_inverse=True)
     unit, condition = pairs.T
-    own, whole = _summed(rows, pair.ravel()), _summed(rows, runs.code)
-    every, left = _moments(whole, k), whole[condition] - own
+    parted, whole = _summed(rows, pair.ravel()), _summed(rows, runs.code)
+    every, left = _moments(whole, k), whole[condition] - parted
     gone = left[:, 0] < 0.5
     moved = np.where(gone[:, None], 0, _moments(left, k)) - every[condition]
     count = len(size) - np.bincount(unit, gone)
     with np.errstate(invalid="ignore", divide="ignore"):  # the only condition left out
         without = (every.sum(axis=0) + _summed(moved, unit)) / count[:, None]
-    share = np.bincount(unit, own[:, 2 + 2 * k] / (size[condition] - 1))
+    share = np.bincount(unit, parted[:, 2 + 2 * k] / (size[condition] - 1))
     parts = np.concatenate([every.mean(axis=0)[None], without])
     sums = runs.choice.sum(axis=1)  # of two options, all 1 unless some chose neither
     binary = (k == 1 or (k == 2 and bool((sums == 1).all()))) and len(share) == len(sums)
@@ -336,7 +336,7 @@ def _replicates(
     root = np.sqrt(size * (size - 1) * len(size))[condition, None]
     bends = {}
     for j, name in enumerate(("variance_choice", "variance_belief")):
-        means = own[:, 1 + j * k : 1 + (j + 1) * k] / root
+        means = parted[:, 1 + j * k : 1 + (j + 1) * k] / root
         linear = sparse.csr_array((means.ravel(), place), shape=(len(share), k * len(size)))
         moves = shrunk * (parts[0, j] - without[:, j])
         bends[name] = _bend(float(parts[0, j]), moves, linear, None if j else curve)
@@ -358,10 +358,10 @@ class _Bend:
 
     def ends(self, z: float) -> FloatArray:
         """The x (2,) that lie z standard errors, of the variance at x, from 0."""
-        half, one = z**2 * self.slope / 2, 1 + z**2 * (self.curve or 0.0)
-        root = np.sqrt(max(half**2 + one * z**2 * (self.first + self.second), 0))
+        half, bend = z**2 * self.slope / 2, 1 + z**2 * (self.curve or 0.0)
+        root = np.sqrt(max(half**2 + bend * z**2 * (self.first + self.second), 0))
         least = z * np.sqrt(self.second)
-        return np.array([-max((root - half) / one, least), max((root + half) / one, least)])
+        return np.array([-max((root - half) / bend, least), max((root + half) / bend, least)])
 
 
 def _bend(v: float, moves: FloatArray, linear: Any, curve: float | None) -> _Bend:

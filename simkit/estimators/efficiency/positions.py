@@ -83,8 +83,8 @@ def positional_effect(
     >>> columns = ["prompt_id", "order", "position", "option_id", "option", "belief"]
     >>> rows = [(0, 0, 0, 0, "tea", 0.8), (0, 0, 1, 1, "coffee", 0.2)]
     >>> rows += [(0, 1, 0, 1, "coffee", 0.4), (0, 1, 1, 0, "tea", 0.6)]
-    >>> found = est.positional_effect(pd.DataFrame(rows, columns=columns))
-    >>> found.frame.loc[["position[0]", "largest_effect"], "estimate"].round(2).to_dict()
+    >>> result = est.positional_effect(pd.DataFrame(rows, columns=columns))
+    >>> result.frame.loc[["position[0]", "largest_effect"], "estimate"].round(2).to_dict()
     {'position[0]': 0.1, 'largest_effect': 0.1}
     """
     missing = [name for name in (*NEEDED, *names_in(cluster, "cluster")) if name not in table]

@@ -74,8 +74,8 @@ def coverage(
     >>> def interval(x):
     ...     half = 1.96 * x.std(ddof=1) / len(x) ** 0.5
     ...     return x.mean() - half, x.mean() + half
-    >>> found = est.coverage(lambda rng: rng.normal(size=10), interval, 0, repetitions=300)
-    >>> float(found["coverage"]["estimate"].round(2))
+    >>> result = est.coverage(lambda rng: rng.normal(size=10), interval, 0, repetitions=300)
+    >>> float(result["coverage"]["estimate"].round(2))
     0.93
     """
     integer(repetitions, "repetitions", low=2)
@@ -152,8 +152,8 @@ def interval_coverage(
     Examples
     --------
     >>> from simkit import estimators as est
-    >>> found = est.interval_coverage([0, 1, 2, -1], [2, 3, 4, 1], 1.5)
-    >>> found["coverage"][["estimate", "above", "below", "width"]].to_dict()
+    >>> result = est.interval_coverage([0, 1, 2, -1], [2, 3, 4, 1], 1.5)
+    >>> result["coverage"][["estimate", "above", "below", "width"]].to_dict()
     {'estimate': 0.5, 'above': 0.25, 'below': 0.25, 'width': 2.0}
     """
     lows, highs = _table(low, "low"), _table(high, "high")

@@ -73,8 +73,8 @@ def share_coverage(
     >>> import numpy as np
     >>> from simkit import estimators as est
     >>> pool = np.random.default_rng(0).beta(2, 3, 500)
-    >>> found = est.share_coverage(pool, runs=20, repetitions=200)
-    >>> found.frame["estimate"].round(2).to_dict()
+    >>> result = est.share_coverage(pool, runs=20, repetitions=200)
+    >>> result.frame["estimate"].round(2).to_dict()
     {'choice': 0.97, 'belief': 0.96}
     """
     for name, number in (("runs", runs), ("repetitions", repetitions)):

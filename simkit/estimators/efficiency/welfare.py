@@ -63,8 +63,8 @@ def price_elasticities(
     Examples
     --------
     >>> from simkit import estimators as est
-    >>> found = est.price_elasticities([0.7, 0.5, 0.3, 0.2], [2, 2, 4, 4], at=3)
-    >>> found.frame["estimate"].round(3).to_dict()
+    >>> result = est.price_elasticities([0.7, 0.5, 0.3, 0.2], [2, 2, 4, 4], at=3)
+    >>> result.frame["estimate"].round(3).to_dict()
     {'own[buy]': -1.322, 'cross[none, buy]': 0.935}
     """
     fit = fit_logit(shares, price, weights, condition, cluster, alpha)
@@ -123,8 +123,8 @@ def willingness_to_pay(
     Examples
     --------
     >>> from simkit import estimators as est
-    >>> found = est.willingness_to_pay([0.7, 0.5, 0.3, 0.2], [2, 2, 4, 4])
-    >>> found.frame["estimate"].round(3).to_dict()
+    >>> result = est.willingness_to_pay([0.7, 0.5, 0.3, 0.2], [2, 2, 4, 4])
+    >>> result.frame["estimate"].round(3).to_dict()
     {'buy over none': 2.539}
     """
     fit = sloped(fit_logit(shares, price, weights, condition, cluster, alpha))

@@ -75,8 +75,8 @@ def drawn_fit(
     Examples
     --------
     >>> from simkit import estimators as est
-    >>> found = est.drawn_fit([1, 3], [[0.5, 0.5], [0.2, 0.8]], [1, 3], metrics=["rmse"])
-    >>> found["rmse"][["estimate", "exact"]].round(2).to_dict()
+    >>> fit = est.drawn_fit([1, 3], [[0.5, 0.5], [0.2, 0.8]], [1, 3], metrics=["rmse"])
+    >>> fit["rmse"][["estimate", "exact"]].round(2).to_dict()
     {'estimate': 0.82, 'exact': 1.18}
     """
     integer(repetitions, "repetitions", low=2)

@@ -89,7 +89,7 @@ class Respondents:
 
     Attributes
     ----------
-    kept : ndarray
+    rows : ndarray
         (m,) their row numbers.
     place : ndarray
         (m,) their answers' places on `scale` (K,).
@@ -101,7 +101,7 @@ class Respondents:
         As in `simkit.result.Result`.
     """
 
-    kept: IntArray
+    rows: IntArray
     place: IntArray
     scale: FloatArray
     beliefs: list[FloatArray]
@@ -130,18 +130,25 @@ def respondents(
     numeric_scale(options, None)
     place = answer_codes(human, options, "human")
     there = np.where(place < 0, np.nan, 0.0)
-    rows = []
+    tables = []
     for name, belief in beliefs.items():
-        rows.append(belief_rows(belief, options, name))
-        if len(rows[-1]) != len(place):
+        tables.append(belief_rows(belief, options, name))
+        if len(tables[-1]) != len(place):
             raise ValueError(
-                f"{name} has {len(rows[-1])} rows; it must have {len(place)}, as the humans"
+                f"{name} has {len(tables[-1])} rows; it must have {len(place)}, as the humans"
             )
-        there += rows[-1].sum(axis=1)
+        there += tables[-1].sum(axis=1)
     used = usable_rows(there, weights, cluster)
     i, over = used.kept, "respondents" if cluster is None else used.over
     return Respondents(
-        i, place[i], scale, [x[i] for x in rows], used.cluster[i], used.weight[i], used.notes, over
+        i,
+        place[i],
+        scale,
+        [x[i] for x in tables],
+        used.cluster[i],
+        used.weight[i],
+        used.notes,
+        over,
     )
 
 

@@ -126,10 +126,12 @@ def individual_fit(
     people = respondents(human, beliefs, values, weights, cluster)
     place, scale, n = people.place, people.scale, len(people.place)
     code, names = grouped(by, len(belief))
-    code, flat = code[people.kept], np.tile(uniform(len(scale)), (n, 1))
-    own = belief_at_temperature(people.beliefs[0], temperature)
-    parts = [individual_errors(place, b, scale, statistic) for b in (own, people.beliefs[-1], flat)]
-    known = np.allclose(own, flat, rtol=1e-12)  # their log loss is ln K whatever is answered
+    code, flat = code[people.rows], np.tile(uniform(len(scale)), (n, 1))
+    scored = belief_at_temperature(people.beliefs[0], temperature)
+    parts = [
+        individual_errors(place, b, scale, statistic) for b in (scored, people.beliefs[-1], flat)
+    ]
+    known = np.allclose(scored, flat, rtol=1e-12)  # their log loss is ln K whatever is answered
     table, index = [], []
     errors = mean_errors(parts, people.cluster, people.weight, code, len(names))
     for g, name in enumerate(names):

@@ -190,8 +190,8 @@ def marginal_fit(
         sides += [_side(s, simulated_weights, simulated_cluster, codes, names, "simulated: ")]
     k, stream = len(options), generator(rng)
     weighed = [side.rows * side.weight[:, None] for side in sides]
-    one = sides[0]
-    resamples = resampled(one.cluster, one.group, weighed[0], len(names), n_boot, stream)
+    first = sides[0]
+    resamples = resampled(first.cluster, first.group, weighed[0], len(names), n_boot, stream)
     sums = [left_out(side.cluster, side.group, rows, len(names))
             for side, rows in zip(sides, weighed, strict=True)]  # fmt: skip
     units = np.stack([side.effective(len(names)) for side in sides])
@@ -220,9 +220,9 @@ def marginal_fit(
     frame = _frame(chosen, distances, bounds, names, units, alpha)
     method = f"Marginal fit, floor from {n_boot} resamples"
     notes = tuple(note for side in sides for note in side.notes) + stated(chosen, frame)
-    over = "respondents" if cluster is None else one.over
+    over = "respondents" if cluster is None else first.over
     over += "" if simulated_cluster is None else f", simulated: {sides[-1].over}"
-    return Result(method, frame, len(one.rows), alpha, SOURCE, notes, over)
+    return Result(method, frame, len(first.rows), alpha, SOURCE, notes, over)
 
 
 def _placed(moved: Moved, sides: list[Side], g: int) -> Moved:

@@ -180,7 +180,7 @@ def test_keywords():
     ("arguments", "message"),
     [
         ({"shares": [[0.5, 0.4]] * 3}, "row 0 holds .* which sum to 0.9; they must sum to 1"),
-        ({"price": [[1, 2, 3]] * 3}, "price has 3 columns for 2 alternatives; it must have 2, or 1"),
+        ({"price": [[1, 2, 3]] * 3}, "3 columns for 2 alternatives; it must have 2, or 1"),
         ({"price": [2, 2, 2]}, "1 distinct price rows do not tell the price from the constants"),
         ({"price": [[1, 2], [2, 3], [4, 5]]}, "not all by the same amount"),
         ({"price": [1, 2]}, r"price\[0\] has 2 rows; legal is 3"),
