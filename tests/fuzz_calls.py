@@ -202,8 +202,8 @@ def _human(*names: str, **more: Any) -> dict[str, Any]:
 def _shares(**more: Any) -> dict[str, Any]:
     held = runs()
     price = pd.DataFrame({"a": np.tile([1.0, 2, 3], 4), "b": np.tile([2.0, 1, 4, 2], 3)})
-    return {"shares": held["belief"], "price": price, "cluster": pd.Series(np.arange(N)), **SEEDS,
-            **more}  # fmt: skip
+    held = {"shares": held["belief"], "price": price, "cluster": pd.Series(np.arange(N))}
+    return {**held, "alpha": 0.1, **more}
 
 
 def _features(**more: Any) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "compare_matrices": lambda: {"first": items().corr(), "second": items(8).corr()},
         "compare_networks": lambda: both(edge=0.1, shrink=0.05),
         "compare_structure": lambda: both(splits=2, permutations=3, least=3, constant="zero"),
-        "conditional_logit": lambda: _shares(interval="delta"),
+        "conditional_logit": lambda: _shares(),
         "correlation_matrix": lambda: {"frame": items(), "method": "spearman",
                                        "weights": pd.Series(np.ones(30))},
         "coverage": lambda: {"simulate": lambda r: r.normal(size=5), "truth": 0.0, "seed": 1,
@@ -308,7 +308,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "price_elasticities": lambda: _shares(at=[2.0, 2.0]),
         "rmse_curve": lambda: _rows(truth=truth(), truth_error=truth() / 50, sizes=[1, 2],
                                     repetitions=3, alpha=0.1, rng=0),
-        "runs_needed": lambda: _rows(target=[0.1, 0.05], tokens=np.arange(N) + 5, alpha=0.1),
+        "runs_needed": lambda: _rows(target=[0.1, 0.05], alpha=0.1),
         "share_coverage": lambda: {"belief": runs()["belief"], "runs": 4,
                                    "condition": runs()["condition"], "repetitions": 3, "rng": 0},
         "share_prediction": lambda: {
@@ -339,7 +339,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "uniform_belief": lambda: {"new": 3, "options": OPTIONS},
         "wasserstein": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
         "wide": lambda: {"table": tidy(), "column": "belief"},
-        "willingness_to_pay": lambda: _shares(interval="fieller"),
+        "willingness_to_pay": lambda: _shares(),
         "demand_curve, a table": lambda: {"data": tidy().query("option_id == 0"),
                                           "cluster": ["product", "wording"]},
         "mean_belief, a table": lambda: {"data": tidy(), "belief": "belief", "by": "product"},

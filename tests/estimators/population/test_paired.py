@@ -173,6 +173,7 @@ def test_an_answer_that_was_never_given_is_told():
         ({"metrics": ["rms"]}, "metrics are"),
         ({"metrics": []}, "metrics is"),
         ({"metrics": ["kl"]}, "smoothing"),
+        ({"metrics": ["rmse"], "statistic": "max"}, "statistic is 'max'"),  # was the median
     ],
 )
 def test_bad_input_is_named(how, said):
