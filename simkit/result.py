@@ -279,6 +279,11 @@ def jackknife(replicates: Numbers, centre: Numbers) -> Numbers:
     return (1 - 1 / len(moves)) * moves.T @ moves
 
 
+def _escaped(text: str) -> str:
+    """Text with Markdown's marks as plain signs."""
+    return re.sub(r"([\\`*$])", r"\\\1", text)
+
+
 def _text(value: Any) -> str:
     """Four decimals; more only where they would hide a small number; rounding error is 0."""
     if not isinstance(value, float | np.floating):

@@ -10,7 +10,7 @@ from scipy import special
 
 from simkit.estimators.shared.arguments import checked, names_in
 from simkit.estimators.shared.clustering import effective, few_note, mean_over
-from simkit.estimators.shared.copies import merge_copies
+from simkit.estimators.shared.copies import believed, merge_copies
 from simkit.result import Result, t_frame
 from simkit.types import FloatArray, IntArray, Rows, column, counted, labels
 
