@@ -169,22 +169,22 @@ def crp_clusters(
 
     draws = np.stack([_measures(tables, size[:, None], concentration, stream)
                       for tables in sampled(stack, real, a, chains)])  # fmt: skip
-    rows = {}
+    rows, index = [], []
     for g, group in enumerate([*names, MEAN] if by is not None else names):
         one = g < len(names)
         people, values = x[code == g] if one else x, draws[:, :, g] if one else draws.mean(2)
         for quantity, d in zip(QUANTITIES, values.swapaxes(0, 1), strict=True):
-            rows[f"{group}, {quantity}" if by is not None else quantity] = (
-                d.mean(), *percentiles(d.ravel(), alpha), group, quantity, split_rhat(d.T),
-                len(people), np.isnan(people).mean(),
-            )  # fmt: skip
+            index.append(f"{group}, {quantity}" if by is not None else quantity)
+            rows.append([d.mean(), *percentiles(d.ravel(), alpha), group, quantity,
+                         split_rhat(d.T), len(people), np.isnan(people).mean()])  # fmt: skip
     columns = [*REQUIRED, "group", "quantity", "rhat", "people", "missing"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table = pd.DataFrame(rows, index=pd.Index(index), columns=columns)
     if by is None:
         table = table.drop(columns=["group", "quantity"])
     else:
-        rhat = table["rhat"].to_numpy().reshape(-1, len(QUANTITIES))
-        table.loc[table["group"] == MEAN, "rhat"] = rhat[:-1].max(axis=0)
+        rhat = table["rhat"].to_numpy().reshape(-1, len(QUANTITIES)).copy()
+        rhat[-1] = rhat[:-1].max(axis=0)
+        table["rhat"] = rhat.ravel()
     notes = counted(int(np.isnan(x).sum()), x.size, "answers are missing (left out)")
     unmixed = (table["rhat"] > MIXED).to_numpy()
     table.loc[unmixed, ["std_error", "low", "high"]] = np.nan
@@ -202,10 +202,10 @@ def crp_clusters(
         )
         null, two, without = (scores / (sweeps - burn)).reshape(3, permutations, -1)
         estimate, power = draws[:, 0].mean((0, 2)), (_p(two, without) <= 0.05).mean(0)
-        table.loc[
-            table.index[: len(names) * len(QUANTITIES) : len(QUANTITIES)],
-            ["alpha", "null", "above", "p", "power"],
-        ] = np.column_stack([a, null.mean(0), estimate - null.mean(0), _p(estimate, null), power])
+        rows_of = np.arange(len(names)) * len(QUANTITIES)
+        table.loc[table.index[rows_of], ["alpha", "null", "above", "p", "power"]] = np.column_stack(
+            [a, null.mean(0), estimate - null.mean(0), _p(estimate, null), power]
+        )
         notes += counted(
             int((power < POWER).sum()), len(names), "populations are too unreliable to "
             f"say: the test would find two planted concepts in fewer than {POWER:.0%}",

@@ -146,13 +146,12 @@ def compare_structure(
     }
     rows = {}
     for name, measure in MEASURES.items():
-        floor = measure(*((h[1:], other) if name == "rmsd" else again))
+        floors = measure(*((h[1:], other) if name == "rmsd" else again))
+        floor = (float(mean_of(floors)), *percentiles(floors, alpha)[1:])
         rows[name] = {
             **populations.get(name, {}),
             "raw": float(measure(h[0], s[0])),
-            **dict(
-                zip(FLOOR, (float(mean_of(floor)), *percentiles(floor, alpha)[1:]), strict=True)
-            ),
+            **dict(zip(FLOOR, floor, strict=True)),
             "split_half": float(mean_of(measure(halves[:, 0], halves[:, 1]))),
         }
     frame = pd.DataFrame.from_dict(rows, orient="index")

@@ -32,9 +32,8 @@ UNKNOWN: Row = dict.fromkeys(REQUIRED, np.nan)
 
 def _row(estimate: float, error: float, low: float, high: float) -> Row:
     """A row whose interval includes its estimate."""
-    return dict(
-        zip(REQUIRED, (estimate, error, min(low, estimate), max(high, estimate)), strict=True)
-    )
+    ends = min(low, estimate), max(high, estimate)
+    return dict(zip(REQUIRED, (estimate, error, *ends), strict=True))
 
 
 def apart(human: FloatArray, simulated: FloatArray, worth: float, alpha: float) -> Row:

@@ -104,7 +104,7 @@ def compare_marginals(
     h, s = two_sides(humans, simulated, weights, simulated_weights, paired)
     stream = generator(rng)
     draws = [_draws(h, size, n_boot, stream) for size in (h.n, s.n)]
-    parts = {}
+    items, parts = [], []
     for j, item in enumerate(h.items):
         if not len(h.levels[j]) or not len(s.levels[j]):
             continue
@@ -115,25 +115,25 @@ def compare_marginals(
         samples = [(p, q)] if paired else [(p, q[:1]), (p[:1], q)]
         again, other = (normalised(weight @ hits[0]) for weight in draws)
         on_scale = [_on_scale(m, width) for m in chosen]
-        parts[item] = [(m.moved(*samples), noise_floor(m, again, other[1:])) for m in on_scale]
+        items.append(item)
+        parts.append([(m.moved(*samples), noise_floor(m, again, other[1:])) for m in on_scale])
     if not parts:
         raise ValueError("no item was answered on both sides")
-    rows = {}
+    rows, names = [], []
     sides = [a.weight[a.weight > 0] for a in ((h,) if paired else (h, s))]
     worth = [effective_clusters(np.arange(len(weight)), weight) for weight in sides]
     for m, metric in enumerate(chosen):
-        moved, floors = zip(*[part[m] for part in parts.values()], strict=True)
-        each = {metric.name: (mean_moved(moved), float(np.mean(floors)))}
-        if per_item:
-            each |= {f"{item}, {metric.name}": part[m] for item, part in parts.items()}
-        for name, (value, floor) in each.items():
-            rows[name] = {**spread(metric, value, worth, alpha), "floor": floor}
+        moved, floors = zip(*[part[m] for part in parts], strict=True)
+        names += [metric.name, *(f"{item}, {metric.name}" for item in items if per_item)]
+        each = [part[m] for part in parts if per_item]
+        for value, floor in [(mean_moved(moved), float(np.mean(floors))), *each]:
+            rows.append({**spread(metric, value, worth, alpha), "floor": floor})
     lost = len(h.items) - len(parts)
     notes = counted(lost, len(h.items), "items left out: nobody answered on one side")
     for who, side in (("humans: ", h), ("simulated: ", s)):
         notes += cluster_notes(np.arange(side.n), side.weight, who)
     method = f"Margins of {len(parts)} items, floor from {n_boot} resamples"
-    frame = pd.DataFrame.from_dict(rows, orient="index").astype(float)
+    frame = pd.DataFrame(rows, index=pd.Index(names)).astype(float)
     return Result(method, frame, h.n, alpha, SOURCE, notes, "respondents, for these items")
 
 
