@@ -115,10 +115,9 @@ def expected_value(
             f"by={by}: several prompts have {row}; name columns that distinguish the prompts"
         )
     total = np.bincount(code, b)
-    worst = int(np.argmax(np.abs(total - 1)))
-    if abs(total[worst] - 1) > 1e-4:
-        row = table.iloc[first[worst]][by].to_dict()
-        raise ValueError(f"belief: prompt {row} sums to {total[worst]:.6g}; it must sum to 1")
+    for i in np.flatnonzero(np.abs(total - 1) > 1e-4)[:1]:
+        row = table.iloc[first[i]][by].to_dict()
+        raise ValueError(f"belief: prompt {row} sums to {total[i]:.6g}; it must sum to 1")
     mean = np.bincount(code, b * v) / total
     variance = np.bincount(code, b * (v - mean[code]) ** 2) / total
     out = table[by].iloc[first].reset_index(drop=True)
@@ -172,8 +171,8 @@ def elicited_curve(
     check_columns(frame, split, "frame")
     names, mean, sd = _beliefs(frame, covariates)
     group, cell = _codes(frame, list(by)), _codes(frame, split)
-    exact = _exact(mean, sd, _codes(frame, [treatment]))
     rows = _rows(frame, weights, cluster)
+    exact = _exact(mean, sd, _codes(frame, [treatment]))
     merged = merge_copies(rows, exact, mean, sd, cell, within=group)
     kept = frame[split].reset_index(drop=True).iloc[merged.kept]
     cells = [(key, part.index) for key, part in kept.groupby(split, sort=True, dropna=False)]
