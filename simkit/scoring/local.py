@@ -36,9 +36,14 @@ SHOWN, SEEN = 5, 1e-3  # next tokens that are told, and their least probability
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:
-    """A causal LM in memory, with its tokenizer.
+    """A causal language model in memory, with its tokenizer; `simkit.load` makes one.
 
-    asked : "auto", "tree" or "padded"; `path` is what came of it.
+    Attributes
+    ----------
+    name : the hub id, the bundled name or the folder's last part.
+    network, tokenizer : as transformers has them.
+    revision : of the hub, "" for none.
+    asked : how prompts are to be scored: "auto", "tree" or "padded". `path` is the way taken.
     """
 
     name: str
@@ -62,15 +67,15 @@ class LocalModel:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What a glass box says of itself: `worlds` and `documents`; empty for other models."""
+        """`worlds` and `documents` that a glass box was trained on; empty for other models."""
         return dict(getattr(self.network.config, "simkit", None) or {})
 
     @property
     def context_length(self) -> int | None:
         """Longest text in tokens, None if the configuration does not say.
 
-        A learnt prompt takes its part of it; rotation that grows with the text ("dynamic") is made
-        to read texts longer than `max_position_embeddings` by its factor.
+        The tokens of a learnt prompt are subtracted. Rotation that grows with the text ("dynamic")
+        reads texts longer than `max_position_embeddings` by its factor.
         """
         config = self.network.config
         longest = getattr(config, "max_position_embeddings", None)
@@ -85,8 +90,8 @@ class LocalModel:
     def choice(self) -> Choice:
         """The path, the difference that the self-check measured, and the reason.
 
-        The self-check runs when this is first asked for, at the latest by the first scoring; it
-        is kept for this object's life. Raises RuntimeError if path="tree" was asked for in vain.
+        The self-check runs on first use, at the latest by the first scoring, and its result is
+        kept. Raises RuntimeError if path="tree" was asked for and the network cannot take it.
         """
         with evaluating(self.network):
             return choose(self.network, self.asked, self.name)
@@ -98,9 +103,9 @@ class LocalModel:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the scores depend on beside prompt and options, as a store's key holds it.
+        """What the scores depend on besides prompt and options, as a store's key holds it.
 
-        The hash of the weights is taken when this is first asked for, and again if they changed.
+        The weights are hashed on first use, and again if they changed.
         """
         together = self.choice.together
         path = self.path if together == "any" else f"{self.path}, {together}"
@@ -114,7 +119,7 @@ class LocalModel:
 
     @cached_property
     def tally(self) -> Tally:
-        """What this model was asked for so far, and what that took."""
+        """Tokens asked for so far, and tokens computed."""
         return Tally()
 
     @cached_property
@@ -123,12 +128,12 @@ class LocalModel:
 
     @cached_property
     def reader(self) -> Reader:
-        """What turns texts into ids."""
+        """Turns texts into token ids."""
         return Reader(self.tokenizer, self.network)
 
     @cached_property
     def limits(self) -> Limits:
-        """How much is held at once."""
+        """How much is held in memory at once."""
         return Limits.of(self.network)
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:

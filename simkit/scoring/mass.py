@@ -1,7 +1,7 @@
 """Valid mass: the probability that a model goes on with one of the options at all.
 
-A belief is what the options have of each other, whatever they have together. Where the model would
-rather write something else, the belief is a ratio of small numbers and no answer of the model's.
+A belief compares the options with each other, however little probability they have together. Where
+the model would rather write something else, the belief is a ratio of small numbers, not an answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Place = tuple[str, str, str, Spelled]
 
 
 class LowMassWarning(UserWarning):
-    """A belief rests on little valid mass, so that it is not to be trusted."""
+    """A belief rests on little valid mass, so it should not be trusted."""
 
 
 def warn_of_mass(

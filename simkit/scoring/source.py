@@ -124,11 +124,11 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def read(source: str, dtype: str, **settings: Any) -> tuple[Any, Any]:
-    """Tokenizer and network of a folder or hub id, with all weights and none to spare.
+    """Tokenizer and network of a folder or hub id, with exactly the weights of the network.
 
     settings : for both, as transformers takes them. Raises ValueError for weights that are
-    missing, unexpected or of another shape, which transformers would fill at random, leave out or
-    fill; and for a folder that cannot be read, whatever transformers raises there.
+    missing, unexpected or of another shape, which transformers would fill at random or leave out;
+    and for a folder that cannot be read.
     """
     loaded: Any
     try:

@@ -36,6 +36,8 @@ class BoundaryError(ValueError):
 class Scores:
     """Log-probabilities of options.
 
+    Attributes
+    ----------
     logprob : (n_prompts, n_options), natural log, summed over the option's tokens.
     nested : (n_prompts, n_options), True where the option's tokens begin with another option of
         the same prompt ("yes, please" beside "yes"): its mass is part of that option's mass.
@@ -53,25 +55,31 @@ class Scores:
 class Model(Protocol):
     """Anything that scores options after prompts: an object with `name` and `scores`.
 
-    All else is optional. A model that can do more has the member of that name; without it:
+    All else is optional. A model that can do more has the member of that name. What follows if
+    it is missing is said with each.
 
-    card : mapping that says what the model has read, as {"worlds": [...]}. `worlds_of` is then
-        empty, so that no study draws a truth beside its numbers.
-    identity : mapping that JSON can hold, of all that the scores depend on beside prompt and
-        options. Scores cannot be kept (`Cached`), and a record has no hash of the model.
+    Attributes
+    ----------
+    name : text.
+    scores : method, see below.
+    card : mapping that says what the model has read, as {"worlds": [...]}. Without it `worlds_of`
+        is empty, and no study draws a truth beside its numbers.
+    identity : mapping that JSON can hold, of all that the scores depend on besides prompt and
+        options. Without it scores cannot be kept (`Cached`), and a record has no hash of the model.
     run_identity : the same of the runs, where they depend on more; `identity` holds for both.
-    tokenizer : of transformers. No chat can be laid out (`Chat`), and at a pivot the options are
-        parted from the text at blanks.
-    tokens : (prompt, options) -> the tokens of each option, as text. Options that are the same
-        tokens to the model are not refused.
-    next_tokens : (prompt) -> pairs of the likeliest tokens and their probabilities. A
+    tokenizer : of transformers. Without it no chat can be laid out (`Chat`), and at a pivot the
+        options are separated from the text at blanks.
+    tokens : (prompt, options) -> the tokens of each option, as text. Without it options that are
+        the same tokens to the model are not refused.
+    next_tokens : (prompt) -> pairs of the likeliest tokens and their probabilities. Without it a
         `LowMassWarning` does not say what the model would rather write.
-    write : see `simkit.scoring.write`, which raises TypeError, as do open questions of interviews.
-    runs : (asked, row, run, how) -> blocks of runs, see `simkit.scoring.runs`. `sample_runs`
-        raises TypeError.
-    recorded : (prompt, text, top) -> a response. `as_recorded` raises TypeError.
-    tally : a `Tally` of tokens. `score_parquet` does not say how many were saved.
-    revision : text. Records and files do not name one.
+    write : see `simkit.scoring.write`. Without it that raises TypeError, as do open questions of
+        interviews.
+    runs : (asked, row, run, how) -> blocks of runs, see `simkit.scoring.runs`. Without it
+        `sample_runs` raises TypeError.
+    recorded : (prompt, text, top) -> a response. Without it `as_recorded` raises TypeError.
+    tally : a `Tally` of tokens. Without it `score_parquet` does not say how many were saved.
+    revision : text. Without it records and files name none.
     """
 
     @property
@@ -82,7 +90,7 @@ class Model(Protocol):
 
 
 def check_model(model: Any) -> None:
-    """ValueError for a name or path in a model's place, and for what scores nothing."""
+    """ValueError for a name or path in place of a model, and for what has no `scores`."""
     if isinstance(model, str | PathLike):
         raise ValueError(f"model is {str(model)!r}; load it first: simkit.load({str(model)!r})")
     if isinstance(model, type) or not callable(getattr(model, "scores", None)):

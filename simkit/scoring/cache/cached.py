@@ -29,18 +29,39 @@ class Cached:
 
     Parameters
     ----------
-    model : any with an `identity`, which names what its scores depend on.
-    store : a `Store`, or the path of its file (SQLite, made if it is not there). It may hold many
+    model : Model
+        Any with an `identity`, which names what its scores depend on.
+    store : Store, str or path
+        A `Store`, or the path of its file (SQLite, made if it is not there). It may hold many
         models, whose rows never mix, and be shared by processes.
 
-    Whatever else the model has, this has too. `stored` counts the prompts and runs that came out
-    of the store so far.
+    Attributes
+    ----------
+    stored : prompts and runs that came out of the store so far. Members of the model are members
+        of this, too.
 
+    Raises
+    ------
+    ValueError
+        When it scores, for a model without an identity and for a value that was not written here.
+    OSError
+        Where the store cannot be used (its disk is full): what was committed before is found by
+        the next call.
+
+    Notes
+    -----
     What is computed is committed block by block, each block in one transaction. A row that comes
     back is the row that was computed, bit for bit; one whose checksum fails is computed anew.
-    Raises ValueError for a model without an identity and for a value that was not written here;
-    OSError where the store cannot be used (its disk is full): what was committed before is found
-    by the next call.
+
+    Examples
+    --------
+    >>> import tempfile, simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6, "no": 0.3}, identity={"rule": "v1"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cached = sk.Cached(model, f"{folder}/scores.sqlite")
+    ...     twice = [sk.score(cached, ["Buy?"], [" yes", " no"]) for _ in range(2)]
+    >>> twice[1].round(3), cached.stored
+    (array([[-0.511, -1.204]]), 1)
     """
 
     def __init__(self, model: Any, store: Store | str | Path) -> None:
@@ -139,7 +160,7 @@ def _unpacked(values: list[bytes], width: int) -> Scores:
 def run_keys(
     identity: Mapping[str, Any], how: Writing, asked: Sequence[Ask], row: IntArray, run: IntArray
 ) -> list[bytes]:
-    """The key of each run; what it depends on is in it, what it stands beside is not."""
+    """The key of each run: it names what the run depends on, and nothing of other runs."""
     call = key(
         format=FORMAT, kind="runs", version=__version__, model=key(**identity).hex(),
         seed=int(how.seed), marker=how.marker, forced=bool(how.forced),
@@ -158,7 +179,7 @@ def run_keys(
 def find_runs(
     asked: Sequence[Ask], row: IntArray, run: IntArray, how: Writing, values: Sequence[bytes]
 ) -> Runs:
-    """The runs that the values of a store tell."""
+    """The runs that the values of a store describe."""
     number: dict[tuple[int, bytes], int] = {}
     end_of = [number.setdefault(end, len(number)) for end in zip(row.tolist(), values, strict=True)]
     k = len(asked[0].spelled)

@@ -30,11 +30,11 @@ _ORIGIN = {
 
 
 class Fingerprint:
-    """Of one network and its tokenizer; the hash of the weights is kept while they stand still.
+    """Of one network and its tokenizer; the hash of the weights is kept while they do not change.
 
-    Two things it cannot see; score without a store there. Hooks on a network, which are functions;
-    and a change of a few numbers through `tensor.data`, after the first look, which torch does
-    not count (of whole tensors it is seen).
+    It does not see two things, with which a store must not be used: hooks on a network, which are
+    functions; and a change of a few numbers through `tensor.data` after the first look, which
+    torch does not count (a change of whole tensors is seen).
     """
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
@@ -92,7 +92,7 @@ class Fingerprint:
 
 
 def _glance(tensor: Any) -> tuple[Any, ...]:
-    """What is all but certain to change when a tensor does, at little cost.
+    """A cheap summary that almost certainly changes when the tensor does.
 
     Torch counts edits in place, but not those through `.data` or by fused optimisers: hence a few
     of the numbers as well.
