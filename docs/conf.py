@@ -40,6 +40,7 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 
 autodoc_typehints = "none"  # the docstrings say it, in the words of the field
+autodoc_preserve_defaults = True  # as the source writes them, not the value that they have
 autosummary_generate = False
 numpydoc_show_class_members = False
 nb_execution_mode = "off"  # the outputs are those that nbval holds
