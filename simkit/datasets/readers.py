@@ -24,10 +24,6 @@ def _statsmodels(name: str) -> Callable[[], pd.DataFrame]:
     return read
 
 
-def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path)
-
-
 def _twin2k(human: Path, twin: Path) -> pd.DataFrame:
     people, twins = pd.read_csv(human), pd.read_csv(twin)
     both = pd.concat([people, twins], ignore_index=True)
@@ -133,15 +129,14 @@ def _ces24() -> pd.DataFrame:
     return pd.DataFrame(kept)
 
 
+# A data set that is not here is one CSV file, read as it is.
 READERS: dict[str, Callable[..., pd.DataFrame]] = {
     "ces24": _ces24,
     "anes96": _statsmodels("anes96"),
     "modechoice": _statsmodels("modechoice"),
-    "car": _table,
     "twin2k": _twin2k,
     "twin2k_scales": _twin2k_scales,
     "onefish_colors": _onefish_colors,
     "onefish_concepts": _onefish_concepts,
-    "onefish_chains": _table,
     "wvs7_items": _wvs7_items,
 }
