@@ -20,6 +20,9 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # Their draws follow one another, so that one that falls otherwise moves all after it.
 SAMPLED := $(filter notebooks/02_% notebooks/05_%,$(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+SLOWEST := docs/test_contributing.py docs/test_new_study.py docs/test_site.py \
+  notebooks/test_other_models.py notebooks/test_processors.py \
+  notebooks/test_representativeness.py simulations/test_cases.py test_wheel.py
 NBVAL := $(PYTEST) --nbval --nbval-cell-timeout 600 --nbval-kernel-name python3 \
   --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
@@ -67,17 +70,17 @@ test: $(READY)
 	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	  MKL_CBWR=COMPATIBLE $(NBVAL) $(SAMPLED)
 
-# Without what trains a model, runs whole notebooks, or builds a wheel or an environment.
+# Without the files that take longest: whole notebooks, simulations, trainings, builds.
 test-fast: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(PYTEST) -m "not slow and not long"
+	OMP_NUM_THREADS=1 $(PYTEST) $(SLOWEST:%=--ignore=tests/%)
 
 # From an empty folder, so that no page stays whose source is gone. A warning is an error.
 docs: $(READY)
 	@rm -rf build/docs
-	@$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
+	@$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/docs
 	@echo build/docs/index.html
 
 new-study: $(READY)

@@ -7,6 +7,7 @@ site as they do in the repository. Nothing is executed and nothing is fetched.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -70,22 +71,26 @@ class Face(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         face = self.arguments[0]
         short = simkit.__all__ if face != "simkit" else []
-        homes = {n: "simkit" if n in short else face for n in sorted(public(face), key=str.lower)}
+        names = public(face)
+        calls = sorted((n for n, value in names.items() if callable(value)), key=str.lower)
+        homes = {name: "simkit" if name in short else face for name in calls}
         lines = [".. autosummary::", "   :nosignatures:", ""]
         lines += [f"   {home}.{name}" for name, home in homes.items()]
         for name, home in homes.items():
-            if home == face:
-                lines += ["", *_described(face, name)]
+            if home == face and inspect.isclass(names[name]):
+                lines += ["", f".. autoclass:: {face}.{name}", "   :members:"]
+            elif home == face:
+                lines += ["", f".. autofunction:: {face}.{name}"]
+        for name in sorted(names.keys() - homes.keys()):  # constants have no docstring of their own
+            value = " ".join(repr(names[name]).split())
+            lines += ["", f".. py:data:: {face}.{name}", "", f"   ``{value[:80].strip()}``"]
         return self.parse_text_to_nodes("\n".join(["```{eval-rst}", *lines, "```"]))
 
 
-def _described(face: str, name: str) -> list[str]:
-    value = public(face)[name]
-    if inspect.isclass(value):
-        return [f".. autoclass:: {face}.{name}", "   :members:"]
-    if callable(value):
-        return [f".. autofunction:: {face}.{name}"]
-    return [f".. autodata:: {face}.{name}", "   :no-value:"]
+def _plain_bars(*event: Any) -> None:
+    """|x| in a docstring is an absolute value, never a substitution."""
+    lines = event[-1]
+    lines[:] = [re.sub(r"(?<!\\)\|", r"\\|", x) if "``" not in x else x for x in lines]
 
 
 def _reference(app: Sphinx, env: Any, node: Any, content: nodes.Node) -> nodes.Node | None:
@@ -122,5 +127,6 @@ def _front(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     app.add_directive("face", Face)
     app.add_html_math_renderer("mathml", (_mathematics, None), (_mathematics, None))
+    app.connect("autodoc-process-docstring", _plain_bars, priority=900)
     app.connect("missing-reference", _reference)
     app.connect("build-finished", _front)
