@@ -78,7 +78,7 @@ def data_set(copy: Path, section: str) -> None:
         '"the SHA-256 of the file", "its address, with the revision"': f'"{digest}"',
         '"a revision of the source"': '"1"',
         "),),\n": '),), "made by hand",\n',
-        "    344,\n    8,\n": "    3,\n    2,\n",
+        "(344, 8)": "(3, 2)",
     }.items():
         assert old in line
         line = line.replace(old, new)

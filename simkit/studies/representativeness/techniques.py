@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from simkit.personas import Battery, Item, interview
-from simkit.personas.answers import Believe, believed
-from simkit.personas.interview import Interviews, _texts
+from simkit.personas.answers import Believe, belief_table, question_texts
+from simkit.personas.interview import Interviews
 from simkit.questions import Question
 from simkit.survey import answer_values, scale_of
 from simkit.templates import records_of
@@ -141,14 +141,14 @@ def _check_battery(battery: Any) -> None:
 def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
     """Beliefs (n, K) in the answers to one question."""
     assert isinstance(item.question, Question)
-    table = believed(believe, item.question, item.name, people)
+    table = belief_table(believe, item.question, item.name, people)
     return np.asarray(table["belief"].to_numpy(dtype=float).reshape(len(people), -1))
 
 
 def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
     """Each respondent once per option, that option told as the answer given before."""
     assert isinstance(item.question, Question)
-    scale, asked = scale_of(item.question), _texts(item.question, people)
+    scale, asked = scale_of(item.question), question_texts(item.question, people)
     told = [option for row in item.question.options_for(people) for option in row]
     rows = people.iloc[np.repeat(np.arange(len(people)), len(scale))].reset_index(drop=True)
     lines = []
