@@ -146,6 +146,8 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     from simkit.scoring.parquet import ParquetDesign
 
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
+    # Only what was set: a backend need not know of devices.
+    where = {name: value for name, value in where.items() if value not in ("auto", None)}
     chat = {name: asked.pop(name) for name in ("chat", "system", "fold_system", "prefix")}
     with _in_words():
         asked["options"] = _options(asked.pop("first"), asked.pop("more"), asked.pop("column"))

@@ -100,7 +100,8 @@ def load(name: str, *, path: Path | str | None = None, fetch: bool = True) -> pd
     if name == "wvs7":
         frame = read_wvs7(_wvs7_file(about, path))
     else:
-        frame = READERS[name](*(find(about, file, fetch=fetch) for file in about.files))
+        read = READERS.get(name, pd.read_csv)
+        frame = read(*(find(about, file, fetch=fetch) for file in about.files))
     frame.attrs["card"] = about
     return frame
 

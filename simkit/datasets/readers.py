@@ -108,15 +108,14 @@ def _ces24() -> pd.DataFrame:
     return frame[["population", "question", "cell", *names, "option", "option_id", "share", "n"]]
 
 
+# A data set that is not here is one CSV file, read as it is.
 READERS: dict[str, Callable[..., pd.DataFrame]] = {
     "ces24": _ces24,
     "anes96": _statsmodels("anes96"),
     "modechoice": _statsmodels("modechoice"),
-    "car": pd.read_csv,
     "twin2k": _twin2k,
     "twin2k_scales": _twin2k_scales,
     "onefish_colors": _onefish_colors,
     "onefish_concepts": _onefish_concepts,
-    "onefish_chains": pd.read_csv,
     "wvs7_items": _wvs7_items,
 }

@@ -218,7 +218,10 @@ class Pretraining(Loop):
         folder.mkdir(parents=True, exist_ok=True)
         # The card that travels in config.json tells a study which truth it may draw.
         read = self.documents + sum(run["documents"] for run in self.history)
-        self.network.config.simkit = {"worlds": list(WORLDS), "documents": read}
+        self.network.config.simkit = {
+            "worlds": [name for name, (share, _) in WORLDS.items() if share > 0],
+            "documents": read,
+        }
         state = {k: v.detach().to(dtype).cpu() for k, v in self.network.state_dict().items()}
         self.network.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)

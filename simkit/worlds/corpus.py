@@ -24,7 +24,8 @@ __all__ = ["HELD_OUT", "MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
 
 CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came before
 
-# All worlds that there are: name -> (share of the documents, world).
+# All worlds: name -> (share of the documents, world). The glass box reads no text of a world whose
+# share is 0, and is not calibrated on it.
 WORLDS: dict[str, tuple[float, World]] = {
     "market": (0.34, market),
     "survey": (0.28, survey),
@@ -33,6 +34,7 @@ WORLDS: dict[str, tuple[float, World]] = {
 _KINDS: Kinds = {
     name: kind._replace(share=share * kind.share)
     for share, world in WORLDS.values()
+    if share > 0
     for name, kind in world.KINDS.items()
 }
 # What the text is made of, with shares of all documents; and what the model is calibrated on.
