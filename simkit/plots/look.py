@@ -16,7 +16,7 @@ from simkit.types import LARGEST, column, framed, numbers, shown
 from simkit.types import labels as row_labels
 
 __all__ = ["MARKS", "PALETTE", "band", "begin", "colours_of", "curves", "done", "dots", "highest",
-           "legend", "need", "new_or", "parts", "rows", "style", "words"]  # fmt: skip
+           "legend", "need", "new_or", "parts", "rows", "style", "with_truth", "words"]  # fmt: skip
 
 # After Okabe & Ito: the truths have the hue of the prompt that should find them, but darker.
 PALETTE = {
@@ -166,6 +166,36 @@ def curves(frame: pd.DataFrame, by: str, x: str, ax: Axes) -> None:
         ax.plot(part[x], part["estimate"], color=colour, label=words(name), **look)
         if not truth:
             band(part, x, colour, ax)
+
+
+def with_truth(
+    frame: pd.DataFrame, truth: pd.DataFrame | None, *, by: str = "method", name: str = "truth"
+) -> pd.DataFrame:
+    """The frame with the truth's rows below its own; as it is where no truth is known.
+
+    Parameters
+    ----------
+    frame : what a figure is to draw.
+    truth : the same columns of what is true; None, or no rows, where it is not known.
+    by : the column that tells the lines or marks of the figure apart.
+    name : what the truth is called in that column. Figures dot what begins with "truth".
+
+    Returns
+    -------
+    One frame with a new index.
+
+    Examples
+    --------
+    >>> shares = pd.DataFrame({"method": "base", "value": [0, 1], "share": [0.3, 0.7]})
+    >>> exact = pd.DataFrame({"value": [0, 1], "share": [0.2, 0.8]})
+    >>> with_truth(shares, exact)["method"].tolist()
+    ['base', 'base', 'truth', 'truth']
+    >>> len(with_truth(shares, None))
+    2
+    """
+    if truth is None or truth.empty:
+        return frame.reset_index(drop=True)
+    return pd.concat([frame, truth.assign(**{by: name})], ignore_index=True)
 
 
 def band(part: pd.DataFrame, x: str, colour: str, ax: Axes) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from simkit.personas import Battery, Item, chained_correlation
 from simkit.questions import Question
-from simkit.scoring import Model
+from simkit.scoring import Model, believe
 from simkit.types import FloatArray
 from simkit.worlds import survey
 from simkit.worlds.corpus import HELD_OUT, prompts
@@ -86,27 +89,12 @@ def joint_correlation(model: Model) -> pd.DataFrame:
     """Correlations of two opinions asked in a row, minus the world's own: (8, 8), 0 if perfect.
 
     P(a, b) = P(a) P(b | a) from the model's beliefs, nothing said of the respondent; entry (i, j)
-    is of asking i first. The world's: `survey.item_correlation`.
+    is of asking i first (`chained_correlation`). The world's: `survey.item_correlation`.
     """
-    items = list(survey.ITEMS)
-    truth = survey.item_correlation()
-    off = pd.DataFrame(0.0, index=items, columns=items)
+    asked = [
+        Item(name, survey.question(name), tell=f"{text}: {{answer}}")
+        for name, (text, *_) in survey.ITEMS.items()
+    ]
     blank = survey.design(pd.DataFrame(index=[0]), demographics=())
-    for first in items:
-        told = pd.DataFrame({first: survey.AGREEMENT})
-        told = survey.design(told, demographics=(), answered=(first,))
-        alone = _beliefs(model, blank, survey.question(first))[0][0]
-        for second in items:
-            if second != first:
-                then = _beliefs(model, told, survey.question(second))[0]
-                joint = alone[:, None] * then
-                off.loc[first, second] = _correlation(joint) - truth.loc[first, second]
-    return off
-
-
-def _correlation(joint: FloatArray) -> float:
-    """Pearson correlation of two answers valued 1, 2, … from their joint distribution (K, K)."""
-    value = np.arange(1.0, len(joint) + 1)
-    centre = [value - joint.sum(axis) @ value for axis in (1, 0)]
-    spread = [joint.sum(axis) @ c**2 for axis, c in zip((1, 0), centre, strict=True)]
-    return float(centre[0] @ joint @ centre[1] / np.sqrt(spread[0] * spread[1]))
+    ask = partial(believe, model, orders=None, least_mass=0.0)
+    return chained_correlation(ask, Battery(asked), blank) - survey.item_correlation()
