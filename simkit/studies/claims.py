@@ -9,7 +9,9 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-__all__ = ["difference", "ends", "holm", "judged", "tally", "within_margin"]
+from simkit.result import t_frame
+
+__all__ = ["difference", "ends", "holm", "judged", "mean_ends", "tally", "within_margin"]
 
 Row = Mapping[str, Any] | pd.Series
 
@@ -29,6 +31,16 @@ def difference(after: Row, before: Row, share: float = 1.0) -> dict[str, float]:
         "low": after["low"] - share * before["high"],
         "high": after["high"] - share * before["low"],
     }
+
+
+def mean_ends(groups: Any) -> pd.DataFrame:
+    """Mean of each group with its 95 % t interval and p against 0: estimate, low, high, p.
+
+    groups : a column grouped by something. The interval of one value alone is NaN.
+    """
+    of = groups.agg(["mean", "sem", "size"])
+    frame = t_frame(range(len(of)), of["mean"], of["sem"], of["size"] - 1, 0.05)
+    return frame[["estimate", "low", "high", "p"]].set_axis(of.index)
 
 
 def holm(p: pd.Series) -> pd.Series:

@@ -69,7 +69,7 @@ def test_each_person_reads_an_unrelated_sentence_of_his_own():
 def test_measures_of_a_model_that_knows_the_world_are_exact():
     people = study.personas(7, 1)
     design = study.colour_design(people)
-    exact = study.exact_cube(design)
+    exact = study.exact_cube(design, KNOWS)
     assert exact.shape == (7, 12, 12)
     rule = dict(zip(concepts.question("colour").prompts(design),
                     exact.reshape(-1, 12), strict=True))  # fmt: skip

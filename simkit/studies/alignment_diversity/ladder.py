@@ -34,7 +34,8 @@ from simkit.types import IntArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.kinds import wordings
 
-__all__ = ["PROFILES", "Profile", "demonstrations", "ladder", "preferences", "train_adapters"]
+__all__ = ["PROFILES", "Profile", "comparisons", "demonstrations", "ladder", "preferences",
+           "train_adapters"]  # fmt: skip
 
 ASKS = ("colour", "animal")
 CONTROL = "sft"
@@ -265,3 +266,18 @@ def ladder(base: LocalModel, folder: Path | str | None = None) -> dict[str, tupl
     return {
         step["name"]: (step["dose"], load_adapter(base, place / step["name"])) for step in steps
     }
+
+
+def comparisons(
+    base: Any, other: Any = None
+) -> tuple[dict[str, tuple[int, LocalModel]], str]:
+    """The ladder of a model, and a sentence that says what is compared with it.
+
+    Where there is none for it: `other` alone, as the aligned model of dose 1, or nothing.
+    """
+    try:
+        rungs = ladder(base)
+    except (FileNotFoundError, ValueError) as error:
+        rungs = {"compared": (1, other)} if other else {}
+        return rungs, f"No ladder of adapters for {base.name}: {str(error).split(';')[0]}."
+    return rungs, ", ".join(f"{name} (dose {dose})" for name, (dose, _) in rungs.items())

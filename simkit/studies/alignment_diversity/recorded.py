@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from simkit import datasets
 from simkit.estimators import (
@@ -26,8 +27,9 @@ from simkit.estimators import (
     srgb_to_lab,
 )
 from simkit.estimators.diversity.clusters import MIXED
-from simkit.result import Result, t_frame
-from simkit.studies.tables import Table
+from simkit.result import Result
+from simkit.studies.claims import holm, mean_ends
+from simkit.studies.tables import Table, twins
 from simkit.types import FloatArray, generator, one_of
 
 __all__ = [
@@ -35,7 +37,6 @@ __all__ = [
     "SMALL",
     "TABLES",
     "colour_blocks",
-    "holm",
     "human_results",
     "model_results",
     "pair_table",
@@ -110,40 +111,28 @@ def _human_concepts() -> pd.DataFrame:
         draws = [c.to_numpy() for _, c in multiple.groupby(part["Chain"])]
         least = min(map(len, draws))
         rhat = split_rhat(np.stack([d[:least] for d in draws]))
-        ends = np.quantile(multiple, [0.025, 0.975])
-        low, high = ends if rhat <= MIXED else (np.nan, np.nan)
+        low, high = np.quantile(multiple, [0.025, 0.975]) if rhat <= MIXED else (np.nan, np.nan)
         n = int(part["NumberOfPeople"].iloc[0])
-        means[str(concept)] = float(multiple.mean())
-        rows.append([f"p_multiple, {concept}", means[str(concept)], low, high, n])
+        means[str(concept)] = multiple.mean()
+        rows.append([f"p_multiple, {concept}", multiple.mean(), low, high, n])
         rows.append([f"rhat, {concept}", rhat, np.nan, np.nan, n])
-    animals = [v for k, v in means.items() if k[0].islower()]
-    politicians = [v for k, v in means.items() if k[0].isupper()]
-    for name, values in (("animals", animals), ("politicians", politicians),
-                         ("all", animals + politicians)):  # fmt: skip
-        row = _mean_of(values)
-        rows.append([f"p_multiple, mean of {name}", *row, len(values)])
+    every = pd.Series(means)
+    animals = every.index.str.islower()  # politicians have capitals
+    kinds = {"animals": every[animals], "politicians": every[~animals], "all": every}
+    groups = pd.concat(kinds).groupby(level=0, sort=False)
+    for (kind, row), n in zip(mean_ends(groups).iterrows(), groups.size(), strict=True):
+        rows.append([f"p_multiple, mean of {kind}", *row[["estimate", "low", "high"]], n])
     frame = pd.DataFrame(rows, columns=["quantity", "estimate", "low", "high", "n"])
     return frame.assign(section="concepts")
 
 
-def _mean_of(values: list[float]) -> list[float]:
-    x = np.array(values)
-    error = x.std(ddof=1) / np.sqrt(len(x))
-    row = t_frame(["mean"], x.mean(), error, len(x) - 1, 0.05).iloc[0]
-    return [float(row[c]) for c in ("estimate", "low", "high")]
-
-
 def _twins() -> pd.DataFrame:
-    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
-    study = dict(zip(scales["outcome"], scales["study"], strict=True))
-    people, twins = (
-        both[both["population"] == who].set_index("person").drop(columns="population")
-        for who in ("human", "twin")
-    )
-    by = [study.get(name, "unnamed") for name in people]
+    people, of_people, scales = twins()
+    study = scales.set_index("outcome")["study"]
+    by = list(study.reindex(people.columns, fill_value="unnamed"))
     parts = []
     for kind in ("sd", "entropy"):
-        found = spread_ratio(people, twins, kind=kind, by=by)
+        found = spread_ratio(people, of_people, kind=kind, by=by)
         parts.append(_rows(found.overall, f"twins, {kind}", people.shape[1]))
         if kind == "sd":
             within = np.log(found.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
@@ -258,16 +247,16 @@ def position_logit(answers: npt.ArrayLike) -> float:
     design = np.zeros((36, 10))
     design[np.arange(36), pairs[:, 1]], design[np.arange(36), pairs[:, 0]] = 1, -1
     design[:, 9] = 1
-    told, ones = (~np.isnan(x)).sum(0), np.nansum(x, axis=0)
-    if not told.sum():
+    answered, ones = (~np.isnan(x)).sum(0), np.nansum(x, axis=0)
+    if not answered.any():
         return float("nan")
-    beta = np.zeros(10)
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-design @ beta))
-        slope = design.T @ (ones - told * p) - 0.1 * beta
-        curve = (design * (told * p * (1 - p))[:, None]).T @ design + 0.1 * np.eye(10)
-        beta += np.clip(np.linalg.solve(curve, slope), -2, 2)
-    return float(beta[9])
+
+    def loss(beta: FloatArray) -> tuple[float, FloatArray]:
+        z = design @ beta
+        value = answered @ np.logaddexp(0, z) - ones @ z + 0.05 * beta @ beta
+        return float(value), design.T @ (answered * expit(z) - ones) + 0.1 * beta
+
+    return float(minimize(loss, np.zeros(10), jac=True, tol=1e-10).x[9])
 
 
 def pair_table(models: pd.DataFrame) -> pd.DataFrame:
@@ -278,39 +267,30 @@ def pair_table(models: pd.DataFrame) -> pd.DataFrame:
     over the pairs of a way), small (the whole interval is within 0.05 of none), concepts, and the
     share of answers for the second-named option before and after.
     """
-    rows = []
+    if "above" in models:
+        models = models.assign(
+            estimate=models["above"].where(models["way"] == "better", models["estimate"])
+        )
+    parts = []
     for before, after in PAIRS.items():
-        for way, part in models.groupby("way", sort=False):
-            value = "above" if way == "better" and "above" in part else "estimate"
-            wide = part[part["model"].isin([before, after])].pivot(
-                index="concept", columns="model", values=[value, "second"]
-            )
-            if not {(value, before), (value, after)} <= set(wide):
-                continue
-            wide = wide.dropna()
-            apart = (wide[value][after] - wide[value][before]).to_numpy()
-            n = len(apart)
-            error = apart.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, 0.05).iloc[0]
-            means = wide.mean()
-            rows.append({
-                "pair": f"{before} → {after}", "way": way, "before": means[value, before],
-                "after": means[value, after], "estimate": row["estimate"], "low": row["low"],
-                "high": row["high"], "p": row["p"],
-                "small": bool(row["low"] > -SMALL and row["high"] < SMALL),
-                "concepts": n, "second_before": means["second", before],
-                "second_after": means["second", after],
-            })  # fmt: skip
-    found = pd.DataFrame(rows)
-    return found.assign(p_holm=found.groupby("way")["p"].transform(holm))
-
-
-def holm(p: pd.Series) -> pd.Series:
-    """Holm's (1979) p values of one family; NaN stays and does not count."""
-    known = p.dropna()
-    if known.empty:
-        return p
-    return pd.Series(multipletests(known, method="holm")[1], index=known.index).reindex(p.index)
+        two = models[models["model"].isin([before, after])]
+        if two["model"].nunique() < 2:
+            continue
+        wide = two.pivot(index=["way", "concept"], columns="model", values=["estimate", "second"])
+        wide = wide.dropna().loc[lambda t: t.index.sortlevel("way", ascending=False)[0]]
+        ways = wide.groupby(level="way", sort=False)
+        apart = (wide["estimate"][after] - wide["estimate"][before]).groupby(level="way", sort=False)
+        means = ways.mean()
+        parts.append(mean_ends(apart).assign(
+            pair=f"{before} → {after}", concepts=ways.size(),
+            before=means["estimate", before], after=means["estimate", after],
+            second_before=means["second", before], second_after=means["second", after],
+        ))  # fmt: skip
+    table = pd.concat(parts).reset_index()
+    return table.assign(
+        p_holm=table.groupby("way")["p"].transform(holm),
+        small=(table["low"] > -SMALL) & (table["high"] < SMALL),
+    )
 
 
 TABLES = {

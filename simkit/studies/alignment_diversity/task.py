@@ -7,15 +7,17 @@ The prompts are the concepts world's own; any causal model can be asked them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.estimators import delta_e, expected_delta_e, srgb_to_lab
-from simkit.result import t_frame
-from simkit.scoring import at_temperature, believe
+from simkit.estimators import crp_clusters, delta_e, expected_delta_e, srgb_to_lab
+from simkit.scoring import at_temperature, believe, worlds_of
 from simkit.scoring.types import Model
+from simkit.studies.claims import mean_ends
 from simkit.types import FloatArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.concepts import people as population
@@ -29,6 +31,7 @@ __all__ = [
     "colour_answers",
     "colour_design",
     "concept_means",
+    "concept_table",
     "cube",
     "exact_cube",
     "exact_multiple",
@@ -97,8 +100,13 @@ def cube(table: pd.DataFrame, temperature: float = 1.0, *, column: str = "belief
     return values.reshape(people, -1, len(concepts.PALETTE))
 
 
-def exact_cube(design: pd.DataFrame) -> FloatArray:
-    """What the world says to a colour design, (people, words, options)."""
+def exact_cube(design: pd.DataFrame, model: Any) -> FloatArray | None:
+    """What the world says to a colour design, (people, words, options).
+
+    None where `model` has not read the world: the truth about its people is not known.
+    """
+    if "concepts" not in worlds_of(model):
+        return None
     people = design["person"].nunique()
     return concepts.exact(design, "colour").reshape(people, -1, len(concepts.PALETTE))
 
@@ -154,6 +162,31 @@ def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArra
     return LAB[drawn[0]], LAB[drawn[1]]
 
 
+def concept_table(
+    animals: Mapping[tuple[str, str], tuple[FloatArray, float, float, float]],
+    *,
+    sweeps: int,
+    seed: int,
+) -> pd.DataFrame:
+    """P(multiple concepts) of each target and model beside its null, at two values of alpha.
+
+    animals : (target, model) -> what `animal_answers` returns. alpha is "source's" (0.16, as
+    published) or "own" (from the agreement of two answers).
+    """
+    rows = []
+    for (target, model), (answers, agreement, second, mass) in animals.items():
+        for alpha, assumed in (("source's", None), ("own", agreement)):
+            row = crp_clusters(
+                answers, agreement=assumed, sweeps=sweeps, permutations=39, rng=seed
+            )["p_multiple"]  # fmt: skip
+            rows.append({
+                "target": target, "model": model, "alpha": alpha,
+                **row[["estimate", "null", "above", "p", "power", "rhat"]],
+                "agreement": agreement, "second": second, "valid_mass": mass,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def concept_means(table: pd.DataFrame) -> pd.DataFrame:
     """Means over targets of what `crp_clusters` says per model and alpha.
 
@@ -161,14 +194,10 @@ def concept_means(table: pd.DataFrame) -> pd.DataFrame:
     intervals of `above` over targets, and p tests it against 0; with one target there is no such
     interval, and p is that of its shuffles.
     """
-    keys = ["model", "alpha"]
-    means = table.drop(columns="target").groupby(keys, sort=False).mean()
-    above = table.groupby(keys, sort=False)["above"]
-    n = above.size()
-    error = above.std() / np.sqrt(n)  # NaN for one target
-    found = t_frame(np.arange(len(means)), means["above"], error, n - 1, 0.05).set_axis(means.index)
-    means["p"] = means["p"].where(n == 1, found["p"])
-    return means.join(found[["low", "high"]])
+    groups = table.drop(columns="target").groupby(["model", "alpha"], sort=False)
+    means, ends = groups.mean(), mean_ends(groups["above"])
+    means["p"] = means["p"].where(groups.size() == 1, ends["p"])
+    return means.join(ends[["low", "high"]])
 
 
 def animal_answers(

@@ -22,6 +22,7 @@ from simkit.estimators.structure.margins import compare_marginals
 from simkit.estimators.structure.measures import structure_kept
 from simkit.estimators.structure.samples import sampled
 from simkit.result import Result
+from simkit.studies import tables
 from simkit.studies.tables import Table
 
 __all__ = [
@@ -58,11 +59,7 @@ def twin2k_results() -> pd.DataFrame:
     of the pairs within a study (kept within) and of two studies (kept across). Raises `DataError`
     without the data.
     """
-    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
-    people, twins = (
-        both[both["population"] == who].set_index("person").drop(columns="population")
-        for who in ("human", "twin")
-    )
+    people, twins, scales = tables.twins()
     rows: list[dict[str, object]] = []
     for study, about in scales.groupby("study"):
         items = [name for name in about["outcome"] if name in people]

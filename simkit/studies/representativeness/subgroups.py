@@ -12,7 +12,7 @@ from simkit.estimators.structure.compare import compare_structure
 from simkit.estimators.structure.correlations import off_diagonal
 from simkit.estimators.structure.measures import compare_matrices, rmsd
 from simkit.estimators.structure.samples import sampled
-from simkit.result import t_frame
+from simkit.studies.claims import mean_ends
 from simkit.survey import answer_values
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey
@@ -125,10 +125,8 @@ def _excess(by: pd.DataFrame) -> pd.DataFrame:
     """Mean of value less FAR times the second sample's, with the t interval over repetitions."""
     wide = by.pivot(index=["groups", "repetition"], columns="population", values="value")
     over = wide.sub(FAR * wide[POPULATIONS[0]], axis=0).stack()
-    found = over.groupby(level=["population", "groups"]).agg(["mean", "sem", "size"])
-    frame = t_frame(list(found.index), found["mean"], found["sem"], found["size"] - 1, 0.05)
-    ends = frame[["estimate", "low", "high"]].set_axis(found.index)
-    return ends.set_axis(["excess", "excess_low", "excess_high"], axis=1)
+    found = mean_ends(over.groupby(level=["population", "groups"]))[["estimate", "low", "high"]]
+    return found.set_axis(["excess", "excess_low", "excess_high"], axis=1)
 
 
 def _means(answers: pd.DataFrame, groups: pd.DataFrame) -> FloatArray:
