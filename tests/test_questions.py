@@ -82,7 +82,7 @@ def test_stray_blanks_at_an_option_are_refused_with_the_remedy(stray: str) -> No
     ("values", "message"),
     [
         ([1, 2, 3], "3 values for 2 options"),
-        ([1, float("nan")], "values: row 1 holds nan; legal are finite numbers"),
+        ([1, float("nan")], "values: row 1 holds nan; it must be a finite number"),
         ([1, None], "values: row 1 holds None"),
         (["1", "2"], "values: row 0 holds '1'"),
         ([1, float("inf")], "values: row 1 holds inf"),

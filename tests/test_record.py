@@ -12,9 +12,10 @@ import pytest
 
 import simkit as sk
 from simkit.reports import caption, number, record, within
-from simkit.reports.numbers import LEAST_MASS, rounded
+from simkit.reports.numbers import LEAST_MASS
 from simkit.reports.records import Caption, named, read, write
 from simkit.reports.study import Study
+from simkit.result import Result, t_frame
 from tests import small_notebooks as small
 
 NUMBER = {"name": "elasticity", "value": -1.23456, "low": -1.4, "high": -1.1}
@@ -246,12 +247,10 @@ def test_the_run_is_added_without_overruling_the_notebook(tmp_path):
     assert content["numbers"][0]["name"] == "elasticity"
 
 
-def test_rounded():
-    # 2 - floor(log10(0.00123456)) = 2 + 3 = 5 decimals
-    assert rounded(0.00123456) == 0.00123
-    assert rounded(-98765.4) == -98765.0
-    assert rounded(0.0) == 0.0
-    assert math.isnan(rounded(math.nan))
+def test_a_result_is_its_own_caption():
+    frame = t_frame(["yes"], 0.62, 0.05, df=39, alpha=0.05)
+    result = Result("Mean belief", frame, 40, 0.05, "Student", over="products")
+    assert caption(result).text == result.caption()
 
 
 def test_a_caption_is_marked_so_that_the_report_finds_it():

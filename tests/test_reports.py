@@ -14,7 +14,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from simkit import reports
-from simkit.reports.pages import duration, shown
+from simkit.reports.pages import duration
 from simkit.reports.records import write
 from simkit.reports.study import Study
 from simkit.store import key
@@ -564,20 +564,6 @@ def test_the_index_says_what_the_records_say(good, bad, tmp_path):
 
 def test_an_empty_folder_has_an_index(tmp_path):
     assert "No study has been run" in reports.index(tmp_path / "new").read_text()
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (-1.23456, "−1.23"),  # three significant digits, a true minus sign
-        (0.0123456, "0.0123"),
-        (12345.6, "12346"),  # never coarser than a whole number
-        (0.0, "0"),
-        (None, "undefined"),
-    ],
-)
-def test_numbers_as_shown(value, text):
-    assert shown(value) == text
 
 
 def test_durations_as_shown():

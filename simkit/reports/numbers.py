@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simkit.result import rounded
 from simkit.types import FloatArray
 
-__all__ = ["LEAST_MASS", "Numbers", "judged", "number", "rounded", "row", "within"]
+__all__ = ["LEAST_MASS", "Numbers", "judged", "number", "row", "within"]
 
 VERDICTS = ("holds", "does not hold", "not judged", "undefined")
 LEAST_MASS = 0.5  # as believe has it, from a module that loads torch
@@ -220,13 +221,6 @@ class Numbers(pd.DataFrame):  # type: ignore[misc]  # pandas carries no types
 
 def _short(value: float) -> str:
     return f"{rounded(value):.12g}"
-
-
-def rounded(value: float) -> float:
-    """`value` to three significant digits, but never coarser than a whole number."""
-    if not math.isfinite(value) or value == 0:
-        return value
-    return round(value, max(0, 2 - math.floor(math.log10(abs(value)))))
 
 
 _SHOWN: dict[str, Any] = {"float_format": _short, "na_rep": "-", "index_names": False}

@@ -12,9 +12,9 @@ import jinja2
 
 from simkit import __version__
 from simkit.files import as_path, write_text
-from simkit.reports.numbers import rounded
 from simkit.reports.records import named, read
 from simkit.reports.study import Study
+from simkit.result import number_text
 
 __all__ = ["TEMPLATES", "encodable", "index", "template"]
 
@@ -60,16 +60,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["named"] = named
-    environment.filters["shown"] = shown
+    environment.filters["shown"] = number_text
     environment.filters["duration"] = duration
     return environment
-
-
-def shown(value: float | None) -> str:
-    """A number as the pages print it: three significant digits and a true minus sign."""
-    if value is None or not math.isfinite(value):
-        return "undefined"
-    return f"{rounded(value):.12g}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float | None) -> str:

@@ -19,6 +19,7 @@ from simkit.files import write_text
 from simkit.reports.numbers import Numbers, judged, row
 from simkit.reports.study import Study
 from simkit.resources import checkout
+from simkit.result import Result
 from simkit.store import key
 
 __all__ = ["Caption", "caption", "named", "read", "record", "write"]
@@ -92,15 +93,25 @@ class Caption:
         return {"text/plain": self.text, "text/markdown": self.text}, {"simkit": {"caption": True}}
 
 
-def caption(text: str) -> Caption:
+def caption(text: str | Result) -> Caption:
     """A caption for the figure just drawn; the last expression of the cell that draws it.
 
     The figure is displayed first, so that it stands above its caption in the notebook too.
+
+    Parameters
+    ----------
+    text : str or Result
+        Markdown, or a result, which is its own caption (see :meth:`simkit.Result.caption`).
+
+    Returns
+    -------
+    Caption
+        Shown under the figure; its alternative text in the report.
     """
     inline = sys.modules.get("matplotlib_inline.backend_inline")
     if inline is not None:
         inline.flush_figures()
-    return Caption(text)
+    return Caption(text.caption() if isinstance(text, Result) else text)
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -233,7 +233,7 @@ def test_a_model_that_gives_no_log_probability_is_refused_by_row(bad: float) -> 
     ("given", "message"),
     [
         ({"a": np.nan}, "row 0: the rule's probabilities: row 0 holds nan"),
-        ({"a": -0.1}, "holds -0.1; legal are finite numbers from 0 to 1"),
+        ({"a": -0.1}, "holds -0.1; it must be a finite number from 0 to 1"),
         ({"a": "0.5"}, "holds '0.5'"),
         ({"a": 0.8, "b": 0.7}, "row 0: the rule's probabilities sum to 1.5"),
         ([0.5, 0.5], r"row 0: the rule gave \[0.5, 0.5\]; it must give {option: probability}"),

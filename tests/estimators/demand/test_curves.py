@@ -174,7 +174,7 @@ def test_curve_coverage():
         ({"price": [1, np.nan]}, "price: row 1 holds nan"),
         ({"weights": [1, -2]}, "weights: row 1 holds -2"),
         ({"cluster": [1, None]}, "cluster: row 1 has no label"),
-        ({"groups": [1, 2, 3]}, "group has 3 rows; legal is 2"),
+        ({"groups": [1, 2, 3]}, "group has 3 rows; it must have 2"),
         ({"alpha": 2}, "alpha is 2"),
     ],
 )

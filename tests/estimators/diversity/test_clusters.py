@@ -181,7 +181,7 @@ def test_alpha_follows_from_the_agreement_of_two_answers():
     assert same.to_numpy() == pytest.approx(source.to_numpy(), rel=1e-6)  # the same draws
     with pytest.raises(ValueError, match="agreement has no 'b'"):
         crp_clusters(x, agreement={"a": 0.8}, **how)
-    with pytest.raises(ValueError, match=r"agreement: row 0 holds 1[.]2; legal"):
+    with pytest.raises(ValueError, match=r"agreement: row 0 holds 1[.]2; it must be"):
         crp_clusters(x, agreement=1.2)
     with pytest.raises(ValueError, match="permutations is 5; it must be 0, or 19 or more"):
         crp_clusters(x, permutations=5)
@@ -245,7 +245,7 @@ def test_bad_input_is_refused():
         crp_clusters(np.zeros((3, 2)), start="apart")
     with pytest.raises(ValueError, match="clusters has 2 rows"):
         crp_log_posterior(np.zeros((3, 2)), [0, 1])
-    with pytest.raises(ValueError, match="legal is \\(people, questions\\)"):
+    with pytest.raises(ValueError, match="it must have shape \\(people, questions\\)"):
         pairwise_agreement(np.zeros(3))
 
 

@@ -115,7 +115,7 @@ def test_bad_input_is_refused():
         spread_ratio(x, x[:3])
     with pytest.raises(ValueError, match="no kind 'range'"):
         spread_ratio(x, x, kind="range")
-    with pytest.raises(ValueError, match=r"\[0, 1\] is inf; legal are finite numbers"):
+    with pytest.raises(ValueError, match=r"\[0, 1\] is inf; it must be a finite number"):
         spread_ratio(x, np.array([[0, np.inf, 0]] * 4))
     one, two = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"b": [1.0], "a": [2.0]})
     with pytest.raises(ValueError, match="outcome 'a' is not at the same place"):

@@ -197,7 +197,7 @@ def test_keywords():
         ({"price": [[1, 2, 3]] * 3}, "price has 3 columns for 2 alternatives; legal are 2, or 1"),
         ({"price": [2, 2, 2]}, "1 distinct price rows do not tell the price from the constants"),
         ({"price": [[1, 2], [2, 3], [4, 5]]}, "not all by the same amount"),
-        ({"price": [1, 2]}, r"price\[0\] has 2 rows; legal is 3"),
+        ({"price": [1, 2]}, r"price\[0\] has 2 rows; it must have 3"),
         ({"interval": "fieller"}, "interval is 'fieller'; legal are 'delta' and 'bootstrap'"),
         ({"interval": "bootstrap", "n_boot": 1}, "n_boot is 1"),
         ({"condition": [1, 2, 2], "cluster": [1, 1, 2]}, "number 0 lies in several conditions"),

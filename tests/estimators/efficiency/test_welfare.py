@@ -189,7 +189,7 @@ def test_best_price_undefined_and_outside():
         optimal_price(*exact(), cost=1, brand="none")
     with pytest.raises(ValueError, match="brand is 2; legal are"):
         optimal_price(*exact(), cost=1, brand=2)
-    with pytest.raises(ValueError, match="at has 3 rows; legal is 2"):
+    with pytest.raises(ValueError, match="at has 3 rows; it must have 2"):
         optimal_price(*exact(), cost=1, at=[1, 2, 3])
 
 

@@ -378,7 +378,7 @@ def test_bad_input_is_named():
         ({"metrics": ["emd"]}, "metric 'emd' is unknown; legal are"),
         ({"metrics": "tv"}, "metrics are 'tv'"),
         ({"metrics": ["kl"]}, "smoothing: metric 'kl' depends on it"),
-        ({"values": [1, 2, 3]}, "values has 3 rows; legal is 2"),
+        ({"values": [1, 2, 3]}, "values has 3 rows; it must have 2"),
         ({"n_boot": 1}, "n_boot is 1"),
         (
             {"paired": False, "by": ["a", "b"], "simulated_by": ["a", "c"]},

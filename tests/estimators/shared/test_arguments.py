@@ -128,9 +128,9 @@ def test_paired_and_unpaired_sides():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("split_rhat", {"draws": [1.0, 2, 3]}, r"draws has shape \(3,\); legal is \(chains, swee"),
+        ("split_rhat", {"draws": [1.0, 2, 3]}, r"draws has shape \(3,\); it must have shape \(chains, sw"),
         ("split_rhat", {"draws": [[1, 2], [3]]}, "draws has rows of unequal length"),
-        ("split_rhat", {"draws": [["a", 2], [3, 4]]}, r"draws\[0, 0\] is 'a'; legal are numbers"),
+        ("split_rhat", {"draws": [["a", 2], [3, 4]]}, r"draws\[0, 0\] is 'a'; it must be a finite number"),
         ("mean_belief", {"weights": [1e300] * 12}, r"row 0 holds 1e\+300; .* up to 1e\+50"),
         ("mean_belief", {"belief": "yes"}, "belief"),
         ("mean_belief", {"by": [[1]] * 12}, "by"),

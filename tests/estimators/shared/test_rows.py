@@ -30,7 +30,7 @@ def test_shapes_and_names():
 @pytest.mark.parametrize(
     ("values", "binary", "message"),
     [
-        ([0.2, 1.5], False, "belief: row 1 holds 1.5; legal are finite numbers from 0 to"),
+        ([0.2, 1.5], False, "belief: row 1 holds 1.5; it must be a finite number from 0 to"),
         ([[0.2, "x"]], False, r"belief\[1\]: row 0 holds 'x'"),
         ([[0.5, 0.5], [0.7, 0.4]], False, "row 1 holds .*; legal are rows that sum to at most 1"),
         ([[0, 1], [0.5, 0.5]], True, "row 1 holds .*; legal are 0 and 1"),
