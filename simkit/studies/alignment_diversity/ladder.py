@@ -268,9 +268,7 @@ def ladder(base: LocalModel, folder: Path | str | None = None) -> dict[str, tupl
     }
 
 
-def comparisons(
-    base: Any, other: Any = None
-) -> tuple[dict[str, tuple[int, LocalModel]], str]:
+def comparisons(base: Any, other: Any = None) -> tuple[dict[str, tuple[int, LocalModel]], str]:
     """The ladder of a model, and a sentence that says what is compared with it.
 
     Where there is none for it: `other` alone, as the aligned model of dose 1, or nothing.

@@ -277,11 +277,10 @@ def pair_table(models: pd.DataFrame) -> pd.DataFrame:
         if two["model"].nunique() < 2:
             continue
         wide = two.pivot(index=["way", "concept"], columns="model", values=["estimate", "second"])
-        wide = wide.dropna().loc[lambda t: t.index.sortlevel("way", ascending=False)[0]]
+        wide = wide.dropna().sort_index(level="way", ascending=False)  # the published way first
         ways = wide.groupby(level="way", sort=False)
-        apart = (wide["estimate"][after] - wide["estimate"][before]).groupby(level="way", sort=False)
-        means = ways.mean()
-        parts.append(mean_ends(apart).assign(
+        apart, means = wide["estimate"][after] - wide["estimate"][before], ways.mean()
+        parts.append(mean_ends(apart.groupby(level="way", sort=False)).assign(
             pair=f"{before} → {after}", concepts=ways.size(),
             before=means["estimate", before], after=means["estimate", after],
             second_before=means["second", before], second_after=means["second", after],

@@ -160,11 +160,10 @@ def errors(
     """
     rows, details = [], {}
     humans, scales = survey.humans, survey.scales
+    how: dict[str, Any] = {"n_boot": n_boot, "rng": seed}
     for name, answers in simulated.items():
-        margin = est.compare_marginals(humans, answers, scales=scales, n_boot=n_boot, rng=seed)["tv"]
-        details[name] = structure = est.compare_structure(
-            humans, answers, n_boot=n_boot, splits=40, permutations=199, rng=seed
-        )
+        margin = est.compare_marginals(humans, answers, scales=scales, **how)["tv"]
+        structure = est.compare_structure(humans, answers, splits=40, permutations=199, **how)
         distance, kept, pattern = (
             structure[m] for m in ("rmsd", "structure_kept", "correlation_of_correlations")
         )
@@ -177,6 +176,7 @@ def errors(
         row |= {"marginal_raw": margin["estimate"], "structural_raw": distance["raw"]}
         row |= {"marginal_raw_floor": margin["floor"], "structural_raw_floor": distance["floor"]}
         rows.append(row)
+        details[name] = structure
     return pd.DataFrame(rows), details
 
 
