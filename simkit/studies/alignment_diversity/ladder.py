@@ -14,8 +14,6 @@ Rafailov et al., arXiv 2305.18290, by trl.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +101,7 @@ def preferences(n: int, seed: int, *, panel: int = 400) -> pd.DataFrame:
         found: list[pd.DataFrame] = []
         for attempt in range(100):
             told = _told(ask, 2 * wanted + 50, seed, "dpo", attempt)
-            found.append(_pairs(ask, told, votes, seed, attempt))
+            found.append(_pairs(ask, told, votes))
             if sum(map(len, found)) >= wanted:
                 break
         parts.append(pd.concat(found, ignore_index=True).iloc[:wanted])
@@ -151,39 +149,38 @@ def _asked(
     )  # fmt: skip
 
 
-def _votes(ask: str, panel: int, seed: int) -> Counter[tuple[str, ...]]:
-    """How many of the panel gave each answer, {(word, colour) or (target, a, b, chosen): n}."""
+def _votes(ask: str, panel: int, seed: int) -> pd.Series:
+    """How many of the panel gave each answer, by `_key`."""
     rng = generator(seed, "alignment", ask, "panel")
     people = concepts.individuals(panel, rng)
     said = concepts.answers(people, ask, int(rng.integers(2**31)), blocks=1)
-    keys: list[tuple[str, ...]]
     if ask == "colour":
-        keys = list(zip(said["word"], said["colour"], strict=True))
-    else:
-        chosen = np.where(said["answer"] == 0, said["first"], said["second"])
-        keys = list(zip(said["target"], said["first"], said["second"], chosen, strict=True))
-    return Counter(keys)
+        return _key(ask, said, said["colour"]).value_counts()
+    first = said["answer"] == 0
+    return _key(ask, said, said["first"].where(first, said["second"])).value_counts()
 
 
-def _pairs(
-    ask: str, told: pd.DataFrame, votes: Mapping[tuple[str, ...], int], seed: int, attempt: int
-) -> pd.DataFrame:
+def _key(ask: str, said: pd.DataFrame, answer: pd.Series) -> pd.Series:
+    """Question and answer as one text, in whichever order two animals were named."""
+    if ask == "colour":
+        return said["word"] + ": " + answer
+    two = [" ".join(sorted(pair)) for pair in zip(said["first"], said["second"], strict=True)]
+    return said["target"] + ", " + two + ": " + answer
+
+
+def _pairs(ask: str, told: pd.DataFrame, votes: pd.Series) -> pd.DataFrame:
+    """Of two answers to a prompt the one that more of the panel gave, and the other."""
     question = concepts.question(ask)
-    prompts = question.prompts(told)
-    rows = []
-    for prompt, row in zip(prompts, told.to_dict("records"), strict=True):
-        if ask == "colour":
-            keys = [(row["word"], row[who]) for who in ("answer", "other")]
-        else:
-            two = sorted((row["first"], row["second"]), key=concepts.ANIMALS.index)
-            keys = [(row["target"], *two, row[who]) for who in ("answer", "other")]
-        a, b = (votes.get(key, 0) for key in keys)
-        if a == b or keys[0] == keys[1]:
-            continue
-        better, worse = ("answer", "other") if a > b else ("other", "answer")
-        chosen, rejected = (question.separator + row[who] for who in (better, worse))
-        rows.append((ask, prompt, chosen, rejected))
-    return pd.DataFrame(rows, columns=["ask", "prompt", "chosen", "rejected"])
+    one, other = (
+        votes.reindex(_key(ask, told, told[who])).fillna(0).to_numpy()
+        for who in ("answer", "other")
+    )
+    pairs = pd.DataFrame({
+        "ask": ask, "prompt": question.prompts(told),
+        "chosen": question.separator + told["answer"].where(one > other, told["other"]),
+        "rejected": question.separator + told["other"].where(one > other, told["answer"]),
+    })  # fmt: skip
+    return pairs[one != other]
 
 
 def train_adapters(

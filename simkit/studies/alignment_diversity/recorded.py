@@ -27,22 +27,12 @@ from simkit.estimators import (
     srgb_to_lab,
 )
 from simkit.estimators.diversity.clusters import MIXED
-from simkit.result import Result
 from simkit.studies.claims import holm, mean_ends
 from simkit.studies.tables import Table, twins
 from simkit.types import FloatArray, generator, one_of
 
-__all__ = [
-    "PAIRS",
-    "SMALL",
-    "TABLES",
-    "colour_blocks",
-    "human_results",
-    "model_results",
-    "pair_table",
-    "position_logit",
-    "results",
-]
+__all__ = ["PAIRS", "SMALL", "TABLES", "colour_blocks", "human_results", "model_results",
+           "pair_table", "position_logit", "results"]  # fmt: skip
 
 PAIRS = {
     "openchat": "starling",
@@ -169,67 +159,60 @@ def model_results(*, seed: int = 1) -> pd.DataFrame:
     return pd.concat(models, ignore_index=True)
 
 
-def _model(own: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
-    own = own.sort_values("subject", kind="stable")
-    whole = own[own[QUESTIONS].notna().all(axis=1)]
+def _model(answers: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
+    answers = answers.sort_values("subject", kind="stable")
     rng = generator(seed, "people", model)
-    picked = [
+    drawn = [
         part.iloc[np.sort(rng.permutation(len(part))[:SAME_N])]
-        for _, part in own.groupby("concept")
+        for _, part in answers.groupby("concept")
     ]
-    parts = [_better(pd.concat(picked), seed)]
-    if len(whole):
-        parts.insert(0, _source(whole, seed))
+    whole = answers.dropna(subset=QUESTIONS)
+    parts = [_source(whole, seed)] if len(whole) else []
+    parts.append(_better(pd.concat(drawn), seed))
     return pd.concat(parts, ignore_index=True).assign(model=model)
 
 
 def _source(whole: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Mean over the caps of the end of one chain; where fewer answered, all of them each time."""
     how: dict[str, Any] = {"chains": 1, "sweeps": 500, "burn_in": 498, "start": "alone"}
-    parts = []
-    for cap in CAPS:
-        people = whole.groupby("concept", sort=False).head(cap)
-        x, by = _answers(people)
-        parts.append(_multiple(crp_clusters(x, by=by, rng=generator(seed, cap), **how)))
-    found = parts[-1].assign(estimate=np.mean([p["estimate"] for p in parts], axis=0))
-    found[["low", "high", "rhat"]] = np.nan  # one sweep: nothing to take an interval from
-    return _described(found, x, by).assign(way="source")
+    capped = {cap: whole.groupby("concept", sort=False).head(cap) for cap in CAPS}
+    parts = [_clusters(p, rng=generator(seed, cap), **how) for cap, p in capped.items()]
+    table = parts[-1].assign(estimate=np.mean([p["estimate"] for p in parts], axis=0))
+    table[["low", "high", "rhat"]] = np.nan  # one sweep: nothing to take an interval from
+    return _described(table, capped[CAPS[-1]]).assign(way="source")
 
 
 def _better(people: pd.DataFrame, seed: int) -> pd.DataFrame:
-    x, by = _answers(people)
-    agreement = _agreement(x, by)
-    found = crp_clusters(
-        x, by=by, agreement=agreement, sweeps=120, chains=4, permutations=19, rng=seed
-    )
-    return _described(_multiple(found), x, by).assign(way="better")
+    how: dict[str, Any] = {"sweeps": 120, "chains": 4, "permutations": 19, "rng": seed}
+    table = _clusters(people, agreement=_agreement(people), **how)
+    return _described(table, people).assign(way="better")
 
 
-def _answers(people: pd.DataFrame) -> tuple[FloatArray, npt.NDArray[Any]]:
-    return people[QUESTIONS].to_numpy(dtype=float), people["concept"].to_numpy()
-
-
-def _agreement(x: FloatArray, by: npt.NDArray[Any]) -> dict[str, float]:
-    """Of two answers to one question, per concept; 0.5 where nobody answered one with another."""
-    found = pairwise_agreement(x, by=by).frame["estimate"]
-    return dict(zip(np.unique(by), found.fillna(0.5), strict=True))
-
-
-def _multiple(found: Result) -> pd.DataFrame:
-    frame = found.frame
-    kept = frame[(frame["quantity"] == "p_multiple") & (frame["group"] != "mean of groups")]
+def _clusters(people: pd.DataFrame, **how: Any) -> pd.DataFrame:
+    """What `crp_clusters` says of P(multiple concepts) of each concept."""
+    frame = crp_clusters(_array(people), by=people["concept"], **how).frame
+    rows = frame[(frame["quantity"] == "p_multiple") & (frame["group"] != "mean of groups")]
     columns = ["people", "estimate", "low", "high", "rhat", "missing"]
-    columns += [c for c in ("null", "above", "p", "power", "alpha") if c in frame]
-    return kept.set_index("group")[columns].rename_axis("concept").reset_index()
+    columns += ["null", "above", "p", "power", "alpha"]  # with a null only
+    return rows.set_index("group").filter(columns).rename_axis("concept").reset_index()
 
 
-def _described(found: pd.DataFrame, x: FloatArray, by: npt.NDArray[Any]) -> pd.DataFrame:
-    own = {c: x[by == c] for c in found["concept"]}
-    agreement = _agreement(x, by)
-    return found.assign(
-        agreement=[agreement[c] for c in own],
-        second=[float(np.nanmean(a)) for a in own.values()],
-        position=[position_logit(a) for a in own.values()],
+def _array(people: pd.DataFrame) -> FloatArray:
+    return people[QUESTIONS].to_numpy(dtype=float)
+
+
+def _agreement(people: pd.DataFrame) -> dict[str, float]:
+    """Of two answers to one question, per concept; 0.5 where nobody answered one with another."""
+    frame = pairwise_agreement(_array(people), by=people["concept"]).frame
+    return dict(zip(sorted(set(people["concept"])), frame["estimate"].fillna(0.5), strict=True))
+
+
+def _described(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    each = [_array(people[people["concept"] == concept]) for concept in table["concept"]]
+    return table.assign(
+        agreement=table["concept"].map(_agreement(people)),
+        second=[float(np.nanmean(a)) for a in each],
+        position=[position_logit(a) for a in each],
     )
 
 

@@ -22,24 +22,9 @@ from simkit.types import FloatArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.concepts import people as population
 
-__all__ = [
-    "CONTEXTS",
-    "LAB",
-    "UNRELATED",
-    "animal_answers",
-    "animal_design",
-    "colour_answers",
-    "colour_design",
-    "concept_means",
-    "concept_table",
-    "cube",
-    "exact_cube",
-    "exact_multiple",
-    "measures",
-    "mixed",
-    "person_values",
-    "personas",
-]
+__all__ = ["CONTEXTS", "LAB", "UNRELATED", "animal_answers", "animal_design", "colour_answers",
+           "colour_design", "concept_means", "concept_table", "cube", "exact_cube",
+           "exact_multiple", "measures", "person_values", "personas"]  # fmt: skip
 
 LAB: FloatArray = srgb_to_lab(list(concepts.PALETTE.values()))
 CONTEXTS = ("persona", "none", "unrelated")
@@ -219,10 +204,3 @@ def animal_answers(
     agreement = float((later**2 + (1 - later) ** 2).mean())
     mass = float(table["valid_mass"].mean())
     return drawn.astype(float), agreement, float(second.mean()), mass
-
-
-def mixed(one: FloatArray, other: FloatArray, share: float) -> FloatArray:
-    """Beliefs when `share` (0 to 1, else ValueError) of the answers come from `other`."""
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share!r}; it must be a number from 0 to 1")
-    return (1 - share) * one + share * other

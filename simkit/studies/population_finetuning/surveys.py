@@ -28,14 +28,7 @@ from simkit.survey import Survey
 from simkit.training import split_respondents
 from simkit.worlds import survey as world
 
-__all__ = [
-    "PARTY",
-    "SPLIT",
-    "VOTE",
-    "anes_survey",
-    "car_survey",
-    "ev_survey",
-]
+__all__ = ["PARTY", "SPLIT", "VOTE", "anes_survey", "car_survey", "ev_survey"]
 
 SPLIT = {"train": 0.6, "validation": 0.1, "test": 0.3}
 ATTITUDES = ("climate", "gadgets")  # told to the EV survey beside the demographics

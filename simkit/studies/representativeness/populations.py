@@ -12,10 +12,9 @@ import pandas as pd
 from simkit import estimators as est
 from simkit.personas import ANES96, Battery, Item, draw, likert, margin_of, rake, render
 from simkit.personas.answers import Believe
-from simkit.resources import adapters
 from simkit.result import Result
 from simkit.scoring import LocalModel, believe, worlds_of
-from simkit.studies.population_finetuning import recipes, surveys
+from simkit.studies.population_finetuning import surveys
 from simkit.studies.representativeness.techniques import (
     independent_answers,
     joint_answers,
@@ -24,18 +23,8 @@ from simkit.studies.representativeness.techniques import (
 from simkit.survey import Survey
 from simkit.worlds import survey as world
 
-__all__ = [
-    "adapted",
-    "against_truth",
-    "anes_survey",
-    "battery",
-    "errors",
-    "mixture",
-    "other_measures",
-    "simulate",
-    "world_people",
-    "world_survey",
-]
+__all__ = ["against_truth", "anes_survey", "battery", "errors", "mixture",
+           "other_measures", "simulate", "world_people", "world_survey"]  # fmt: skip
 
 ANES_TOLD = ("educ", "income", "age")
 ANES_TELLS = {  # how an answer is told to later questions
@@ -219,19 +208,3 @@ def against_truth(model: Any, matrices: Mapping[str, pd.DataFrame]) -> pd.DataFr
     )
     rows = {"perfect personas": personas, **matrices}
     return pd.DataFrame({n: est.compare_matrices(persons, m) for n, m in rows.items()}).T
-
-
-def adapted(model: LocalModel, *names: str, seed: int) -> tuple[dict[str, LocalModel], str]:
-    """The shipped adapters of study 03 that fit this model, and a sentence that says which.
-
-    names : of the adapters ("anes96-lora"). One that was trained on other weights, or with another
-    seed, which holds out other people, is not loaded.
-    """
-    place = adapters("population")
-    ours = {k: m for n in names for k, m in recipes.loaded(model, place, seed, n).items()}
-    if ours:
-        return ours, f"Adapters of study 03: {', '.join(ours)}."
-    return {}, (
-        f"No adapters for this model and seed {seed}: `simkit train-adapters population` makes "
-        "them."
-    )

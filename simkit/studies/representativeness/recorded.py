@@ -25,14 +25,7 @@ from simkit.result import Result
 from simkit.studies import tables
 from simkit.studies.tables import Table
 
-__all__ = [
-    "TABLES",
-    "ces24_results",
-    "results",
-    "twin2k_results",
-    "wvs7_groups",
-    "wvs7_results",
-]
+__all__ = ["TABLES", "ces24_results", "results", "twin2k_results", "wvs7_groups", "wvs7_results"]
 
 RESAMPLES = {"twin2k": 100, "ces24": 200}  # behind the intervals of the tables that ship
 SEED = 1

@@ -17,13 +17,8 @@ from simkit.survey import answer_values
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey
 
-__all__ = [
-    "interval_check",
-    "known_populations",
-    "subgroup_simulation",
-    "ten_groups",
-    "world_groups",
-]
+__all__ = ["interval_check", "known_populations", "subgroup_simulation", "ten_groups",
+           "world_groups"]  # fmt: skip
 
 POPULATIONS = ("second sample", "personas", "independent margins")
 GROUPS = (5, 10, 20, 50, 100)

@@ -18,12 +18,7 @@ from simkit.personas.answers import Believe
 from simkit.survey import answer_values
 from simkit.types import framed, generator, integer, shown
 
-__all__ = [
-    "answer_numbers",
-    "independent_answers",
-    "joint_answers",
-    "persona_answers",
-]
+__all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers"]
 
 
 def persona_answers(
