@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 from scipy import stats
@@ -13,7 +12,7 @@ from simkit.result import t_frame
 
 __all__ = ["difference", "ends", "holm", "judged", "mean_ends", "tally", "within_margin"]
 
-Row = Mapping[str, Any] | pd.Series
+Row: TypeAlias = Any  # a mapping or a row of a frame
 
 
 def ends(row: Row, name: str) -> dict[str, float]:

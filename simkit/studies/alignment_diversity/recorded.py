@@ -198,7 +198,7 @@ def _clusters(people: pd.DataFrame, **how: Any) -> pd.DataFrame:
 
 
 def _array(people: pd.DataFrame) -> FloatArray:
-    return people[QUESTIONS].to_numpy(dtype=float)
+    return np.asarray(people[QUESTIONS], dtype=float)
 
 
 def _agreement(people: pd.DataFrame) -> dict[str, float]:

@@ -184,7 +184,7 @@ def compared(
         if len(two) < 2 or (name == "rmse" and not survey.ordered(question)):
             continue
         result = estimators.fit_difference(
-            survey.answers(question), *(of[m] for m in two), survey.scale(question),
+            survey.answers(question), of[two[0]], of[two[1]], survey.scale(question),
             metrics=[name], smoothing=SMOOTHING, statistic=statistic,
         )  # fmt: skip
         row = result[name]
