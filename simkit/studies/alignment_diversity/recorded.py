@@ -42,7 +42,7 @@ PAIRS = {
     "llama2": "llama2-chat",
 }
 SAME_N = 75  # people per concept in the better way: every model has as many
-CAPS = (25, 50, 75, 100)  # people per concept in the source's way: the first with all 36 answers
+CAPS = (25, 50, 75, 100)  # people per concept as published: the first with all 36 answers
 BURN_IN = 100  # of the 499 sweeps of the human chains, which begin with everybody alone
 SMALL = 0.05  # a change of P(multiple concepts) that would not matter
 QUESTIONS = [f"q{i:02d}" for i in range(1, 37)]
@@ -51,7 +51,7 @@ QUESTIONS = [f"q{i:02d}" for i in range(1, 37)]
 def colour_blocks() -> tuple[FloatArray, FloatArray, list[str]]:
     """The human colour associations: two (people, words, 3) CIELAB blocks, and the words.
 
-    People in the order of their numbers, which the source's pairs i < j depend on. Raises
+    People in the order of their numbers, which the published pairs i < j depend on. Raises
     `DataError` without the data.
     """
     frame = datasets.load("onefish_colors")
@@ -68,19 +68,19 @@ def human_results(*, seed: int = 1) -> pd.DataFrame:
     high, low_people, high_people, n.
 
     Sections "colour, i < j" and "colour, i != j": the means over words of `line_of_unity`.
-    "concepts": P(multiple concepts) of each concept from the source's own chains (3 chains without
+    "concepts": P(multiple concepts) of each concept from the published chains (3 chains without
     their first 100 sweeps; low and high are quantiles of the posterior, NaN where R-hat is above
     1.05; n people), with its R-hat as another quantity, and the means over animals, politicians
     and all. The answers behind these chains are not published: they have no permutation null, and
-    nobody was asked twice, so alpha is the source's 0.16. "twins, sd", "twins,
+    nobody was asked twice, so alpha is 0.16, as published. "twins, sd", "twins,
     entropy": `spread_ratio` of the language-model twins of Twin-2K-500 over studies, and "twins,
     sd, study: ..." its geometric mean within each study.
     """
     one, two, words = colour_blocks()
     parts = []
     for pairs, label in (("source", "colour, i < j"), ("all", "colour, i != j")):
-        found = line_of_unity(one, two, words=words, pairs=pairs, permutations=200, rng=seed)
-        parts.append(_rows(found.overall, label, len(words)))
+        unity = line_of_unity(one, two, words=words, pairs=pairs, permutations=200, rng=seed)
+        parts.append(_rows(unity.overall, label, len(words)))
     parts += [_human_concepts(), _twins()]
     return pd.concat(parts, ignore_index=True)
 
@@ -88,8 +88,8 @@ def human_results(*, seed: int = 1) -> pd.DataFrame:
 def _rows(result: object, section: str, n: int) -> pd.DataFrame:
     frame = result.to_frame()  # type: ignore[attr-defined]
     columns = ["estimate", "low", "high", "low_people", "high_people"]
-    kept = frame.reindex(columns=columns).rename_axis("quantity").reset_index()
-    return kept.assign(section=section, n=n)[["section", "quantity", *columns, "n"]]
+    rows = frame.reindex(columns=columns).rename_axis("quantity").reset_index()
+    return rows.assign(section=section, n=n)[["section", "quantity", *columns, "n"]]
 
 
 def _human_concepts() -> pd.DataFrame:
@@ -122,10 +122,10 @@ def _twins() -> pd.DataFrame:
     by = list(study.reindex(people.columns, fill_value="unnamed"))
     parts = []
     for kind in ("sd", "entropy"):
-        found = spread_ratio(people, of_people, kind=kind, by=by)
-        parts.append(_rows(found.overall, f"twins, {kind}", people.shape[1]))
+        ratio = spread_ratio(people, of_people, kind=kind, by=by)
+        parts.append(_rows(ratio.overall, f"twins, {kind}", people.shape[1]))
         if kind == "sd":
-            within = np.log(found.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
+            within = np.log(ratio.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
             parts.append(pd.DataFrame({
                 "section": "twins, sd, study", "quantity": within.index,
                 "estimate": np.exp(within["mean"]).to_numpy(), "n": within["size"].to_numpy(),
@@ -134,7 +134,7 @@ def _twins() -> pd.DataFrame:
 
 
 def model_results(*, seed: int = 1) -> pd.DataFrame:
-    """P(multiple concepts) of the ten recorded models, in the source's way and in a better one.
+    """P(multiple concepts) of the ten recorded models, as published and in a better way.
 
     One row per model, concept and way (prompt "none", the default temperature). "source": people
     with all 36 answers, the first 25, 50, 75 and 100 of them, one chain each from everybody alone,
@@ -245,7 +245,7 @@ def position_logit(answers: npt.ArrayLike) -> float:
 def pair_table(models: pd.DataFrame) -> pd.DataFrame:
     """Aligned minus unaligned P(multiple concepts) of each pair, paired by concept, per way.
 
-    The better way compares what is above each null, the source's way the numbers as they are.
+    The better way compares what is above each null, the published way the numbers as they are.
     Columns pair, way, before, after, estimate, low, high (t over concepts), p, p_holm (Holm's,
     over the pairs of a way), small (the whole interval is within 0.05 of none), concepts, and the
     share of answers for the second-named option before and after.

@@ -68,8 +68,8 @@ def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataF
             f"{len(people)} people: there are {len(UNRELATED)} unrelated sentences, and each "
             "person must read another one; ask fewer people"
         )
-    said = design["person"].map(dict(zip(people["person"], UNRELATED, strict=False)))
-    return design.assign(context=[f"{opening} {text}" for text in said])
+    sentences = design["person"].map(dict(zip(people["person"], UNRELATED, strict=False)))
+    return design.assign(context=[f"{opening} {text}" for text in sentences])
 
 
 def animal_design(people: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -106,8 +106,8 @@ def measures(
     world's population gives, and `share` how many do. `error` is the mean absolute distance from
     exact, NaN without; `valid_mass` from mass (people, words, options), NaN without.
     """
-    found = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
-    frame = found[["internal", "population", "signed"]].copy()
+    distances = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
+    frame = distances[["internal", "population", "signed"]].copy()
     frame["signed"] = frame["signed"].where(frame["signed"].abs() > 1e-9, 0.0)  # rounding dust
     top = [concepts.consensus(word) for word in concepts.WORDS]
     place = [list(concepts.PALETTE).index(colour) for colour, _ in top]

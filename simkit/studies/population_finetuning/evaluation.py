@@ -92,11 +92,11 @@ def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
     """
     seen = ("train", "validation")
     known, new = pd.concat([survey.part(name) for name in seen]), survey.part("test")
-    told = list(survey.told[question])
+    attributes = list(survey.told[question])
     y = pd.concat([survey.answers(question, name) for name in seen])
     scale, ordered = survey.scale(question), survey.ordered(question)
     logit = "ordered logit" if ordered else "multinomial logit"
-    pair = known[told], new[told]
+    pair = known[attributes], new[attributes]
     return {
         "uniform": estimators.uniform_belief(new, scale),
         "training marginal": estimators.marginal_belief(y, new, scale, pseudo=0.05),
@@ -216,11 +216,11 @@ def written(
     """
     y, scale, rows = survey.answers(question), survey.scale(question), []
     for t in temperatures:
-        said = sample(survey, model, question, t, seed=seed)
-        valid = said["valid"]
+        answers = sample(survey, model, question, t, seed=seed)
+        valid = answers["valid"]
         if not valid.any():
             continue
-        value, people = said.loc[valid, "value"], y[valid]
+        value, people = answers.loc[valid, "value"], y[valid]
         ends = estimators.drawn_fit(
             people, belief[valid], scale, smoothing=SMOOTHING, repetitions=4_000, alpha=0.001,
             rng=seed, temperature=t,

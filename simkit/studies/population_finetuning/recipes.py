@@ -143,11 +143,11 @@ def _train(
         "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
         "patience": None, **recipe.settings,
     }  # fmt: skip
-    told = examples(survey, "train", recipe.respondents, seed)
-    people = told["respondent"].nunique()
+    table = examples(survey, "train", recipe.respondents, seed)
+    people = table["respondent"].nunique()
     words = f"{people} respondents of the survey {survey.name!r} of the population study"
     train = partial(
-        finetune, base, told, folder, validation=examples(survey, "validation"), seed=seed,
+        finetune, base, table, folder, validation=examples(survey, "validation"), seed=seed,
         data=words, progress=progress, **settings,
     )  # fmt: skip
     try:
@@ -176,14 +176,14 @@ def tuned(
     if folder and place.exists() and not place.is_dir():
         raise ValueError(f"folder is {str(folder)!r}, which is a file; it must be a folder")
     if profile == "fast":
-        found = loaded(model, seed=seed, folder=place if folder else None)
-        if found:
-            return found, f"{len(found)} adapters, trained before on this model"
+        ready = loaded(model, seed=seed, folder=place if folder else None)
+        if ready:
+            return ready, f"{len(ready)} adapters, trained before on this model"
     place = place if folder else Path(tempfile.mkdtemp(prefix="simkit-adapters-"))
     train_adapters(place, model=model, seed=seed, profile=profile, progress=False)
-    found = loaded(model, seed=seed, folder=place)
+    trained = loaded(model, seed=seed, folder=place)
     short = "" if profile == "full" else ", a few steps each"
-    return found, f"{len(found)} adapters, trained in this run{short}"
+    return trained, f"{len(trained)} adapters, trained in this run{short}"
 
 
 def loaded(
@@ -195,7 +195,7 @@ def loaded(
     held out, so that nobody of another seed's held-out people has taught an adapter. folder : None
     for the adapters that ship.
     """
-    own, found = fingerprint(model.network), {}
+    weights, models = fingerprint(model.network), {}
     place = adapters("population") if folder is None else folder
     for path in (p.parent for n in names or ["*"] for p in sorted(place.glob(f"{n}/{RECORD}"))):
         record = read_record(path) or {}
@@ -203,6 +203,6 @@ def loaded(
             continue
         large = record["base"] == LARGE and LARGE in bundled()
         base = load(LARGE) if large else model
-        if record["fingerprint"] in (own, fingerprint(base.network)):
-            found[path.name] = load_adapter(base, path)
-    return found
+        if record["fingerprint"] in (weights, fingerprint(base.network)):
+            models[path.name] = load_adapter(base, path)
+    return models

@@ -86,9 +86,9 @@ def anes_survey(*, seed: int = 1) -> Survey:
         "TVnews": question_of(ANES96, "TVnews"),
         "vote": Question(VOTE, ("1", "2")),
     }
-    said = render(people, ANES96, attributes=[name for name in told if name != "PID"])
+    person = render(people, ANES96, attributes=[name for name in told if name != "PID"])
     party = people["PID"].map(PARTY.format)
-    design = pd.DataFrame({"context": said + " " + party})
+    design = pd.DataFrame({"context": person + " " + party})
     return Survey(
         "anes96",
         people,

@@ -78,8 +78,8 @@ def _kept_by_study(
     rows: list[dict[str, object]] = []
     for name, pairs in (("kept within", of[i] == of[j]), ("kept across", of[i] != of[j])):
         h, s = human[:, pairs], twin[:, pairs]
-        found = kept(h, s, 0.05, True)
-        row = {"estimate": found["estimate"], "low": found["low"], "high": found["high"]}
+        share = kept(h, s, 0.05, True)
+        row = {end: share[end] for end in ("estimate", "low", "high")}
         head = {"study": OVERALL, "items": len(of), "people": len(people), "measure": name}
         rows.append({**head, **row, "raw": float(structure_kept(h[0], s[0]))})
     return rows
@@ -106,7 +106,7 @@ def _both_errors(
     margin = compare_marginals(people, twins, scales=inside or None, metrics=["nemd"], **how)
     structure = compare_structure(people, twins, splits=20, permutations=199, least=least, **how)
     head = {"study": study, "items": people.shape[1], "people": len(people)}
-    found = [{**head, "measure": "marginal", **{e: margin["nemd"][e] for e in _ENDS}}]
+    rows = [{**head, "measure": "marginal", **{e: margin["nemd"][e] for e in _ENDS}}]
     names = {
         "structural": "rmsd",
         "kept": "structure_kept",
@@ -114,8 +114,8 @@ def _both_errors(
     }
     for name, row in names.items():
         part = structure[row]
-        found.append({**head, "measure": name, **{e: part[e] for e in (*_ENDS, *_SAMPLES)}})
-    return [*found, {**head, "measure": "own", **_own(people, twins)}]
+        rows.append({**head, "measure": name, **{e: part[e] for e in (*_ENDS, *_SAMPLES)}})
+    return [*rows, {**head, "measure": "own", **_own(people, twins)}]
 
 
 def _own(people: pd.DataFrame, twins: pd.DataFrame) -> dict[str, float]:
@@ -174,8 +174,9 @@ def wvs7_groups(frame: pd.DataFrame) -> pd.DataFrame:
 
     liberal (Q240, own place from left to right, 1 to 4), conservative (7 to 10), german, american,
     latin_america, middle_east (by B_COUNTRY_ALPHA), men, women (Q260), people_over_30 (Q262
-    over 30), old_people (60 or more). The source names the groups; the cuts and lists of countries
-    here are ours, for its public code does not hold them. Somebody without an answer is in neither.
+    over 30), old_people (60 or more). Williams et al. name the groups; the cuts and lists of
+    countries here are ours, for their public code does not hold them. Somebody without an answer is
+    in neither.
     """
     place, country, age = frame["Q240"], frame["B_COUNTRY_ALPHA"], frame["Q262"]
     return pd.DataFrame({
@@ -200,7 +201,7 @@ def wvs7_results(
     n_boot: int = 200,
     seed: int = 1,
 ) -> Result:
-    """The source's measure on World Values Survey answers: see `subgroup_structure`.
+    """The measure of Williams et al. on World Values Survey answers: see `subgroup_structure`.
 
     humans, simulated : as `load("wvs7")` gives them (a simulation needs the columns that define
     the groups too). items : as `load("wvs7_items")`; those that both sides have, with an ordered

@@ -26,7 +26,7 @@ FAR = 1.5  # times a second sample's distance, from which a measure tells a popu
 
 
 def ten_groups(people: pd.DataFrame) -> pd.DataFrame:
-    """Ten overlapping groups of the survey world, as the source has ten: a column of bools each."""
+    """Ten overlapping groups of the survey world, a column of bools each (Williams et al.: ten)."""
     return pd.DataFrame({
         "men": people["gender"] == "man",
         "women": people["gender"] == "woman",
@@ -53,8 +53,8 @@ def world_groups(people: pd.DataFrame) -> pd.DataFrame:
         for a, b in combinations(single, 2)
         if a.split("=")[0] != b.split("=")[0]
     }
-    found = pd.DataFrame({**single, **pairs})
-    return found.loc[:, found.sum() >= 10]
+    groups = pd.DataFrame({**single, **pairs})
+    return groups.loc[:, groups.sum() >= 10]
 
 
 def subgroup_simulation(
@@ -107,13 +107,13 @@ def subgroup_simulation(
     return grouped, _summary(alone).drop(columns="groups")
 
 
-def _drawn(told: pd.DataFrame, stream: np.random.Generator) -> pd.DataFrame:
+def _drawn(people: pd.DataFrame, stream: np.random.Generator) -> pd.DataFrame:
     """Each answer drawn by itself, from what the world believes of these demographics."""
     out = {}
     for name in survey.ITEMS:
-        below = survey.exact(told, name).cumsum(axis=1)[:, :-1]
-        out[name] = 1.0 + (below <= stream.random((len(told), 1))).sum(axis=1)
-    return pd.DataFrame(out, index=told.index)
+        below = survey.exact(people, name).cumsum(axis=1)[:, :-1]
+        out[name] = 1.0 + (below <= stream.random((len(people), 1))).sum(axis=1)
+    return pd.DataFrame(out, index=people.index)
 
 
 def _means(answers: pd.DataFrame, groups: pd.DataFrame) -> FloatArray:
@@ -165,7 +165,7 @@ def interval_check(*, repetitions: int, n_boot: int, seed: int) -> pd.DataFrame:
     In each repetition 200 humans and 200 simulated respondents are drawn from `known_populations`.
     Returns one row per way of making the interval: coverage, low, high (Wilson's, over
     repetitions), width (mean): "25 to 97.5 %" are the quantiles of plain resamples that the
-    source's code takes for a 95 % interval, "2.5 to 97.5 %" the ones that the name says (each
+    published code takes for a 95 % interval, "2.5 to 97.5 %" the ones that the name says (each
     resample adds sampling error once more, which counts as distance) and "noise taken out" those of
     `compare_structure`.
     """
