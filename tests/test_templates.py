@@ -133,7 +133,7 @@ def test_what_is_missing_is_named_wherever_a_field_is_filled(kind: str) -> None:
     column = MISSING[kind].set_axis(["r1", "r2"])
     design = pd.DataFrame({"age": column, "survey": "A survey."})
     yes = {"options": ["yes", "no"]}
-    named = "row 'r2': 'age' is .*; drop the row, or tell the column through simkit.describe"
+    named = "row 'r2': 'age' is .*; drop the row, or describe the column with simkit.describe"
     for call in (
         lambda: fill("Aged {age}", design),
         lambda: sk.Question("Aged {age}?", **yes).prompts(design),

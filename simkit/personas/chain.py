@@ -7,12 +7,11 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from simkit.personas.answers import Believe, believed
+from simkit.personas.answers import Believe, belief_table, question_texts
 from simkit.personas.battery import Battery, Item
-from simkit.personas.interview import _texts
 from simkit.questions import Question
 from simkit.templates import records_of
-from simkit.types import FloatArray, framed, shown
+from simkit.types import FloatArray, framed, invalid_row, typed
 
 __all__ = ["chained_correlation"]
 
@@ -64,9 +63,8 @@ def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame
         raise ValueError("there are no people, or they have no column 'context'; see render")
     for row, text in zip(people.index, people["context"], strict=True):
         if not isinstance(text, str):
-            raise ValueError(f"context: row {row!r} holds {shown(text)}; it must be text")
-    if not isinstance(battery, Battery):
-        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
+            raise invalid_row("context", row, text, "text")
+    typed(battery, "battery", Battery, "a Battery")
     asked = {item.name: item.question for item in battery.items if item.question is not None}
     out = pd.DataFrame(np.eye(len(asked)), index=list(asked), columns=list(asked))
     alone = {name: _beliefs(believe, battery[name], people) for name in asked}
@@ -85,7 +83,7 @@ def _scale(question: Question) -> list[float]:
 def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
     """Beliefs (n, K) in the answers to one question."""
     assert item.question is not None
-    table = believed(believe, item.question, item.name, people)
+    table = belief_table(believe, item.question, item.name, people)
     return np.asarray(table["belief"].to_numpy(dtype=float).reshape(len(people), -1))
 
 
@@ -93,7 +91,7 @@ def _told(item: Item, question: Question, people: pd.DataFrame) -> pd.DataFrame:
     """Each respondent once per option, that option told as the answer given before."""
     scale = _scale(question)
     answers = [option for row in question.options_for(people) for option in row]
-    texts, values = np.repeat(_texts(question, people), len(scale)), scale * len(people)
+    texts, values = np.repeat(question_texts(question, people), len(scale)), scale * len(people)
     rows = people.loc[people.index.repeat(len(scale))].reset_index(drop=True)
     facts = zip(records_of(rows), texts, answers, values, strict=True)
     return rows.assign(context=[

@@ -45,7 +45,7 @@ def test_chained_correlations_of_a_perfect_model_are_exact():
         chained_correlation(ask, BATTERY, person.assign(context=None))
     with pytest.raises(ValueError, match="no column 'context'"):
         chained_correlation(ask, BATTERY, person.drop(columns="context"))
-    with pytest.raises(ValueError, match=r"believe returned .* rows; legal are"):
+    with pytest.raises(ValueError, match=r"believe returned .* rows; it must return"):
         chained_correlation(lambda q, d: ask(q, d).iloc[1:], BATTERY, person)
 
 

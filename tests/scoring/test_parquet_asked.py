@@ -120,12 +120,12 @@ def test_the_file_tells_what_was_asked(model: LocalModel, design: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "how", "message"),
     [
-        (OPTIONS, {"layout": "roman"}, "no layout 'roman'; legal are text, letters, numbers"),
+        (OPTIONS, {"layout": "roman"}, "no layout 'roman'; there are: text, letters, numbers"),
         (OPTIONS, {"layout": "letters", "template": "{day}"}, r"the field \{options\}"),
         (OPTIONS, {"orders": "cyclic", "template": "{day}"}, "lists no options"),
         (OPTIONS, {"orders": "random"}, "orders is 'random'"),
         (OPTIONS, {"orders": [[0, 1]]}, r"orders\[0\] is \[0, 1\]"),
-        (OPTIONS, {"forms": {"si": ["Yes"]}}, "'si' is not scored"),
+        (OPTIONS, {"forms": {"si": ["Yes"]}}, "no scored option 'si'"),
         (OPTIONS, {"forms": {"yes": ["{cost}"]}}, "no column 'cost'"),
         (OPTIONS, {"chat": sk.Chat(system="{cost}")}, "no column 'cost'"),
         (OPTIONS, {"chat": "yes"}, "chat is 'yes'"),

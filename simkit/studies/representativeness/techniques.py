@@ -8,7 +8,6 @@ respondent and one column per question, as the estimators want them. A fine-tune
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ import pandas as pd
 from simkit.personas import Battery, Interviews, interview
 from simkit.personas.answers import Believe
 from simkit.survey import answer_values
-from simkit.types import framed, generator, integer, shown
+from simkit.types import framed, generator, integer, typed
 
 __all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers"]
 
@@ -84,7 +83,7 @@ def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
     answers : with a column per question. Raises ValueError for a question without a column.
     """
     framed(answers, "the answers")
-    _check_battery(battery)
+    typed(battery, "battery", Battery, "a Battery")
     out = {}
     for item in battery.items:
         if item.question is None:
@@ -93,8 +92,3 @@ def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
             raise ValueError(f"the answers have no column {item.name!r}, as the question is called")
         out[item.name] = answer_values(answers[item.name], item.question)
     return pd.DataFrame(out, index=answers.index)
-
-
-def _check_battery(battery: Any) -> None:
-    if not isinstance(battery, Battery):
-        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
