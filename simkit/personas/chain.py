@@ -92,7 +92,7 @@ def _told(item: Item, question: Question, people: pd.DataFrame) -> pd.DataFrame:
     scale = _scale(question)
     answers = [option for row in question.options_for(people) for option in row]
     texts, values = np.repeat(question_texts(question, people), len(scale)), scale * len(people)
-    rows = people.loc[people.index.repeat(len(scale))].reset_index(drop=True)
+    rows = people.iloc[np.repeat(np.arange(len(people)), len(scale))].reset_index(drop=True)
     facts = zip(records_of(rows), texts, answers, values, strict=True)
     return rows.assign(context=[
         f"{person['context']}\n{item.line(person, question=str(text), answer=answer, value=value)}"

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from simkit.types import LARGEST, column, framed, numbers, shown
+from simkit.templates import check_text
+from simkit.types import LARGEST, column, framed, numbers, shown, typed
 from simkit.types import labels as row_labels
 
 __all__ = ["MARKS", "PALETTE", "band", "begin", "colours_of", "curves", "done", "dots", "highest",
@@ -184,8 +185,14 @@ def with_truth(
     -------
     One frame with a new index.
 
+    Raises
+    ------
+    ValueError
+        For something else than a frame, a `by` that is no column, and a `name` that is no text.
+
     Examples
     --------
+    >>> import pandas as pd
     >>> shares = pd.DataFrame({"method": "base", "value": [0, 1], "share": [0.3, 0.7]})
     >>> exact = pd.DataFrame({"value": [0, 1], "share": [0.2, 0.8]})
     >>> with_truth(shares, exact)["method"].tolist()
@@ -193,8 +200,12 @@ def with_truth(
     >>> len(with_truth(shares, None))
     2
     """
-    if truth is None or truth.empty:
-        return frame.reset_index(drop=True)
+    frame = framed(frame, "the frame").reset_index(drop=True)
+    if typed(by, "by", str, "a column of the frame") not in frame:
+        raise ValueError(f"no column {shown(by)}; the frame has {list(frame.columns)}")
+    check_text(typed(name, "name", str, "text"))
+    if truth is None or framed(truth, "the truth").empty:
+        return frame
     return pd.concat([frame, truth.assign(**{by: name})], ignore_index=True)
 
 
