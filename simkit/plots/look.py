@@ -177,7 +177,7 @@ def with_truth(
     Parameters
     ----------
     frame : what a figure is to draw.
-    truth : the same columns of what is true; None, or no rows, where it is not known.
+    truth : columns of the frame, of what is true; None, or no rows, where it is not known.
     by : the column that tells the lines or marks of the figure apart.
     name : what the truth is called in that column. Figures dot what begins with "truth".
 
@@ -188,7 +188,8 @@ def with_truth(
     Raises
     ------
     ValueError
-        For something else than a frame, a `by` that is no column, and a `name` that is no text.
+        For something else than a frame, a `by` or a column of the truth that the frame lacks, and
+        a `name` that is no text.
 
     Examples
     --------
@@ -201,10 +202,12 @@ def with_truth(
     2
     """
     frame = framed(frame, "the frame").reset_index(drop=True)
-    if typed(by, "by", str, "a column of the frame") not in frame:
-        raise ValueError(f"no column {shown(by)}; the frame has {list(frame.columns)}")
+    truth = frame.head(0) if truth is None else framed(truth, "the truth")
     check_text(typed(name, "name", str, "text"))
-    if truth is None or framed(truth, "the truth").empty:
+    for column_name in (typed(by, "by", str, "a column of the frame"), *truth):
+        if column_name not in frame:
+            raise ValueError(f"no column {shown(column_name)}; the frame has {list(frame)}")
+    if truth.empty:
         return frame
     return pd.concat([frame, truth.assign(**{by: name})], ignore_index=True)
 
