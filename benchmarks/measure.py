@@ -18,7 +18,6 @@ import torch
 from benchmarks.methods import METHODS, applies, quiet
 from benchmarks.workloads import MODELS, Workload, build, unique_nodes, workloads
 from simkit.scoring.engine import kernels
-from simkit.scoring.engine.choice import choose
 
 REPEATS, SHORT = 3, 3.0  # a run of under SHORT seconds is repeated; the best counts
 
@@ -114,19 +113,8 @@ def body_weights(network: Any) -> int:
 
 
 def flop_per_node(network: Any) -> float:
-    """Of the products that run at every node; what runs at the heads only is left out.
-
-    That is the last layer's MLP, and where `simkit.scoring.engine.lean` applies also its queries
-    and output, and all that the first layer takes from the token alone.
-    """
-    weights = body_weights(network)
-    mlp = kernels._last_mlp(network)
-    spared = [] if mlp is None else [p for p in mlp.parameters() if p.ndim == 2]
-    if choose(network, "tree").lean:
-        first, last = (network.model.layers[i].self_attn for i in (0, -1))
-        parts = first.q_proj, first.k_proj, first.v_proj, last.q_proj, last.o_proj
-        spared += [part.weight for part in parts]
-    return 2.0 * (weights - sum(p.numel() for p in spared))
+    """Of the products that run at every node: all but the vocabulary head."""
+    return 2.0 * body_weights(network)
 
 
 @torch.inference_mode()

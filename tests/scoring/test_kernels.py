@@ -5,19 +5,16 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from threading import Thread
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from simkit.scoring.engine import kernels
-from simkit.scoring.engine.kernels import HeadsOnly, fast_products
-from simkit.scoring.engine.tree import score_tree
+from simkit.scoring.engine.kernels import fast_products
 from tests.scoring.conftest import ARCHITECTURES, make_network
-from tests.scoring.test_tree import OPTIONS, VOCABULARY, contexts_of_all_kinds
+from tests.scoring.test_tree import VOCABULARY
 
 IDS = torch.arange(4 * 40).view(4, 40) % VOCABULARY
 
@@ -98,72 +95,20 @@ def test_an_operator_that_is_gone_or_wrong_is_not_used(monkeypatch: pytest.Monke
     def gone(*args: Any) -> torch.Tensor:
         raise AttributeError("no such operator")
 
-    def wrong(x: torch.Tensor, weight: torch.Tensor, bias: Any, then: str = "") -> torch.Tensor:
+    def wrong(x: torch.Tensor, weight: torch.Tensor, bias: Any) -> torch.Tensor:
         return nn.functional.linear(x, weight, bias) * 1.001
 
-    def deaf(x: torch.Tensor, weight: torch.Tensor, bias: Any, then: str = "") -> torch.Tensor:
-        return nn.functional.linear(x, weight, bias)
-
-    for broken in (gone, wrong, deaf):
+    for broken in (gone, wrong):
         monkeypatch.setattr(kernels, "_product", broken)
         assert not kernels._works.__wrapped__()
 
 
 def test_modules_are_restored_after_an_error(on_amd: list[int]) -> None:
     network = make_network("llama", VOCABULARY).eval()
-    mlp = network.model.layers[-1].mlp
-    with pytest.raises(KeyError), fast_products(network), HeadsOnly(network):
+    with pytest.raises(KeyError), fast_products(network):
         assert type(network.lm_head) is not nn.Linear
         raise KeyError
     assert type(network.lm_head) is nn.Linear
-    assert not mlp._forward_hooks and not mlp._forward_pre_hooks
-
-
-def test_the_last_mlp_computes_heads_only(network: Any) -> None:
-    cells = torch.tensor([[0, 0, 2, 3], [5, 39, 0, 7]])
-    seen: list[int] = []
-    mlp = kernels._last_mlp(network)
-    handle = next(iter(mlp.children())).register_forward_pre_hook(
-        lambda module, args: seen.append(args[0].numel() // args[0].shape[-1])
-    )
-    with torch.inference_mode():
-        expected = network(IDS).logits
-        with HeadsOnly(network) as last:
-            last.cells = cells
-            found = network(IDS).logits
-            other: list[torch.Tensor] = []
-            thread = Thread(target=lambda: other.append(network(IDS).logits))
-            thread.start()
-            thread.join()
-            last.cells = cells[:, :0]
-            network(IDS)  # no heads at all in this pass
-        again = network(IDS).logits
-    handle.remove()
-    torch.testing.assert_close(found[*cells], expected[*cells], atol=1e-5, rtol=0)
-    assert (found - expected).abs().max() > 1e-3  # elsewhere it means nothing
-    torch.testing.assert_close(other[0], expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close(again, expected, atol=1e-5, rtol=0)
-    assert seen == [160, 4, 160, 1, 160]
-
-
-def test_blocks_that_are_not_known_to_be_an_mlp_run_whole() -> None:
-    class Mixture(nn.Module):
-        def __init__(self, inner: nn.Module) -> None:
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            assert x.ndim == 3 and x.shape[:2] != (1, 1)
-            return self.inner(x)  # type: ignore[no-any-return]
-
-    network = make_network("llama", VOCABULARY).eval()
-    contexts = contexts_of_all_kinds()
-    answers = [OPTIONS] * len(contexts)
-    expected = score_tree(network, contexts, answers)
-    network.model.layers[-1].mlp = Mixture(network.model.layers[-1].mlp)
-    assert kernels._last_mlp(network) is None
-    found = score_tree(network, contexts, answers)
-    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
 
 
 FAULTS = """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -297,3 +299,51 @@ def test_a_network_in_training_is_scored_without_dropout() -> None:
     first, again = (sk.score(model, ["It is hot."], [" yes", " no"]) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert model.path == "tree" and network.training
+
+
+SHAPE = {
+    "vocab_size": VOCABULARY, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+}  # fmt: skip
+STRETCHED = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+             "high_freq_factor": 4.0, "original_max_position_embeddings": 16}  # fmt: skip
+
+
+def llama(**other: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(6)
+        network = LlamaForCausalLM(LlamaConfig(**{**SHAPE, **other})).eval()
+        for parameter in network.parameters():  # scales and biases that do something
+            if parameter.ndim == 1:
+                nn.init.normal_(parameter, 1.0, 0.3)
+    return network
+
+
+def qwen() -> Any:
+    network = make_network("qwen2", VOCABULARY).eval()
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    return network
+
+
+SHAPES: dict[str, Callable[[], Any]] = {
+    "shared heads": llama,
+    "every head its own": lambda: llama(num_key_value_heads=4),
+    "wide heads": lambda: llama(head_dim=20),
+    "biases": lambda: llama(attention_bias=True, mlp_bias=True),
+    "qwen2": qwen,
+    "other rotation": lambda: llama(rope_parameters=STRETCHED),
+    "one layer": lambda: llama(num_hidden_layers=1),
+    "one table": lambda: llama(tie_word_embeddings=True, num_hidden_layers=3),
+}
+
+
+@pytest.mark.parametrize("make", SHAPES.values(), ids=SHAPES)
+def test_every_shape_of_llama_equals_one_by_one(make: Callable[[], Any]) -> None:
+    network, contexts = make(), contexts_of_all_kinds()
+    answers = [OPTIONS] * len(contexts)
+    expected = one_by_one(network, contexts, answers)
+    for limits in (Limits(), Limits(budget=40, width=8), Limits(budget=1, width=1)):
+        found = score_tree(network, contexts, answers, limits)
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from simkit.scoring.engine.lean import fits
 from simkit.scoring.engine.padded import (
     PADDING,
     Together,
@@ -33,9 +32,7 @@ NOT_NUMBERS = (
     "overflows where bfloat16 does not; try dtype='float32'. If that changes nothing, its weights "
     "are damaged"
 )
-# Largest difference with which the lean forward is taken, and more of it where a log-probability is
-# far from 0, for its rounding is: by so much of it.
-LEAN, ROUNDING = 1e-5, 16 * float(np.finfo(np.float32).eps)
+LEAST = 1e-5  # a difference that rounding of float32 makes
 LONG, CROSSED = 40, 512  # tokens of the self-check's long text; a border that it still crosses
 _NEEDED = PADDING | {"past_key_values", "logits_to_keep"}
 # Settings by which a network stops looking at all that came before.
@@ -49,17 +46,15 @@ class Choice:
     """The path a model takes, which texts share a forward pass, and why.
 
     difference : root mean square of (tree - each text alone) over the self-check's
-    log-probabilities; NaN if the tree path was not tried. lean : on the tree path, whether the
-    network's weights go through the forward of `simkit.scoring.engine.lean` instead of its own.
-    together : off the tree, the texts that are read together: any (the shorter ones padded),
-    those of equal length, or none. border : tokens beyond which a text leaves the tree, for its
-    length changes the rotation of all its tokens; None for no such length.
+    log-probabilities; NaN if the tree path was not tried. together : off the tree, the texts that
+    are read together: any (the shorter ones padded), those of equal length, or none. border :
+    tokens beyond which a text leaves the tree, for its length changes the rotation of all its
+    tokens; None for no such length.
     """
 
     path: Literal["tree", "padded"]
     difference: float
     reason: str
-    lean: bool = False
     together: Together = "any"
     border: int | None = None
 
@@ -90,7 +85,7 @@ class Choice:
             if beyond:
                 out[rows] = score_padded(network, *part, self.together)
             else:
-                out[rows] = score_tree(network, *part, limits, work, self.lean)
+                out[rows] = score_tree(network, *part, limits, work)
         for i in np.flatnonzero(np.isnan(out).any(1)).tolist():
             # A text that gives NaN can spoil those beside it, masked or not: which one is it?
             out[i] = score_padded(network, [contexts[i]], [answers[i]], "alone")
@@ -142,8 +137,8 @@ def _try(network: Any, asked: str) -> Choice:
     # wrong mask or position moves them as far as other contexts do.
     spread = float((expected - expected.mean(0)).std())
     coarse = torch.finfo(network.dtype).eps
-    most = max(1e-3, 32 * coarse) if coarse > LEAN**2 else LEAN  # float64: what is wrong shows
-    allowed = max(LEAN, min(most, spread / 10))
+    most = max(1e-3, 32 * coarse) if coarse > LEAST**2 else LEAST  # float64: what is wrong shows
+    allowed = max(LEAST, min(most, spread / 10))
     together, said = _together(network, contexts, answers, expected, allowed)
     if border is not None:
         said += f"; texts of more than {border} tokens only with others of their length"
@@ -177,9 +172,7 @@ def _try(network: Any, asked: str) -> Choice:
                 "is not to be trusted for this model; try again, or load it with dtype='float64'"
             )
         return padded(checked, difference)
-    lean = fits(network) and _agrees(network, contexts, answers, expected)
-    checked += ", in few passes" if lean else ""
-    return Choice("tree", difference, checked + said, lean, together, border)
+    return Choice("tree", difference, checked + said, together, border)
 
 
 def _causal(network: Any, accepted: set[str]) -> bool:
@@ -225,21 +218,6 @@ def _off(found: FloatArray, expected: FloatArray) -> float:
 def _unmasked(logprob: FloatArray) -> FloatArray:
     """-inf, of tokens that a network never gives, as a number that can be compared."""
     return np.where(np.isneginf(logprob), -1e4, logprob)
-
-
-def _agrees(
-    network: Any, contexts: list[Ids], answers: list[tuple[Ids, ...]], expected: FloatArray
-) -> bool:
-    """Whether the lean forward gives what the network itself gives, to rounding of float32."""
-    try:
-        found = score_tree(network, contexts, answers, Limits(budget=24, width=8), lean=True)
-    except Exception as error:  # whatever it is, the network's own forward stands
-        _log.info("the lean forward fails with %s: %s", type(error).__name__, error)
-        return False
-    agrees = np.allclose(_unmasked(found), expected, rtol=ROUNDING, atol=LEAN)
-    if not agrees:
-        _log.info("the lean forward differs by %.1e", np.abs(found - expected).max())
-    return agrees
 
 
 def _forgets(config: Any) -> bool:

@@ -25,8 +25,7 @@ import numpy.typing as npt
 import torch
 from transformers import DynamicCache, modeling_utils
 
-from simkit.scoring.engine.kernels import HeadsOnly, fast_products, keep_freed_memory
-from simkit.scoring.engine.lean import Lean, fits
+from simkit.scoring.engine.kernels import fast_products, keep_freed_memory
 from simkit.scoring.engine.precision import widened
 from simkit.scoring.engine.targets import Targets, lay_out
 from simkit.scoring.engine.tokens import WIDTH, Ids
@@ -92,13 +91,11 @@ def score_tree(
     answers: Sequence[tuple[Ids, ...]],
     limits: Limits | None = None,
     work: Work | None = None,
-    lean: bool = False,
 ) -> FloatArray:
     """Summed log-probability of each answer after its context, shape (n, options).
 
     Similar contexts should stand together: what would exceed `limits` is halved, and halves share
-    nothing. `work`, if given, is added to. lean : take the forward in few passes over memory for
-    a network that it fits.
+    nothing. `work`, if given, is added to.
     """
     limits = limits or Limits()
     halve = len(contexts) > 1 and _cells(contexts, answers) > limits.cells
@@ -109,7 +106,7 @@ def score_tree(
     if halve:
         middle = len(contexts) // 2
         parts = [
-            score_tree(network, contexts[part], answers[part], limits, work, lean)
+            score_tree(network, contexts[part], answers[part], limits, work)
             for part in (slice(middle), slice(middle, None))
         ]
         return np.concatenate(parts)
@@ -118,7 +115,7 @@ def score_tree(
         work.positions += plan.positions
         work.heads += len(np.unique(targets.node))
         work.passes += len(plan.batches)
-    logprob = _run(network, trie, targets, plan, lean and fits(network))
+    logprob = _run(network, trie, targets, plan)
     shape = len(contexts), len(answers[0])
     total = np.bincount(targets.cell, logprob, shape[0] * shape[1])
     return np.asarray(total.reshape(shape), dtype=np.float64)
@@ -218,17 +215,16 @@ class _Paths(DynamicCache):
 
 
 @torch.inference_mode()
-def _run(network: Any, trie: Trie, targets: Targets, plan: Plan, lean: bool) -> FloatArray:
+def _run(network: Any, trie: Trie, targets: Targets, plan: Plan) -> FloatArray:
     """Log-probability of each target."""
     keep_freed_memory()
     slot = np.full(len(trie), -1)
     slot[plan.kept] = np.arange(len(plan.kept))
     cache = _Paths(len(plan.kept))
     done, values = [], []
-    quick = Lean(network, trie, len(plan.kept)) if lean else None
-    with fast_products(network), HeadsOnly(network) as last:
+    with fast_products(network):
         for rows in plan.batches:
-            logits, at = _forward(network, trie, targets, rows, slot, quick or cache, last)
+            logits, at = _forward(network, trie, targets, rows, slot, cache)
             which = ranges(targets.first[at], targets.count[at])
             place = np.repeat(np.arange(len(at)), targets.count[at])
             token = _tensor(targets.token[which], logits.device)
@@ -240,9 +236,8 @@ def _run(network: Any, trie: Trie, targets: Targets, plan: Plan, lean: bool) -> 
 
 
 def _forward(
-    network: Any, trie: Trie, targets: Targets, rows: Rows, slot: IntArray, cache: _Paths | Lean,
-    last: HeadsOnly,
-) -> tuple[torch.Tensor, IntArray]:  # fmt: skip
+    network: Any, trie: Trie, targets: Targets, rows: Rows, slot: IntArray, cache: _Paths
+) -> tuple[torch.Tensor, IntArray]:
     """Logits after the nodes of a batch that have targets, and these nodes."""
     device = network.device
     nodes, real = rows.nodes
@@ -250,21 +245,15 @@ def _forward(
     heads = real & (targets.count[nodes] > 0)
     cells = real & (slot[nodes] >= 0)
     alike = bool((path == path[:1]).all())
-    turn = (
+    cache.turn(
         _tensor(np.maximum(slot[path[:1] if alike else path], 0), device),
         _tensor(np.array(np.nonzero(cells)), device),
         _tensor(slot[nodes[cells]], device),
     )
-    mask = _mask(trie, rows, path, known, device, network.dtype)
-    at = _tensor(np.array(np.nonzero(heads)), device)
-    if isinstance(cache, Lean):
-        return cache.logits(nodes, mask, *turn, at), nodes[heads]
-    cache.turn(*turn)
-    last.cells = at
     logits = network(
         input_ids=_tensor(trie.token[nodes], device),
         position_ids=_tensor(trie.depth[nodes], device),
-        attention_mask=mask,
+        attention_mask=_mask(trie, rows, path, known, device, network.dtype),
         past_key_values=cache,
         use_cache=True,
         logits_to_keep=_tensor(heads if _KEEPS_BY_ROW else np.flatnonzero(heads), device),
