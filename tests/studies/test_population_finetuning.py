@@ -122,7 +122,7 @@ def test_fits_have_the_metrics_that_the_scale_allows(ev: Survey, anes: Survey) -
     assert list(vote.index) == ["kl", "tv", "log_loss"]
     assert vote.loc["log_loss", "estimate"] == pytest.approx(np.log(2))
     with pytest.raises(
-        ValueError, match="no part 'all'; it must be one of train, validation, test"
+        ValueError, match="no part 'all'; there are: train, validation, test"
     ):
         ev.part("all")
 
