@@ -153,20 +153,18 @@ def within_margin(table: pd.DataFrame, margin: float) -> list[bool | None]:
     return [bool(s < margin) if c else None for s, c in zip(size, clear, strict=True)]
 
 
-def tally(table: pd.DataFrame, by: str = "claim") -> pd.DataFrame:
-    """How many claims of each kind hold, do not hold, and cannot be told.
+def tally(table: pd.DataFrame) -> pd.DataFrame:
+    """How many claims on each measure hold, do not hold, and cannot be told.
 
     Parameters
     ----------
-    table : as `judged` returns it.
-    by : the column that tells the kinds apart.
+    table : as `judged` returns it, with a column measure.
 
     Returns
     -------
-    A row per kind, with the three counts.
+    A row per measure, with the three counts.
     """
-    words = table["verdict"].map({True: "hold", False: "do not hold"}).fillna("cannot be told")
-    counts = pd.crosstab(table[by], words)
-    return counts.reindex(
-        table[by].unique(), columns=["hold", "do not hold", "cannot be told"], fill_value=0
-    )
+    words = {True: "hold", False: "do not hold", None: "cannot be told"}
+    verdicts = table["verdict"].map(words).fillna(words[None])
+    counts = pd.crosstab(table["measure"], verdicts)
+    return counts.reindex(table["measure"].unique(), columns=list(words.values()), fill_value=0)

@@ -101,10 +101,18 @@ def measures(
 ) -> pd.DataFrame:
     """Per word: internal, population and signed ΔE, expected from the beliefs; and their quality.
 
+    Parameters
+    ----------
     belief : (people, words, options), two people or more; pairs are of different people, as with
-    sampled answers. `consensus` is the belief in the answer that most of the
-    world's population gives, and `share` how many do. `error` is the mean absolute distance from
-    exact, NaN without; `valid_mass` from mass (people, words, options), NaN without.
+        sampled answers.
+    exact : the world's own, of the same shape; None where it is not known.
+    mass : valid mass, of the same shape.
+
+    Returns
+    -------
+    Columns internal, population, signed; `consensus`, the belief in the answer that most of the
+    world's population gives, and `share`, how many do; `error`, the mean absolute distance from
+    exact, NaN without; `valid_mass`, NaN without.
     """
     distances = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
     frame = distances[["internal", "population", "signed"]].copy()
@@ -155,8 +163,15 @@ def concept_table(
 ) -> pd.DataFrame:
     """P(multiple concepts) of each target and model beside its null, at two values of alpha.
 
-    animals : (target, model) -> what `animal_answers` returns. alpha is "source's" (0.16, as
-    published) or "own" (from the agreement of two answers).
+    Parameters
+    ----------
+    animals : (target, model) -> what `animal_answers` returns.
+    sweeps, seed : of `crp_clusters`.
+
+    Returns
+    -------
+    Columns target, model, alpha ("source's", 0.16 as published, or "own", from the agreement of
+    two answers), estimate, null, above, p, power, rhat, agreement, second, valid_mass.
     """
     rows = []
     for (target, model), (answers, agreement, second, mass) in animals.items():

@@ -110,12 +110,19 @@ def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
 def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.DataFrame:
     """Distances and errors of a belief (n, K), one row per metric with its interval.
 
-    "kl" (smoothed by `SMOOTHING`) and "tv" of the population; on a scale also "wasserstein",
-    "rmse" and "mae" of answers drawn from the belief; "log_loss". Columns estimate, std_error,
-    low, high, floor (sampling noise; the truth's own error where it is known), ceiling
-    (uniform answers). On a scale also "rmse_mean", the error of the mean of the belief; unlike
-    that of a draw it does not fall only because beliefs are sharper. how : n_boot, rng (of the
-    floor).
+    Parameters
+    ----------
+    survey, question : the people held out are those to be met.
+    belief : (n, K), a row per person held out.
+    how : n_boot and rng of the floor.
+
+    Returns
+    -------
+    Columns metric, estimate, std_error, low, high, floor (sampling noise; the truth's own error
+    where it is known), ceiling (uniform answers). Metrics: "kl" (smoothed by `SMOOTHING`) and "tv"
+    of the population; "log_loss". On a scale also "wasserstein", "rmse" and "mae" of answers drawn
+    from the belief, and "rmse_mean", the error of the mean of the belief; unlike that of a draw it
+    does not fall only because beliefs are sharper.
     """
     y, scale = survey.answers(question), survey.scale(question)
     ordered, exact = survey.ordered(question), survey.exact(question)
@@ -169,12 +176,21 @@ def compared(
 ) -> pd.DataFrame:
     """The second method's error less the first's on every question, for `judged`.
 
+    Parameters
+    ----------
     asked : surveys and their questions; those that lack one of the two methods, and for an RMSE
-        those without a scale, are left out. beliefs : (survey, question) -> method -> belief.
-    masses : (survey, question, method) -> valid mass; `mass` is the lower mean of the two.
+        those without a scale, are left out.
+    beliefs : (survey, question) -> method -> belief.
+    masses : (survey, question, method) -> valid mass.
     first, second : methods; "logit" is the logit that the question has.
     measure : "kl", "log_loss", "rmse_mean" (of the belief's mean) or "rmse" (of a draw).
-    claim, margin : in words, and the value that the difference must lie below; p is against it.
+    claim : in words.
+    margin : what the difference must lie below.
+
+    Returns
+    -------
+    A row per question: survey, question, pair, measure, claim, margin; mass, the lower mean of the
+    two; what `fit_difference` gives; p, against the margin.
     """
     rows = []
     name, statistic = measure.removesuffix("_mean"), "mean" if measure == "rmse_mean" else "draw"
@@ -210,6 +226,16 @@ def written(
 ) -> pd.DataFrame:
     """Answers that the model writes itself, against where answers drawn from its belief would lie.
 
+    Parameters
+    ----------
+    survey, question : the people held out are asked.
+    model : a model that writes.
+    belief : its belief (n, K).
+    temperatures : of the answers.
+    seed : of the answers and of the draws from the belief.
+
+    Returns
+    -------
     A row per metric (kl, rmse of a draw) and temperature: success rate, `sampled` (of the written
     answers), `exact` (of the belief), low and high (99.9 % of such samples), within. Temperatures
     without one valid answer are left out.

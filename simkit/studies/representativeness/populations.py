@@ -116,9 +116,17 @@ def simulate(
 ) -> dict[str, pd.DataFrame]:
     """The answers of the four techniques, as many respondents as the survey's personas.
 
+    Parameters
+    ----------
     model : a model, or a belief function (an exact one, for a check of the techniques themselves).
-    The mean valid mass of the questions asked is in `.attrs["valid_mass"]` of each frame (none
-    where no model was asked) and is to be shown: no warning says that it is low.
+    survey : whose personas are asked its questions.
+    seed : of all draws.
+
+    Returns
+    -------
+    Technique -> numbers (n, questions). The mean valid mass of the questions asked is in
+    `.attrs["valid_mass"]` of each frame (none where no model was asked) and is to be shown: no
+    warning says that it is low.
     """
     assert survey.personas is not None
     ask = model if callable(model) else partial(believe, model, least_mass=0.0)
@@ -140,12 +148,21 @@ def errors(
 ) -> tuple[pd.DataFrame, dict[str, Result]]:
     """Both errors of each technique, one row each (for `plots.quadrant`), and the details.
 
-    marginal : mean total variation over the items, sampling noise taken out; structural : RMSD of
-    the item correlations, likewise; kept : share of the structure; pattern : the correlation of
+    Parameters
+    ----------
+    survey : with the humans' answers.
+    simulated : technique -> numbers (n, questions), as `simulate` gives them.
+    n_boot, seed : resamples of respondents, and of all draws.
+
+    Returns
+    -------
+    A frame, and technique -> what `compare_structure` gives. Columns of the frame: technique;
+    marginal, mean total variation over the items, sampling noise taken out; structural, RMSD of
+    the item correlations, likewise; kept, share of the structure; pattern, the correlation of
     correlations; each of the populations, with the ends of its 95 % interval over respondents of
-    both sides (a simulated one with an order of questions of its own). marginal_raw,
-    structural_raw : of the samples as they are, with the floor of samples of this size;
-    valid_mass : mean of the questions asked (see `simulate`), NaN where no model was asked.
+    both sides (a simulated one with an order of questions of its own). marginal_raw and
+    structural_raw are of the samples as they are, with the floor of samples of this size;
+    valid_mass is the mean of the questions asked, NaN where no model was asked.
     """
     rows, details = [], {}
     humans, scales = survey.humans, survey.scales
@@ -174,9 +191,17 @@ def other_measures(
 ) -> pd.DataFrame:
     """The structure by other measures, of the samples as they are: a column per technique.
 
+    Parameters
+    ----------
+    humans : answers (n, questions).
+    simulated : technique -> numbers (n, questions); two techniques or more.
+    seed : of the resamples.
+
+    Returns
+    -------
     Rows: the RMSD of rank and polychoric correlations beside Pearson's, what `compare_factors` and
-    `compare_networks` give. `floor` : what samples of one population of this size would score
-    (of the second technique, for all).
+    `compare_networks` give. `floor` is what samples of one population of this size would score (of
+    the second technique, for all).
     """
     few: dict[str, Any] = {"n_boot": 20, "rng": seed}
     columns, floors = {}, []
@@ -198,8 +223,15 @@ def other_measures(
 def against_truth(model: Any, matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Correlation matrices against those of the survey world's persons: `compare_matrices` of each.
 
-    The first row is of perfect personas, made by the world itself. There are no rows for a model
-    that has not read that world: its truth is not known.
+    Parameters
+    ----------
+    model : whose answers they are.
+    matrices : name -> correlations (8, 8) of the world's items.
+
+    Returns
+    -------
+    A row per matrix; the first is of perfect personas, made by the world itself. There are no rows
+    for a model that has not read that world: its truth is not known.
     """
     if "survey" not in worlds_of(model):
         return pd.DataFrame(columns=["rmsd"], index=pd.Index([], dtype=str))
