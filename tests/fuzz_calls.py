@@ -420,6 +420,8 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
             "by": ["sex"], "seed": 1}),
+        "chained_correlation": lambda: (personas.chained_correlation, {
+            "believe": _believe, "battery": _battery(), "people": design()}),
         "interview": lambda: (personas.interview, {
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),

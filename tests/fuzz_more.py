@@ -104,6 +104,12 @@ def _pair() -> Call:
     return plots.correlogram_pair, {"humans": one, "simulated": one, "ax": axes(), "numbers": True}
 
 
+def _with_truth() -> Call:
+    frame = drawn()[["method", "estimate"]]
+    truth = frame[["estimate"]]
+    return plots.with_truth, {"frame": frame, "truth": truth, "by": "method", "name": "truth"}
+
+
 def notebook() -> str:
     cells = [nbformat.v4.new_markdown_cell("# Title\n## Part"), nbformat.v4.new_code_cell("x = 1")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), "notebook.ipynb")
@@ -168,6 +174,7 @@ def more_calls() -> dict[str, Callable[[], Call]]:
     return {
         **{f"plots.{name}": lambda n=name: _figure(n) for name in FIGURES},
         "plots.correlogram_pair": _pair,
+        "plots.with_truth": _with_truth,
         "chat_prompts, with a template": lambda: (sk.chat_prompts, {
             "model": chatting(), "prompts": ["a", "b"],
             "chat": sk.Chat(system="Be {who}.", prefix="Answer:"),

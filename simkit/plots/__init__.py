@@ -15,7 +15,7 @@ from simkit.plots.demand import (
     scaling,
 )
 from simkit.plots.diversity import dose_curve, model_pairs, trade_off, unity
-from simkit.plots.look import PALETTE, style
+from simkit.plots.look import PALETTE, style, with_truth
 from simkit.plots.population import (
     answer_shares,
     fit_dots,
@@ -31,4 +31,4 @@ __all__ = ["PALETTE", "ablation", "answer_shares", "balance_plot", "correlogram_
            "demand_curves", "dose_curve", "elicited_covariates", "error_curves", "factors",
            "fit_dots", "learning", "margins", "model_pairs", "penalty_map",
            "quadrant", "scaling", "shifts", "structure_bars", "style", "subgroup_lines",
-           "temperatures", "trade_off", "unity"]  # fmt: skip
+           "temperatures", "trade_off", "unity", "with_truth"]  # fmt: skip

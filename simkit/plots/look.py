@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from simkit.types import LARGEST, column, framed, numbers, shown
+from simkit.templates import check_text
+from simkit.types import LARGEST, column, framed, numbers, shown, typed
 from simkit.types import labels as row_labels
 
 __all__ = ["MARKS", "PALETTE", "SPARE", "band", "begin", "colours_of", "curves", "done", "dots",
            "highest", "legend", "need", "new_or", "parts", "rows", "style", "ticks",
-           "words"]  # fmt: skip
+           "with_truth", "words"]  # fmt: skip
 
 # After Okabe & Ito: the truths have the hue of the prompt that should find them, but darker.
 PALETTE = {
@@ -169,6 +170,49 @@ def curves(
         ax.plot(part[x], part["estimate"], color=colour, label=words(name), **kind)
         if not truth:
             band(part, x, colour, ax)
+
+
+def with_truth(
+    frame: pd.DataFrame, truth: pd.DataFrame | None, *, by: str = "method", name: str = "truth"
+) -> pd.DataFrame:
+    """The frame with the truth's rows below its own; as it is where no truth is known.
+
+    Parameters
+    ----------
+    frame : what a figure is to draw.
+    truth : columns of the frame, of what is true; None, or no rows, where it is not known.
+    by : the column that tells the lines or marks of the figure apart.
+    name : what the truth is called in that column. Figures dot what begins with "truth".
+
+    Returns
+    -------
+    One frame with a new index.
+
+    Raises
+    ------
+    ValueError
+        For something else than a frame, a `by` or a column of the truth that the frame lacks, and
+        a `name` that is no text.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> shares = pd.DataFrame({"method": "base", "value": [0, 1], "share": [0.3, 0.7]})
+    >>> exact = pd.DataFrame({"value": [0, 1], "share": [0.2, 0.8]})
+    >>> with_truth(shares, exact)["method"].tolist()
+    ['base', 'base', 'truth', 'truth']
+    >>> len(with_truth(shares, None))
+    2
+    """
+    frame = framed(frame, "the frame").reset_index(drop=True)
+    truth = frame.head(0) if truth is None else framed(truth, "the truth")
+    check_text(typed(name, "name", str, "text"))
+    for column_name in (typed(by, "by", str, "a column of the frame"), *truth):
+        if column_name not in frame:
+            raise ValueError(f"no column {shown(column_name)}; the frame has {list(frame)}")
+    if truth.empty:
+        return frame
+    return pd.concat([frame, truth.assign(**{by: name})], ignore_index=True)
 
 
 def band(part: pd.DataFrame, x: str, colour: str, ax: Axes) -> None:

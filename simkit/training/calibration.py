@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from simkit.personas import Battery, Item, chained_correlation
 from simkit.questions import Question
-from simkit.scoring import Model
+from simkit.scoring import Model, believe
 from simkit.types import FloatArray
 from simkit.worlds import survey
 from simkit.worlds.corpus import HELD_OUT, prompts
@@ -77,26 +80,12 @@ def joint_correlation(model: Model) -> pd.DataFrame:
     """Correlations of two opinions asked in a row, minus the world's own: (8, 8), 0 if perfect.
 
     P(a, b) = P(a) P(b | a) from the model's beliefs, nothing said of the respondent; entry (i, j)
-    is of asking i first. The world's: `survey.item_correlation`.
+    is of asking i first (`chained_correlation`). The world's: `survey.item_correlation`.
     """
-    items = list(survey.ITEMS)
-    truth = survey.item_correlation()
-    gap = pd.DataFrame(0.0, index=items, columns=items)
+    asked = [
+        Item(name, survey.question(name), tell=f"{text}: {{answer}}")
+        for name, (text, *_) in survey.ITEMS.items()
+    ]
     blank = survey.design(pd.DataFrame(index=[0]), demographics=())
-    for first in items:
-        answers = pd.DataFrame({first: survey.AGREEMENT})
-        answered = survey.design(answers, demographics=(), answered=(first,))
-        alone = _beliefs(model, blank, survey.question(first))[0][0]
-        for second in items:
-            if second != first:
-                then = _beliefs(model, answered, survey.question(second))[0]
-                correlation = _correlation(alone[:, None] * then)
-                gap.loc[first, second] = correlation - truth.loc[first, second]
-    return gap
-
-
-def _correlation(joint: FloatArray) -> float:
-    """Pearson correlation of two answers valued 1, 2, … from their joint distribution (K, K)."""
-    values = np.indices(joint.shape).reshape(2, -1)
-    covariance = np.cov(values, aweights=joint.ravel(), ddof=0)
-    return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
+    ask = partial(believe, model, orders=None, least_mass=0.0)
+    return chained_correlation(ask, Battery(asked), blank) - survey.item_correlation()
