@@ -1,6 +1,9 @@
 # make reports     run the studies into simkit-reports/; the last line is the page to open
 # make full        the same in their full profile: more of everything, into simkit-reports/full/
 # make test        lint, types, unit tests, and the notebooks' saved outputs
+# make test-fast   lint, types and the quick unit tests: under two minutes on two cores
+# make docs        the site, into build/docs/; the last line is the page to open
+# make new-study NAME=my_study   a notebook to begin from, and what to do next
 # make publish     write what is committed anew: reports/, and the tables of README and docs
 # make notebooks   save the notebooks' outputs anew
 # make coverage    how often intervals hold the truth, into docs/coverage.md; twenty minutes
@@ -17,10 +20,14 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # Their draws follow one another, so that one that falls otherwise moves all after it.
 SAMPLED := $(filter notebooks/02_% notebooks/05_%,$(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+SLOWEST := docs/test_contributing.py docs/test_new_study.py docs/test_site.py \
+  notebooks/test_other_models.py notebooks/test_processors.py \
+  notebooks/test_representativeness.py simulations/test_cases.py test_wheel.py
 NBVAL := $(PYTEST) --nbval --nbval-cell-timeout 600 --nbval-kernel-name python3 \
   --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
-.PHONY: help reports full publish test notebooks coverage processors lab clean
+.PHONY: help reports full publish test test-fast docs new-study notebooks coverage processors lab \
+  clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,7 +46,7 @@ $(READY): pyproject.toml constraints.txt
 	@trap 'rm -rf "$(VENV)"' EXIT; trap 'exit 1' HUP INT TERM; \
 	$(PYTHON) -m venv --clear '$(VENV)' && \
 	'$(BIN)/python' -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt -e ".[test]" && \
+	  -c constraints.txt -e ".[test,docs]" && \
 	touch '$@' && trap - EXIT
 
 reports: $(READY)
@@ -62,6 +69,22 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(NBVAL) $(NOTEBOOKS)
 	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	  MKL_CBWR=COMPATIBLE $(NBVAL) $(SAMPLED)
+
+# Without the files that take longest: whole notebooks, simulations, trainings, builds.
+test-fast: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(PYTEST) $(SLOWEST:%=--ignore=tests/%)
+
+# From an empty folder, so that no page stays whose source is gone. A warning is an error.
+docs: $(READY)
+	@rm -rf build/docs
+	@$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/docs
+	@echo build/docs/index.html
+
+new-study: $(READY)
+	@$(BIN)/python -m docs.new_study "$(NAME)"
 
 # Saved without timing data, so that an unchanged notebook stays unchanged.
 notebooks: $(READY)

@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks.table import summary
 from simkit.files import write_text
-from simkit.reports.numbers import rounded
 from simkit.reports.records import read
+from simkit.result import rounded
 
 HERE = Path(__file__).parent.parent
 FILES = ("README.md", "docs/findings.md")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         score,
         score_parquet,
         worlds_of,
-    )
+    )  # fmt: skip
     from simkit.scoring.load import load
 
 __version__ = "0.1.0"

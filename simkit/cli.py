@@ -66,7 +66,13 @@ def run(
             raise ValueError(f"-p takes NAME VALUE, got {alone[0]!r}")
         chosen = [reports.find(name) for name in study] if study else reports.studies()
         plan = _share(chosen, values)
-    failed = [s.path.stem for s, given in plan if not _run_one(s, given, out)]
+    failed = []
+    for source, arguments in plan:
+        try:
+            reports.run(source.path, arguments, out=out)
+        except Exception as error:  # any kind: the other studies still run
+            _complain(error)
+            failed.append(source.path.stem)
     if failed:
         click.secho(f"failed: {', '.join(failed)}", fg="red", err=True)
     with _in_words(code=1):
@@ -140,23 +146,21 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     from simkit.scoring.parquet import ParquetDesign
 
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
+    # Only what was set: a backend need not know of devices.
+    where = {name: value for name, value in where.items() if value not in ("auto", None)}
     chat = {name: asked.pop(name) for name in ("chat", "system", "fold_system", "prefix")}
     with _in_words():
-        words = {name: asked.pop(name) for name in ("first", "more", "column")}
-        forms, template, orders = asked.pop("form"), asked["template"], asked["orders"]
-        how = {
-            **asked,  # layout, bare, prompt, rows
-            "options": _options(**words),
-            "template": None if template is None else template.replace("\\n", "\n"),
-            "separator": asked["separator"].replace("\\n", "\n"),
-            "forms": _forms(forms),
-            "orders": None if orders == "given" else orders,
-            "chat": _chat(**chat),
-        }
-        count = ParquetDesign(prompts, out, **how).count  # before a large model is read
+        asked["options"] = _options(asked.pop("first"), asked.pop("more"), asked.pop("column"))
+        asked |= {"forms": _forms(asked.pop("form")), "chat": _chat(**chat)}
+        asked["separator"] = asked["separator"].replace("\\n", "\n")
+        if asked["template"] is not None:
+            asked["template"] = asked["template"].replace("\\n", "\n")
+        if asked["orders"] == "given":
+            asked["orders"] = None
+        count = ParquetDesign(prompts, out, **asked).count  # before a large model is read
         lm = scoring.load(model, **where)
         with _bar(count) as show, _warnings_in_words():
-            done = scoring.score_parquet(lm, prompts, out, progress=show, **how)
+            done = scoring.score_parquet(lm, prompts, out, progress=show, **asked)
     click.echo(_summary(done), err=True)
     click.echo(out)
 
@@ -173,7 +177,7 @@ def list_data() -> None:
 
     for name in datasets.names():
         card = datasets.card(name)
-        size = f"{card.rows:,} x {card.columns}" if card.rows else "your own download"
+        size = "{:,} x {}".format(*card.shape) if card.shape else "your own download"
         click.echo(f"{name:18} {size:18} {card.licence:28} {card.title}")
 
 
@@ -252,10 +256,10 @@ def train_adapters(study: str, out: Path | None, **options: Any) -> None:
             click.echo(path)
 
 
-def _forms(given: Sequence[str]) -> dict[str, list[str]]:
+def _forms(texts: Sequence[str]) -> dict[str, list[str]]:
     """Spellings by option, from words such as yes=YES."""
     forms: dict[str, list[str]] = {}
-    for text in given:
+    for text in texts:
         option, equals, form = text.partition("=")
         if not equals or not option or not form:
             raise ValueError(f"--form takes OPTION=TEXT, got {text!r}")
@@ -276,32 +280,19 @@ def _chat(chat: bool, **parts: Any) -> Any:
     """A chat if anything of one was asked for, else False."""
     from simkit.scoring import Chat
 
-    given = {name: part for name, part in parts.items() if part not in (None, False)}
-    return Chat(**given) if chat or given else False
+    asked = {name: part for name, part in parts.items() if part not in (None, False)}
+    return Chat(**asked) if chat or asked else False
 
 
 def _share(chosen: list[Study], values: dict[str, Any]) -> list[tuple[Study, dict[str, Any]]]:
     """Each study with the values that it has parameters for; ValueError for a name none has."""
-    nobody = [name for name in values if not any(name in s.parameters for s in chosen)]
-    if nobody:
-        known = dict.fromkeys(name for s in chosen for name in s.parameters)
-        raise ValueError(
-            f"{', '.join(s.path.stem for s in chosen)}: no parameter "
-            f"{', '.join(map(repr, nobody))}; there are {', '.join(known) or 'none'}"
-        )
+    known = dict.fromkeys(name for s in chosen for name in s.parameters)
+    if unknown := ", ".join(repr(name) for name in values if name not in known):
+        stems = ", ".join(s.path.stem for s in chosen)
+        there = ", ".join(known) or "none"
+        raise ValueError(f"{stems}: no parameter {unknown}; there are {there}")
     shares = [{n: v for n, v in values.items() if n in s.parameters} for s in chosen]
     return [(s, s.values(share)) for s, share in zip(chosen, shares, strict=True)]
-
-
-def _run_one(study: Study, values: dict[str, Any], out: Path) -> bool:
-    from simkit import reports
-
-    try:
-        reports.run(study.path, values, out=out)
-    except Exception as error:  # any kind: the other studies still run
-        _complain(error)
-        return False
-    return True
 
 
 @contextmanager
@@ -332,26 +323,26 @@ def _bar(prompts: int) -> Iterator[Callable[[Streamed], None]]:
     with tqdm(total=prompts, unit=" prompts", disable=None, file=sys.stderr) as bar:
 
         def show(done: Streamed) -> None:
-            parts = [f"{done.saved:.1%} of tokens saved"] if done.saved == done.saved else []
-            parts += [f"{done.stored:,} from the store"] if done.stored else []
             bar.update(done.prompts - bar.n)
-            bar.set_postfix_str(", ".join(parts))
+            bar.set_postfix_str(", ".join(_savings(done)))
 
         yield show
 
 
+def _savings(done: Streamed) -> list[str]:
+    """What was not computed: tokens that prompts share, and prompts from the store."""
+    parts = [f"{done.stored:,} prompts came from the store"] if done.stored else []
+    if done.saved == done.saved:  # not of a model that counts no tokens
+        tokens = f"{done.positions:,.0f} of {done.plain:,.0f} tokens computed"
+        parts.append(f"{tokens}: {done.saved:.1%} saved")
+    return parts
+
+
 def _summary(done: Streamed) -> str:
-    """The whole run in a line or two."""
+    """The whole run, a line for each fact."""
     rate = done.prompts / max(done.seconds, 1e-9)
-    lines = [f"{done.prompts:,} prompts in {done.seconds:.1f} s, {rate:,.0f} prompts per second"]
-    if done.stored:
-        lines.append(f"{done.stored:,} prompts came from the store")
-    if done.saved == done.saved:
-        lines.append(
-            f"{done.positions:,.0f} tokens computed where one by one takes {done.plain:,.0f}: "
-            f"{done.saved:.1%} saved"
-        )
-    return "\n".join(lines)
+    first = f"{done.prompts:,} prompts in {done.seconds:.1f} s, {rate:,.0f} prompts per second"
+    return "\n".join([first, *_savings(done)])
 
 
 def _complain(error: Exception) -> None:

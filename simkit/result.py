@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-__all__ = ["Result", "clustered_mean", "jackknife", "t_frame"]
+__all__ = ["Result", "estimate_text", "jackknife", "number_text", "rounded", "t_frame"]
 
 Numbers = npt.NDArray[np.float64]
 REQUIRED = ("estimate", "std_error", "low", "high")
@@ -20,15 +22,41 @@ REQUIRED = ("estimate", "std_error", "low", "high")
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Result:
-    """Numbers with their uncertainty, and how they came about.
+    """Estimates with their intervals, and how they were made.
 
-    frame : one row per quantity (the index is its name), with at least the columns estimate,
+    Attributes
+    ----------
+    method : str
+        The estimator, in words.
+    frame : DataFrame
+        One row per quantity (the index is its name), with at least the columns estimate,
         std_error, low, high (the ends of the 1 - alpha interval); NaN where undefined.
-    n : rows used. source : the paper, or "our formulation". notes : what was skipped and why.
-    over : what the intervals generalise to, in words: "phrasings", "products and phrasings",
-        "runs of these conditions". Empty where the result has no interval.
-    Raises ValueError for a missing column, a repeated quantity, an interval the wrong way round,
-    or an alpha outside (0, 1).
+    n : int
+        Rows used.
+    alpha : float
+        Significance level of the intervals, between 0 and 1.
+    source : str
+        The paper, or "our formulation".
+    notes : tuple of str
+        What was skipped and why.
+    over : str
+        What the intervals generalise to: "phrasings", "products and phrasings", "runs of these
+        conditions". Empty where the result has no interval.
+
+    Raises
+    ------
+    ValueError
+        For a missing column, a repeated quantity, an interval whose low is above its high, or an
+        alpha outside (0, 1).
+
+    Examples
+    --------
+    >>> frame = t_frame(["yes"], 0.62, 0.05, df=39, alpha=0.05)
+    >>> result = Result("Mean belief", frame, n=40, alpha=0.05, source="Student", over="products")
+    >>> result.text("yes")
+    '0.62 [0.519, 0.721]'
+    >>> result.caption()
+    '**Mean belief.** yes 0.62 [0.519, 0.721] (n = 40, 95 % interval over products).'
     """
 
     method: str
@@ -49,17 +77,14 @@ class Result:
         if not self.frame.index.is_unique:
             twice = self.frame.index[self.frame.index.duplicated()][0]
             raise ValueError(f"quantity {twice!r} is there twice; names must differ")
-        known = isinstance(self.alpha, int | float | np.floating)
-        if not known or not 0 < self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha!r}; legal are numbers between 0 and 1")
+        if not isinstance(self.alpha, int | float | np.floating) or not 0 < self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha!r}; it must be a number between 0 and 1")
         try:
             ends = self.frame[["low", "high"]].astype(float)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(
-                "low and high must be columns of numbers, NaN where undefined"
-            ) from None
+            raise ValueError("low and high must be numbers, NaN where undefined") from None
         if isinstance(self.notes, str) or not isinstance(self.notes, Iterable):
-            raise ValueError(f"notes are {self.notes!r}; it must be a list of texts")
+            raise ValueError(f"notes are {self.notes!r}; they must be a list of texts")
         crossed = ends["low"] > ends["high"]
         if crossed.any():
             raise ValueError(f"the interval of {crossed.idxmax()!r} has low above high")
@@ -67,7 +92,7 @@ class Result:
         object.__setattr__(self, "notes", tuple(self.notes))
 
     def __getitem__(self, name: str) -> pd.Series:
-        """The row of one quantity; KeyError names the quantities there are."""
+        """The row of one quantity; KeyError, naming those there are, for another name."""
         if name not in self.frame.index:
             raise KeyError(f"no quantity {name!r}; there are {list(self.frame.index)}")
         return self.frame.loc[name].copy()
@@ -76,6 +101,45 @@ class Result:
         """(low, high) of one quantity."""
         row = self[name]
         return float(row["low"]), float(row["high"])
+
+    def text(self, name: str, form: str = "") -> str:
+        """One quantity and its interval as text, see :func:`estimate_text`."""
+        return estimate_text(self[name], form)
+
+    def caption(self, *names: str, title: str = "", form: str = "") -> str:
+        """A caption: what was estimated, its interval, n, and what the interval is over.
+
+        Parameters
+        ----------
+        names : str
+            The quantities to state; the first one if none is named.
+        title : str
+            Stands in bold in front; the method if it is empty.
+        form : str
+            Format of the numbers, such as ".2f" or ".0%"; three significant digits if empty.
+
+        Returns
+        -------
+        str
+            Markdown, for ``reports.caption``.
+
+        Raises
+        ------
+        KeyError
+            For a quantity that there is not, naming those there are.
+
+        Examples
+        --------
+        >>> frame = t_frame(["yes", "no"], [0.62, 0.38], [0.05, 0.05], df=39, alpha=0.05)
+        >>> result = Result("Mean belief", frame, 40, 0.05, "Student", over="products")
+        >>> result.caption("yes", "no", title="Sales", form=".0%")
+        '**Sales.** yes 62% [52%, 72%]; no 38% [28%, 48%] (n = 40, 95 % intervals over products).'
+        """
+        rows = pd.DataFrame([self[name] for name in names]) if names else self.frame[:1]
+        count = int(rows[["low", "high"]].notna().all(axis=1).sum())
+        intervals = f", {self._intervals(count)}" if count else ""
+        body = f"{estimate_text(rows, form) or 'no quantity'} (n = {self.n:,}{intervals})."
+        return f"**{_escaped(title or self.method)}.** {_escaped(body)}"
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of the table."""
@@ -96,8 +160,11 @@ class Result:
         return "\n".join([*lines, f"Source: {self.source}"])
 
     def _head(self) -> str:
+        return f"{self.method}: n = {self.n}, {self._intervals(2)}"
+
+    def _intervals(self, count: int) -> str:
         over = f" over {self.over}" if self.over else ""
-        return f"{self.method}: n = {self.n}, {100 * (1 - self.alpha):g} % intervals{over}"
+        return f"{100 * (1 - self.alpha):g} % interval{'s' if count > 1 else ''}{over}"
 
     def __repr__(self) -> str:
         return self.summary()
@@ -108,6 +175,70 @@ class Result:
         feet = "<br>".join(html.escape(line) for line in foot)
         table = self._shown().to_html(border=0)  # escapes names and cells
         return f"<div><p><b>{head}</b></p>{table}<p><small>{feet}</small></p></div>"
+
+
+def rounded(value: float) -> float:
+    """`value` to three significant digits, but never coarser than a whole number."""
+    if not math.isfinite(value) or value == 0:
+        return value
+    return round(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def number_text(value: float | None, form: str = "") -> str:
+    """A number as captions and pages show it, "undefined" for None, NaN and infinity.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    form : str
+        A format such as ".2f" or ".0%"; three significant digits if it is empty.
+
+    Returns
+    -------
+    str
+        The number with a true minus sign.
+
+    Examples
+    --------
+    >>> number_text(-0.123456), number_text(1234.5), number_text(0.5, ".0%")
+    ('−0.123', '1234', '50%')
+    """
+    if value is None or not math.isfinite(value):
+        return "undefined"
+    text = format(float(value), form) if form else f"{rounded(float(value)):.12g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def estimate_text(row: Mapping[str, Any] | pd.Series | pd.DataFrame, form: str = "") -> str:
+    """An estimate and its interval as captions show them: "0.62 [0.519, 0.721]".
+
+    Parameters
+    ----------
+    row : mapping, Series or DataFrame
+        With `estimate`, and `low` and `high` where there is an interval. Of a frame all rows are
+        stated, each after its name.
+    form : str
+        As in :func:`number_text`.
+
+    Returns
+    -------
+    str
+        The estimate alone where an end of the interval is missing.
+
+    Examples
+    --------
+    >>> row = {"estimate": 8.34, "low": 7.02, "high": 9.91}
+    >>> estimate_text(row, ".1f")
+    '8.3 [7.0, 9.9]'
+    >>> estimate_text(pd.DataFrame([row, row], index=["cold days", "hot days"]), ".0f")
+    'cold days 8 [7, 10]; hot days 8 [7, 10]'
+    """
+    if isinstance(row, pd.DataFrame):
+        return "; ".join(f"{name} {estimate_text(one, form)}" for name, one in row.iterrows())
+    low, high = (number_text(row.get(end), form) for end in ("low", "high"))
+    text = number_text(row["estimate"], form)
+    return text if "undefined" in (low, high) else f"{text} [{low}, {high}]"
 
 
 def t_frame(
@@ -148,26 +279,13 @@ def jackknife(replicates: Numbers, centre: Numbers) -> Numbers:
     return (1 - 1 / len(moves)) * moves.T @ moves
 
 
-def clustered_mean(
-    values: Numbers, weights: Numbers, cluster: npt.NDArray[np.intp]
-) -> tuple[float, float, int]:
-    """Weighted mean sum(w y) / sum(w), its jackknife standard error, and the clusters' number.
-
-    All arrays are (n,), n > 0, weights positive. One cluster: the standard error is NaN.
-    """
-    code = np.unique(cluster, return_inverse=True)[1]
-    top, bottom = np.bincount(code, weights * values), np.bincount(code, weights)
-    mean = float(top.sum() / bottom.sum())
-    if len(top) == 1:
-        return mean, np.nan, 1
-    without = (top.sum() - top) / (bottom.sum() - bottom)
-    return mean, float(np.sqrt(jackknife(without[:, None], np.array([mean]))[0, 0])), len(top)
+def _escaped(text: str) -> str:
+    """Text with Markdown's marks as plain signs."""
+    return re.sub(r"([\\`*$])", r"\\\1", text)
 
 
 def _text(value: Any) -> str:
-    """Four decimals; more only where they would hide a small number; rounding dust is 0."""
-    if isinstance(value, bool | np.bool_ | int | np.integer | str):
-        return str(value)
+    """Four decimals; more only where they would hide a small number; rounding error is 0."""
     if not isinstance(value, float | np.floating):
         return str(value)
     value = float(value)

@@ -68,6 +68,11 @@ def key(**fields: Any) -> bytes:
     """SHA-256, 32 bytes, of the JSON of named fields; their order does not matter.
 
     Raises TypeError for a field that JSON cannot hold and ValueError for NaN or infinity.
+
+    Examples
+    --------
+    >>> key(prompt="Buy?", model="mock").hex()[:8]
+    'ef90db4c'
     """
     return hashlib.sha256(_encode(fields).encode()).digest()
 
@@ -80,9 +85,18 @@ class Store:
     store that cannot be written (read-only media, file or folder) is read, and what would be
     written to it is left out, which the log says once.
 
-    Raises ValueError for a file that is not a store, has an old format or is damaged, and leaves
-    that file as it is; OSError (FileNotFoundError, PermissionError, …) where it cannot be read,
-    made or locked, and where its disk is full.
+    Attributes
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        For a file that is not a store, has an old format or is damaged; the file stays as it is.
+    OSError
+        (FileNotFoundError, PermissionError, …) Where it cannot be read, made or locked, and where
+        its disk is full.
     """
 
     path: Path
@@ -95,30 +109,26 @@ class Store:
             pass
 
     def __len__(self) -> int:
-        """The number of rows, sound or not; it takes a walk through the file."""
+        """The number of rows, sound or not; every page of the file is read."""
         with self._open() as db:
             return int(db.execute("SELECT count(*) FROM kept").fetchone()[0])
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The values of those keys that are there, with a checksum that holds."""
         wanted = sorted(_bytes(set(keys)))  # neighbours in the file lie on one page
-        found: dict[bytes, bytes] = {}
-        unsound = False
+        rows: list[tuple[bytes, Any, Any]] = []
         with self._open() as db:
             for start in range(0, len(wanted), PER_QUERY):
                 some = wanted[start : start + PER_QUERY]
                 marks = ",".join("?" * len(some))
-                for row in db.execute(f"SELECT * FROM kept WHERE key IN ({marks})", some):
-                    if _sound(*row):
-                        found[row[0]] = row[1]
-                    else:
-                        unsound = True
-        if unsound:
+                rows += db.execute(f"SELECT * FROM kept WHERE key IN ({marks})", some)
+        sound = {row[0]: row[1] for row in rows if _sound(*row)}
+        if len(sound) < len(rows):
             _say_once(
                 f"the store {self.path} holds values whose checksum fails: its disk or another "
                 "program changed them. They count as absent, so that they are computed anew."
             )
-        return found
+        return sound
 
     def put_many(self, rows: Mapping[bytes, bytes]) -> int:
         """Add rows in one transaction, all or none; the number that were not there before.
@@ -146,10 +156,9 @@ class Store:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection for one piece of work; SQLite's errors come out naming file and remedy."""
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(
-                f"no folder {str(self.path.parent)!r} for the store {self.path}; make it first"
-            )
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no folder {str(folder)!r} for {self.path}; make it first")
         if self.path.exists() and not self.path.is_file():
             raise ValueError(f"the store {self.path} is not a file; name a file, new or a store")
         try:
@@ -215,11 +224,11 @@ def _sound(name: bytes, value: Any, kept: Any) -> bool:
     return isinstance(value, bytes) and _sum(name, value) == kept
 
 
-def _bytes(some: Iterable[bytes]) -> Iterable[bytes]:
-    for one in some:
-        if not isinstance(one, bytes):
-            raise TypeError(f"keys and values of a store must be bytes, not {one!r}")
-        yield one
+def _bytes(items: Iterable[bytes]) -> Iterable[bytes]:
+    for item in items:
+        if not isinstance(item, bytes):
+            raise TypeError(f"keys and values of a store must be bytes, not {item!r}")
+        yield item
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.types import FloatArray, shown
+from simkit.templates import is_missing
+from simkit.types import FloatArray, hashable, invalid_row, one_of
 
 __all__ = ["PARTS", "Survey", "answer_values", "scale_of"]
 
@@ -21,18 +22,27 @@ PARTS = ("train", "validation", "test")
 class Survey:
     """A survey that was put to a population, as data: no model and no estimator is in it.
 
-    Parameters
+    Attributes
     ----------
-    name : what it is called.
-    people : one row per respondent: what is told, the answers under the questions' names, and
-        `part` (train, validation, test) where some are held out.
-    questions : by name.
-    designs : question -> one row per respondent: `context` and what else the prompt names.
-    told : question -> columns of `people` that its prompt tells.
-    truth : question -> P(answer | what the prompt tells) (N, K), where a world knows it.
-    plan : how the respondents were drawn (`simkit.personas.Plan`), or None.
-    tells : question -> how its answer is told to later questions of an interview.
-    personas : other respondents, to be simulated: `person`, `context` and what is told; or None.
+    name : str
+        What it is called.
+    people : DataFrame
+        One row per respondent: what the prompts tell, the answers under the questions' names, and
+        `part` (train, validation, test) where some respondents are held out.
+    questions : mapping
+        Name -> `Question`.
+    designs : mapping
+        Question -> one row per respondent: `context` and what else the prompt names.
+    told : mapping
+        Question -> columns of `people` that its prompt tells.
+    truth : mapping
+        Question -> P(answer | what the prompt tells), an array (N, K), where a world knows it.
+    plan : Plan, optional
+        How the respondents were drawn (`simkit.personas.Plan`).
+    tells : mapping
+        Question -> how its answer is told to later questions of an interview.
+    personas : DataFrame, optional
+        Other respondents, to be simulated: `person`, `context` and what the prompts tell.
     """
 
     name: str
@@ -59,8 +69,7 @@ class Survey:
 
         Raises ValueError for a part that there is not.
         """
-        if name not in PARTS:
-            raise ValueError(f"no part {name!r}; it must be one of {', '.join(PARTS)}")
+        one_of(name, "part", PARTS)
         return self.people[self.people["part"] == name] if "part" in self.people else self.people
 
     def scale(self, question: str) -> list[float]:
@@ -78,9 +87,9 @@ class Survey:
 
     def answers(self, question: str, part: str = "test") -> pd.Series:
         """The respondents' answers as values of the scale, NaN where there is none."""
-        given = self.part(part)[question]
-        design = self.designs[question].loc[given.index]
-        return answer_values(given, self.questions[question], design)
+        answers = self.part(part)[question]
+        design = self.designs[question].loc[answers.index]
+        return answer_values(answers, self.questions[question], design)
 
     @property
     def humans(self) -> pd.DataFrame:
@@ -91,51 +100,45 @@ class Survey:
         """The true belief (n, K) of the people held out, None where no world knows it."""
         if question not in self.truth:
             return None
-        table = pd.DataFrame(
-            self.truth[question], index=self.people.index, columns=self.scale(question)
-        )
+        scale = self.scale(question)
+        table = pd.DataFrame(self.truth[question], self.people.index, scale)
         return table.loc[self.part("test").index]
 
     def margins(self, *names: str) -> pd.DataFrame:
         """Shares among all respondents (`target`) beside those of the people held out."""
-        tables, few = [], self.part("test")
+        tables, test = [], self.part("test")
         for name in names:
-            every, some = (
-                frame[name].value_counts(normalize=True).sort_index()
-                for frame in (self.people, few)
-            )
-            table = pd.DataFrame({"target": every, "achieved": some.reindex(every.index).fillna(0)})
-            tables.append(table.rename_axis("value").reset_index().assign(margin=name))
+            target = self.people[name].value_counts(normalize=True).sort_index()
+            achieved = test[name].value_counts(normalize=True).reindex(target.index, fill_value=0)
+            table = pd.DataFrame({"target": target, "achieved": achieved}).rename_axis("value")
+            tables.append(table.reset_index().assign(margin=name))
         out = pd.concat(tables, ignore_index=True)
-        return out.assign(by_chance=np.sqrt(out["target"] * (1 - out["target"]) / len(few)))
+        return out.assign(by_chance=np.sqrt(out["target"] * (1 - out["target"]) / len(test)))
 
 
 def answer_values(
-    given: pd.Series, question: Question, design: pd.DataFrame | None = None
+    answers: pd.Series, question: Question, design: pd.DataFrame | None = None
 ) -> pd.Series:
     """Answers to one question as numbers: the options' values, else 0 to K - 1; NaN if none.
 
-    given : the option's text, or already its number. design : fills the options' fields, a row
+    answers : the option's text, or already its number. design : fills the options' fields, a row
     per answer. Raises ValueError for an answer that is neither, naming the row: a code such as 99
     for "no answer" must be NaN.
     """
     scale = scale_of(question)
-    rows = [question.options] * len(given) if design is None else question.options_for(design)
-    values = np.full(len(given), np.nan)
-    numbers: dict[tuple[str, ...], dict[Any, float]] = {}  # options -> what each answer counts
-    answers = zip(given.tolist(), given.isna(), map(tuple, rows), strict=True)
-    for row, (answer, missing, options) in enumerate(answers):
-        if missing:
-            continue
+    rows = [question.options] * len(answers) if design is None else question.options_for(design)
+    values = np.full(len(answers), np.nan)
+    numbers: dict[tuple[str, ...], dict[Any, float]] = {}  # options -> the number of each answer
+    for i, (answer, options) in enumerate(zip(answers.tolist(), map(tuple, rows), strict=True)):
         if options not in numbers:
             numbers[options] = dict(zip((*options, *scale), (*scale, *scale), strict=True))
-        if not isinstance(answer, Hashable) or answer not in numbers[options]:
-            raise ValueError(
-                f"{given.name}: row {given.index[row]!r} holds {shown(answer)}; it must be one "
-                f"of {list(numbers[options])}, or None or NaN"
-            )
-        values[row] = numbers[options][answer]
-    return pd.Series(values, index=given.index, name=given.name)
+        known = numbers[options]
+        if hashable(answer) and answer in known:
+            values[i] = known[answer]
+        elif not is_missing(answer):
+            allowed = f"one of {list(known)}, or None or NaN"
+            raise invalid_row(str(answers.name), answers.index[i], answer, allowed)
+    return pd.Series(values, index=answers.index, name=answers.name)
 
 
 def scale_of(question: Question) -> list[float]:

@@ -36,7 +36,7 @@ __all__ = ["Field", "check_text", "field_names", "fill_one", "fill_rows", "is_mi
            "records_of", "text_of", "values_of"]  # fmt: skip
 
 REMEDY = (
-    "drop the row, or tell the column through simkit.describe or personas.render, which leave out "
+    "drop the row, or describe the column with simkit.describe or personas.render, which leave out "
     "what is missing"
 )
 _DATES = (datetime.date, datetime.time, pd.Period)  # a datetime and a Timestamp are dates, too
@@ -63,25 +63,19 @@ def fill_rows(
 ) -> list[str]:
     """The template filled once per row: `columns` hold the fields' values, `rows` their labels."""
     pieces = _parsed(template)
-    told = {
-        field: [
-            _said(template, field, value, row)
-            for value, row in zip(columns[field.name], rows, strict=True)
-        ]
-        for field in dict.fromkeys(field for _, field in pieces if field is not None)
-    }
-    streams: list[Iterable[str]] = []
+    streams: list[Iterable[str]] = [repeat("", len(rows))]
     for literal, field in pieces:
         streams.append(repeat(literal, len(rows)))
         if field is not None:
-            streams.append(told[field])
-    return ["".join(parts) for parts in zip(*streams, strict=True)] or [""] * len(rows)
+            pairs = zip(columns[field.name], rows, strict=True)
+            streams.append([_filled(template, field, value, row) for value, row in pairs])
+    return ["".join(parts) for parts in zip(*streams, strict=True)]
 
 
 def fill_one(template: str, record: Mapping[Any, Any], row: Any) -> str:
     """The template filled from one record; `row` is what an error calls it."""
     return "".join(
-        literal + ("" if field is None else _said(template, field, record[field.name], row))
+        literal + ("" if field is None else _filled(template, field, record[field.name], row))
         for literal, field in _parsed(template)
     )
 
@@ -111,7 +105,7 @@ def check_text(text: str) -> str:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{short(text)} holds {text[error.start]!r}, half of a surrogate pair, which is no "
+                f"{short(text)} holds {text[error.start]!r}, half of a surrogate pair, not a "
                 "character: read the file anew as UTF-8"
             ) from None
     return text
@@ -160,57 +154,50 @@ def _parsed(template: str) -> tuple[tuple[str, Field | None], ...]:
 @lru_cache(maxsize=4_096)
 def _pieces(template: str) -> tuple[tuple[str, Field | None], ...]:
     try:
-        found = list(Formatter().parse(check_text(template)))
+        parts = list(Formatter().parse(check_text(template)))
     except ValueError as error:
         raise ValueError(
             f"{template!r} cannot be read as a template: {error}; write {{{{ and }}}} for braces"
         ) from error
     pieces: list[tuple[str, Field | None]] = []
-    for literal, name, spec, conversion in found:
+    for literal, name, spec, conversion in parts:
         if name is None:
             pieces.append((literal, None))
             continue
-        why = ""
-        if not name:
-            why = "it has no name"
-        elif any(sign in name for sign in ".[]{}"):
-            why = "a field is the name of a column; attributes and indices are not read"
-        elif "{" in (spec or "") or "}" in (spec or ""):
-            why = "its format must not hold a field"
-        elif re.search(r"\d{4}", spec or ""):
-            why = "its format asks for 1,000 places or more"
-        elif conversion not in (None, "r", "s", "a"):
-            why = f"there is no conversion !{conversion}"
-        if why:
+        field = Field(name, conversion, spec or "")
+        checks = (
+            (not name, "it has no name"),
+            (re.search(r"[.\[\]{}]", name), "a field is the name of a column, without . [ ] { }"),
+            (re.search(r"[{}]", field.spec), "its format must not hold a field"),
+            (re.search(r"\d{4}", field.spec), "its format asks for 1,000 places or more"),
+            (conversion not in (None, "r", "s", "a"), f"there is no conversion !{conversion}"),
+        )
+        for why in (why for wrong, why in checks if wrong):
             raise ValueError(f"field {{{name}}} in {template!r}: {why}")
-        pieces.append((literal, Field(name, conversion, spec or "")))
+        pieces.append((literal, field))
     return tuple(pieces)
 
 
-def _said(template: str, field: Field, value: Any, row: Any) -> str:
+def _filled(template: str, field: Field, value: Any, row: Any) -> str:
     try:
         if type(value) is not str and is_missing(value):
-            found = f"{field.name!r} is {value}, and {template!r} needs it; {REMEDY}"
-            raise ValueError(found)
-        return text_of(value, field.spec, field.conversion)
+            why = f"{field.name!r} is {value}, and {template!r} needs it; {REMEDY}"
+        else:
+            return text_of(value, field.spec, field.conversion)
     except ValueError as error:
-        label = row.item() if isinstance(row, np.generic) else row
-        if str(error).endswith(REMEDY):
-            raise ValueError(f"row {label!r}: {error}") from None
-        raise ValueError(
-            f"row {label!r}: {template!r} cannot be filled: {field.name!r}: {error}"
-        ) from None
+        why = f"{template!r} cannot be filled: {field.name!r}: {error}"
+    label = row.item() if isinstance(row, np.generic) else row
+    raise ValueError(f"row {label!r}: {why}")
 
 
 def _plain(value: Any) -> Any:
     """The value as a plain one: whole numbers as int, others as float (or Decimal)."""
-    if isinstance(value, np.generic):
-        if isinstance(value, np.floating):
-            value = float(str(value))  # the shortest digits of its own width
-        else:
-            stamps = {"M": pd.Timestamp, "m": pd.Timedelta}  # .item() of them may be a number
-            value = stamps.get(value.dtype.kind, lambda v: v.item())(value)
-    if isinstance(value, bool):
+    if isinstance(value, np.floating):
+        value = float(str(value))  # the shortest digits of its own width
+    elif isinstance(value, np.generic):
+        stamps = {"M": pd.Timestamp, "m": pd.Timedelta}  # .item() of them may be a number
+        value = stamps.get(value.dtype.kind, lambda v: v.item())(value)
+    if isinstance(value, (bool, *_DATES)):
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -218,13 +205,11 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, float | Decimal):
         if not math.isfinite(value):
-            raise ValueError(f"{value} is no number that has a text")
+            raise ValueError(f"{value} is not a finite number, so it has no text")
         if isinstance(value, float):
             return int(Decimal(repr(value))) if value.is_integer() else float(value)
         whole = value == value.to_integral_value()
         return int(value) if whole else Decimal(f"{value:f}".rstrip("0"))
-    if isinstance(value, _DATES):
-        return value
     raise ValueError(
         f"{short(value)} is a {type(value).__name__}; fields take text, numbers, bools and dates"
     )

@@ -202,8 +202,8 @@ def _human(*names: str, **more: Any) -> dict[str, Any]:
 def _shares(**more: Any) -> dict[str, Any]:
     held = runs()
     price = pd.DataFrame({"a": np.tile([1.0, 2, 3], 4), "b": np.tile([2.0, 1, 4, 2], 3)})
-    return {"shares": held["belief"], "price": price, "cluster": pd.Series(np.arange(N)), **SEEDS,
-            **more}  # fmt: skip
+    held = {"shares": held["belief"], "price": price, "cluster": pd.Series(np.arange(N))}
+    return {**held, "alpha": 0.1, **more}
 
 
 def _features(**more: Any) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "belief_at_temperature": lambda: {"belief": np.array([p, q]), "temperature": 0.7,
                                           "logprob": False},
         "by_groups": lambda: {"frame": items(), "groups": items() > 2, "items": ["i", "j"]},
-        "chao1": lambda: {"sizes": [[3, 2, 1, 1], [4, 3, 0, 0]], "n": [7, 7]},
+        "chao1": lambda: {"sizes": [[3, 2, 1, 1], [4, 3, 0, 0]]},
         "compare_factors": lambda: both(factors=1),
         "compare_marginals": lambda: both(
             scales={"i": (1, 5), "j": (1, 5)}, metrics=["kl", "tv", "nemd"], smoothing=0.01
@@ -234,16 +234,14 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "compare_matrices": lambda: {"first": items().corr(), "second": items(8).corr()},
         "compare_networks": lambda: both(edge=0.1, shrink=0.05),
         "compare_structure": lambda: both(splits=2, permutations=3, least=3, constant="zero"),
-        "conditional_logit": lambda: _shares(interval="delta"),
+        "conditional_logit": lambda: _shares(),
         "correlation_matrix": lambda: {"frame": items(), "method": "spearman",
                                        "weights": pd.Series(np.ones(30))},
         "coverage": lambda: {"simulate": lambda r: r.normal(size=5), "truth": 0.0, "seed": 1,
                              "estimate": lambda x: (x.mean() - 1, x.mean() + 1), "repetitions": 3},
-        "crp_clusters": lambda: {"answers": answers, "alpha": 0.2, "concentration": 1.0,
+        "crp_clusters": lambda: {"answers": answers, "prior": 0.2, "concentration": 1.0,
                                  "by": ["u", "v"] * 4, "sweeps": 6, "burn_in": 1, "chains": 2,
-                                 "start": "alone", "level": 0.1, "rng": 0},
-        "crp_log_posterior": lambda: {"answers": answers, "clusters": [0, 1] * 4, "alpha": 0.2,
-                                      "concentration": 1.0},
+                                 "start": "alone", "alpha": 0.1, "rng": 0},
         "curve_error": lambda: _demand(truth=asked()["price"] / 10),
         "delta_e": lambda: {"lab_1": lab()[0], "lab_2": lab()[1]},
         "demand_curve": lambda: {
@@ -272,10 +270,8 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         | {"rng": None, "n_boot": None},
         "flatness_ratio": lambda: {"blind": -0.5, "truth": -1.0, "quantity": "price",
                                    "covariance": 0.0, "alpha": 0.1},
-        "group_means": lambda: {"groups": groups(3), "scales": {"i": (1, 5), "j": (1, 5)},
-                                "digits": 2},
-        "half_dose": lambda: {"values": lab()[0] * [[3], [2], [1]], "doses": [0, 1, 2],
-                              "share": 0.5},
+        "group_means": lambda: {"groups": groups(3), "scales": {"i": (1, 5), "j": (1, 5)}},
+        "half_dose": lambda: {"values": lab()[0] * [[3], [2], [1]], "doses": [0, 1, 2]},
         "individual_fit": lambda: _human(truth=people()["belief"], statistic="mean",
                                          temperature=0.8)
         | {"rng": None, "n_boot": None},
@@ -303,7 +299,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "one_hot": lambda: {"choice": ["a", "b", None], "options": OPTIONS},
         "optimal_price": lambda: _shares(cost=0.5, brand="a", at=[2.0, 2.0]),
         "own_price_elasticity": lambda: _demand(at=[1.5, 2.0], covariates=covariates()),
-        "pairwise_agreement": lambda: {"answers": answers, "by": ["u", "v"] * 4, "level": 0.1},
+        "pairwise_agreement": lambda: {"answers": answers, "by": ["u", "v"] * 4, "alpha": 0.1},
         "population_fidelity": lambda: {"human": np.array([p, q, [0.1, 0.1, 0.8]]),
                                         "simulated": np.array([q, p, [0.2, 0.2, 0.6]]),
                                         "values": [1, 2, 3], **SEEDS},
@@ -312,7 +308,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "price_elasticities": lambda: _shares(at=[2.0, 2.0]),
         "rmse_curve": lambda: _rows(truth=truth(), truth_error=truth() / 50, sizes=[1, 2],
                                     repetitions=3, alpha=0.1, rng=0),
-        "runs_needed": lambda: _rows(target=[0.1, 0.05], tokens=np.arange(N) + 5, alpha=0.1),
+        "runs_needed": lambda: _rows(target=[0.1, 0.05], alpha=0.1),
         "share_coverage": lambda: {"belief": runs()["belief"], "runs": 4,
                                    "condition": runs()["condition"], "repetitions": 3, "rng": 0},
         "share_prediction": lambda: {
@@ -343,7 +339,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "uniform_belief": lambda: {"new": 3, "options": OPTIONS},
         "wasserstein": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
         "wide": lambda: {"table": tidy(), "column": "belief"},
-        "willingness_to_pay": lambda: _shares(interval="fieller"),
+        "willingness_to_pay": lambda: _shares(),
         "demand_curve, a table": lambda: {"data": tidy().query("option_id == 0"),
                                           "cluster": ["product", "wording"]},
         "mean_belief, a table": lambda: {"data": tidy(), "belief": "belief", "by": "product"},
@@ -424,6 +420,8 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
             "by": ["sex"], "seed": 1}),
+        "chained_correlation": lambda: (personas.chained_correlation, {
+            "believe": _believe, "battery": _battery(), "people": design()}),
         "interview": lambda: (personas.interview, {
             "believe": _believe, "battery": _battery(), "joint": True,
             "seed": 1, "people": design().assign(person=range(3))}),

@@ -72,7 +72,6 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "error_curves": ("method runs estimate low high expected", {"ylabel": "y"}),
     "factors": ("design method estimate low high", {}),
     "fit_dots": ("method estimate low high floor", {"xlabel": "x"}),
-    "interval_dots": ("name method estimate low high", {}),
     "learning": ("respondents estimate low high", {"levels": {"logit": 0.2}, "ylabel": "y"}),
     "margins": ("margin value target achieved", {}),
     "model_pairs": ("pair way estimate low high", {"xlabel": "x"}),
@@ -103,6 +102,12 @@ def _figure(name: str) -> Call:
 def _pair() -> Call:
     one = pd.DataFrame(np.eye(3) + 0.2, columns=list("ijk"), index=list("ijk"))
     return plots.correlogram_pair, {"humans": one, "simulated": one, "ax": axes(), "numbers": True}
+
+
+def _with_truth() -> Call:
+    frame = drawn()[["method", "estimate"]]
+    truth = frame[["estimate"]]
+    return plots.with_truth, {"frame": frame, "truth": truth, "by": "method", "name": "truth"}
 
 
 def notebook() -> str:
@@ -169,6 +174,7 @@ def more_calls() -> dict[str, Callable[[], Call]]:
     return {
         **{f"plots.{name}": lambda n=name: _figure(n) for name in FIGURES},
         "plots.correlogram_pair": _pair,
+        "plots.with_truth": _with_truth,
         "chat_prompts, with a template": lambda: (sk.chat_prompts, {
             "model": chatting(), "prompts": ["a", "b"],
             "chat": sk.Chat(system="Be {who}.", prefix="Answer:"),

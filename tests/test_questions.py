@@ -82,7 +82,7 @@ def test_stray_blanks_at_an_option_are_refused_with_the_remedy(stray: str) -> No
     ("values", "message"),
     [
         ([1, 2, 3], "3 values for 2 options"),
-        ([1, float("nan")], "values: row 1 holds nan; legal are finite numbers"),
+        ([1, float("nan")], "values: row 1 holds nan; it must be a finite number"),
         ([1, None], "values: row 1 holds None"),
         (["1", "2"], "values: row 0 holds '1'"),
         ([1, float("inf")], "values: row 1 holds inf"),
@@ -232,9 +232,9 @@ def test_an_order_moves_contents_and_their_labels() -> None:
     assert question.prompts(ONE, [2, 0, 1]) == ["A. z\nB. x\nC. y|"]
     assert question.answers_for(ONE, [2, 0, 1]) == [(("B",), ("C",), ("A",))]
     for bad in ([0, 1], [0, 1, 1], [1, 2, 3]):
-        with pytest.raises(ValueError, match="legal is each of 0 to 2 once"):
+        with pytest.raises(ValueError, match="it must be each of 0 to 2 once"):
             question.prompts(ONE, bad)
-        with pytest.raises(ValueError, match="legal is each of 0 to 2 once"):
+        with pytest.raises(ValueError, match="it must be each of 0 to 2 once"):
             question.answers_for(ONE, bad)
 
 
@@ -250,16 +250,20 @@ def test_listed_options_may_hold_fields() -> None:
 @pytest.mark.parametrize(
     ("k", "arguments", "message"),
     [
-        (2, {"layout": "roman"}, "no layout 'roman'; legal are text, letters, numbers"),
-        (27, {"layout": "letters"}, "27 options for layout 'letters'; legal are up to 26"),
-        (10, {"layout": "numbers"}, "10 options for layout 'numbers'; legal are up to 9"),
+        (2, {"layout": "roman"}, "no layout 'roman'; there are: text, letters, numbers"),
+        (27, {"layout": "letters"}, "27 options for layout 'letters'; there may be up to 26"),
+        (10, {"layout": "numbers"}, "10 options for layout 'numbers'; there may be up to 9"),
         (2, {"layout": "letters", "template": "{question}"}, r"has the field \{options\}"),
         (2, {"template": "{question"}, "cannot be read as a template"),
-        (2, {"forms": {"c": ["C"]}}, r"'c' is not scored; legal keys are \['a0', 'a1'\]"),
-        (2, {"forms": {"a0": ["x"]}, "layout": "letters"}, r"legal keys are \['A', 'B'\]"),
+        (2, {"forms": {"c": ["C"]}}, r"no scored option 'c'; there are: a0, a1"),
+        (
+            2,
+            {"forms": {"a0": ["x"]}, "layout": "letters"},
+            r"no scored option 'a0'; there are: A, B",
+        ),
         (2, {"forms": {"a0": ["a1"]}}, "forms: option 'a1' stands twice"),
         (2, {"forms": {"a0": ["A0", "A0"]}}, "forms: option 'A0' stands twice"),
-        (2, {"forms": {"a0": " "}}, "a list of strings, not the string"),
+        (2, {"forms": {"a0": " "}}, "forms: 'a0' is ' '; it must be a list"),
         (2, {"forms": {"a0": [" "]}}, "forms: option ' ' is empty"),
     ],
 )

@@ -30,6 +30,8 @@ def test_the_session_in_the_readme_gives_what_it_shows() -> None:
 
 FAST, FULL = (tables.records(HERE / folder) for folder in ("reports", "reports/full"))
 STUDIES = [study for study in FAST if study != "quickstart"]
+FIRST = ("demand_endogeneity", "belief_efficiency", "population_finetuning",
+         "alignment_diversity", "representativeness")  # fmt: skip
 
 
 def part_of(text: str, name: str) -> str:
@@ -73,7 +75,8 @@ def test_every_table_of_numbers_is_made_and_not_typed(text: str) -> None:
 def test_all_numbers_of_every_study_are_shown(study: str) -> None:
     numbers = numbers_of(study)
     shown = tables.rows(part_of(FINDINGS, study))
-    assert len(shown) == len(numbers) >= 9
+    # The five studies that there were first have many; a new one may have one and its valid mass.
+    assert len(shown) == len(numbers) >= (9 if study in FIRST else 1)
     for number, told in zip(numbers.values(), shown, strict=True):
         agree(number, *told)
     page = (HERE / "reports" / "index.html").read_text(encoding="utf-8")

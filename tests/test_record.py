@@ -12,9 +12,10 @@ import pytest
 
 import simkit as sk
 from simkit.reports import caption, number, record, within
-from simkit.reports.numbers import LEAST_MASS, rounded
+from simkit.reports.numbers import LEAST_MASS
 from simkit.reports.records import Caption, named, read, write
 from simkit.reports.study import Study
+from simkit.result import Result, t_frame
 from tests import small_notebooks as small
 
 NUMBER = {"name": "elasticity", "value": -1.23456, "low": -1.4, "high": -1.1}
@@ -85,8 +86,11 @@ def test_verdicts(given, verdict):
         ([{**NUMBER, "low": [1, 2]}], r"elasticity: low is \[1, 2\]; it must be a number"),
         ([{**NUMBER, "about": "people"}], "about is 'people'; it must be one of model, recorded"),
         ([{**NUMBER, "claim": "cr\udcc3me"}], "claim 'cr.udcc3me' holds half a character"),
-        ([{**NUMBER, "valid_mass": 1.2}], "valid_mass holds 1.2"),
-        (NUMBER, "a number must be a mapping with name and value, got 'name'"),
+        (
+            [{**NUMBER, "valid_mass": 1.2}],
+            "valid_mass: row 0 holds 1.2; it must be a finite number from 0 to 1",
+        ),
+        (NUMBER, "a number is 'name'; it must be a mapping with name and value"),
     ],
 )
 def test_bad_numbers_are_refused(numbers, message):
@@ -219,7 +223,7 @@ def test_records_are_read_back_whole(tmp_path):
     ("change", "message"),
     [
         ({"numbers": None}, "its numbers is 'None'"),
-        ({"numbers": ["x"]}, "a number must be a mapping"),
+        ({"numbers": ["x"]}, "a number is 'x'; it must be a mapping"),
         ({"numbers": [{"name": "a", "value": "1"}]}, "a: value is '1'; it must be a number"),
         ({"numbers": [{"name": "a", "value": 1, "verdict": "good"}]}, "verdict is 'good'"),
         ({"title": 7}, "its title is '7'"),
@@ -246,12 +250,11 @@ def test_the_run_is_added_without_overruling_the_notebook(tmp_path):
     assert content["numbers"][0]["name"] == "elasticity"
 
 
-def test_rounded():
-    # 2 - floor(log10(0.00123456)) = 2 + 3 = 5 decimals
-    assert rounded(0.00123456) == 0.00123
-    assert rounded(-98765.4) == -98765.0
-    assert rounded(0.0) == 0.0
-    assert math.isnan(rounded(math.nan))
+def test_a_result_is_its_own_caption():
+    frame = t_frame(["yes"], 0.62, 0.05, df=39, alpha=0.05)
+    result = Result("Mean belief", frame, 40, 0.05, "Student", over="products")
+    assert caption(result).text == result.caption()
+    assert caption(result, "Dotted: truth.").text == f"{result.caption()} Dotted: truth."
 
 
 def test_a_caption_is_marked_so_that_the_report_finds_it():

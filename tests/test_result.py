@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from simkit.result import Result, clustered_mean, jackknife, t_frame
+from simkit.result import Result, estimate_text, jackknife, number_text, rounded, t_frame
 
 
 def make(**changes):
@@ -56,6 +57,64 @@ def test_summary():
     assert repr(make()) == make().summary()
 
 
+def test_a_caption_says_what_was_estimated_from_how_much_and_over_what():
+    made = make(method="Mean belief", n=1_200, over="products (8)")
+    assert made.caption() == (
+        "**Mean belief.** price 0.5 [0.3, 0.7] (n = 1,200, 90 % interval over products (8))."
+    )
+    # what is undefined has no interval, and where nothing has one, none is spoken of
+    assert made.caption("odd") == "**Mean belief.** odd undefined (n = 1,200)."
+    assert made.caption("odd", "price", title="Both", form=".0%") == (
+        "**Both.** odd undefined; price 50% [30%, 70%] "
+        "(n = 1,200, 90 % interval over products (8))."
+    )
+    with pytest.raises(KeyError, match="no quantity 'income'"):
+        made.caption("income")
+    frame = made.to_frame().assign(low=[0.3, -0.5], estimate=[0.5, -0.4], high=[0.7, -0.04])
+    assert make(frame=frame).caption("price", "odd", title="Two") == (
+        "**Two.** price 0.5 [0.3, 0.7]; odd −0.4 [−0.5, −0.04] (n = 7, 90 % intervals)."
+    )
+    assert make(frame=frame[:0]).caption() == "**Test <i>.** no quantity (n = 7)."
+
+
+def test_a_caption_is_plain_where_names_hold_marks_of_markdown():
+    frame = make().to_frame().rename(index={"price": "$3, *net*"})
+    text = make(frame=frame, method="Demand at $2").caption()
+    assert text.startswith(r"**Demand at \$2.** \$3, \*net\* 0.5 [")
+
+
+def test_rounded():
+    # 2 - floor(log10(0.00123456)) = 2 + 3 = 5 decimals
+    assert rounded(0.00123456) == 0.00123
+    assert rounded(-98765.4) == -98765.0
+    assert rounded(0.0) == 0.0
+    assert math.isnan(rounded(math.nan))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-1.23456, "−1.23"),  # three significant digits, a true minus sign
+        (0.0123456, "0.0123"),
+        (12345.6, "12346"),  # never coarser than a whole number
+        (0.0, "0"),
+        (None, "undefined"),
+        (math.inf, "undefined"),
+    ],
+)
+def test_numbers_as_text(value, text):
+    assert number_text(value) == text
+
+
+def test_an_estimate_as_text():
+    row = {"estimate": -8.34, "low": -9.91, "high": 7.02}
+    assert estimate_text(pd.Series(row), ".1f") == "−8.3 [−9.9, 7.0]"
+    assert estimate_text(row | {"low": math.nan}) == "−8.34"
+    assert estimate_text({"estimate": 0.5}) == "0.5"
+    frame = pd.DataFrame([row, {"estimate": 0.5}], index=["a", "b"])
+    assert estimate_text(frame, ".1f") == "a −8.3 [−9.9, 7.0]; b 0.5"
+
+
 def test_numbers_are_shown_so_that_reruns_agree():
     frame = make().to_frame().iloc[:1].assign(x=[3e-17], y=[2.5e-5], z=[1234567.8], w=[-0.0])
     last = make(frame=frame).summary().splitlines()[2].split()[-4:]
@@ -75,7 +134,7 @@ def test_html_is_escaped():
         ({"frame": make().frame.drop(columns="low")}, r"columns \['low'\] are missing"),
         ({"frame": make().frame.set_axis(["x", "x"])}, "quantity 'x' is there twice"),
         ({"frame": make().frame.assign(low=1.0)}, "the interval of 'price' has low above high"),
-        ({"alpha": 5}, "alpha is 5; legal are numbers between 0 and 1"),
+        ({"alpha": 5}, "alpha is 5; it must be a number between 0 and 1"),
     ],
 )
 def test_errors(changes, message):
@@ -107,13 +166,3 @@ def test_jackknife_of_means_is_the_usual_covariance():
     x = np.random.default_rng(0).normal(size=(9, 3))
     without = (x.sum(axis=0) - x) / 8
     np.testing.assert_allclose(jackknife(without, x.mean(axis=0)), np.cov(x.T) / 9)
-
-
-def test_clustered_mean_known_values():
-    # clusters a: 1, 3 and b: 6 (weight 2): mean = (1 + 3 + 12) / 4 = 4; without a 6, without b 2;
-    # variance = 1/2 ((6 - 4)^2 + (2 - 4)^2) = 4
-    mean, error, n = clustered_mean(
-        np.array([1.0, 3, 6]), np.array([1.0, 1, 2]), np.array([0, 0, 1])
-    )
-    assert (mean, error, n) == pytest.approx((4, 2, 2))
-    assert np.isnan(clustered_mean(np.ones(2), np.ones(2), np.array([5, 5]))[1])

@@ -133,7 +133,7 @@ def test_what_is_missing_is_named_wherever_a_field_is_filled(kind: str) -> None:
     column = MISSING[kind].set_axis(["r1", "r2"])
     design = pd.DataFrame({"age": column, "survey": "A survey."})
     yes = {"options": ["yes", "no"]}
-    named = "row 'r2': 'age' is .*; drop the row, or tell the column through simkit.describe"
+    named = "row 'r2': 'age' is .*; drop the row, or describe the column with simkit.describe"
     for call in (
         lambda: fill("Aged {age}", design),
         lambda: sk.Question("Aged {age}?", **yes).prompts(design),
@@ -169,7 +169,7 @@ def test_what_has_no_text_is_refused(value: Any) -> None:
     [
         ("{price.real}", "a field is the name of a column"),
         ("{price[3]}", "a field is the name of a column"),
-        ("{price.__class__.__mro__}", "attributes and indices are not read"),
+        ("{price.__class__.__mro__}", "a field is the name of a column, without"),
         ("{price:{width}}", "its format must not hold a field"),
         ("{price:.{places}f}", "its format must not hold a field"),
         ("{}", "it has no name"),

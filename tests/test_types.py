@@ -63,7 +63,7 @@ def test_column_reads_numbers_however_they_are_kept(values):
 def test_column_missing():
     out = column([True, None, np.nan, pd.NA, 0], "x", missing=True)
     np.testing.assert_array_equal(out, [1, np.nan, np.nan, np.nan, 0])
-    with pytest.raises(ValueError, match=r"x: row 1 holds None; legal are finite numbers"):
+    with pytest.raises(ValueError, match=r"x: row 1 holds None; it must be a finite number"):
         column([1, None], "x")
 
 
@@ -90,9 +90,9 @@ def test_column_names_the_first_bad_row_and_value(before, value, after):
 
 
 def test_column_shape_errors():
-    with pytest.raises(ValueError, match="2 dimensions; legal is one"):
+    with pytest.raises(ValueError, match="2 dimensions; it must have one"):
         column(np.ones((2, 3)), "x")
-    with pytest.raises(ValueError, match="x has 2 rows; legal is 3"):
+    with pytest.raises(ValueError, match="x has 2 rows; it must have 3"):
         column([1, 2], "x", rows=3)
 
 
@@ -107,7 +107,7 @@ def test_labels():
     assert labels(pd.Series(["q"], name="wording"), "cluster", 1)[1].columns.tolist() == ["wording"]
     with pytest.raises(ValueError, match="cluster: row 1 has no label"):
         labels(["a", None], "cluster", 2)
-    with pytest.raises(ValueError, match="cluster has 2 rows; legal is 4"):
+    with pytest.raises(ValueError, match="cluster has 2 rows; it must have 4"):
         labels(["a", "b"], "cluster", 4)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["CARDS", "Card", "File"]
 
@@ -12,11 +12,16 @@ __all__ = ["CARDS", "Card", "File"]
 class File:
     """One file of a data set.
 
-    path : place below the folder that `SIMKIT_DATA` names, and below the cache.
-    sha256 : of the content; for a `.gz` file of what is inside, which does not depend on how it
-        was packed.
-    url : public address of the content, pinned to a revision; None where the content was
-        converted from another format and has no address of its own.
+    Attributes
+    ----------
+    path : str
+        Place below the folder that `SIMKIT_DATA` names, and below the cache.
+    sha256 : str
+        Of the content; for a `.gz` file of what is inside, which does not depend on how it was
+        packed.
+    url : str, optional
+        Public address of the content, pinned to a revision; None where the content was converted
+        from another format and has no address of its own.
     """
 
     path: str
@@ -28,9 +33,16 @@ class File:
 class Card:
     """A data set's card.
 
-    title, source, revision, licence, citation : text. rows, columns : shape of what `load` gives.
-    code_book : column (or group of columns) -> what it holds.
-    files : what is read; none for data that come with statsmodels or from the user.
+    Attributes
+    ----------
+    name, title, source, licence, citation, revision, remark : str
+        How it is called, where it comes from, and under what conditions.
+    shape : tuple of int, optional
+        Rows and columns of what `load` returns.
+    code_book : mapping
+        Column (or group of columns) -> what it holds.
+    files : tuple of File
+        What is read; none for data that come with statsmodels or from the user.
     """
 
     name: str
@@ -38,22 +50,47 @@ class Card:
     source: str
     licence: str
     citation: str
-    rows: int | None
-    columns: int | None
+    shape: tuple[int, int] | None
     code_book: Mapping[str, str]
     revision: str = ""
     files: tuple[File, ...] = ()
-    remark: str = field(default="")
-
-
-def _github(repository: str, revision: str, path: str) -> str:
-    return f"https://raw.githubusercontent.com/{repository}/{revision}/{path}"
+    remark: str = ""
 
 
 _TWIN = ("TianyiPeng/Twin-2K-500-Mega-Study", "1b84feea57320dd1abbbce2fe4a26f3f4e56fe44")
 _FISH = ("skmur/onefish-twofish", "3cf55834400a589d1ce8ca950cc0912809e6b73b")
 _MLOGIT = ("cran/mlogit", "9299242ef2590eb7955a43d784636c371936459d")
 _WVS = ("tdw75/beyond-marginal-distributions", "5025a90c633dcb57b3642cc44933faeda4eb19b8")
+
+_MEGA, _CALIBRATION = "post_metric_calculation", "post_processing_caliberation"
+
+_SHA256 = {
+    "mlogit/Car.csv.gz": "2e7e7124a6b6b62cf9d3070517e7c8bfbd890161e85e4f71a36eba5ea28ccdaf",
+    "twin2k/combined_dv_human.csv.gz": (
+        "b94ffc6887c8bb03184fa33e4a2fa6c6ee26490db67d277a61cb6608213295f0"
+    ),
+    "twin2k/combined_dv_llm.csv.gz": (
+        "9996b240398e824db66b3e0b51cd401cc93a70e07e774051cb42f3d1dc1ef3ed"
+    ),
+    "twin2k/dv_variables_summary.csv": (
+        "6ade8349b5f0780feb5024b9a90e88b3ccc431869119e229d1794154c6ab5313"
+    ),
+    "onefish/colorref.csv.gz": "a069a8e865a1499cf0310a17e901d07759a402e02163d9e542515d8883ec92df",
+    "onefish/concept_choice_vectors.csv.gz": (
+        "9d7ea1e9709784582a695a33b2bc058508676c309ee94a872c56dd3428a120aa"
+    ),
+    "onefish/concept_ChainResults.csv.gz": (
+        "bf58b4d659e01e2c83de6c8847cc9a02135518c2ef6d666cd853aec7eb2203e0"
+    ),
+    "wvs/variables.csv": "78a096d4763af7d60459219536948938d32f89a20690c61cc0ffed44640c0286",
+}
+
+
+def _file(path: str, repository: tuple[str, str] | None = None, place: str = "") -> File:
+    """A file, and its place in a repository on GitHub at its pinned revision."""
+    address = "/".join(("https://raw.githubusercontent.com", *(repository or ()), place))
+    return File(path, _SHA256[path], address if repository else None)
+
 
 _LEFT_RIGHT = "1 extremely liberal … 4 moderate … 7 extremely conservative"
 _FISH_CITATION = (
@@ -69,8 +106,7 @@ CARDS: dict[str, Card] = {
             "statsmodels.datasets.anes96",
             "public domain",
             "American National Election Studies (1996); subset as in statsmodels",
-            944,
-            11,
+            (944, 11),
             {
                 "popul": "population of the place, in 1,000s",
                 "TVnews": "days a week with TV news, 0–7",
@@ -91,8 +127,7 @@ CARDS: dict[str, Card] = {
             "statsmodels.datasets.modechoice",
             "public domain",
             "Greene, Econometric Analysis; data as in statsmodels",
-            840,
-            9,
+            (840, 9),
             {
                 "individual": "1–210",
                 "mode": "1 air, 2 train, 3 bus, 4 car",
@@ -112,8 +147,7 @@ CARDS: dict[str, Card] = {
             "GPL (>= 2)",
             "McFadden & Train (2000), J. Applied Econometrics 15; Brownstone & Train (1999), "
             "J. Econometrics 89; Croissant (2020), J. Statistical Software 95(11)",
-            4_654,
-            70,
+            (4_654, 70),
             {
                 "choice": "choice1 … choice6, the vehicle chosen",
                 "college, hsg2, coml5": "1 if the respondent has a college education, a household "
@@ -125,23 +159,17 @@ CARDS: dict[str, Card] = {
                 "pollution*, size*, space*, cost*, station*": "other attributes of the vehicle",
             },
             _MLOGIT[1],
-            (
-                File(
-                    "mlogit/Car.csv.gz",
-                    "2e7e7124a6b6b62cf9d3070517e7c8bfbd890161e85e4f71a36eba5ea28ccdaf",
-                ),
-            ),
+            (_file("mlogit/Car.csv.gz"),),
             "The source is an R file. In R: load('Car.rda'); "
             "write.csv(Car, gzfile('Car.csv.gz'), row.names=FALSE).",
         ),
         Card(
             "twin2k",
             "Twin-2K-500 mega-study: people and their language-model twins",
-            f"github.com/{_TWIN[0]}: post_metric_calculation/post_processing_caliberation",
+            f"github.com/{_TWIN[0]}: {_MEGA}/{_CALIBRATION}",
             "Apache-2.0",
             "Peng, Gui, Toubia et al. (2025), arXiv 2509.19088",
-            3_568,
-            165,
+            (3_568, 165),
             {
                 "population": "human or twin",
                 "person": "TWIN_ID; the same number is one person and that person's twin",
@@ -150,42 +178,28 @@ CARDS: dict[str, Card] = {
             },
             _TWIN[1],
             tuple(
-                File(
+                _file(
                     f"twin2k/combined_dv_{who}.csv.gz",
-                    sha,
-                    _github(
-                        *_TWIN,
-                        "post_metric_calculation/post_processing_caliberation/"
-                        f"combined_dv_{who}.csv",
-                    ),
+                    _TWIN,
+                    f"{_MEGA}/{_CALIBRATION}/combined_dv_{who}.csv",
                 )
-                for who, sha in (
-                    ("human", "b94ffc6887c8bb03184fa33e4a2fa6c6ee26490db67d277a61cb6608213295f0"),
-                    ("llm", "9996b240398e824db66b3e0b51cd401cc93a70e07e774051cb42f3d1dc1ef3ed"),
-                )
+                for who in ("human", "llm")
             ),
         ),
         Card(
             "twin2k_scales",
             "Twin-2K-500 mega-study: study and scale of each outcome",
-            f"github.com/{_TWIN[0]}: post_metric_calculation/dv_variables_summary.csv",
+            f"github.com/{_TWIN[0]}: {_MEGA}/dv_variables_summary.csv",
             "Apache-2.0",
             "Peng, Gui, Toubia et al. (2025), arXiv 2509.19088",
-            164,
-            4,
+            (164, 4),
             {
                 "study": "one of 19 studies",
                 "outcome": "column of twin2k",
                 "low, high": "ends of its scale",
             },
             _TWIN[1],
-            (
-                File(
-                    "twin2k/dv_variables_summary.csv",
-                    "6ade8349b5f0780feb5024b9a90e88b3ccc431869119e229d1794154c6ab5313",
-                    _github(*_TWIN, "post_metric_calculation/dv_variables_summary.csv"),
-                ),
-            ),
+            (_file("twin2k/dv_variables_summary.csv", _TWIN, f"{_MEGA}/dv_variables_summary.csv"),),
         ),
         Card(
             "onefish_colors",
@@ -193,8 +207,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_FISH[0]}: input-data/color-task/colorref.csv",
             "none stated",
             f"{_FISH_CITATION}; colours from Murthy, Hawkins & Griffiths (2022)",
-            38_000,
-            7,
+            (38_000, 7),
             {
                 "person": "one of 475",
                 "word": "one of 199; each person answered 40",
@@ -203,13 +216,7 @@ CARDS: dict[str, Card] = {
                 "red, green, blue": "its sRGB, 0–255",
             },
             _FISH[1],
-            (
-                File(
-                    "onefish/colorref.csv.gz",
-                    "a069a8e865a1499cf0310a17e901d07759a402e02163d9e542515d8883ec92df",
-                    _github(*_FISH, "input-data/color-task/colorref.csv"),
-                ),
-            ),
+            (_file("onefish/colorref.csv.gz", _FISH, "input-data/color-task/colorref.csv"),),
         ),
         Card(
             "onefish_concepts",
@@ -217,8 +224,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_FISH[0]}: concept-task/input-data/*-forCRP.csv",
             "none stated",
             f"{_FISH_CITATION}; concepts from Martí, Wu, Piantadosi & Kidd (2023), Open Mind",
-            107_650,
-            41,
+            (107_650, 41),
             {
                 "model": "one of ten",
                 "prompt": "none, identity, random or nonsense context",
@@ -229,12 +235,7 @@ CARDS: dict[str, Card] = {
                 "in list order (itertools.combinations), NaN missing or invalid",
             },
             _FISH[1],
-            (
-                File(
-                    "onefish/concept_choice_vectors.csv.gz",
-                    "9d7ea1e9709784582a695a33b2bc058508676c309ee94a872c56dd3428a120aa",
-                ),
-            ),
+            (_file("onefish/concept_choice_vectors.csv.gz"),),
             "The source has 60 files; this is one table of their answers.",
         ),
         Card(
@@ -243,8 +244,7 @@ CARDS: dict[str, Card] = {
             f"github.com/{_FISH[0]}: input-data/concept-task/ChainResults.csv",
             "none stated",
             f"{_FISH_CITATION}; Martí, Wu, Piantadosi & Kidd (2023), Open Mind",
-            29_940,
-            11,
+            (29_940, 11),
             {
                 "Concept": "one of 20",
                 "Chain, Iteration": "3 chains of 499 sweeps",
@@ -254,10 +254,10 @@ CARDS: dict[str, Card] = {
             },
             _FISH[1],
             (
-                File(
+                _file(
                     "onefish/concept_ChainResults.csv.gz",
-                    "bf58b4d659e01e2c83de6c8847cc9a02135518c2ef6d666cd853aec7eb2203e0",
-                    _github(*_FISH, "input-data/concept-task/ChainResults.csv"),
+                    _FISH,
+                    "input-data/concept-task/ChainResults.csv",
                 ),
             ),
         ),
@@ -267,8 +267,7 @@ CARDS: dict[str, Card] = {
             "the Python package popfidelity 0.1.2: examples.path('ces')",
             "CC0 (survey), Apache-2.0 (package)",
             "Cooperative Election Study 2024; da Silva et al. (2026), arXiv 2609.36253",
-            4_608,
-            11,
+            (4_608, 11),
             {
                 "population": "survey; ntp or fa: qwen3-vl-2b by next-token beliefs or by 25 "
                 "free answers",
@@ -286,8 +285,7 @@ CARDS: dict[str, Card] = {
             "none stated",
             "Haerpfer et al. (2022), World Values Survey: Round Seven; Williams, Weeber, Padó & "
             "Akbik (2026), arXiv 2601.15755",
-            240,
-            6,
+            (240, 6),
             {
                 "item": "Q1 …",
                 "name, group, subtopic": "short name and topic",
@@ -295,13 +293,7 @@ CARDS: dict[str, Card] = {
                 "answers": "dictionary of code -> text; codes below 0 are missing answers",
             },
             _WVS[1],
-            (
-                File(
-                    "wvs/variables.csv",
-                    "78a096d4763af7d60459219536948938d32f89a20690c61cc0ffed44640c0286",
-                    _github(*_WVS, "data_files/variables/variables.csv"),
-                ),
-            ),
+            (_file("wvs/variables.csv", _WVS, "data_files/variables/variables.csv"),),
         ),
         Card(
             "wvs7",
@@ -309,7 +301,6 @@ CARDS: dict[str, Card] = {
             "www.worldvaluessurvey.org, after registering: WVS Cross-National Wave 7, CSV",
             "the survey's own conditions of use",
             "Haerpfer et al. (2022), World Values Survey: Round Seven, doi 10.14281/18241.20",
-            None,
             None,
             {
                 "B_COUNTRY_ALPHA": "country",

@@ -30,7 +30,13 @@ class DataError(OSError):
 
 
 def cache_folder() -> Path:
-    """The folder into which data sets are fetched (pooch's place for this system)."""
+    """The folder into which data sets are fetched.
+
+    Returns
+    -------
+    Path
+        pooch's place for this system.
+    """
     return Path(pooch.os_cache("simkit"))
 
 
@@ -39,59 +45,60 @@ def find(card: Card, file: File, *, fetch: bool = True) -> Path:
 
     Raises `DataError` for a file that is altered, missing, or cannot be fetched.
     """
-    for path in _places(file):
-        if path.exists():
-            _check(card, file, path)
+    for path in _existing(file):
+        digest = _digest(path)
+        if digest == file.sha256:
             return path
-    if not fetch or file.url is None:
-        raise DataError(_missing(card, file))
-    return _fetch(card, file)
+        remedy = "delete it and fetch again" if file.url else f"copy it anew. {card.remark}"
+        raise DataError(
+            f"{card.name}: {path} is not the file it should be (SHA-256 of its content is "
+            f"{digest[:12] or 'unreadable'}…, expected {file.sha256[:12]}…; source: "
+            f"{card.source}). It may be damaged, cut short or another version: {remedy}"
+        )
+    if fetch and file.url is not None:
+        return _fetch(card, file)
+    remedy = f"it has no public address in this form. {card.remark}"
+    remedy = "run `simkit data fetch`, or put it there yourself" if file.url else remedy
+    raise DataError(
+        f"{card.name}: {file.path} is neither below SIMKIT_DATA "
+        f"({os.environ.get('SIMKIT_DATA') or 'not set'}) nor fetched (source: {card.source}); "
+        f"{remedy}"
+    )
 
 
 def state(file: File) -> str:
     """ "here", "altered" or "missing", without fetching."""
-    for path in _places(file):
-        if path.exists():
-            return "here" if _digest(path) == file.sha256 else "altered"
+    for path in _existing(file):
+        return "here" if _digest(path) == file.sha256 else "altered"
     return "missing"
 
 
-def _places(file: File) -> list[Path]:
-    own = os.environ.get("SIMKIT_DATA")
-    folders = [Path(own).expanduser()] if own else []
-    cached = cache_folder() / file.path
-    # What is fetched is the source's own file, which is not packed.
-    return [*(f / file.path for f in folders), cached.with_name(cached.name.removesuffix(".gz"))]
+def _existing(file: File) -> list[Path]:
+    folder = os.environ.get("SIMKIT_DATA")
+    own = [Path(folder).expanduser() / file.path] if folder else []
+    return [path for path in (*own, _cached(file)) if path.exists()]
+
+
+def _cached(file: File) -> Path:
+    """Its place in the cache; the source's own file, which is fetched, is not packed."""
+    path = cache_folder() / file.path
+    return path.with_name(path.name.removesuffix(".gz"))
 
 
 def _digest(path: Path) -> str:
     """SHA-256 of the content, "" if it cannot be unpacked."""
-    digest = hashlib.sha256()
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as stream:
-            while block := stream.read(2**20):
-                digest.update(block)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, EOFError, zlib.error):
         return ""
-    return digest.hexdigest()
-
-
-def _check(card: Card, file: File, path: Path) -> None:
-    found = _digest(path)
-    if found != file.sha256:
-        remedy = "delete it and fetch again" if file.url else f"copy it anew. {card.remark}"
-        raise DataError(
-            f"{card.name}: {path} is not the file it should be (SHA-256 of its content is "
-            f"{found[:12] or 'unreadable'}…, expected {file.sha256[:12]}…; source: {card.source}). "
-            f"It may be damaged, cut short or another version: {remedy}"
-        )
 
 
 def _fetch(card: Card, file: File) -> Path:
-    target = _places(file)[-1]
+    target = _cached(file)
     try:
-        found = pooch.retrieve(
+        path = pooch.retrieve(
             file.url, f"sha256:{file.sha256}", target.name, target.parent,
             downloader=pooch.HTTPDownloader(timeout=30),
         )  # fmt: skip
@@ -101,16 +108,4 @@ def _fetch(card: Card, file: File) -> Path:
             f"Check the network, or put the file at {file.path} below a folder and name that "
             "folder in the environment variable SIMKIT_DATA"
         ) from error
-    return Path(found)
-
-
-def _missing(card: Card, file: File) -> str:
-    how = (
-        "run `simkit data fetch`, or put it there yourself"
-        if file.url
-        else f"it has no public address in this form. {card.remark}"
-    )
-    return (
-        f"{card.name}: {file.path} is neither below SIMKIT_DATA "
-        f"({os.environ.get('SIMKIT_DATA') or 'not set'}) nor fetched (source: {card.source}); {how}"
-    )
+    return Path(path)

@@ -24,16 +24,12 @@ def _statsmodels(name: str) -> Callable[[], pd.DataFrame]:
     return read
 
 
-def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path)
-
-
 def _twin2k(human: Path, twin: Path) -> pd.DataFrame:
     people, twins = pd.read_csv(human), pd.read_csv(twin)
     both = pd.concat([people, twins], ignore_index=True)
-    who = pd.Series(["human"] * len(people) + ["twin"] * len(twins), name="population")
+    population = pd.Series(["human"] * len(people) + ["twin"] * len(twins), name="population")
     person = both.pop("TWIN_ID").astype(int).rename("person")
-    return pd.concat([who, person, both], axis=1)
+    return pd.concat([population, person, both], axis=1)
 
 
 def _twin2k_scales(path: Path) -> pd.DataFrame:
@@ -42,17 +38,11 @@ def _twin2k_scales(path: Path) -> pd.DataFrame:
 
 def _onefish_colors(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path)
-    return pd.DataFrame(
-        {
-            "person": frame["participantID"],
-            "word": frame["word"],
-            "block": frame["condition"].str.extract(r"block(\d)", expand=False).astype(int),
-            "chip": frame["response_munsell"],
-            "red": frame["response_r"],
-            "green": frame["response_g"],
-            "blue": frame["response_b"],
-        }
-    )
+    block = frame["condition"].str.extract(r"block(\d)", expand=False).astype(int)
+    names = {"participantID": "person", "response_munsell": "chip", "response_r": "red",
+             "response_g": "green", "response_b": "blue"}  # fmt: skip
+    frame = frame.assign(block=block).rename(columns=names)
+    return frame[["person", "word", "block", "chip", "red", "green", "blue"]]
 
 
 def _onefish_concepts(path: Path) -> pd.DataFrame:
@@ -65,24 +55,17 @@ def _onefish_concepts(path: Path) -> pd.DataFrame:
 
 
 def _wvs7_items(path: Path) -> pd.DataFrame:
-    frame = pd.read_csv(path)
-    texts = frame["responses"].map(ast.literal_eval)
-    return pd.DataFrame(
-        {
-            "item": frame["number"],
-            "name": frame["name"],
-            "group": frame["group"],
-            "subtopic": frame["subtopic"],
-            "stem": frame["item_stem"].str.split().str.join(" "),
-            "answers": [_codes(answers) for answers in texts],
-        }
-    )
+    frame = pd.read_csv(path).rename(columns={"number": "item"})
+    stem = frame["item_stem"].str.split().str.join(" ")
+    answers = [_codes(ast.literal_eval(text)) for text in frame["responses"]]
+    frame = frame[["item", "name", "group", "subtopic"]]
+    return frame.assign(stem=stem, answers=answers)
 
 
 def _codes(answers: list[str]) -> dict[int, str]:
     """["1.- Very important", "-2-.- No answer"] -> {1: "Very important", -2: "No answer"}."""
-    found = (re.match(r"\s*(-?\d+)-?\.?-?\s*(.*)", a, re.DOTALL) for a in answers)
-    return {int(m[1]): m[2].strip() for m in found if m}
+    matches = (re.match(r"\s*(-?\d+)-?\.?-?\s*(.*)", a, re.DOTALL) for a in answers)
+    return {int(m[1]): m[2].strip() for m in matches if m}
 
 
 _WVS_NEEDED = ("B_COUNTRY_ALPHA", "W_WEIGHT", "Q240", "Q260", "Q262")
@@ -120,28 +103,19 @@ def _ces24() -> pd.DataFrame:
     names = ["gender", "age", "race", "education"]
     people = frame["cell_id"].str.split("|", expand=True).set_axis(names, axis=1)
     order = frame.groupby("question")["option"].transform(lambda o: pd.factorize(o)[0])
-    kept = {
-        "population": frame["mode"],
-        "question": frame["question"],
-        "cell": frame["cell_id"],
-        **people,
-        "option": frame["option"],
-        "option_id": order.astype(int),
-        "share": frame["share"],
-        "n": frame["n"],
-    }
-    return pd.DataFrame(kept)
+    frame = frame.rename(columns={"mode": "population", "cell_id": "cell"})
+    frame = frame.assign(**people, option_id=order.astype(int))
+    return frame[["population", "question", "cell", *names, "option", "option_id", "share", "n"]]
 
 
+# A data set that is not here is one CSV file, read as it is.
 READERS: dict[str, Callable[..., pd.DataFrame]] = {
     "ces24": _ces24,
     "anes96": _statsmodels("anes96"),
     "modechoice": _statsmodels("modechoice"),
-    "car": _table,
     "twin2k": _twin2k,
     "twin2k_scales": _twin2k_scales,
     "onefish_colors": _onefish_colors,
     "onefish_concepts": _onefish_concepts,
-    "onefish_chains": _table,
     "wvs7_items": _wvs7_items,
 }

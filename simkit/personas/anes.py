@@ -12,33 +12,27 @@ from simkit.personas.codebook import Attribute, CodeBook, Numbers
 
 __all__ = ["ANES96"]
 
-_LEFT_RIGHT = {
-    1: "extremely liberal",
-    2: "liberal",
-    3: "slightly liberal",
-    4: "moderate",
-    5: "slightly conservative",
-    6: "conservative",
-    7: "extremely conservative",
-}
-_PARTY = {
-    0: "strong Democrat",
-    1: "weak Democrat",
-    2: "leaning Democrat",
-    3: "independent",
-    4: "leaning Republican",
-    5: "weak Republican",
-    6: "strong Republican",
-}
-_EDUCATION = {
-    1: "grades 1 to 8",
-    2: "some high school",
-    3: "a high school diploma",
-    4: "some college",
-    5: "a college degree",
-    6: "a master's degree",
-    7: "a PhD",
-}
+
+def _scale(texts: str, first: int) -> dict[int, str]:
+    """Code -> text of texts parted by commas, numbered from `first`."""
+    return dict(enumerate(texts.split(", "), start=first))
+
+
+_LEFT_RIGHT = _scale(
+    "extremely liberal, liberal, slightly liberal, moderate, slightly conservative, conservative, "
+    "extremely conservative",
+    first=1,
+)
+_PARTY = _scale(
+    "strong Democrat, weak Democrat, leaning Democrat, independent, leaning Republican, "
+    "weak Republican, strong Republican",
+    first=0,
+)
+_EDUCATION = _scale(
+    "grades 1 to 8, some high school, a high school diploma, some college, a college degree, "
+    "a master's degree, a PhD",
+    first=1,
+)
 # Lower ends of the brackets 2 to 24, in dollars; bracket 1 is whatever is below the first.
 _BRACKETS = (
     3_000, 5_000, 7_000, 9_000, 10_000, 11_000, 12_000, 13_000, 14_000, 15_000, 17_000, 20_000,
@@ -60,6 +54,18 @@ def _days(number: float) -> str:
 
 def _inhabitants(thousands: float) -> str:
     return "fewer than 1,000" if thousands < 1 else f"about {1000 * thousands:,.0f}"
+
+
+def _candidate(name: str) -> Attribute:
+    """Where the respondent places a candidate for president."""
+    return Attribute(
+        _LEFT_RIGHT,
+        f"Where do you place {name}, from liberal to conservative?",
+        (f"To the respondent, {name} is {{text}}.", f"{name}'s place: {{text}}."),
+        (f"To you, {name} is {{text}}.", f"{name}'s place, to you: {{text}}."),
+        (f"To me, {name} is {{text}}.", f"{name}'s place, to me: {{text}}."),
+        ordered=True,
+    )
 
 
 ANES96 = CodeBook(
@@ -117,22 +123,8 @@ ANES96 = CodeBook(
             ("My politics are {text}.", "My own politics: {text}."),
             ordered=True,
         ),
-        "ClinLR": Attribute(
-            _LEFT_RIGHT,
-            "Where do you place Bill Clinton, from liberal to conservative?",
-            ("To the respondent, Bill Clinton is {text}.", "Bill Clinton's place: {text}."),
-            ("To you, Bill Clinton is {text}.", "Bill Clinton's place, to you: {text}."),
-            ("To me, Bill Clinton is {text}.", "Bill Clinton's place, to me: {text}."),
-            ordered=True,
-        ),
-        "DoleLR": Attribute(
-            _LEFT_RIGHT,
-            "Where do you place Bob Dole, from liberal to conservative?",
-            ("To the respondent, Bob Dole is {text}.", "Bob Dole's place: {text}."),
-            ("To you, Bob Dole is {text}.", "Bob Dole's place, to you: {text}."),
-            ("To me, Bob Dole is {text}.", "Bob Dole's place, to me: {text}."),
-            ordered=True,
-        ),
+        "ClinLR": _candidate("Bill Clinton"),
+        "DoleLR": _candidate("Bob Dole"),
         "vote": Attribute(
             {0: "Bill Clinton", 1: "Bob Dole"},
             "Whom do you expect to vote for as president?",

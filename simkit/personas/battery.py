@@ -9,32 +9,39 @@ from typing import Any
 from simkit.personas.scales import is_numeric
 from simkit.questions import Question
 from simkit.templates import field_names, fill_one, is_missing
-from simkit.types import generator, listed, one_of, shown
+from simkit.types import generator, invalid, listed, one_of, typed
 
 __all__ = ["Battery", "Item", "show", "transcript"]
 
 TELL = "Question: {question}\nAnswer: {answer}"  # as the plain template of a Question asks
-_OWN = ("question", "answer", "value")
 
 
 @dataclass(frozen=True)
 class Item:
     """One question of a battery, or a text that is shown.
 
-    Parameters
+    Attributes
     ----------
-    name : the answers' column.
-    question : a `Question`; None for a text that is shown (see `show`).
-    tell : the line that tells the answer to later questions, with the fields {question} (its
-        text), {answer} (the option's text), {value} (its number) and any column of the people,
-        filled by the rule of `fill`. None: question and answer, as a prompt asks it.
-    ask_if : skip rule, {column: what it must be}: an earlier item or a column of the people, and
-        one value, a collection of values, or a function of the value that says True. All must
-        hold; a value that is missing (not asked, no answer) never does.
-    after : further items that must come before this one, whatever the order.
+    name : str
+        The answers' column.
+    question : Question or None
+        None for a text that is shown (see :func:`show`).
+    tell : str or None
+        The line that tells the answer to later questions, with the fields {question} (its text),
+        {answer} (the option's text), {value} (its number) and any column of the people, filled by
+        the rule of `fill`. None: question and answer, as a prompt asks it.
+    ask_if : mapping
+        Skip rule, {column: what it must be}: an earlier item or a column of the people, and one
+        value, a collection of values, or a function of the value that returns True. All must
+        hold; a missing value (not asked, no answer) never does.
+    after : tuple of str
+        Further items that must come before this one, whatever the order.
 
-    Raises ValueError for a name that is no text, a question that is none, a shown text without
-    words, a field of `tell` that is no plain name, and an `ask_if` that is no mapping.
+    Raises
+    ------
+    ValueError
+        For an empty name, a question that is not a `Question`, a shown text without words, a field
+        of `tell` that is not a plain name, and an `ask_if` that is not a mapping.
     """
 
     name: str
@@ -45,15 +52,12 @@ class Item:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"name is {shown(self.name)}; it must be text")
-        if not isinstance(self.question, Question | None):
-            raise ValueError(f"{self.name}: {shown(self.question)} is no question")
-        if not isinstance(self.tell, str | None):
-            raise ValueError(f"{self.name}: tell is {shown(self.tell)}; it must be text")
+            raise invalid("name", self.name, "text")
+        typed(self.question, f"{self.name}: question", Question | None, "a Question or None")
+        typed(self.tell, f"{self.name}: tell", str | None, "text")
+        typed(self.ask_if, f"{self.name}: ask_if", Mapping, "a mapping")
         if self.question is None and not self.tell:
-            raise ValueError(f"{self.name}: nothing is asked, so `tell` must say what is shown")
-        if not isinstance(self.ask_if, Mapping):
-            raise ValueError(f"{self.name}: ask_if is {shown(self.ask_if)}; it must be a mapping")
+            raise ValueError(f"{self.name}: there is no question, so `tell` must hold the text")
         field_names(TELL if self.tell is None else self.tell)  # names a bad field here
         object.__setattr__(self, "after", tuple(listed(self.after, f"{self.name}: after")))
 
@@ -65,19 +69,17 @@ class Item:
         """The answer as the answers' column has it: a number where the options are numbers."""
         return value if self.question and is_numeric(self.question) else option
 
-    def line(self, person: Mapping[str, Any], **own: Any) -> str | None:
+    def line(self, person: Mapping[str, Any], **answer: Any) -> str | None:
         """The line that tells the answer, None if a field of it is missing."""
-        told = self.tell or TELL
-        fields = field_names(told)
-        if not isinstance(person, Mapping):
-            raise ValueError(f"{self.name}: person is {shown(person)}; it must be a mapping")
-        record = {**person, **own}
-        unknown = [name for name in sorted(fields) if name not in record]
+        template = self.tell or TELL
+        record = {**typed(person, f"{self.name}: person", Mapping, "a mapping"), **answer}
+        fields = sorted(field_names(template))
+        unknown = [name for name in fields if name not in record]
         if unknown:
-            raise ValueError(f"{self.name}: nothing fills {{{unknown[0]}}} in {told!r}")
+            raise ValueError(f"{self.name}: nothing fills {{{unknown[0]}}} in {template!r}")
         if any(is_missing(record[name]) for name in fields):
             return None
-        return fill_one(told, record, record.get("person", self.name))
+        return fill_one(template, record, record.get("person", self.name))
 
 
 def _holds(rule: Any, value: Any) -> bool:
@@ -85,9 +87,8 @@ def _holds(rule: Any, value: Any) -> bool:
         return False
     if callable(rule):
         return bool(rule(value))
-    if isinstance(rule, Collection) and not isinstance(rule, str):
-        return value in rule
-    return bool(value == rule)
+    several = isinstance(rule, Collection) and not isinstance(rule, str)
+    return bool(value in rule if several else value == rule)
 
 
 def show(
@@ -97,10 +98,28 @@ def show(
     ask_if: Mapping[str, Any] | None = None,
     after: Sequence[str] = (),
 ) -> Item:
-    """A text between the questions (information, a treatment) with `{column}` fields of the people.
+    """A text between the questions: information, a treatment.
 
-    It is told to every later question, also where answers are not. A person for whom a field is
-    missing is not shown it.
+    Every later question is asked after it, also where answers are not told. A person for whom a
+    field is missing is not shown it.
+
+    Parameters
+    ----------
+    name : str
+        Of the item.
+    text : str
+        With `{column}` fields of the people.
+    ask_if, after : optional
+        As in :class:`Item`.
+
+    Returns
+    -------
+    Item
+
+    Examples
+    --------
+    >>> show("news", "Fuel now costs {price} a litre.").line({"price": "2 dollars"})
+    'Fuel now costs 2 dollars a litre.'
     """
     return Item(name, None, text, {} if ask_if is None else ask_if, tuple(listed(after, "after")))
 
@@ -109,45 +128,52 @@ def show(
 class Battery:
     """An ordered list of questions.
 
-    Parameters
+    Attributes
     ----------
-    items : the questions and shown texts.
-    order : "fixed" (as listed) or "random" (a random order for each person, by seed, in which each
+    items : tuple of Item
+        The questions and shown texts.
+    order : str
+        "fixed" (as listed) or "random" (a random order for each person, by seed, in which each
         item comes after those that its rule looks at and those in its `after`; every order that
-        the rules allow can come up).
+        the rules allow is possible).
 
-    Raises ValueError for names that stand twice, rules or `after` that name a later item (or, in
-    a random order, each other), an `after` that is no item, and another order.
+    Raises
+    ------
+    ValueError
+        For names that stand twice, rules or `after` that name a later item (or, in a random order,
+        each other), an `after` that is not an item, and another order.
     """
 
     items: tuple[Item, ...]
     order: str = "fixed"
 
     def __init__(self, items: Iterable[Item], order: str = "fixed") -> None:
-        object.__setattr__(self, "items", tuple(listed(items, "items")))
-        object.__setattr__(self, "order", one_of(order, "order", ("fixed", "random")))
+        one_of(order, "order", ("fixed", "random"))
+        vars(self).update(items=tuple(listed(items, "items")), order=order)
         for item in self.items:
-            if not isinstance(item, Item):
-                raise ValueError(f"items: {shown(item)} is no Item; write Item(name, question)")
-        names = [item.name for item in self.items]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice or not names:
+            typed(item, "an item", Item, "Item(name, question)")
+        twice = [name for name in self.names if self.names.count(name) > 1]
+        if twice or not self.items:
             raise ValueError(f"item {twice[0]!r} stands twice" if twice else "there are no items")
         for item in self.items:
-            unknown = [name for name in item.after if name not in names]
-            if unknown:
-                raise ValueError(f"{item.name}: after {unknown[0]!r}, which is no item: {names}")
-        if all(item.question is None for item in self.items):
-            raise ValueError(f"nothing is asked: {names} are all shown texts")
+            for name in item.after:
+                one_of(name, f"item to put {item.name!r} after:", self.names)
+        if not self.questions:
+            raise ValueError("the items are all shown texts; at least one must be a question")
         if self.order == "random":
-            self._random(generator(0))  # raises where the rules go round in a circle
+            self._random(generator(0))  # raises where the rules form a circle
         else:
-            self.check_order(names)
+            self.check_order(self.names)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The items' names, as listed."""
         return tuple(item.name for item in self.items)
+
+    @property
+    def questions(self) -> dict[str, Question]:
+        """The questions by item, without the shown texts."""
+        return {item.name: item.question for item in self.items if item.question is not None}
 
     def __getitem__(self, name: str) -> Item:
         if name not in self.names:
@@ -162,21 +188,20 @@ class Battery:
         """Raise ValueError unless the order has each item once, after those that it needs."""
         order = listed(order, "order")
         if len(order) != len(self.items) or {*map(str, order)} != {*self.names}:
-            raise ValueError(f"order is {list(order)}; legal is each of {list(self.names)} once")
+            raise invalid("order", order, f"each of {list(self.names)} once")
         for place, name in enumerate(order):
-            late = [n for n in order if n in self.needs(self[name]) and order.index(n) > place]
+            late = [n for n in order[place + 1 :] if n in self.needs(self[name])]
             if late:
                 raise ValueError(f"order asks {name!r} before {late[0]!r}, on which it depends")
 
     def orders(self, people: Sequence[str | int], seed: int = 0) -> list[tuple[str, ...]]:
         """The order of the items for each person: an own stream for each name or number."""
         people = listed(people, "people")
-        if self.order == "random":
-            for who in people:
-                if not isinstance(who, str | int):
-                    raise ValueError(f"people: {shown(who)} is no name and no number")
-            return [self._random(generator(seed, "order", who)) for who in people]
-        return [self.names] * len(people)
+        if self.order == "fixed":
+            return [self.names] * len(people)
+        for person in people:
+            typed(person, "a person", str | int, "a name or a whole number")
+        return [self._random(generator(seed, "order", person)) for person in people]
 
     def following(
         self, order: Sequence[str], answers: Mapping[str, Any], person: Mapping[str, Any]
@@ -188,8 +213,8 @@ class Battery:
         shown, are passed over.
         """
         known = {**person, **answers}
-        asked = (n for n in order if n not in answers and self[n].question)
-        return next((name for name in asked if self[name].asks(known)), None)
+        open_ = (name for name in order if name not in answers and name in self.questions)
+        return next((name for name in open_ if self[name].asks(known)), None)
 
     def _random(self, rng: Any) -> tuple[str, ...]:
         """The first item in random order whose needs are met, then the next, and so on."""
@@ -199,7 +224,7 @@ class Battery:
             ready = [item for item in waiting if self.needs(item) <= {*order}]
             if not ready:
                 names = ", ".join(item.name for item in waiting)
-                raise ValueError(f"no order can be: the rules of {names} wait for each other")
+                raise ValueError(f"no order is possible: the rules of {names} wait for each other")
             order.append(ready[0].name)
             waiting.remove(ready[0])
         return tuple(order)
@@ -207,7 +232,7 @@ class Battery:
 
 def transcript(
     battery: Battery,
-    upto: str,
+    question: str,
     person: Mapping[str, Any],
     answers: Mapping[str, Any],
     lines: Mapping[str, str | None],
@@ -215,14 +240,14 @@ def transcript(
     *,
     joint: bool = True,
 ) -> str:
-    """What a prompt says before the question `upto`: the person's `context`, then one line each.
+    """The text of a prompt before a question: the person's `context`, then one line each.
 
     lines : item -> the line that tells its answer. Texts are shown where the order has them;
     answers are told only if `joint`.
     """
     parts = [person["context"]]
     known = {**person, **answers}
-    for name in order[: list(order).index(upto)]:
+    for name in order[: list(order).index(question)]:
         item = battery[name]
         if item.question is None:
             parts.append(item.line(person) if item.asks(known) else None)

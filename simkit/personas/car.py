@@ -8,9 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from simkit.personas.codebook import Attribute, CodeBook
+from simkit.personas.margins import columns_of
 from simkit.questions import Question
 from simkit.templates import fill_one
-from simkit.types import framed, shown
+from simkit.types import framed, invalid_row
 
 __all__ = ["CAR", "VEHICLES", "car_choice", "car_vehicles"]
 
@@ -23,12 +24,7 @@ _BODY = {
     "truck": "truck",
     "van": "van",
 }
-_FUEL = {
-    "gasoline": "gasoline",
-    "methanol": "methanol",
-    "cng": "natural gas",
-    "electric": "electric",
-}
+_FUEL = {name: name for name in ("gasoline", "methanol", "electric")} | {"cng": "natural gas"}
 
 CAR = CodeBook(
     {
@@ -66,35 +62,55 @@ CAR = CodeBook(
 
 
 def car_vehicles(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each of the six vehicles is called, columns vehicle1 … vehicle6, one row per respondent.
+    """What each of the six vehicles is called, one row per respondent.
 
-    frame : from `datasets.load("car")`. A vehicle is told by fuel, body, price (divided by the log
-    of income, as the data have it) and range in miles. Raises ValueError for a column that is not
-    there, a fuel or body that is not in the book and a missing price or range, naming the row.
+    Parameters
+    ----------
+    frame : DataFrame
+        From ``datasets.load("car")``.
+
+    Returns
+    -------
+    DataFrame
+        Columns vehicle1 … vehicle6: fuel, body, price (divided by the log of income, as the data
+        have it) and range in miles.
+
+    Raises
+    ------
+    ValueError
+        For a column that is not there, a fuel or body that is not in the book and a missing price
+        or range, naming the row.
     """
     framed(frame, "the frame")
-    told = {}
+    texts = {}
     for k in range(1, VEHICLES + 1):
         columns = [f"{name}{k}" for name in ("fuel", "type", "price", "range")]
-        missing = [name for name in columns if name not in frame]
-        if missing:
-            raise ValueError(f"the frame has no column {missing[0]!r}; see the card of `car`")
+        columns_of(frame, columns, "columns", "the frame")
         rows = frame[columns].itertuples(index=True, name=None)
-        told[f"vehicle{k}"] = [_vehicle(*row) for row in rows]
-    return pd.DataFrame(told, index=frame.index)
+        texts[f"vehicle{k}"] = [_vehicle(*row) for row in rows]
+    return pd.DataFrame(texts, index=frame.index)
 
 
 def _vehicle(row: object, fuel: str, body: str, price: float, miles: float) -> str:
-    if str(fuel) not in _FUEL or str(body) not in _BODY:
-        raise ValueError(
-            f"row {row!r} holds {shown(fuel)} and {shown(body)}; legal are {list(_FUEL)} and "
-            f"{list(_BODY)}"
-        )
-    told = {"vehicle": f"{_FUEL[fuel]} {_BODY[body]}", "price": price, "range": miles}
-    return fill_one("{vehicle}, price {price:.1f}, range {range:.0f}", told, row)
+    for name, value, known in (("fuel", fuel, _FUEL), ("body", body, _BODY)):
+        if str(value) not in known:
+            raise invalid_row(name, row, value, f"one of {', '.join(known)}")
+    values = {"vehicle": f"{_FUEL[fuel]} {_BODY[body]}", "price": price, "range": miles}
+    return fill_one("{vehicle}, price {price:.1f}, range {range:.0f}", values, row)
 
 
 def car_choice() -> Question:
-    """Which of the six vehicles; the design's columns vehicle1 … vehicle6 fill the options."""
+    """The question which of the six vehicles the household will buy.
+
+    Returns
+    -------
+    Question
+        The design's columns vehicle1 … vehicle6 (see :func:`car_vehicles`) fill the options.
+
+    Examples
+    --------
+    >>> car_choice().labels
+    ('1', '2', '3', '4', '5', '6')
+    """
     options = [f"{{vehicle{k}}}" for k in range(1, VEHICLES + 1)]
     return Question("Which vehicle will the household buy?", options, layout="numbers")

@@ -6,39 +6,50 @@ Neither a model nor a scorer is imported: beliefs come from a function with the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.personas.answers import KEPT, Believe, believed, drawn, kept, stream_name
+from simkit.personas.answers import Believe, belief_table, draw_answers, question_texts
 from simkit.personas.battery import Battery, Item, transcript
+from simkit.personas.margins import columns_of
 from simkit.personas.scales import is_numeric
-from simkit.questions import Question, fill
-from simkit.templates import check_text, field_names, is_missing, records_of
-from simkit.types import framed, generator, listed, shown
+from simkit.templates import check_text, is_missing, records_of
+from simkit.types import framed, generator, invalid_row, listed, typed
 
 __all__ = ["Interviews", "interview"]
 
-TURNS = ("person", "item", "turn", "context")
+TURNS = ("person", "item", "turn")
+BELIEFS = ("option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Interviews:
-    """What came of putting a battery to people.
+    """What a battery put to people gave.
 
-    answers : the people's columns and one column per question: a number where the options are
-        numbers, else the option's text; None or NaN where it was not asked or has no answer.
-        `asked` holds the names in the order asked, a tuple.
-    turns : one row per person × question asked: `person`, `item`, `turn` (from 0), `context`
-        (what the prompt said before the question), `answer`, `valid_mass`.
-    beliefs : one row per person × question × option: `person`, `item`, `turn`, `prompt_id`
-        (own to each person and question), the columns of `believe`, and `choice` (1 for the
-        answer, else 0; NaN where the belief is undefined).
-    report : one row per question: `asked`, `skipped`, `answered` (people), `success` (answered /
+    Attributes
+    ----------
+    answers : DataFrame
+        The people's columns and one column per question: a number where the options are numbers,
+        else the option's text; None or NaN where it was not asked or has no answer. `asked` holds
+        the names in the order asked, a tuple.
+    turns : DataFrame
+        One row per person × question asked: `person`, `item`, `turn` (from 0), `context` (what the
+        prompt said before the question), `answer`, `valid_mass`.
+    beliefs : DataFrame
+        One row per person × question × option: `person`, `item`, `turn`, `prompt_id` (of each
+        person and question), the columns of `believe`, and `choice` (1 for the answer, else 0; NaN
+        where the belief is undefined).
+    report : DataFrame
+        One row per question: `asked`, `skipped`, `answered` (people), `success` (answered /
         asked), `valid_mass` (mean over those asked) and `lowest_mass`.
+    joint : bool
+        Whether earlier answers were told.
+    seed : int
+        Of the draws.
     """
 
     answers: pd.DataFrame
@@ -71,71 +82,101 @@ def interview(
 
     Parameters
     ----------
-    believe : (question, design) -> the table of `simkit.believe`, for instance
-        functools.partial(simkit.believe, model).
-    battery : the questions.
-    people : one row per person, with `context` (what every prompt says first; see `render`) and
+    believe : callable
+        (question, design) -> the table of `simkit.believe`, for instance
+        ``functools.partial(simkit.believe, model)``.
+    battery : Battery
+        The questions.
+    people : DataFrame
+        One row per person, with `context` (what every prompt says first; see :func:`render`) and
         `person` (an integer or a name, no two alike).
-    joint : True tells each question the answers that the same person gave before, in the prompt
-        and as columns of the design; False asks each question by itself, so that answers of a
-        person are independent given what `people` says (shown texts are told either way).
-    seed : an answer is drawn from the belief by a stream of its own, (seed, item, person), so it
-        does not depend on who else is interviewed.
-    orders : each person's order of the items; None as the battery says.
+    joint : bool
+        True tells each question the answers that the same person gave before, in the prompt and as
+        columns of the design. False asks each question by itself, so that the answers of a person
+        are independent given what `people` says (shown texts are told either way).
+    seed : int
+        An answer is drawn from the belief by its own stream (seed, item, person), so it does not
+        depend on who else is interviewed.
+    orders : sequence, optional
+        Each person's order of the items; None as the battery says.
 
     Returns
     -------
-    `Interviews`. An answer is drawn among the valid ones: what probability the model gives to
-    anything else is `valid_mass` short of 1. Where the belief is undefined (no option has any
-    probability) there is no answer, and the report counts it.
+    Interviews
+        An answer is drawn among the valid ones: the probability that the model gives to anything
+        else is 1 - `valid_mass`. Where the belief is undefined (no option has any probability)
+        there is no answer, and the report counts it.
 
-    Raises ValueError for people who are no frame, have a column twice, no `context` or `person`, or
-    a column that the answers are to have, an order that breaks the battery's rules, and for a
-    `believe` that returns something else than it was asked for.
+    Raises
+    ------
+    ValueError
+        For people who are not a frame, have a column twice, no `context` or `person`, or a column
+        of a question's name, for an order that breaks the battery's rules, and for a `believe`
+        that does not return its table.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import pandas as pd
+    >>> import simkit as sk
+    >>> from simkit import personas
+    >>> drives = personas.Item("drives", sk.Question("Do you drive?", ["yes", "no"]))
+    >>> km = personas.Item(
+    ...     "km", personas.numeric("How many km a day?", 0, 40, 20), ask_if={"drives": "yes"}
+    ... )
+    >>> people = pd.DataFrame({"person": [1, 2], "context": ["You are a farmer.", "You are 90."]})
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.5, "no": 0.5, "20": 1.0})
+    >>> answered = personas.interview(
+    ...     partial(sk.believe, model), personas.Battery([drives, km]), people, seed=1
+    ... )
+    >>> answered.report["asked"].to_dict()
+    {'drives': 2, 'km': 1}
     """
-    if not isinstance(joint, bool):
-        raise ValueError(f"joint is {shown(joint)}; it must be True or False")
-    if not callable(believe):
-        raise ValueError(f"believe is {shown(believe)}; it must be a function")
+    battery = typed(battery, "battery", Battery, "a Battery")
+    typed(joint, "joint", bool, "True or False")
+    typed(believe, "believe", Callable, "a function")
     state = _State(battery, _checked(battery, people), joint, seed)
-    orders = battery.orders(state.who, seed) if orders is None else listed(orders, "orders")
+    orders = battery.orders(state.names, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):
         raise ValueError(f"{len(orders)} orders for {len(people)} people")
     for order in dict.fromkeys(tuple(listed(order, "orders")) for order in orders):
         battery.check_order(order)
     while True:
-        who = zip(orders, state.answers, state.people, strict=True)
-        names = [battery.following(*one) for one in who]
         groups: dict[str, list[int]] = {}
-        for row, name in enumerate(names):
-            if name is not None:
-                groups.setdefault(name, []).append(row)
+        for row, (order, answers, person) in enumerate(
+            zip(orders, state.answers, state.people, strict=True)
+        ):
+            question = battery.following(order, answers, person)
+            if question is not None:
+                groups.setdefault(question, []).append(row)
         if not groups:
             return state.result(people.index)
         for name, rows in groups.items():
             state.ask(battery[name], rows, [orders[row] for row in rows], believe)
 
 
+def _stream_name(person: Any) -> str | int:
+    """A person's name in a seed: 3 whether its column holds int or float, else the text."""
+    if isinstance(person, float | np.floating) and float(person).is_integer():
+        return int(person)
+    return int(person) if isinstance(person, int | np.integer) else str(person)
+
+
 def _checked(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
-    if not isinstance(battery, Battery):
-        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
     framed(people, "the people")
     if people.empty:
         raise ValueError("there are no people")
-    for name in ("context", "person"):
-        if name not in people:
-            raise ValueError(f"the people have no column {name!r}; see render and draw")
-    for row, text, who in zip(people.index, people["context"], people["person"], strict=True):
+    columns_of(people, ["context", "person"], "columns", "the people")
+    for row, text, person in zip(people.index, people["context"], people["person"], strict=True):
         if not isinstance(text, str):
-            raise ValueError(f"context: row {row!r} holds {shown(text)}; legal is text")
-        if is_missing(who) or not isinstance(who, Hashable):
-            raise ValueError(f"person: row {row!r} holds {shown(who)}; legal are numbers and names")
-        check_text(str(who))
+            raise invalid_row("context", row, text, "text")
+        if is_missing(person) or not isinstance(person, Hashable):
+            raise invalid_row("person", row, person, "a number or a name")
+        check_text(str(person))
     if not people["person"].is_unique:
-        who = people["person"][people["person"].duplicated()].iloc[0]
-        raise ValueError(f"person {who!r} is there twice; legal is one row per person")
-    written = ["asked", *(item.name for item in battery.items if item.question is not None)]
-    for name in written:
+        person = people["person"][people["person"].duplicated()].iloc[0]
+        raise ValueError(f"person {person!r} is there twice; there must be one row per person")
+    for name in ("asked", *battery.questions):
         if name in people:
             raise ValueError(f"the people have a column {name!r}, where answers go; rename it")
     return people.reset_index(drop=True)
@@ -147,7 +188,7 @@ class _State:
     def __init__(self, battery: Battery, frame: pd.DataFrame, joint: bool, seed: int) -> None:
         self.battery, self.frame, self.joint, self.seed = battery, frame, joint, seed
         self.people = records_of(frame)
-        self.who = [stream_name(x) for x in frame["person"]]
+        self.names = [_stream_name(person) for person in frame["person"]]
         self.answers: list[dict[str, Any]] = [{} for _ in self.people]
         self.lines: list[dict[str, str | None]] = [{} for _ in self.people]
         self.turns: list[pd.DataFrame] = []
@@ -157,27 +198,35 @@ class _State:
     def ask(
         self, item: Item, rows: list[int], orders: list[Sequence[str]], believe: Believe
     ) -> None:
-        """Put a question to the people of these rows, and take down their answers."""
-        design = self._design(item, rows, orders)
-        turn = [len(self.answers[row]) for row in rows]
-        head = {"person": design["person"].to_numpy(), "item": item.name, "turn": turn}
+        """Put a question to the people of these rows, and record their answers."""
         assert item.question is not None  # what is shown is not asked
-        table = believed(believe, item.question, item.name, design)
-        u = [generator(self.seed, "answer", item.name, self.who[r]).random() for r in rows]
-        found, choice = drawn(table, np.array(u))
-        self.beliefs.append(kept(head, table, choice, self.prompts))
+        design = self._design(item, rows, orders)
+        table = belief_table(believe, item.question, item.name, design)
+        u = [generator(self.seed, "answer", item.name, self.names[r]).random() for r in rows]
+        drawn, choice = draw_answers(table, np.array(u))
+        answers = [item.keep(o, v) for o, v in zip(drawn["option"], drawn["value"], strict=True)]
+        turns = design[["person"]].assign(
+            item=item.name,
+            turn=[len(self.answers[row]) for row in rows],
+            context=design["context"],
+            answer=pd.Series(answers, dtype=object),
+            valid_mass=drawn["valid_mass"],
+        )
+        self.turns.append(turns)
+        prompt = np.arange(len(rows)).repeat(len(item.question.options))
+        long = turns[list(TURNS)].iloc[prompt].reset_index(drop=True)
+        beliefs = {name: table[name] for name in BELIEFS if name in table}
+        long = long.assign(prompt_id=self.prompts + prompt, **beliefs, choice=choice)
+        self.beliefs.append(long)
         self.prompts += len(rows)
-        answers = [item.keep(o, v) for o, v in zip(found["option"], found["value"], strict=True)]
-        turns = {**head, "context": design["context"], "answer": pd.Series(answers, dtype=object)}
-        self.turns.append(pd.DataFrame({**turns, "valid_mass": found["valid_mass"]}))
-        texts = _texts(item.question, design)
+        texts = question_texts(item.question, design)
         for row, text, option, value, answer in zip(
-            rows, texts, found["option"], found["value"], answers, strict=True
+            rows, texts, drawn["option"], drawn["value"], answers, strict=True
         ):
-            known = {**self.people[row], **self.answers[row]}
-            own = {"question": text, "answer": option, "value": value}
-            told = self.joint and option is not None
-            self.lines[row][item.name] = item.line(known, **own) if told else None
+            if self.joint and option is not None:
+                known = {**self.people[row], **self.answers[row]}
+                line = item.line(known, question=text, answer=option, value=value)
+                self.lines[row][item.name] = line
             self.answers[row][item.name] = answer
 
     def _design(self, item: Item, rows: list[int], orders: list[Sequence[str]]) -> pd.DataFrame:
@@ -190,26 +239,23 @@ class _State:
             )
             for row, order in zip(rows, orders, strict=True)
         ]  # fmt: skip
-        given = {name for row in rows for name in self.answers[row]} if self.joint else set()
-        said = {
-            name: pd.Series([self.answers[row].get(name) for row in rows], dtype=object)
-            for name in self.battery.names
-            if name in given
-        }
-        return design.assign(**said)
+        if self.joint:
+            for name in self.battery.names:
+                if any(name in self.answers[row] for row in rows):
+                    answers = [self.answers[row].get(name) for row in rows]
+                    design[name] = pd.Series(answers, dtype=object)
+        return design
 
     def result(self, index: pd.Index) -> Interviews:
         """Everything in frames; the answers on the people's own index."""
-        asked = [item for item in self.battery.items if item.question is not None]
         answers = self.frame.copy()
-        for item in asked:
-            given = [answer.get(item.name) for answer in self.answers]
-            numbers = item.question is not None and is_numeric(item.question)
-            answers[item.name] = pd.Series(given, dtype=float if numbers else object)
+        for name, question in self.battery.questions.items():
+            values = [answer.get(name) for answer in self.answers]
+            answers[name] = pd.Series(values, dtype=float if is_numeric(question) else object)
         answers["asked"] = pd.Series([tuple(a) for a in self.answers], dtype=object)
-        turns = _together(self.turns, [*TURNS, "answer", "valid_mass"])
-        beliefs = _together(self.beliefs, [*TURNS[:3], "prompt_id", *KEPT, "choice"])
-        report = _report(asked, turns, len(answers))
+        turns = _together(self.turns, [*TURNS, "context", "answer", "valid_mass"])
+        beliefs = _together(self.beliefs, [*TURNS, "prompt_id", *BELIEFS, "choice"])
+        report = _report(list(self.battery.questions), turns, len(answers))
         return Interviews(answers.set_axis(index), turns, beliefs, report, self.joint, self.seed)
 
 
@@ -217,28 +263,16 @@ def _together(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _texts(question: Question, design: pd.DataFrame) -> list[str]:
-    """The question's text for each row, as the line that tells the answer may repeat it."""
-    given = {}
-    if "options" in field_names(question.text):
-        given["options"] = [", ".join(row) for row in question.options_for(design)]
-    return fill(question.text, design, given)
-
-
-def _report(items: Sequence[Item], turns: pd.DataFrame, n: int) -> pd.DataFrame:
-    rows = []
-    for item in items:
-        part = turns[turns["item"] == item.name]
-        asked, answered = len(part), int(part["answer"].notna().sum())
-        mass = part["valid_mass"].astype(float)
-        rows.append(
-            {
-                "asked": asked,
-                "skipped": n - asked,
-                "answered": answered,
-                "success": answered / asked if asked else np.nan,
-                "valid_mass": mass.mean(),
-                "lowest_mass": mass.min(),
-            }
-        )
-    return pd.DataFrame(rows, index=pd.Index([item.name for item in items], name="item"))
+def _report(names: list[str], turns: pd.DataFrame, n: int) -> pd.DataFrame:
+    turns = turns.astype({"valid_mass": float})
+    groups = turns.groupby("item")
+    report = groups.agg(
+        asked=("turn", "size"),
+        answered=("answer", "count"),
+        valid_mass=("valid_mass", "mean"),
+        lowest_mass=("valid_mass", "min"),
+    ).reindex(pd.Index(names, name="item"))
+    counts = report[["asked", "answered"]].fillna(0).astype(int)
+    report = report.assign(**counts, skipped=n - counts["asked"])
+    report["success"] = report["answered"] / report["asked"]
+    return report[["asked", "skipped", "answered", "success", "valid_mass", "lowest_mass"]]

@@ -18,9 +18,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.personas.margins import Margin, difference, named, value_text, weights_of
+from simkit.personas.margins import (
+    Compared,
+    Margin,
+    columns_of,
+    comparison,
+    value_text,
+    weights_of,
+)
 from simkit.templates import is_missing
-from simkit.types import FloatArray, IntArray, framed, integer, listed, scalar, shown
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    framed,
+    hashable,
+    integer,
+    invalid_row,
+    listed,
+    scalar,
+    typed,
+)
 
 __all__ = ["Raking", "rake"]
 
@@ -28,13 +45,22 @@ MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Raking:
-    """A raked population and how the fit went.
+class Raking(Compared):
+    """A raked population and the report of the fit.
 
-    frame : the rows (people, or cells) with `weight`, their share (sum 1). report : one row per
-        margin and value: `margin`, `value`, `target`, `start` (the share before), `achieved`,
-        `deviation` (achieved - target, in shares) and `source`.
-    history : largest absolute deviation after each iteration. tolerance : what was asked for.
+    Attributes
+    ----------
+    frame : DataFrame
+        The rows (people, or cells) with `weight`, their share (sum 1).
+    report : DataFrame
+        One row per margin and value: `margin`, `value`, `target`, `achieved`, `deviation`
+        (achieved - target, in shares), `start` (the share before) and `source`.
+    margins : tuple of Margin
+        The targets.
+    history : tuple of float
+        The largest absolute deviation after each iteration.
+    tolerance : float
+        The deviation that counts as met.
     """
 
     frame: pd.DataFrame
@@ -67,20 +93,14 @@ class Raking:
         w = self.frame["weight"].to_numpy()
         return float(w.sum() ** 2 / (w**2).sum())
 
-    def summary(self) -> str:
-        """The report in fixed width, the convergence above it, the sources below."""
+    def _shown(self) -> tuple[str, pd.DataFrame]:
         state = "converged" if self.converged else "DID NOT CONVERGE"
         head = (
             f"Raking: {state} in {self.iterations} iterations, largest remaining deviation "
             f"{self.largest:.2g} (tolerance {self.tolerance:g}); {len(self.frame)} rows, "
             f"effective {self.effective_n:.1f}"
         )
-        table = self.report.drop(columns="source").to_string(index=False, float_format="%.4f")
-        sources = [f"Source of {m.name}: {m.source}" for m in self.margins]
-        return "\n".join([head, table, *sources])
-
-    def __repr__(self) -> str:
-        return self.summary()
+        return head, self.report
 
 
 def rake(
@@ -91,29 +111,50 @@ def rake(
     tolerance: float = 1e-6,
     max_iterations: int = 1_000,
 ) -> Raking:
-    """Weights that meet all margins, as close to the start as they can be.
+    """Weights that meet all margins and are otherwise as close to the start as possible.
 
     Parameters
     ----------
-    margins : one or more; they may share variables.
-    table : the start: microdata or a joint table with the margins' columns (further columns stay);
-        its associations beyond the margins are kept. None: all combinations of the margins'
-        values, independent beyond the margins.
-    weight : the table's column of weights before raking (any unit, from 0); None where all rows
-        weigh the same.
-    tolerance : largest deviation of any share that counts as met, and the most by which two
-        margins may contradict each other (cited shares are rounded).
-    max_iterations : each goes through all margins once.
+    margins : iterable of Margin
+        One or more; they may share variables.
+    table : DataFrame, optional
+        The start: microdata or a joint table with the margins' columns (further columns stay); its
+        associations beyond the margins are kept. None: all combinations of the margins' values,
+        independent beyond the margins.
+    weight : str or None
+        The table's column of weights before raking (any unit, from 0); None where all rows weigh
+        the same.
+    tolerance : float
+        The largest deviation of any share that counts as met, and the most by which two margins
+        may contradict each other (cited shares are rounded).
+    max_iterations : int
+        Each goes through all margins once.
 
     Returns
     -------
-    `Raking`. If the fit does not converge (margins that no joint distribution has, given the
-    table's empty cells), it says so: `converged` is False, and a warning names the margin and the
-    value that are furthest off.
+    Raking
+        If the fit does not converge (no joint distribution has these margins, given the table's
+        empty cells), `converged` is False, and a warning names the margin and the value that are
+        furthest off.
 
-    Raises ValueError for margins that contradict each other, a value that a margin wants and no
-    row with weight has, a value in the table that a margin does not know, or a missing one:
-    naming margin, value, row.
+    Raises
+    ------
+    ValueError
+        For margins that contradict each other, a value of a margin that no row with weight has, a
+        value of the table that a margin does not know, and a missing one: naming margin, value and
+        row.
+
+    References
+    ----------
+    Deming & Stephan (1940), Annals of Mathematical Statistics 11; Csiszár (1975), Annals of
+    Probability 3.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"gender": ["woman", "man", "man"], "vote": ["A", "A", "B"]})
+    >>> gender = Margin("gender", {"woman": 0.52, "man": 0.48}, source="a census")
+    >>> rake([gender], people, weight=None).frame["weight"].round(2).tolist()
+    [0.52, 0.24, 0.24]
     """
     margins = tuple([margins] if isinstance(margins, Margin) else listed(margins, "margins"))
     integer(max_iterations, "max_iterations", 1)
@@ -125,7 +166,13 @@ def rake(
     for code, target in fits:  # what a margin rules out counts for no other
         start = start * (target[code] > 0)
     for margin, (code, target) in zip(margins, fits, strict=True):
-        _check_reached(margin, np.bincount(code, start, len(target)).astype(float), target)
+        lost = (target > 0) & ~(np.bincount(code, start, len(target)) > 0)
+        for key in [key for key, is_lost in zip(margin.shares, lost, strict=True) if is_lost][:1]:
+            raise ValueError(
+                f"margin {margin.name}: value {value_text(key)!r} has share "
+                f"{margin.shares[key]:g}, but no row of the table has it (with a weight, and not "
+                "ruled out by another margin); merge it with another value, or add rows"
+            )
     start /= start.sum()
     weights, history = _fitted(start, fits, tolerance, max_iterations)
     report = _report(margins, fits, start, weights)
@@ -147,8 +194,7 @@ def _check_margins(margins: Sequence[Margin], tolerance: float) -> None:
     if not margins:
         raise ValueError("no margins; at least one is needed")
     for margin in margins:
-        if not isinstance(margin, Margin):
-            raise ValueError(f"margins hold {shown(margin)}; each must be a Margin")
+        typed(margin, "a margin", Margin, "a Margin")
     for a, b in combinations(margins, 2):
         if set(a.variables) == set(b.variables):
             raise ValueError(f"margin {a.name} is there twice ({a.source}; {b.source})")
@@ -174,56 +220,35 @@ def _cells(margins: Sequence[Margin]) -> pd.DataFrame:
     for margin in margins:
         for i, name in enumerate(margin.variables):
             seen = list(dict.fromkeys(k[i] for k, share in margin.shares.items() if share > 0))
-            known = values.setdefault(name, seen)
-            values[name] = [v for v in known if v in seen]
-    if prod(map(len, values.values())) > MOST_CELLS:
+            values[name] = [v for v in values.get(name, seen) if v in seen]
+    count = prod(map(len, values.values()))
+    if count > MOST_CELLS:
         raise ValueError(
-            f"{prod(map(len, values.values()))} combinations of {', '.join(values)}; legal are up "
-            f"to {MOST_CELLS}. Rake microdata instead (table=)"
+            f"{count} combinations of {', '.join(values)}; there may be up to {MOST_CELLS}. Rake "
+            "microdata instead (table=)"
         )
     return pd.DataFrame(list(product(*values.values())), columns=list(values))
 
 
 def _start(frame: pd.DataFrame, margins: Sequence[Margin], weight: str | None) -> FloatArray:
-    named(frame, [v for margin in margins for v in margin.variables], "margins", "the table has")
+    columns_of(frame, [v for m in margins for v in m.variables], "margins", "the table")
     if weight != "weight" and "weight" in frame:
         raise ValueError("the table has a column 'weight', which raking writes; use or rename it")
-    return weights_of(frame, weight, "the table has")
+    return weights_of(frame, weight, "the table")
 
 
 def _fit(margin: Margin, frame: pd.DataFrame) -> tuple[IntArray, FloatArray]:
     """Which of the margin's values each row has (rows,), and their targets (values,)."""
     number = {key: i for i, key in enumerate(margin.shares)}
-    rows = zip(*(frame[v].tolist() for v in margin.variables), strict=True)
-    codes = np.empty(len(frame), dtype=np.int64)
-    for row, key in enumerate(rows):
-        try:
-            code = number.get(key, -1)
-        except TypeError:  # a list is no value
-            code = -1
-        if code < 0:
-            missing = any(map(is_missing, key))
-            raise ValueError(
-                f"margin {margin.name}: row {frame.index[row]!r} "
-                + (
-                    "has a missing value; drop or fill it"
-                    if missing
-                    else f"holds {value_text(key)!r}"
-                )
-                + f"; legal are {', '.join(map(value_text, number))}"
-            )
-        codes[row] = code
-    return codes, np.array([*margin.shares.values()], dtype=float)
-
-
-def _check_reached(margin: Margin, mass: FloatArray, target: FloatArray) -> None:
-    for key, here, wanted in zip(margin.shares, mass, target, strict=True):
-        if wanted > 0 and not here > 0:
-            raise ValueError(
-                f"margin {margin.name}: value {value_text(key)!r} has share {wanted:g}, but no row "
-                "of the table has it (with a weight, and not ruled out by another margin); merge "
-                "it with another value, or add rows"
-            )
+    keys = list(zip(*(frame[v].tolist() for v in margin.variables), strict=True))
+    codes = [number.get(key, -1) if hashable(key) else -1 for key in keys]
+    if -1 in codes:
+        row = codes.index(-1)
+        values = ", ".join(map(value_text, number))
+        remedy = "; drop or fill what is missing" if any(map(is_missing, keys[row])) else ""
+        what = f"one of {values}{remedy}"
+        raise invalid_row(f"margin {margin.name}", frame.index[row], value_text(keys[row]), what)
+    return np.array(codes, dtype=np.int64), np.array([*margin.shares.values()], dtype=float)
 
 
 def _fitted(
@@ -253,15 +278,7 @@ def _report(
 ) -> pd.DataFrame:
     parts = []
     for margin, (code, target) in zip(margins, fits, strict=True):
-        achieved = np.asarray(np.bincount(code, weights, len(target)), dtype=float)
-        part = {
-            "margin": margin.name,
-            "value": [*map(value_text, margin.shares)],
-            "target": target,
-            "start": np.bincount(code, start, len(target)),
-            "achieved": achieved,
-            "deviation": difference(achieved, target),
-            "source": margin.source,
-        }
-        parts.append(pd.DataFrame(part))
+        before, after = (np.bincount(code, w, len(target)) for w in (start, weights))
+        more = {"start": before, "source": margin.source}
+        parts.append(comparison(margin.name, margin.shares, target, after, **more))
     return pd.concat(parts, ignore_index=True)

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from simkit.personas.codebook import VOICES, Attribute, CodeBook
-from simkit.personas.margins import named
+from simkit.personas.margins import columns_of
 from simkit.templates import field_names, fill_one, is_missing, records_of
-from simkit.types import column, framed, generator, listed, one_of, shown
+from simkit.types import column, framed, generator, invalid_row, listed, one_of, typed
 
 __all__ = ["FORMS", "describe", "render"]
 
@@ -34,23 +34,37 @@ def describe(design: pd.DataFrame, code_book: Mapping[str, Sequence[str]]) -> pd
 
     Parameters
     ----------
-    design : one row per prompt; a missing attribute (None, NaN) is left out, never invented.
-        A column `wording` (integer), if present, picks the phrasing and the order of the
-        sentences: wording 0 is the first phrasing in code-book order, every other number a fixed
-        draw. Rows with the same wording differ in their attributes only. Draws may repeat each
-        other: count the distinct texts before wordings serve as clusters for an interval.
-    code_book : column -> phrasings (one, or several) with `{column}` fields, filled by the rule of
-        `fill`. The first column stays in front.
+    design : DataFrame
+        One row per prompt; a missing attribute (None, NaN) is left out, never invented. A column
+        `wording` (integer), if present, picks the phrasing and the order of the sentences: wording
+        0 is the first phrasing in code-book order, every other number a fixed random draw. Rows
+        with the same wording differ in their attributes only. Draws may repeat each other: count
+        the distinct texts before wordings serve as clusters for an interval.
+    code_book : mapping
+        Column -> phrasings (one, or several) with `{column}` fields, filled by the rule of `fill`.
+        The first column stays in front.
 
     Returns
     -------
-    Series of strings on the design's index. Raises ValueError if the design has no column of the
-    code book or one twice, for a column without phrasings, a field that is no column, one that is
-    missing where the attribute itself is not, and a wording that is no whole number.
+    Series
+        Strings on the design's index.
+
+    Raises
+    ------
+    ValueError
+        If the design has no column of the code book or one twice, for a column without phrasings,
+        a field that is not a column, one that is missing where the attribute itself is not, and a
+        wording that is not a whole number.
+
+    Examples
+    --------
+    >>> design = pd.DataFrame({"product": ["tea", "tea"], "price": [2.5, None]})
+    >>> book = {"product": "A shopper looks at {product}.", "price": "It costs ${price:.2f}."}
+    >>> describe(design, book).tolist()
+    ['A shopper looks at tea. It costs $2.50.', 'A shopper looks at tea.']
     """
     framed(design, "the design")
-    if not isinstance(code_book, Mapping):
-        raise ValueError(f"code_book is {shown(code_book)}; it must be {{column: phrasings}}")
+    typed(code_book, "code_book", Mapping, "{column: phrasings}")
     columns = [c for c in code_book if c in design.columns]
     if not columns:
         names = ", ".join(map(str, code_book))
@@ -60,20 +74,15 @@ def describe(design: pd.DataFrame, code_book: Mapping[str, Sequence[str]]) -> pd
     def say(phrasing: str, name: Hashable, record: Mapping[Any, Any], row: Any) -> str:
         return fill_one(phrasing, record, row)
 
-    return _told(design, phrasings, say, " ")
+    return _texts(design, phrasings, say, " ")
 
 
-def _sentences(name: str, given: str | Sequence[str], design: pd.DataFrame) -> tuple[str, ...]:
-    phrasings = (given,) if isinstance(given, str) else tuple(listed(given, f"{name}: phrasings"))
+def _sentences(name: str, entry: str | Sequence[str], design: pd.DataFrame) -> tuple[str, ...]:
+    phrasings = (entry,) if isinstance(entry, str) else tuple(listed(entry, f"{name}: phrasings"))
     if not phrasings:
         raise ValueError(f"{name}: there are no phrasings; at least one is needed")
     for phrasing in phrasings:
-        for field in sorted(field_names(phrasing)):
-            if field not in design:
-                raise ValueError(
-                    f"{name}: the design has no column for {{{field}}} in {phrasing!r}; "
-                    f"its columns are: {', '.join(map(str, design.columns))}"
-                )
+        columns_of(design, sorted(field_names(phrasing)), name, f"{name}, {phrasing!r}")
     return phrasings
 
 
@@ -89,29 +98,50 @@ def render(
 
     Parameters
     ----------
-    people : one row per person. A missing attribute (None, NaN, NA) is left out, never invented;
+    people : DataFrame
+        One row per person. A missing attribute (None, NaN, NA) is left out, never invented;
         columns that the code book does not have are not told. A column `wording` picks phrasing
-        and order as in `describe`.
-    voice : "third" ("The respondent is …"), "second" ("You are …") or "first" ("I am …").
-    form : "profile", sentences in a row; "interview", one question and answer per attribute; or
-        a line of one's own for each attribute, with the fields {ask} (the code book's question),
-        {say} (its sentence in this voice), {first} (its sentence in the first person) and {text}
-        (the bare value): "Q: {ask}\\nA: {text}".
-    attributes : which are told, and in which order; None for all of the code book that the people
-        have, in its order.
+        and order as in :func:`describe`.
+    code_book : CodeBook
+        The attributes: what their values are called, and the sentences that tell them.
+    voice : str
+        "third" ("The respondent is …"), "second" ("You are …") or "first" ("I am …").
+    form : str
+        "profile", sentences in a row; "interview", one question and answer per attribute; or a
+        line for each attribute, with the fields {ask} (the code book's question), {say} (its
+        sentence in this voice), {first} (its sentence in the first person) and {text} (the bare
+        value): "Q: {ask}\\nA: {text}".
+    attributes : sequence of str, optional
+        Which are told, and in which order; None for all of the code book that the people have, in
+        its order.
 
     Returns
     -------
-    Series of strings on the index of `people`: the code book's opening, if it has one, then what
-    is known. Someone of whom nothing is known is the opening alone, or "" without one.
+    Series
+        Strings on the index of `people`: the code book's opening, if it has one, then what is
+        known. Someone of whom nothing is known is the opening alone, or "" without one.
 
-    Raises ValueError for an unknown voice, form or attribute, for an attribute that the book
-    cannot say so, for a value that it does not have, naming attribute, row and legal values, and
-    for people who are no frame or have a column twice.
+    Raises
+    ------
+    ValueError
+        For an unknown voice, form or attribute, for an attribute without a sentence in this voice,
+        for a value that the book does not have, naming attribute, row and values, and for people
+        who are not a frame or have a column twice.
+
+    Examples
+    --------
+    >>> from simkit.personas import ANES96
+    >>> people = pd.DataFrame({"age": [34, 71], "vote": [0, None]})
+    >>> render(people, ANES96, voice="second")[0]
+    'It is 1996, and you are an American adult. You are 34 years old. You expect to vote for Bill \
+Clinton.'
+    >>> print(render(people, ANES96, form="interview")[1])
+    A survey of American adults in 1996.
+    Interviewer: How old are you?
+    Respondent: I am 71 years old.
     """
     framed(people, "the people")
-    if not isinstance(code_book, CodeBook):
-        raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook (see describe)")
+    typed(code_book, "code_book", CodeBook, "a CodeBook (see describe for plain phrasings)")
     line = _line(form, voice)
     names = _attributes(people, code_book, attributes)
     phrasings: dict[str, tuple[Any, ...]] = {}
@@ -125,95 +155,80 @@ def render(
     def say(
         phrasing: tuple[str, str, str], name: Hashable, record: Mapping[Any, Any], row: Any
     ) -> str:
-        told = {"text": record[name]}
-        ask, said, first = phrasing[0], *(fill_one(p, told, row) for p in phrasing[1:])
-        frame = "{say}" if name == _OPENING else line
-        return fill_one(frame, {**told, "ask": ask, "say": said, "first": first}, row)
+        text = {"text": record[name]}
+        third, first = (fill_one(sentence, text, row) for sentence in phrasing[1:])
+        template = "{say}" if name == _OPENING else line
+        return fill_one(template, {**text, "ask": phrasing[0], "say": third, "first": first}, row)
 
     if "wording" in people:
         texts["wording"] = people["wording"]
-    return _told(texts, phrasings, say, " " if form == "profile" else "\n")
+    return _texts(texts, phrasings, say, " " if form == "profile" else "\n")
 
 
 def _line(form: str, voice: str) -> str:
     """The line that each attribute becomes."""
     one_of(voice, "voice", VOICES)
-    if not isinstance(form, str):
-        raise ValueError(f"form is {shown(form)}; it must be text")
-    if form in FORMS:
+    if typed(form, "form", str, "text") in FORMS:
         return FORMS[form][voice]
-    named = field_names(form)
-    if not named or not named <= {*_FIELDS}:
-        fields = ", ".join(f"{{{name}}}" for name in _FIELDS)
-        raise ValueError(
-            f"no form {form!r}; legal are {', '.join(FORMS)}, and a line with some of {fields}"
-        )
+    fields = field_names(form)
+    if not fields or not fields <= {*_FIELDS}:
+        known = ", ".join(f"{{{name}}}" for name in _FIELDS)
+        forms = ", ".join(FORMS)
+        raise ValueError(f"no form {form!r}; there are: {forms}, and a line with some of {known}")
     return form
 
 
 def _attributes(
     people: pd.DataFrame, code_book: CodeBook, asked: Sequence[str] | None
 ) -> list[str]:
-    if asked is None:
-        found = [name for name in code_book if name in people]
-        if not found:
-            raise ValueError(
-                f"the people have none of the code book's attributes: {', '.join(code_book)}"
-            )
-        return found
-    asked = [one_of(name, "attribute", code_book) for name in listed(asked, "attributes")]
-    return list(dict.fromkeys(named(people, asked, "attributes", "the people have")))
+    if asked is not None:
+        asked = [one_of(name, "attribute", code_book) for name in listed(asked, "attributes")]
+        return list(dict.fromkeys(columns_of(people, asked, "attributes", "the people")))
+    names = [name for name in code_book if name in people]
+    if not names:
+        known = ", ".join(code_book)
+        raise ValueError(f"the people have none of the code book's attributes: {known}")
+    return names
 
 
 def _phrasings(
     name: str, attribute: Attribute, voice: str, line: str
 ) -> tuple[tuple[str, str, str], ...]:
-    """What the line's fields stand for in each phrasing: question, sentence, first person."""
+    """Each phrasing of an attribute: question, sentence in this voice, sentence in the first."""
+    sentences = {"say": attribute.phrasings(voice), "first": attribute.first}
     needed = field_names(line)
-    said, first = attribute.phrasings(voice), attribute.first
-    for field, there in (("ask", attribute.ask), ("say", said), ("first", first)):
-        if field in needed and not there:
-            what = {"ask": "question", "say": f"sentence in the {voice} person"}
-            raise ValueError(
-                f"{name}: the code book has no {what.get(field, 'sentence in the first person')}"
-            )
-    said, first = said or ("",), first or ("",)
-    many = max(len(said) if "say" in needed else 1, len(first) if "first" in needed else 1)
-    return tuple((attribute.ask, said[i % len(said)], first[i % len(first)]) for i in range(many))
+    if "ask" in needed and not attribute.ask:
+        raise ValueError(f"{name}: the code book has no question")
+    for field, person in (("say", voice), ("first", "first")):
+        if field in needed and not sentences[field]:
+            raise ValueError(f"{name}: the code book has no sentence in the {person} person")
+    say, first = ((lines or ("",)) for lines in sentences.values())
+    count = max(len(lines or ("",)) if f in needed else 1 for f, lines in sentences.items())
+    return tuple((attribute.ask, say[i % len(say)], first[i % len(first)]) for i in range(count))
 
 
-Say = Callable[[Any, Hashable, Mapping[Any, Any], Any], str]
-
-
-def _told(
+def _texts(
     design: pd.DataFrame,
     phrasings: Mapping[str, tuple[Any, ...]],
-    say: Say,
-    joint: str,
+    say: Callable[[Any, Hashable, Mapping[Any, Any], Any], str],
+    separator: str,
 ) -> pd.Series:
-    """What each row says of the columns in `phrasings`, in the order of its wording.
+    """The text of each row, from the columns in `phrasings`, in the order of its wording.
 
-    say : (phrasing, column, record, row) -> the text of one attribute. joint : put between.
+    say : (phrasing, column, record, row) -> the text of one attribute.
     """
-    columns, given = tuple(phrasings), tuple(phrasings.values())
-    wordings = _wordings(design)
-    plans = {w: _plan(columns, given, w) for w in dict.fromkeys(wordings)}
+    wordings = [0] * len(design)
+    if "wording" in design:
+        wordings = column(design["wording"], "wording").tolist()
+    for row, wording in zip(design.index, wordings, strict=True):
+        if wording != int(wording):
+            raise invalid_row("wording", row, wording, "a whole number")
     texts = []
     for record, wording, row in zip(records_of(design), wordings, design.index, strict=True):
-        order, phrasing = plans[wording]
-        said = [c for c in order if not is_missing(record[c])]
-        texts.append(joint.join(say(phrasing[c], c, record, row) for c in said))
+        order, chosen = _plan(tuple(phrasings), tuple(phrasings.values()), int(wording))
+        known = [name for name in order if not is_missing(record[name])]
+        texts.append(separator.join(say(chosen[name], name, record, row) for name in known))
     return pd.Series(texts, index=design.index, dtype=object)
-
-
-def _wordings(design: pd.DataFrame) -> list[int]:
-    if "wording" not in design:
-        return [0] * len(design)
-    numbers: list[float] = column(design["wording"], "wording").tolist()
-    for number, row in zip(numbers, design.index.tolist(), strict=True):
-        if not number.is_integer():
-            raise ValueError(f"wording: row {row!r} holds {number}; wordings are whole numbers")
-    return [int(number) for number in numbers]
 
 
 @lru_cache(maxsize=10_000)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
-from simkit.types import framed, integer, listed, one_of, shown
+from simkit.types import framed, integer, invalid, listed, one_of, typed
 
 __all__ = ["is_numeric", "likert", "numeric", "question_of", "read_answers"]
 
@@ -28,34 +28,52 @@ def likert(
     text: str,
     points: int,
     labels: Sequence[str] | Mapping[int, str] | None = None,
-    **how: Any,
+    **options: Any,
 ) -> Question:
     """An ordinal question of K = `points` steps, valued 1 to K.
 
     Parameters
     ----------
-    labels : K words, which are then the options; or {value: label} for some of the steps (the
-        ends), which are explained after the text, the options being the numbers; None for the
-        bare numbers.
-    how : goes to `Question` (template, layout, forms, …).
+    text : str
+        The question.
+    points : int
+        K, from 2 to 10,000.
+    labels : sequence or mapping, optional
+        K words, which are then the options; or {value: label} for some of the steps (the ends),
+        which are explained after the text, the options being the numbers; None for the bare
+        numbers.
+    **options
+        Further arguments of :class:`simkit.Question` (template, layout, forms, …).
 
-    Raises ValueError for points that are no whole number from 2 to 10,000, another number of
-    labels, or a label of a value that the scale does not have.
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    ValueError
+        For points that are not a whole number in the range, another number of labels, and a label
+        of a value that the scale does not have.
+
+    Examples
+    --------
+    >>> likert("Taxes should be lower.", 5, {1: "disagree", 5: "agree"}).text
+    'Taxes should be lower. (1 = disagree, 5 = agree)'
     """
     values = range(1, integer(points, "points", 2, MOST_VALUES) + 1)
     if isinstance(labels, Mapping):
         unknown = [value for value in labels if value not in values]
         if unknown:
-            raise ValueError(f"labels: {unknown[0]!r} is not one of {list(values)}")
+            raise invalid("the value of a label", unknown[0], f"one of {list(values)}")
         legend = ", ".join(f"{value} = {labels[value]}" for value in sorted(labels))
-        text, options = f"{text} ({legend})" if legend else text, [str(v) for v in values]
+        text, words = f"{text} ({legend})" if legend else text, [str(v) for v in values]
     elif labels is None:
-        options = [str(v) for v in values]
+        words = [str(v) for v in values]
+    elif isinstance(labels, str) or len(listed(labels, "labels")) != points:
+        raise invalid("labels", labels, f"{points} texts, one per point")
     else:
-        if isinstance(labels, str) or len(listed(labels, "labels")) != points:
-            raise ValueError(f"labels are {labels!r}; legal are {points}, one per point")
-        options = list(labels)
-    return Question(text, options, list(values), **how)
+        words = list(labels)
+    return Question(text, words, list(values), **options)
 
 
 def numeric(
@@ -66,65 +84,96 @@ def numeric(
     unit: str = "",
     *,
     end: str = "",
-    **how: Any,
+    **options: Any,
 ) -> Question:
     """A question whose options are the numbers low, low + step, …, high.
 
     Parameters
     ----------
-    unit : "$" (or another currency sign) is put before the number, "%" right after it, any other
-        unit after a blank ("3 days").
-    end : text that closes every option ("." or a line break), part of what is scored. Where one
-        number's tokens begin another's ("1" and "10" in a tokenizer of single digits), the belief
-        in "1" holds all of "10" too unless something closes it: with `end` the options are
-        disjoint events and the belief is exact.
-    how : goes to `Question`.
+    text : str
+        The question.
+    low, high, step : float
+        Numbers are written with as many decimals as `low` and `step` have.
+    unit : str
+        "$" (or another currency sign) is put before the number, "%" right after it, any other unit
+        after a blank ("3 days").
+    end : str
+        Text that closes every option ("." or a line break), part of what is scored. Where the
+        tokens of one number begin those of another ("1" and "10" in a tokenizer of single digits),
+        the belief in "1" contains that in "10" unless something closes it: with `end` the options
+        are disjoint events and the belief is exact.
+    **options
+        Further arguments of :class:`simkit.Question`.
 
-    Numbers are written with as many decimals as `low` and `step` have. Raises ValueError for a
-    step that is not positive or does not lead from low to high, and for more than 10,000 values.
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    ValueError
+        For a step that is not positive or does not lead from low to high, and for more than 10,000
+        values.
+
+    Examples
+    --------
+    >>> numeric("What would you pay?", 0, 1, 0.5, "$").options
+    ('$0.0', '$0.5', '$1.0')
     """
-    if not isinstance(unit, str) or not isinstance(end, str):
-        raise ValueError(f"unit {shown(unit)}, end {shown(end)}; both must be text")
+    for name, word in (("unit", unit), ("end", end)):
+        typed(word, name, str, "text")
     try:
         first, last, stride = (Decimal(str(x)) for x in (low, high, step))
         fine = first.is_finite() and last.is_finite() and stride.is_finite() and stride > 0
     except InvalidOperation:  # text, lists
         fine = False
     if not fine:
-        raise ValueError(f"low {low}, high {high}, step {step}; legal are numbers, step above 0")
+        raise ValueError(f"low {low}, high {high}, step {step}; they must be numbers, step above 0")
     # Whether there are too many comes first: Decimal has no remainder of a huge number.
-    if (last - first) / stride > MOST_VALUES - 1:
-        raise ValueError(
-            f"{(last - first) / stride + 1:.10g} values from {low} to {high}; legal are up to "
-            f"{MOST_VALUES}"
-        )
+    if (k := (last - first) / stride + 1) > MOST_VALUES:
+        raise ValueError(f"{k:.10g} values from {low} to {high}; there may be up to {MOST_VALUES}")
     if last <= first or (last - first) % stride:
         raise ValueError(f"steps of {step} do not lead from {low} to {high}")
     count = int((last - first) / stride) + 1
     places = max(0, *(-int(x.normalize().as_tuple().exponent) for x in (first, stride)))
     values = [first + i * stride for i in range(count)]
-    options = [_written(value, places, unit) + end for value in values]
-    return Question(text, options, [float(value) for value in values], **how)
+    front = unit if unit and unit in _CURRENCY else ""
+    back = unit if unit in ("", "%") else f" {unit}"
+    texts = [f"{value:.{places}f}{end if front else back + end}" for value in values]
+    texts = [re.sub("^-?", lambda sign: sign[0] + front, text) for text in texts]
+    return Question(text, texts, [float(value) for value in values], **options)
 
 
-def _written(value: Decimal, places: int, unit: str) -> str:
-    number = f"{abs(value):.{places}f}"
-    sign = "-" if value < 0 else ""
-    if unit and unit in _CURRENCY:
-        return f"{sign}{unit}{number}"
-    return f"{sign}{number}{unit if unit == '%' else f' {unit}' if unit else ''}"
-
-
-def question_of(code_book: CodeBook, name: str, **how: Any) -> Question:
+def question_of(code_book: CodeBook, name: str, **options: Any) -> Question:
     """The question that an attribute answers: the code book's text and options.
 
-    Options are the texts of its values, in order, with the codes as values where the attribute is
-    ordered; `Numbers` with a step become a numeric question. `how` goes to `Question`.
-    Raises ValueError for an attribute that is not in the book, has no question, or no step, and
-    for one that is ordered with codes that are no numbers.
+    Parameters
+    ----------
+    code_book : CodeBook
+        The attributes.
+    name : str
+        Of one attribute. Its values' texts are the options, in order, with the codes as values
+        where the attribute is ordered; `Numbers` with a step become a numeric question.
+    **options
+        Further arguments of :class:`simkit.Question`.
+
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    ValueError
+        For an attribute that is not in the book, has no question, or no step, and for one that is
+        ordered with codes that are not numbers.
+
+    Examples
+    --------
+    >>> from simkit.personas import ANES96
+    >>> question_of(ANES96, "vote").options
+    ('Bill Clinton', 'Bob Dole')
     """
-    if not isinstance(code_book, CodeBook):
-        raise ValueError(f"code_book is {shown(code_book)}; it must be a CodeBook")
+    typed(code_book, "code_book", CodeBook, "a CodeBook")
     attribute = code_book[one_of(name, "attribute", code_book)]
     if not attribute.ask:
         raise ValueError(f"{name}: the code book has no question; give the attribute one")
@@ -132,9 +181,9 @@ def question_of(code_book: CodeBook, name: str, **how: Any) -> Question:
     if isinstance(scale, Numbers):
         if scale.step is None:
             raise ValueError(f"{name}: its numbers have no step, so they cannot be options")
-        return numeric(attribute.ask, scale.low, scale.high, scale.step, **how)
+        return numeric(attribute.ask, scale.low, scale.high, scale.step, **options)
     codes = list(scale) if attribute.ordered else None
-    return Question(attribute.ask, list(scale.values()), codes, **how)
+    return Question(attribute.ask, list(scale.values()), codes, **options)
 
 
 def read_answers(
@@ -144,36 +193,49 @@ def read_answers(
 
     Parameters
     ----------
-    question : a text is a valid answer to it if, blanks aside, it begins with an option (its label,
-        or one of its forms; upper and lower case count, a full stop at its end does not) that
-        neither a letter nor a digit carries on: "3" is in "3", "3." and "3 days", not in "30" or
-        "3.5". The longest such option counts.
-    texts : what a model wrote after the prompts; None counts as not valid.
-    design : one row per text, where options have `{column}` fields.
+    question : Question
+        A text is a valid answer to it if, blanks aside, it begins with an option (its label, or
+        one of its forms; upper and lower case count, a full stop at its end does not) that neither
+        a letter nor a digit carries on: "3" is in "3", "3." and "3 days", not in "30" or "3.5".
+        The longest such option counts.
+    texts : sequence
+        What a model wrote after the prompts; None counts as not valid.
+    design : DataFrame, optional
+        One row per text, where options have `{column}` fields.
 
     Returns
     -------
-    Columns `text`, `answer` (the option's text), `option_id` and `value` (NaN where there is none),
-    `valid`. The mean of `valid` is the success rate.
+    DataFrame
+        Columns `text`, `answer` (the option's text), `option_id` and `value` (NaN where there is
+        none), `valid`. The mean of `valid` is the success rate.
+
+    Raises
+    ------
+    ValueError
+        For a design of another length, and a question that is not a `Question`.
+
+    Examples
+    --------
+    >>> read_answers(numeric("How many?", 0, 5), ["3 of them", "many"])["answer"].tolist()
+    ['3', None]
     """
     texts = listed(texts, "texts")
     rows = pd.DataFrame(index=range(len(texts))) if design is None else framed(design, "the design")
     if len(rows) != len(texts):
         raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
-    if not isinstance(question, Question):
-        raise ValueError(f"question is {shown(question)}; it must be a Question")
+    typed(question, "question", Question, "a Question")
     spelled, options = question.answers_for(rows), question.options_for(rows)
-    numbers = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
-    values = question.values
-    answers = [None if k is None else row[k] for k, row in zip(numbers, options, strict=True)]
-    found = [np.nan if k is None or values is None else values[k] for k in numbers]
+    places = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
+    valid = np.array([place is not None for place in places], dtype=bool)
+    answers = [None if k is None else row[k] for k, row in zip(places, options, strict=True)]
+    values = question.values or [np.nan] * len(question.options)
     return pd.DataFrame(
         {
             "text": pd.Series(texts, dtype=object),
             "answer": pd.Series(answers, dtype=object),
-            "option_id": np.array([np.nan if k is None else k for k in numbers], dtype=float),
-            "value": np.array(found, dtype=float),
-            "valid": [k is not None for k in numbers],
+            "option_id": np.array([np.nan if k is None else k for k in places], dtype=float),
+            "value": np.array([np.nan if k is None else values[k] for k in places], dtype=float),
+            "valid": valid,
         }
     )
 
@@ -183,13 +245,13 @@ def _begun(text: Any, spelled: Sequence[Sequence[str]]) -> int | None:
     if not isinstance(text, str):
         return None
     text = text.lstrip()
-    best, found = 0, None
+    length, best = 0, None
     for number, forms in enumerate(spelled):
         for form in (f.strip().rstrip(".") for f in forms):
             carried_on = re.match(r"\w|[.,]\d", text[len(form) :]) is not None
-            if len(form) > best and text.startswith(form) and not carried_on:
-                best, found = len(form), number
-    return found
+            if len(form) > length and text.startswith(form) and not carried_on:
+                length, best = len(form), number
+    return best
 
 
 def is_numeric(question: Question) -> bool:
@@ -200,5 +262,5 @@ def is_numeric(question: Question) -> bool:
 
 
 def _number(option: str) -> float | None:
-    found = re.findall(r"-?[^\w\s.,-]?\d[\d,]*(?:\.\d+)?", option)
-    return float(re.sub(r"[^\d.-]", "", found[0])) if len(found) == 1 else None
+    numbers = re.findall(r"-?[^\w\s.,-]?\d[\d,]*(?:\.\d+)?", option)
+    return float(re.sub(r"[^\d.-]", "", numbers[0])) if len(numbers) == 1 else None

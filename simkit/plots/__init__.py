@@ -6,7 +6,7 @@ blindnesses); the truth is dotted, humans are black. All functions raise ValueEr
 missing column and the columns there are.
 """
 
-from simkit.plots.belief import error_curves, factors, interval_dots
+from simkit.plots.belief import error_curves, factors
 from simkit.plots.demand import (
     ablation,
     balance_plot,
@@ -15,7 +15,7 @@ from simkit.plots.demand import (
     scaling,
 )
 from simkit.plots.diversity import dose_curve, model_pairs, trade_off, unity
-from simkit.plots.look import PALETTE, style
+from simkit.plots.look import PALETTE, style, with_truth
 from simkit.plots.population import (
     answer_shares,
     fit_dots,
@@ -29,6 +29,6 @@ from simkit.plots.structure import correlogram_pair, quadrant, structure_bars, s
 
 __all__ = ["PALETTE", "ablation", "answer_shares", "balance_plot", "correlogram_pair",
            "demand_curves", "dose_curve", "elicited_covariates", "error_curves", "factors",
-           "fit_dots", "interval_dots", "learning", "margins", "model_pairs", "penalty_map",
+           "fit_dots", "learning", "margins", "model_pairs", "penalty_map",
            "quadrant", "scaling", "shifts", "structure_bars", "style", "subgroup_lines",
-           "temperatures", "trade_off", "unity"]  # fmt: skip
+           "temperatures", "trade_off", "unity", "with_truth"]  # fmt: skip

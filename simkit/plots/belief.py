@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, ScalarFormatter
+from matplotlib.ticker import ScalarFormatter
 
-from simkit.plots.look import MARKS, PALETTE, band, begin, colours_of, done, dots, parts, words
+from simkit.plots import look
 
-__all__ = ["error_curves", "factors", "interval_dots"]
+__all__ = ["error_curves", "factors"]
 
 
 def error_curves(
@@ -16,49 +16,62 @@ def error_curves(
 ) -> Axes:
     """A quantity against the number of runs, log-log, one line per method.
 
-    Columns: method (belief, choice), runs, estimate; low and high if known; expected, drawn
-    dotted, if theory says what it should be.
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns method (belief, choice), runs, estimate; optionally low and high, and expected
+        (what theory predicts), drawn dotted.
+    ax : Axes, optional
+        New ones by default.
+    ylabel : str
+        The quantity with its unit.
+
+    Returns
+    -------
+    Axes
+        Those that were drawn on.
     """
-    frame, ax = begin(frame, ax, "estimate", at="runs", labels="method", maybe="low high expected")
-    for method, colour, part in parts(frame, "method", "runs"):
-        band(part, "runs", colour, ax)
-        mark = MARKS.get(method, "o")
-        ax.plot(part["runs"], part["estimate"], mark, color=colour, label=words(method), zorder=3)
-        theory = f"{words(method)}, theory" if "expected" in part else None
+    frame, ax = look.begin(
+        frame, ax, "estimate", at="runs", labels="method", maybe="low high expected"
+    )
+    for method, colour, part in look.parts(frame, "method", "runs"):
+        look.band(part, "runs", colour, ax)
+        name, mark = look.words(method), look.MARKS.get(method, "o")
+        ax.plot(part["runs"], part["estimate"], mark, color=colour, label=name, zorder=3)
+        theory = f"{name}, theory" if "expected" in part else None
         y, line = ("expected", ":") if theory else ("estimate", "-")
         ax.plot(part["runs"], part[y], line, color=colour, label=theory, zorder=2)
     ax.set(xscale="log", yscale="log")
-    # The numbers of runs themselves on the axis, not powers of ten.
-    ax.xaxis.set_major_locator(FixedLocator(sorted(set(frame["runs"]))))
-    ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.xaxis.minorticks_off()
-    return done(ax, xlabel="Runs per condition (number, log scale)", ylabel=f"{ylabel}, log scale")
+    look.ticks(ax, frame["runs"])
+    xlabel = "Runs per condition (number, log scale)"
+    return look.done(ax, xlabel=xlabel, ylabel=f"{ylabel}, log scale")
 
 
 def factors(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Efficiency factors with their intervals, one row per design, on a log axis.
 
-    Columns: design, method (for instance measured, theoretical, exact), estimate; low and high
-    where known. The line at 1 is where belief gains nothing.
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns design, method (such as measured, theoretical, exact), estimate; optionally low and
+        high. Methods stand side by side; "exact" is a dark star.
+    ax : Axes, optional
+        New ones by default.
+
+    Returns
+    -------
+    Axes
+        Those that were drawn on. The line at 1 is where belief gains nothing.
     """
-    frame, ax = begin(frame, ax, "estimate", labels="design method", maybe="low high")
-    interval_dots(frame.rename(columns={"design": "name"}), ax)
+    frame, ax = look.begin(frame, ax, "estimate", labels="design method", maybe="low high")
+    colours = look.colours_of(frame["method"])
+    if "exact" in colours:
+        colours["exact"] = look.PALETTE["truth causal"]
+    marks = {**look.MARKS, "exact": "*"}
+    look.dots(frame, "design", "method", ax, gap=0.22, colours=colours, marks=marks, size=8)
+    look.legend(ax)
     ax.set_xscale("log")
     ax.axvline(1, color="#555555", linewidth=1, zorder=1)
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.set(xlabel="Efficiency factor: runs of choice worth one run of belief (log scale)")
     return ax
-
-
-def interval_dots(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Estimates with their intervals, one row per name, methods side by side.
-
-    Columns: name, method, estimate; low and high where known. "exact" is a dark star.
-    """
-    frame, ax = begin(frame, ax, "estimate", labels="name method", maybe="low high")
-    colours = colours_of(frame["method"])
-    if "exact" in colours:
-        colours["exact"] = PALETTE["truth causal"]
-    marks = {**MARKS, "exact": "*"}
-    dots(frame, "name", "method", ax, gap=0.22, colours=colours, marks=marks, size=8)
-    return done(ax)

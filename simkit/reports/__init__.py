@@ -12,6 +12,7 @@ from simkit.reports.numbers import number, within
 from simkit.reports.parameters import check
 from simkit.reports.records import caption, record
 from simkit.reports.study import Study, find, studies
+from simkit.result import estimate_text
 
 if TYPE_CHECKING:
     from simkit.reports.execute import run
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from simkit.reports.pages import index
 
 __all__ = [
-    "Study", "caption", "check", "export_html", "find", "index", "number",
+    "Study", "caption", "check", "estimate_text", "export_html", "find", "index", "number",
     "record", "run", "studies", "within",
 ]  # fmt: skip
 

@@ -27,17 +27,32 @@ def run(
     *,
     out: str | PathLike[str] = "simkit-reports",
 ) -> Path:
-    """Execute a study's notebook and write its page, its record and its notebook to `out`.
+    """Execute a study's notebook and write its page, its record and its notebook.
 
-    `study` is a name as `find` takes it; `parameters` replace those of the notebook's parameters
-    cell. Relative paths in parameters hold from the current folder. In a terminal a bar is shown.
-    Returns the path of the HTML page.
+    Parameters
+    ----------
+    study : str or path
+        A name as :func:`find` takes it, or a notebook.
+    parameters : mapping, optional
+        Replace those of the notebook's parameters cell. Relative paths in them hold from the
+        current folder.
+    out : str or path
+        The folder to write to. In a terminal a bar is shown.
 
-    Raises ValueError for an unknown study or parameter, naming those there are, and for a value
-    that the parameter cannot take, before anything runs. Where a cell fails, page and record are
-    written as far as the run got, marked as failed, and the error (papermill's
-    PapermillExecutionError, with `ename`, `evalue` and `traceback`) is raised again; where not
-    even a notebook came to be, there is a record without a page.
+    Returns
+    -------
+    Path
+        The HTML page.
+
+    Raises
+    ------
+    ValueError
+        For an unknown study or parameter, naming those there are, and for a value that the
+        parameter cannot take, before anything runs.
+    PapermillExecutionError
+        Where a cell fails (with `ename`, `evalue` and `traceback`): page and record are written as
+        far as the run got, marked as failed. If there is not even a notebook, there is a record
+        without a page.
     """
     source = find(study)
     values = source.values({} if parameters is None else parameters)

@@ -20,6 +20,7 @@ from simkit.reports.markdown import Heading, clean, render
 from simkit.reports.pages import TEMPLATES, encodable, template
 from simkit.reports.records import named
 from simkit.reports.study import IMAGES, Study, plain
+from simkit.types import typed
 
 __all__ = ["export_html"]
 
@@ -30,16 +31,29 @@ PRIORITY = ["text/html", "text/markdown", *IMAGES, "text/latex", "text/plain"]
 def export_html(
     study: Study | str | PathLike[str], out: str | PathLike[str], *, failure: str = ""
 ) -> Path:
-    """Write a notebook (a path, or one that was read) as the HTML page `out`; returns `out`.
+    """Write a notebook as one HTML page.
 
     The page loads nothing: figures are inlined, mathematics is MathML, and HTML in outputs is
     cleaned. Code is folded away, with a button to show it. The title is the first heading; model,
-    parameters and run time are those that the run left in the notebook. A cell that ended in an
-    error, or a `failure` in words, marks the page as a failed, partial run.
+    parameters and run time are those that the run left in the notebook.
+
+    Parameters
+    ----------
+    study : Study, str or path
+        A notebook, or one that was read.
+    out : str or path
+        The page to write.
+    failure : str
+        An error in words. It, or a cell that ended in an error, marks the page as a failed,
+        partial run.
+
+    Returns
+    -------
+    Path
+        `out`.
     """
     out = as_path(out, "out")
-    if not isinstance(failure, str):
-        raise ValueError(f"failure is {failure!r:.80}; it must be text")
+    typed(failure, "failure", str, "text")
     study = study if isinstance(study, Study) else Study.read(study)
     headings: list[Heading] = []
     resources = {"metadata": {"path": str(study.path.parent)}}
@@ -89,22 +103,17 @@ def _without_title(notebook: NotebookNode) -> NotebookNode:
 
 def _facts(study: Study) -> dict[str, Any]:
     """Model, parameters, run time and date of the run."""
-    given = study.run.get("parameters", {})
+    arguments = study.run.get("parameters", {})
+    values = {name: named(arguments.get(name, p.default)) for name, p in study.parameters.items()}
     rows = [
-        {
-            "name": p.name,
-            "value": named(given.get(p.name, p.default)),
-            "help": p.help,
-            "given": p.name in given,
-        }
-        for p in study.parameters.values()
+        {"name": name, "value": values[name], "help": p.help, "given": name in arguments}
+        for name, p in study.parameters.items()
     ]
-    asked = next((row["value"] for row in rows if row["name"] == "model"), None)
     provenance = (study.record or {}).get("provenance", {})
     ended = study.run.get("end_time")
     return {
         "parameters": rows,
-        "model": provenance.get("model") or asked,
+        "model": provenance.get("model") or values.get("model"),
         "hash": provenance.get("model_hash"),
         "seconds": study.run.get("duration"),
         "finished": datetime.datetime.fromisoformat(ended) if ended else None,

@@ -88,8 +88,8 @@ class _Renderer(IPythonRenderer):
     def heading(self, text: str, level: int, **attrs: Any) -> str:
         if not self.trusted:
             return f'<p class="heading">{text}</p>\n'
-        taken = {name for _, name, _ in self.headings}
-        name = next(name for name in _slugs(text) if name not in taken)
+        used = {name for _, name, _ in self.headings}
+        name = next(name for name in _slugs(text) if name not in used)
         self.headings.append((level, name, text))
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 

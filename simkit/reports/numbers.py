@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simkit.types import FloatArray
+from simkit.result import rounded
+from simkit.types import FloatArray, column, invalid, several, typed
 
-__all__ = ["LEAST_MASS", "Numbers", "judged", "number", "rounded", "row", "within"]
+__all__ = ["LEAST_MASS", "Numbers", "judged", "number", "row", "within"]
 
 VERDICTS = ("holds", "does not hold", "not judged", "undefined")
 LEAST_MASS = 0.5  # as believe has it, from a module that loads torch
@@ -31,11 +32,34 @@ def number(
     over: str = "",
     **more: Any,
 ) -> dict[str, Any]:
-    """A headline number for `record`, from a row of a result.
+    """A headline number for :func:`record`, from a row of a result.
 
-    `row` has `estimate` and, if there is an interval, `low` and `high`; a number alone has none.
-    `over` says what the interval generalises to, and is left out where there is no interval;
-    `more` is what else `record` takes of a number: `about`, `valid_mass`.
+    Parameters
+    ----------
+    name : str
+        Of the number, in words.
+    row : mapping, Series or float
+        With `estimate` and, if there is an interval, `low` and `high`; or a number alone.
+    claim : str
+        What the reference says, in words.
+    verdict : bool or str, optional
+        As in :func:`record`; see :func:`within`.
+    unit : str
+        Of the number.
+    over : str
+        What the interval generalises to; left out where there is no interval.
+    **more
+        What else `record` takes of a number: `about`, `valid_mass`.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> elasticity = {"estimate": -1.3, "low": -1.5, "high": -1.1}
+    >>> number("elasticity", elasticity, "elastic", within(elasticity, high=-1))["verdict"]
+    True
     """
     row = row if isinstance(row, Mapping | pd.Series) else {"estimate": row}
     low, high = row.get("low"), row.get("high")
@@ -51,7 +75,27 @@ def within(
 ) -> bool | None:
     """The verdict on "it is from low to high": whether the interval of `row` shows it.
 
-    True if the whole interval is from `low` to `high`, False if none of it is, else None.
+    Parameters
+    ----------
+    row : mapping or Series
+        With the ends `low` and `high` of an interval.
+    low, high : float
+        The range that is claimed.
+
+    Returns
+    -------
+    bool or None
+        True if the whole interval is from `low` to `high`, False if none of it is, else None.
+
+    Raises
+    ------
+    ValueError
+        For a row without an interval, and ends that are not numbers.
+
+    Examples
+    --------
+    >>> within({"low": 0.2, "high": 0.4}, low=0), within({"low": -0.1, "high": 0.4}, low=0)
+    (True, None)
     """
     asked = {"row": (_part(row, "low"), _part(row, "high")), "line": (low, high)}
     try:
@@ -70,36 +114,28 @@ def _part(row: Mapping[str, Any] | pd.Series, name: str) -> Any:
 
 
 def row(number: Any) -> dict[str, Any]:
-    if not isinstance(number, Mapping):
-        raise ValueError(f"a number must be a mapping with name and value, got {number!r}")
-    extra = [name for name in number if name not in FIELDS]
-    if extra or "name" not in number or "value" not in number:
+    """A number of :func:`record`, checked, with all of its fields in order."""
+    typed(number, "a number", Mapping, "a mapping with name and value")
+    unknown = [name for name in number if name not in FIELDS]
+    if unknown or "name" not in number or "value" not in number:
         raise ValueError(
             f"a number needs name and value, and may have {', '.join(FIELDS[2:])}; "
             f"got {', '.join(map(repr, number))}"
         )
-    name = _words(number, "name")
-    value, low, high = (_finite(name, key, number.get(key)) for key in ("value", "low", "high"))
+    words = {field: _words(number, field) for field in ("name", "over", "unit", "claim", "about")}
+    name, about = words["name"], words["about"] or ABOUT[0]
+    ends = {field: _finite(name, field, number.get(field)) for field in ("value", "low", "high")}
+    low, high = ends["low"], ends["high"]
     if low is not None and high is not None and low > high:
         raise ValueError(f"{name}: low {low} is above high {high}")
-    about = _words(number, "about") or ABOUT[0]
     if about not in ABOUT:
-        raise ValueError(f"{name}: about is {about!r}; it must be one of {', '.join(ABOUT)}")
+        raise invalid(f"{name}: about", about, f"one of {', '.join(ABOUT)}")
     mass = _finite(name, "valid_mass", number.get("valid_mass"))
     if mass is not None:
-        _checked(mass)
-    return {
-        "name": name,
-        "value": value,
-        "low": low,
-        "high": high,
-        "over": _words(number, "over"),
-        "unit": _words(number, "unit"),
-        "claim": _words(number, "claim"),
-        "about": about,
-        "valid_mass": mass,
-        "verdict": "undefined" if value is None else _verdict(name, number.get("verdict")),
-    }
+        _probabilities(mass)
+    verdict = "undefined" if ends["value"] is None else _verdict(name, number.get("verdict"))
+    fields = {**words, **ends, "about": about, "valid_mass": mass, "verdict": verdict}
+    return {field: fields[field] for field in FIELDS}
 
 
 def judged(
@@ -110,17 +146,14 @@ def judged(
     Where the valid mass that a number rests on (its own, else the mean) is below LEAST_MASS, its
     verdict is "not judged". Raises ValueError for no rows and a name that is there twice.
     """
-    masses = [] if valid_mass is None else _masses(_checked(valid_mass))
+    masses = [] if valid_mass is None else _masses(_probabilities(valid_mass))
     mean = masses[0]["value"] if masses else None
     own = [row for row in rows if row["about"] == ABOUT[0]]
     for number in own:
-        rests = mean if number["valid_mass"] is None else number["valid_mass"]
-        if (
-            rests is not None
-            and rests < LEAST_MASS
-            and number["verdict"] in ("holds", "does not hold")
-        ):
-            number |= {"valid_mass": rests, "verdict": "not judged"}
+        basis = mean if number["valid_mass"] is None else number["valid_mass"]
+        judged_yet = number["verdict"] in ("holds", "does not hold")
+        if judged_yet and basis is not None and basis < LEAST_MASS:
+            number |= {"valid_mass": basis, "verdict": "not judged"}
     ordered = own + masses + [row for row in rows if row["about"] != ABOUT[0]]
     names = [row["name"] for row in ordered]
     if not rows or len(set(names)) < len(names):
@@ -136,22 +169,14 @@ def _masses(mass: FloatArray) -> list[dict[str, Any]]:
     mean, smallest = (read.mean(), read.min()) if len(read) else (None, None)
     claim = f"at least {LEAST_MASS:g} of the probability is on the options, mean {of}"
     verdict = None if mean is None else bool(mean >= LEAST_MASS)
-    given = {"name": "Valid mass", "value": mean, "claim": claim, "verdict": verdict}
+    first = {"name": "Valid mass", "value": mean, "claim": claim, "verdict": verdict}
     other = {"name": "Valid mass, smallest", "value": smallest, "claim": of}
-    return [row({**number, "unit": "probability"}) for number in (given, other)]
+    return [row({**number, "unit": "probability"}) for number in (first, other)]
 
 
-def _checked(valid_mass: npt.ArrayLike) -> FloatArray:
+def _probabilities(valid_mass: npt.ArrayLike) -> FloatArray:
     """Probabilities, or NaN, in one column."""
-    try:
-        mass = np.atleast_1d(np.asarray(valid_mass, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise ValueError(f"valid_mass is {valid_mass!r}; it must be numbers from 0 to 1") from None
-    bad = mass[(mass < 0) | (mass > 1 + 1e-6)]
-    if bad.size or mass.ndim > 1:
-        said = f"holds {bad[0]}" if bad.size else f"has shape {mass.shape}"
-        raise ValueError(f"valid_mass {said}; it must be one column of numbers from 0 to 1")
-    return mass
+    return column(several(valid_mass), "valid_mass", low=0, high=1 + 1e-6, missing=True)
 
 
 def _words(number: Mapping[str, Any], field: str) -> str:
@@ -169,7 +194,7 @@ def _finite(name: str, field: str, value: Any) -> float | None:
             raise TypeError("text")
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name}: {field} is {value!r}; it must be a number, or None") from None
+        raise invalid(f"{name}: {field}", value, "a number, or None") from None
     return number if math.isfinite(number) else None
 
 
@@ -180,9 +205,8 @@ def _verdict(name: str, verdict: Any) -> str:
         return "holds" if verdict else "does not hold"
     if isinstance(verdict, str) and verdict in VERDICTS:
         return verdict
-    raise ValueError(
-        f"{name}: verdict is {verdict!r}; it must be True, False, None, or one of "
-        f"{', '.join(VERDICTS)}"
+    raise invalid(
+        f"{name}: verdict", verdict, f"True, False, None, or one of {', '.join(VERDICTS)}"
     )
 
 
@@ -220,13 +244,6 @@ class Numbers(pd.DataFrame):  # type: ignore[misc]  # pandas carries no types
 
 def _short(value: float) -> str:
     return f"{rounded(value):.12g}"
-
-
-def rounded(value: float) -> float:
-    """`value` to three significant digits, but never coarser than a whole number."""
-    if not math.isfinite(value) or value == 0:
-        return value
-    return round(value, max(0, 2 - math.floor(math.log10(abs(value)))))
 
 
 _SHOWN: dict[str, Any] = {"float_format": _short, "na_rep": "-", "index_names": False}

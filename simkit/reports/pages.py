@@ -12,9 +12,9 @@ import jinja2
 
 from simkit import __version__
 from simkit.files import as_path, write_text
-from simkit.reports.numbers import rounded
 from simkit.reports.records import named, read
 from simkit.reports.study import Study
+from simkit.result import number_text
 
 __all__ = ["TEMPLATES", "encodable", "index", "template"]
 
@@ -24,8 +24,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 def index(out: str | PathLike[str]) -> Path:
     """Write `out`/index.html: a card for every `<study>.json` that `run` left in the folder.
 
-    Returns the path of the page. JSON files of other kinds are passed over; a record that cannot
-    be read, or lacks something, has no card, and the page says which file it is and why.
+    JSON files of other kinds are passed over; a record that cannot be read, or lacks something,
+    has no card, and the page says which file it is and why.
+
+    Parameters
+    ----------
+    out : str or path
+        The folder.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ValueError
+        For a path that cannot be one.
     """
     folder = as_path(out, "out")
     if encodable(str(folder)) != str(folder) or "\0" in str(folder):
@@ -60,16 +75,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["named"] = named
-    environment.filters["shown"] = shown
+    environment.filters["shown"] = number_text
     environment.filters["duration"] = duration
     return environment
-
-
-def shown(value: float | None) -> str:
-    """A number as the pages print it: three significant digits and a true minus sign."""
-    if value is None or not math.isfinite(value):
-        return "undefined"
-    return f"{rounded(value):.12g}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float | None) -> str:

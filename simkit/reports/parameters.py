@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.types import invalid, typed
+
 __all__ = ["PROFILES", "Parameter", "check", "declared"]
 
 PROFILES = ("fast", "full")
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
+    **{kind.__name__: (kind,) for kind in (bool, int, str, list, dict)},
     "float": (float, int),
-    "str": (str,),
-    "list": (list,),
-    "dict": (dict,),
     "None": (type(None),),
 }
 
@@ -39,9 +37,9 @@ class Parameter:
     type: str
     help: str
 
-    def take(self, given: Any) -> Any:
-        """`given` as the notebook can be given it; ValueError, which names it, for what cannot."""
-        name, value = self.name, given
+    def take(self, argument: Any) -> Any:
+        """`argument` as the notebook takes it; ValueError, which names it, if it cannot."""
+        name, value = self.name, argument
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
         elif isinstance(value, np.generic | np.ndarray):
@@ -54,18 +52,16 @@ class Parameter:
             value = json.loads(text.encode("utf-8", "surrogateescape"))
         except UnicodeError:
             raise ValueError(
-                f"parameter {name!r} is {given!r}, which holds half a character (a lone "
+                f"parameter {name!r} is {argument!r}, which holds half a character (a lone "
                 "surrogate); give it as UTF-8 text (in a shell: check LANG)"
             ) from None
         except (TypeError, ValueError, RecursionError):
-            raise ValueError(
-                f"parameter {name!r} is {given!r}; it must be what JSON can hold: text, finite "
-                "numbers, True, False, None, and lists and dictionaries of these"
-            ) from None
+            kinds = "text, finite numbers, True, False, None, and lists and dictionaries of these"
+            raise invalid(f"parameter {name!r}", argument, f"what JSON can hold: {kinds}") from None
         if not _fits(kind, value):
             raise ValueError(f"parameter {name!r} takes {self.type}, not {value!r}")
         if name == "profile" and value not in PROFILES:
-            raise ValueError(f"parameter 'profile' is {value!r}; it must be {_in_words(PROFILES)}")
+            raise invalid("parameter 'profile'", value, _in_words(PROFILES))
         return float(value) if self.type == "float" else value
 
 
@@ -93,33 +89,42 @@ def declared(source: str) -> dict[str, Parameter]:
 def check(values: Mapping[str, Any], /, **allowed: Sequence[Any] | pd.Interval) -> None:
     """Refuse parameters that a later cell could not work with; call it right after they are set.
 
-    `values` is `globals()`. Of each parameter named in `allowed` the value, or each element of a
-    list (one or more), must be in what is given: `range(2, 21)` for whole numbers from 2 to 20, a
-    list of choices, `pd.Interval(0, 1, closed="right")` for numbers above 0 up to 1. All that have
-    an annotation must be of its type, and `profile` one of PROFILES.
+    Parameters
+    ----------
+    values : mapping
+        ``globals()``. All parameters with an annotation must be of its type, and `profile` one of
+        PROFILES.
+    **allowed
+        Of each parameter named here, the value, or each element of a list (one or more), must be
+        in what is given: ``range(2, 21)`` for whole numbers from 2 to 20, a list of choices,
+        ``pd.Interval(0, 1, closed="right")`` for numbers above 0 up to 1.
 
-        reports.check(globals(), products=range(1, 41), wordings=range(2, 21), seed=range(2**32))
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and what it must be.
 
-    Raises ValueError naming the parameter, its value and what it must be.
+    Examples
+    --------
+    >>> products, wordings = 12, [2, 5]
+    >>> check(globals(), products=range(1, 41), wordings=range(2, 21))
     """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"check takes globals(), not {values!r}")
+    typed(values, "the first argument of check", Mapping, "globals()")
     kinds = values.get("__annotations__", {})
-    if not isinstance(kinds, Mapping):
-        raise ValueError(f"__annotations__ is {kinds!r:.80}; check takes globals()")
+    typed(kinds, "__annotations__", Mapping, "those of globals()")
     for name, kind in kinds.items():
         words = kind if isinstance(kind, str) else inspect.formatannotation(kind)
         if name in values and not _fits(_annotation(words), values[name]):
-            raise ValueError(f"{name} is {values[name]!r}; it must be {words}")
+            raise invalid(name, values[name], words)
     if "profile" in values:
         allowed = {"profile": PROFILES, **allowed}
     for name, choices in allowed.items():
         if name not in values:
-            raise ValueError(f"check was told of {name!r}, which is no parameter here")
+            raise ValueError(f"check was given {name!r}, which is not a parameter here")
         value = values[name]
         parts = value if isinstance(value, list) else [value]
         if not parts or not all(_among(one, choices) for one in parts):
-            raise ValueError(f"{name} is {value!r}; it must be {_in_words(choices)}")
+            raise invalid(name, value, _in_words(choices))
 
 
 def _among(value: Any, choices: Any) -> bool:
@@ -129,7 +134,7 @@ def _among(value: Any, choices: Any) -> bool:
         number = isinstance(value, int | float | np.number) and type(value) is not bool
         return number and value in choices
     if not isinstance(choices, list | tuple):
-        raise ValueError(f"check was given {choices!r}; it must be a range, a list or an interval")
+        raise invalid("an argument of check", choices, "a range, a list or an interval")
     return isinstance(value, str | int | float) and value in choices
 
 

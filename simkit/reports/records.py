@@ -19,7 +19,9 @@ from simkit.files import write_text
 from simkit.reports.numbers import Numbers, judged, row
 from simkit.reports.study import Study
 from simkit.resources import checkout
+from simkit.result import Result
 from simkit.store import key
+from simkit.types import invalid, typed
 
 __all__ = ["Caption", "caption", "named", "read", "record", "write"]
 
@@ -36,44 +38,56 @@ def record(
 ) -> Numbers:
     """Record the headline numbers of a study, the most important one first.
 
-    Each number is a mapping with `name` and `value`, and if wanted `low` and `high` (the ends of
-    its 95 % interval), `over` (what that generalises to: "products", "people"), `unit`, `claim`
-    (what the source says, in words) and `verdict`: True, False, None, or one of "holds", "does not
-    hold", "not judged". A value that is None or not finite is null in the file and its verdict is
-    "undefined"; so is a missing end of an interval.
+    Make it the last expression of its cell: the numbers are shown rounded to three significant
+    digits, and the whole record is in the metadata of the output, from where `simkit run` takes it
+    into `<study>.json`.
 
-    `about` says whom a number is about: "model" if not given, "recorded people" or
-    "recorded models" (answers that somebody else collected). Those do not rest on the model: they
-    are labelled, come last, and stay judged whatever the model does.
+    Parameters
+    ----------
+    study : str
+        The study's name.
+    numbers : sequence of mapping
+        Each with `name` and `value`, and if wanted `low` and `high` (the ends of its 95 %
+        interval), `over` (what that generalises to: "products", "people"), `unit`, `claim` (what
+        the reference says, in words) and `verdict`: True, False, None, or one of "holds", "does
+        not hold", "not judged". A value that is None or not finite is null in the file and its
+        verdict is "undefined"; so is a missing end of an interval.
+        `about` says whom a number is about: "model" if not given, "recorded people" or "recorded
+        models" (answers that somebody else collected). Those do not depend on the model: they are
+        labelled, come last, and stay judged whatever the model does.
+        A number that depends on some of the beliefs only may have a `valid_mass`, their mean.
+    model : optional
+        A name, or an object with `name` (and `revision`, and `identity`, of which the first 12
+        digits of the hash are written).
+    parameters : mapping, optional
+        `globals()`, of which those with an annotation are written as they are now (a profile may
+        have changed them since they were given), or a mapping of settings; `simkit run` adds those
+        of the parameters cell that are not in it.
+    valid_mass : array_like, optional
+        That of the beliefs that the study depends on: a column of what `believe` returns (NaN
+        where there was none to read), or one number. Its mean and its smallest value become
+        headline numbers, and where the mean is below LEAST_MASS every verdict about the model
+        becomes "not judged".
 
-    `valid_mass` is that of the beliefs that the study rests on: a column of what `believe` returns
-    (numbers in 0–1; NaN where there was none to read), or one number. Its mean and its smallest
-    value become headline numbers of their own, and where the mean is below LEAST_MASS every
-    verdict about the model becomes "not judged". A number that rests on some of the beliefs only
-    may have a `valid_mass` of its own, their mean.
+    Returns
+    -------
+    DataFrame
+        The numbers, one row each, indexed by name.
 
-    `model` is a name, or an object with `name` (and `revision`, and `identity`, of which the first
-    12 digits of the hash are written). `parameters` is `globals()`, of which those with an
-    annotation are written as they are now (a profile may have changed them since they were given),
-    or a mapping of settings; `simkit run` adds those of the parameters cell that are not in it.
-
-    Returns the numbers, one row each, indexed by name. Make it the last expression of its cell:
-    shown, they are rounded to three significant digits, and the whole record is in the metadata
-    of the output, from where `simkit run` takes it into `<study>.json`.
-
-    Raises ValueError for a missing, unknown or repeated name, for a value that is no number, for
-    low > high, an unknown verdict or `about`, and a mass outside 0–1.
+    Raises
+    ------
+    ValueError
+        For a missing, unknown or repeated name, for a value that is not a number, for low > high,
+        an unknown verdict or `about`, and a mass outside 0–1.
     """
     if not isinstance(study, str) or not study:
-        raise ValueError(f"study is {study!r}; it must be the study's name")
+        raise invalid("study", study, "the study's name")
     if not isinstance(numbers, Iterable) or isinstance(numbers, str | bytes):
-        raise ValueError(f"numbers is {numbers!r}; it must be a list of mappings")
-    if parameters is not None and not isinstance(parameters, Mapping):
-        raise ValueError(f"parameters is {parameters!r}; it must be globals() or a mapping")
+        raise invalid("numbers", numbers, "a list of mappings")
+    namespace = typed(parameters or {}, "parameters", Mapping, "globals() or a mapping")
     rows = judged([row(number) for number in numbers], valid_mass)
-    given = parameters or {}
-    names = list(given.get("__annotations__", given))
-    settings = {name: given[name] for name in names if name in given}
+    names = list(namespace.get("__annotations__", namespace))
+    settings = {name: namespace[name] for name in names if name in namespace}
     provenance = {**_model(model), "parameters": settings}
     content = {"study": study, "numbers": rows, "provenance": provenance}
     return Numbers.of(rows, json.loads(json.dumps(content, default=_plain)))
@@ -92,15 +106,26 @@ class Caption:
         return {"text/plain": self.text, "text/markdown": self.text}, {"simkit": {"caption": True}}
 
 
-def caption(text: str) -> Caption:
+def caption(*parts: str | Result) -> Caption:
     """A caption for the figure just drawn; the last expression of the cell that draws it.
 
     The figure is displayed first, so that it stands above its caption in the notebook too.
+
+    Parameters
+    ----------
+    parts : str or Result
+        Sentences in Markdown, and results, which make theirs (see :meth:`simkit.Result.caption`).
+
+    Returns
+    -------
+    Caption
+        Shown under the figure; its alternative text in the report.
     """
     inline = sys.modules.get("matplotlib_inline.backend_inline")
     if inline is not None:
         inline.flush_figures()
-    return Caption(text)
+    texts = [part.caption() if isinstance(part, Result) else part for part in parts]
+    return Caption(" ".join(texts))
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -143,7 +168,7 @@ def write(
 ) -> None:
     """Write `<study>.json` beside `page`: what the notebook recorded, and how it was run.
 
-    `source` is the notebook as it was found, `values` the parameters that it was given, and `done`
+    `source` is the notebook as it is, `values` the parameters that it was given, and `done`
     what came of it, if anything; values that the notebook recorded itself win. Raises ValueError
     for the record of another study, unless there is a `failure` to write down.
     """
@@ -156,8 +181,8 @@ def write(
         record = None
     record = record or {"numbers": [], "provenance": {**_model(None), "parameters": {}}}
     cell = {p.name: values.get(p.name, p.default) for p in source.parameters.values()}
-    said = record["provenance"]
-    parameters = {**cell, **said["parameters"]}
+    noted = record["provenance"]
+    parameters = {**cell, **noted["parameters"]}
     content = {
         "study": source.name,
         "title": source.title,
@@ -168,9 +193,8 @@ def write(
         "finished": run.get("end_time"),
         "numbers": [row(number) for number in record["numbers"]],  # fields in their order again
         "provenance": {
-            "model": said["model"] or named(cell.get("model")),
-            "model_revision": said["model_revision"],
-            "model_hash": said["model_hash"],
+            **noted,
+            "model": noted["model"] or named(cell.get("model")),
             "parameters": parameters,
             **_origin(),
             "seed": parameters.get("seed"),
@@ -193,7 +217,7 @@ def _model(model: Any) -> dict[str, Any]:
     if model is None or isinstance(model, str):
         return {"model": named(model), "model_revision": None, "model_hash": None}
     if not hasattr(model, "name"):
-        raise ValueError(f"model is {model!r}; it must be a name, or a model with a name")
+        raise invalid("model", model, "a name, or a model with a name")
     return {
         "model": str(model.name),
         "model_revision": getattr(model, "revision", None),
@@ -222,15 +246,16 @@ def _origin() -> dict[str, Any]:
 
 def _revision() -> str | None:
     """The git revision of the checkout simkit is imported from, "-dirty" where the code differs."""
-    above = checkout()
-    if above is None:
-        return None
+    folder = checkout()
 
     def git(*words: str) -> str:
+        command = ["git", *words]
         return subprocess.check_output(
-            ["git", *words], cwd=above, text=True, stderr=subprocess.DEVNULL
+            command, cwd=folder, text=True, stderr=subprocess.DEVNULL
         ).strip()
 
+    if folder is None:
+        return None
     try:  # reports/ is left out: every run rewrites it
         changed = git("status", "--porcelain", "--", "simkit", "notebooks", "data")
         return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from simkit import resources
 from simkit.files import as_path
 from simkit.reports.parameters import Parameter, declared
+from simkit.types import typed
 
 __all__ = ["IMAGES", "Study", "find", "plain", "studies"]
 
@@ -62,8 +63,8 @@ class Study:
         tagged = (c.source for c in cells if "parameters" in c.metadata.get("tags", []))
         return declared(next(tagged, ""))
 
-    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`given` as the parameters take them; text is read as Python (or JSON) would be.
+    def values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`arguments` as the parameters take them; text is read as Python (or JSON) would be.
 
         A parameter whose type is str keeps text as it is, so a model called "7" stays a name.
         Raises ValueError for a name the notebook does not have, naming those it has; for a value
@@ -72,15 +73,14 @@ class Study:
         cannot be given: what JSON cannot hold, and text that is no Unicode. UTF-8 that Python took
         for single bytes, as it does with a shell's words where the locale is ASCII, is put right.
         """
-        if not isinstance(given, Mapping):
-            raise ValueError(f"parameters is {given!r}; it must be a mapping of names and values")
-        unknown = [name for name in given if name not in self.parameters]
+        typed(arguments, "parameters", Mapping, "a mapping of names and values")
+        unknown = [name for name in arguments if name not in self.parameters]
         if unknown:
             raise ValueError(
                 f"{self.path.stem} has no parameter {', '.join(map(repr, unknown))}; "
                 f"there are {', '.join(self.parameters) or 'none'}"
             )
-        return {name: self.parameters[name].take(value) for name, value in given.items()}
+        return {name: self.parameters[name].take(value) for name, value in arguments.items()}
 
     @property
     def run(self) -> dict[str, Any]:
@@ -90,8 +90,8 @@ class Study:
     @property
     def record(self) -> dict[str, Any] | None:
         """What the notebook recorded: study, numbers and provenance."""
-        said = (o.get("metadata", {}).get("simkit", {}).get("record") for o in self._outputs())
-        return next((content for content in reversed(list(said)) if content), None)
+        records = [o.get("metadata", {}).get("simkit", {}).get("record") for o in self._outputs()]
+        return next(filter(None, reversed(records)), None)
 
     @property
     def failure(self) -> str:
@@ -110,25 +110,51 @@ class Study:
 
 
 def studies() -> list[Study]:
-    """Every notebook that travels with simkit, in the order of their numbers."""
-    return [Study.read(path) for path in sorted(resources.root("notebooks").glob("*.ipynb"))]
+    """Every notebook that ships with simkit, in the order of their numbers.
+
+    Returns
+    -------
+    list of Study
+    """
+    return [Study.read(path) for path in _notebooks()]
+
+
+def _notebooks() -> list[Path]:
+    return sorted(resources.root("notebooks").glob("*.ipynb"))
 
 
 def find(study: str | os.PathLike[str]) -> Study:
-    """The study called `study`: "01_demand_endogeneity", "demand_endogeneity", "01", or a path.
+    """The study of a name.
 
-    Raises ValueError naming the studies there are.
+    Parameters
+    ----------
+    study : str or path
+        "01_demand_endogeneity", "demand_endogeneity", "01", or the path of a notebook.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, naming the studies there are.
+
+    Examples
+    --------
+    >>> find("02").name
+    'belief_efficiency'
     """
     path = as_path(study, "study")
     if path.suffix == ".ipynb" and path.is_file():
         return Study.read(path)
-    known = {p.stem: p for p in sorted(resources.root("notebooks").glob("*.ipynb"))}
-    for stem, place in known.items():
-        number, _, name = stem.partition("_")
-        if str(study) in (stem, number, name):
+    notebooks = _notebooks()
+    for place in notebooks:
+        number, _, name = place.stem.partition("_")
+        if str(study) in (place.stem, number, name):
             return Study.read(place)
     raise ValueError(
-        f"no study {os.fspath(study)!r}; there are {', '.join(known)} "
+        f"no study {os.fspath(study)!r}; there are {', '.join(p.stem for p in notebooks)} "
         "(number and name alone work too), or give the path of a notebook"
     )
 
@@ -172,10 +198,10 @@ def _mark_failure(cells: list[NotebookNode]) -> None:
 
 def _source(data: Mapping[str, Any]) -> str:
     """An image as an address that holds it; "" for one of a kind that no page shows."""
-    for kind in IMAGES:
-        if kind in data:
-            code = data[kind].replace("\n", "")
-            if kind == "image/svg+xml":
-                code = base64.b64encode(data[kind].encode()).decode()
-            return f"data:{kind};base64,{code}"
-    return ""
+    kind = next((kind for kind in IMAGES if kind in data), None)
+    if kind is None:
+        return ""
+    code = data[kind].replace("\n", "")
+    if kind == "image/svg+xml":
+        code = base64.b64encode(data[kind].encode()).decode()
+    return f"data:{kind};base64,{code}"

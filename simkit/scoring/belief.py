@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from scipy import special
 
 from simkit.questions import Question, check_options
 from simkit.scoring.chat import Chat, lay_out, talk
-from simkit.scoring.forms import Spelled, refuse_same, sum_forms
-from simkit.scoring.mass import LEAST_MASS, Place, check_least_mass, warn_of_mass
+from simkit.scoring.forms import Spelled, flat, refuse_same, separated, sum_forms
+from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.orders import average_orders, orders_for
 from simkit.scoring.types import Model, Scores, check_model, renamed_rows
-from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
+from simkit.types import FloatArray, IntArray, aligned, framed, listed, scalar, shown
 
 __all__ = ["believe", "check_asked", "option_rows", "score", "softmax"]
 
@@ -31,70 +32,71 @@ def score(
 
     Parameters
     ----------
-    model : from `simkit.load`, or any object with `name` and `scores`.
-    prompts : N prompts.
-    options : K strings for all prompts, or N lists of K strings. They are appended to the prompt
-        as they stand, so they bring their own separator (" yes").
+    model : Model
+        From `simkit.load`, or any object with `name` and `scores`.
+    prompts : sequence of str
+        N prompts. Prompts and lists of options that are both Series pair by label.
+    options : sequence of str, or sequence of sequences of str
+        K strings for all prompts, or N lists of K strings. They are appended to the prompt as
+        they are, so they bring their own separator (" yes").
 
     Returns
     -------
-    Array of shape (N, K): natural log-probability, summed over the option's tokens, with the
-    softmax taken in float32 or float64.
+    array of shape (N, K)
+        Natural log-probability, summed over the option's tokens, with the softmax taken in
+        float32 or float64; -inf for an option of probability 0.
 
     Raises
     ------
-    ValueError for empty or repeated options, lists of unequal length, an empty prompt or one
-    that exceeds the context length, and a model that gives NaN or a log-probability above 0
-    (naming the row); `BoundaryError` where the prompt's last token would merge with the option's
-    first. Prompts and lists of options that are both Series pair by label.
+    ValueError
+        For empty or repeated options, lists of unequal length, an empty prompt or one that
+        exceeds the context length, two options that are the same tokens, and a model that gives
+        NaN or a log-probability above 0; the row is named.
+    BoundaryError
+        Where the prompt's last token would merge with the option's first.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6, "no": 0.3})
+    >>> sk.score(model, ["Buy it?"], [" yes", " no"]).round(3)
+    array([[-0.511, -1.204]])
     """
-    return _scores(model, prompts, options).logprob
-
-
-def _scores(
-    model: Model,
-    prompts: Sequence[str],
-    options: Sequence[str] | Sequence[Sequence[str]],
-    spelled: Sequence[Spelled] | None = None,
-) -> Scores:
-    """`spelled`: which of the options are spellings of one; None where each is its own."""
     check_model(model)
     texts, choices = listed(prompts, "prompts"), listed(options, "options")
     per_row = bool(choices) and not isinstance(choices[0], str)
     if per_row:
         choices = listed(aligned({"prompts": prompts, "options": options})["options"], "options")
     if not texts:
-        width = 0 if per_row else len(choices)
-        return Scores(np.empty((0, width)), np.empty((0, width), dtype=bool))
-    lists = _lists(choices, len(texts)) if per_row else [tuple(check_options(choices))] * len(texts)
-    for row, prompt in enumerate(texts):
+        return np.empty((0, 0 if per_row else len(choices)))
+    lists = _lists(choices, len(texts)) if per_row else [check_options(choices)] * len(texts)
+    return _scores(model, texts, [tuple((option,) for option in row) for row in lists]).logprob
+
+
+def _scores(model: Model, prompts: Sequence[str], spelled: Sequence[Spelled]) -> Scores:
+    """Scores of all spellings of each prompt's options, end to end."""
+    for row, prompt in enumerate(prompts):
         if not isinstance(prompt, str) or not prompt:
             raise ValueError(f"row {row}: prompt {shown(prompt)} is empty or not text")
-    scores = _sound(model, model.scores(texts, lists), lists)
+    lists = [flat(row) for row in spelled]
+    scores = _sound(model, model.scores(prompts, lists), lists)
     if scores.nested.any():
-        own = spelled or [tuple((option,) for option in row) for row in lists]
-        refuse_same(model, texts, own, scores)
+        refuse_same(model, prompts, spelled, scores)
     return scores
 
 
-def _lists(options: list[Any], rows: int) -> list[tuple[str, ...]]:
+def _lists(options: list[Any], rows: int) -> list[list[str]]:
+    """One list of options for each row, all of one length."""
     if len(options) != rows:
         raise ValueError(
-            f"{len(options)} lists of options for {rows} prompts; give one list for each prompt, "
-            "or one list of strings for all of them"
+            f"{len(options)} lists of options for {rows} prompts; give one list for each"
         )
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}  # equal lists as one object, checked once
-    lists = []
-    for row, some in enumerate(options):
-        given = tuple(listed(some, f"row {row}: options"))
-        if not all(isinstance(option, str) for option in given) or given not in known:
-            check_options(given, f"row {row}: ")
-            known[given] = given
-        lists.append(known[given])
-        if len(given) != len(lists[0]):
+    lists = [check_options(choices, f"row {row}: ") for row, choices in enumerate(options)]
+    for row, choices in enumerate(lists):
+        if len(choices) != len(lists[0]):
+            k = len(lists[0])
             raise ValueError(
-                f"row {row}: {len(given)} options where row 0 has {len(lists[0])}; score rows of "
-                "unequal length apart"
+                f"row {row}: {len(choices)} options where row 0 has {k}; score it apart"
             )
     return lists
 
@@ -132,107 +134,113 @@ def believe(
 
     Parameters
     ----------
-    model : from `simkit.load`, or any object with `name` and `scores`.
-    question : text, options and template; its `{column}` fields are filled from the design.
-    design : one row per prompt.
-    chat : False or None for plain text; True, or a `Chat` with system text and so on, to lay the
+    model : Model
+        From `simkit.load`, or any object with `name` and `scores`.
+    question : Question
+        Text, options and template; its `{column}` fields are filled from the design.
+    design : pandas.DataFrame
+        One row per prompt.
+    chat : Chat, bool or None
+        False or None for plain text; True, or a `Chat` with system text and so on, to lay the
         prompt out by the model's own chat template, the answer beginning with "Answer:".
-    orders : for a question that lists its options in the prompt, in which orders. "auto" takes
-        all K cyclic shifts if they have letters or numbers, else the order given; None the order
-        given; "cyclic" the shifts; a list of permutations (entry j is the option at place j)
-        just those.
-    average : average over the orders. A model's answer leans to certain places and letters, so
+    orders : str, list of permutations, or None
+        For a question that lists its options in the prompt, in which orders. "auto" takes all K
+        cyclic shifts if they have letters or numbers, else the order given; None the order given;
+        "cyclic" the shifts; a list of permutations (entry j is the option at place j) just those.
+    average : bool
+        True averages over the orders. A model's answer leans to certain places and letters, so
         one order's belief is not the belief in the content; and estimators, which take one row
-        per prompt × option, would count K orders of a prompt as K prompts. What was averaged out
-        stays in sight as `order_range`; average=False returns every order, for
-        `positional_effect`, and `average_orders` makes the one of the other.
-    least_mass : valid mass below which a belief is not to be trusted. One `LowMassWarning` then
-        says for how many, and for a model from `simkit.load` what it would rather write and
-        which `forms` of the question would count; 0 for none.
+        per prompt × option, would count K orders of a prompt as K prompts. False returns every
+        order, for `positional_effect`; `average_orders` makes the averaged table of it.
+    least_mass : float
+        Valid mass below which a belief should not be trusted. One `LowMassWarning` then says for
+        how many prompts, and for a model from `simkit.load` what it would rather write and which
+        `forms` of the question would count. 0 for no warning.
 
     Returns
     -------
-    One row per design row × option: the design's columns, then `prompt_id` (position of the
-    design row), `option` and `option_id`, `value` (where the question has values), `logprob` (all
-    spellings of the option together), `belief` (softmax over the prompt's options, sums to 1),
-    `valid_mass` (probability, in 0–1, that the model goes on with one of the options at all) and
-    `model`. A prompt whose options all have probability zero has belief NaN.
+    pandas.DataFrame
+        One row per design row × option: the design's columns, then `prompt_id` (position of the
+        design row), `option` and `option_id`, `value` (where the question has values), `logprob`
+        (natural, of all spellings of the option together), `belief` (softmax over the prompt's
+        options, sums to 1), `valid_mass` (probability, in 0–1, that the model goes on with one of
+        the options at all) and `model`. A prompt whose options all have probability zero has
+        belief NaN.
 
-    Where the options are listed, also `orders` and `order_range`, see `average_orders`; or with
-    average=False one row per design row × order × option, with `order` (number of the order) and
-    `position` (place at which the option was listed, from 0). `option` is always the content.
+        Where the options are listed, also `orders` and `order_range`, see `average_orders`; or
+        with average=False one row per design row × order × option, with `order` (number of the
+        order) and `position` (place at which the option was listed, from 0). `option` is always
+        the content.
 
-    Raises ValueError for a design that is no frame, is empty, has a column twice or already one of
-    these columns, for orders that are none or change nothing, a `least_mass` outside 0 to 1, a
-    model without a fitting chat template (see `Chat`), and what `score` raises.
+    Raises
+    ------
+    ValueError
+        For a design that is no frame, is empty, has a column twice or already one of these
+        columns; for orders that are none or change nothing; for a `least_mass` outside 0 to 1;
+        for a model without a fitting chat template (see `Chat`); and what `score` raises.
+    BoundaryError
+        Where the prompt's last token would merge with the option's first.
+
+    See Also
+    --------
+    sample_runs : the belief after reasoning.
+    sample_choices : choices drawn from the belief.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6 if "$2" in prompt else 0.3, "no": 0.2})
+    >>> question = sk.Question("It costs ${price}. Do you buy it?", ["yes", "no"])
+    >>> table = sk.believe(model, question, pd.DataFrame({"price": [2, 3]}))
+    >>> table[["price", "prompt_id", "option", "belief", "valid_mass"]].round(2)
+       price  prompt_id option  belief  valid_mass
+    0      2          0    yes    0.75         0.8
+    1      2          0     no    0.25         0.8
+    2      3          1    yes    0.60         0.5
+    3      3          1     no    0.40         0.5
     """
     check_model(model)
     check_asked(question, design, COLUMNS, LISTED)
-    least_mass = check_least_mass(least_mass)
-    said = talk(chat)
+    least_mass = scalar(least_mass, "least_mass", 0, 1)
+    layout = talk(chat)
     if not isinstance(average, bool | np.bool_):
         raise ValueError(f"average is {shown(average)}; it must be True or False")
-    asked = orders_for(question, orders)
-    question.warn_unsaid(design, None if said is None else said.system, stacklevel=3)
-    prompts, answers = _asked(question, design, asked)
-    separator = question.separator
-    repeat = len(asked or [0])
-    names = design.index.tolist()
-    with renamed_rows([name for name in names for _ in range(repeat)]):
-        if said is not None:
-            told = design.iloc[np.repeat(np.arange(len(design)), repeat)]
-            told = told.reset_index(drop=True)  # errors name the prompt by its place
-            prompts, separator = lay_out(model, prompts, said, told, separator=separator)
-        logprob, mass = _beliefs(model, prompts, answers, separator)
-    each = mass.reshape(-1, repeat)  # design row × order
-    of_rows = each.mean(1) if average else mass
+    permutations = orders_for(question, orders)
+    question.warn_unsaid(design, None if layout is None else layout.system, stacklevel=3)
+    ways: list[tuple[int, ...] | None] = [*permutations] if permutations else [None]
+    by_order = [question.prompts(design, order, warn=False) for order in ways]
+    answers_by_order = [question.answers_for(design, order) for order in ways]
+    prompts = [*chain(*zip(*by_order, strict=True))]  # within a row, order after order
+    answers = [*chain(*zip(*answers_by_order, strict=True))]
+    rows = np.repeat(np.arange(len(design)), len(ways))  # design row × order
+    names, separator = design.index[rows].tolist(), question.separator
+    with renamed_rows(names):
+        if layout is not None:
+            people = design.iloc[rows].reset_index(drop=True)  # errors name the prompt's place
+            prompts, separator = lay_out(model, prompts, layout, people, separator=separator)
+        spelled = separated(separator, answers)
+        scores = _scores(model, prompts, spelled)
+        logprob, mass = sum_forms(model, prompts, spelled, scores), scores.valid_mass
+    by_row = mass.reshape(-1, len(ways))
 
     def place(i: int) -> Place:
-        at = i if not average else i * repeat + int(each[i].argmin())
-        order = "" if average else f", order {at % repeat}"
-        return f"row {names[at // repeat]!r}{order}", prompts[at], separator, answers[at]
+        first = i * len(ways) + int(by_row[i].argmin()) if average else i
+        order = "" if average else f", order {first % len(ways)}"
+        return f"row {names[first]!r}{order}", prompts[first], separator, answers[first]
 
-    warn_of_mass(model, of_rows, least_mass, place)
+    warn_of_mass(model, by_row.mean(1) if average else mass, least_mass, place)
     k = logprob.shape[1]
-    listed_at = {} if asked is None else {
-        "order": np.repeat(np.arange(repeat), k), "position": np.argsort(asked, axis=1).ravel(),
+    order_columns = {} if permutations is None else {
+        "order": np.repeat(np.arange(len(ways)), k),
+        "position": np.argsort(permutations, axis=1).ravel(),
     }  # fmt: skip
-    table = option_rows(question, design, repeat, listed_at)
-    table["logprob"] = logprob.ravel()
-    table["belief"] = softmax(logprob).ravel()
-    table["valid_mass"] = np.repeat(mass, k)
-    table["model"] = model.name
-    return average_orders(table) if asked is not None and average else table
-
-
-def _asked(
-    question: Question, design: pd.DataFrame, orders: list[tuple[int, ...]] | None
-) -> tuple[list[str], list[Spelled]]:
-    """Prompts and answers of each design row, and within a row of each order."""
-    ways: list[tuple[int, ...] | None] = [None] if orders is None else [*orders]
-    by_order = [
-        (question.prompts(design, order, warn=False), question.answers_for(design, order))
-        for order in ways
-    ]
-    rows = range(len(design))
-    return (
-        [prompts[i] for i in rows for prompts, _ in by_order],
-        [answers[i] for i in rows for _, answers in by_order],
+    table = option_rows(question, design, len(ways), order_columns).assign(
+        logprob=logprob.ravel(),
+        belief=softmax(logprob).ravel(),
+        valid_mass=np.repeat(mass, k),
+        model=model.name,
     )
-
-
-def _beliefs(
-    model: Model, prompts: list[str], answers: list[Spelled], separator: str
-) -> tuple[FloatArray, FloatArray]:
-    """Log-probability (n, K) of the options and the valid mass (n,)."""
-    said = {
-        row: tuple(tuple(separator + form for form in some) for some in row)
-        for row in dict.fromkeys(answers)
-    }
-    flat = {row: tuple(form for some in spelled for form in some) for row, spelled in said.items()}
-    spelled = [said[row] for row in answers]
-    scores = _scores(model, prompts, [flat[row] for row in answers], spelled)
-    return sum_forms(model, prompts, spelled, scores), scores.valid_mass
+    return average_orders(table) if permutations is not None and average else table
 
 
 def check_asked(
@@ -245,10 +253,10 @@ def check_asked(
     """
     if not isinstance(question, Question):
         raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
-    every = (*added, *listed) if question.lists_options else added
-    taken = [name for name in every if name in framed(design, "the design")]
-    if taken:
-        raise ValueError(f"the design already has a column {taken[0]!r}; rename it first")
+    names = (*added, *listed) if question.lists_options else added
+    clash = [name for name in names if name in framed(design, "the design")]
+    if clash:
+        raise ValueError(f"the design already has a column {clash[0]!r}; rename it first")
     if not len(design):
         raise ValueError("the design has no rows")
 

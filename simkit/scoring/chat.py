@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import TemplateError
 
 from simkit.questions import fill
-from simkit.scoring.types import Model
+from simkit.scoring.types import Model, check_model
 from simkit.templates import check_text
 from simkit.types import aligned, listed, shown
 
@@ -44,21 +44,38 @@ class Chat:
 
     Parameters
     ----------
-    system : system text; its `{column}` fields are filled from the design ("You are {who}.").
-        None gives no system turn; what a template then adds by itself (a default system text, a
-        date) stays, and `chat_prompts` shows it.
-    prefix : how the model's turn begins, before the option. If the prompt ends with it, it is
-        taken off there. "" for an answer that opens the turn. (In `sample_runs` the reasoning
-        opens the turn, and the prefix the answer after it.)
-    separator : what stands before the option. None: the question's own after a prefix; with none,
+    system : str, optional
+        System text; its `{column}` fields are filled from the design ("You are {who}."). None
+        gives no system turn; what a template then adds by itself (a default system text, a date)
+        stays, and `chat_prompts` shows it.
+    prefix : str
+        How the model's turn begins, before the option. If the prompt ends with it, it is taken
+        off there. "" for an answer that opens the turn. (In `sample_runs` the reasoning opens the
+        turn, and the prefix the answer after it.)
+    separator : str, optional
+        What stands before the option. None: the question's own after a prefix; without a prefix,
         the blanks that the template itself sets before an answer (Mistral's has one, most none).
-    fold_system : put the system text at the head of the user's turn (and an empty line between),
-        for templates that take no system turn.
-    template_args : further names for the template, such as {"enable_thinking": False}.
+    fold_system : bool
+        True puts the system text at the head of the user's turn (and an empty line between), for
+        templates that take no system turn.
+    template_args : dict
+        Further names for the template, such as {"enable_thinking": False}.
 
+    Raises
+    ------
+    ValueError
+        For `template_args` that simkit sets itself, and for fold_system without a system text.
+
+    Notes
+    -----
     The tokens are those of the laid-out text with exactly one BOS: the template's, else the
-    tokenizer's own. Raises ValueError for `template_args` that simkit sets itself, and for
-    fold_system without a system text.
+    tokenizer's own.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> sk.Chat(system="You are {who}.").prefix
+    'Answer:'
     """
 
     system: str | None = None
@@ -68,16 +85,15 @@ class Chat:
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name, text in {"system": self.system, "separator": self.separator}.items():
-            if text is not None and not isinstance(text, str):
-                raise ValueError(f"{name} is {shown(text)}; it must be text or None")
-        if not isinstance(self.prefix, str):
-            raise ValueError(f'prefix is {shown(self.prefix)}; it must be text, "" for none')
-        if not isinstance(self.template_args, Mapping):
-            raise ValueError(f"template_args is {shown(self.template_args)}; it must be a mapping")
-        if not all(isinstance(name, str) for name in self.template_args):
-            raise ValueError(f"template_args is {shown(self.template_args)}; its keys must be text")
-        clash = sorted(_OURS & self.template_args.keys())
+        for name in ("system", "prefix", "separator"):
+            text = getattr(self, name)
+            if not isinstance(text, str) and (text is not None or name == "prefix"):
+                hint = 'text, "" for none' if name == "prefix" else "text or None"
+                raise ValueError(f"{name} is {shown(text)}; it must be {hint}")
+        args = self.template_args
+        if not isinstance(args, Mapping) or not all(isinstance(name, str) for name in args):
+            raise ValueError(f"template_args is {shown(args)}; it must be {{name: value}}")
+        clash = sorted(_OURS & args.keys())
         if clash:
             raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
         if self.fold_system and self.system is None:
@@ -91,9 +107,7 @@ def talk(chat: Chat | bool | None) -> Chat | None:
     """
     if not isinstance(chat, Chat | bool | None):
         raise ValueError(f"chat is {shown(chat)}; it must be True, False, None or a Chat")
-    if isinstance(chat, bool):
-        return Chat() if chat else None
-    return chat
+    return Chat() if chat is True else chat or None
 
 
 def chat_prompts(
@@ -102,11 +116,28 @@ def chat_prompts(
     chat: Chat | None = None,
     design: pd.DataFrame | None = None,
 ) -> list[str]:
-    """The N prompts as the model gets them in a chat, up to where the option begins.
+    """The prompts as the model gets them in a chat, up to where the option begins.
 
-    model : one whose tokenizer has a chat template. chat : None for `Chat()`. design : fills the
-    fields of the system text, one row per prompt. Options scored after these texts bring their
-    own separator. Raises ValueError as `believe` does with a chat.
+    Parameters
+    ----------
+    model : Model
+        One whose tokenizer has a chat template.
+    prompts : sequence of str
+        N prompts.
+    chat : Chat, optional
+        None for `Chat()`.
+    design : pandas.DataFrame, optional
+        Fills the fields of the system text, one row per prompt.
+
+    Returns
+    -------
+    list of str
+        N laid-out texts. Options scored after them bring their own separator.
+
+    Raises
+    ------
+    ValueError
+        As `believe` does with a chat.
     """
     design = aligned({"prompts": prompts, "the design": design})["the design"]
     texts = listed(prompts, "prompts")
@@ -146,8 +177,8 @@ def lay_out(
     lead = _lead(tokenizer, talks[0], opened[0], chat)
     opened = [text + lead for text in opened]
     if chat.prefix:
-        own = separator if chat.separator is None else chat.separator
-        return [text + chat.prefix for text in opened], own
+        between = separator if chat.separator is None else chat.separator
+        return [text + chat.prefix for text in opened], between
     bare = [text.rstrip(" ") for text in opened]
     blanks = opened[0][len(bare[0]) :]
     return bare, blanks if chat.separator is None else chat.separator
@@ -158,25 +189,20 @@ def open_turns(
 ) -> list[str]:
     """The laid-out prompts up to where the model's turn begins, its prefix left out."""
     texts, _ = lay_out(model, prompts, replace(chat, separator=None), design, separator="")
-    bare = [text.removesuffix(chat.prefix).rstrip(" ") for text in texts]
-    return bare
+    return [text.removesuffix(chat.prefix).rstrip(" ") for text in texts]
 
 
 def _with_template(model: Model, chat: Chat) -> Any:
-    if not isinstance(getattr(model, "name", None), str):
-        raise ValueError(f"model is {shown(model)}; it must be a model, such as load(...) gives")
-    tokenizer = getattr(model, "tokenizer", None)
-    if getattr(tokenizer, "chat_template", None) is None or tokenizer is None:
+    check_model(model)
+    tokenizer: Any = getattr(model, "tokenizer", None)
+    if getattr(tokenizer, "chat_template", None) is None:
         raise ValueError(
             f"{model.name} has no chat template; take a model whose tokenizer brings one "
             "(usually named -chat, -instruct or -it), or chat=False for plain text"
         )
     for name in chat.template_args:
         if not re.search(rf"\b{re.escape(name)}\b", tokenizer.get_chat_template()):
-            raise ValueError(
-                f"template_args: the chat template of {model.name} does not use {name!r}, so it "
-                "would change nothing"
-            )
+            raise ValueError(f"template_args: {model.name}'s chat template does not use {name!r}")
     return tokenizer
 
 
@@ -191,8 +217,8 @@ def _systems(chat: Chat, design: pd.DataFrame | None, n: int) -> list[str | None
 
 def _without_prefix(prompt: str, prefix: str) -> str:
     closed = [*_CLOSED.finditer(prefix)]  # a prefix may close a thought before it answers
-    said = prefix[closed[-1].end() :].lstrip() if closed else prefix
-    return prompt.removesuffix(said).rstrip() if said and prompt.endswith(said) else prompt
+    answer = prefix[closed[-1].end() :].lstrip() if closed else prefix
+    return prompt.removesuffix(answer).rstrip() if answer and prompt.endswith(answer) else prompt
 
 
 def _turns(user: str, system: str | None, fold: bool) -> list[dict[str, str]]:
@@ -211,31 +237,28 @@ def _refuse_unfit(tokenizer: Any, users: list[str], systems: list[str | None]) -
         if not user.strip():
             raise ValueError(f"row {row}: nothing is left of the prompt for the user's turn")
         if system is not None and not system.strip():
+            raise ValueError(f"row {row}: the system text is empty; give None for no system text")
+        match = control.search(user) or control.search(system or "")
+        if match:
             raise ValueError(
-                f"row {row}: the system text is empty; it must be text, or None for none"
-            )
-        found = control.search(user) or control.search(system or "")
-        if found:
-            raise ValueError(
-                f"row {row}: the text holds {found[0]!r}, a control token of this tokenizer; "
-                "take it out"
+                f"row {row}: the text holds {match[0]!r}, a control token; take it out"
             )
 
 
 def _render(tokenizer: Any, talks: list[list[dict[str, str]]], chat: Chat) -> list[str]:
     try:
-        opened: list[str] = tokenizer.apply_chat_template(
-            talks, add_generation_prompt=True, tokenize=False, **chat.template_args
+        return list(
+            tokenizer.apply_chat_template(
+                talks, add_generation_prompt=True, tokenize=False, **chat.template_args
+            )
         )
     except TemplateError as error:
         if chat.system is not None and not chat.fold_system:
             raise ValueError(f"{_NO_SYSTEM} (it says: {error})") from error
         raise ValueError(f"the model's chat template refuses the prompt: {error}") from error
     except Exception as error:  # whatever a template's own expressions raise
-        raise ValueError(
-            f"the model's chat template fails with {type(error).__name__}: {error}"
-        ) from error
-    return opened
+        kind = type(error).__name__
+        raise ValueError(f"the model's chat template fails with {kind}: {error}") from error
 
 
 def _check_kept(opened: list[str], users: list[str], systems: list[str | None]) -> None:

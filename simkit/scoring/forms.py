@@ -1,17 +1,35 @@
-"""Options that may be spelled in several ways: their probabilities added up, nothing twice."""
+"""Options with several spellings: their probabilities added up, nothing twice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from simkit.scoring.types import Model, Scores
 from simkit.types import FloatArray
 
-__all__ = ["Spelled", "flat", "refuse_same", "refuse_same_tokens", "sum_forms"]
+__all__ = [
+    "Spelled",
+    "add_forms",
+    "flat",
+    "refuse_same",
+    "refuse_same_tokens",
+    "separated",
+    "sum_forms",
+]
 
 Spelled = tuple[tuple[str, ...], ...]  # the K options of a prompt, each with its spellings
+
+
+def separated(separator: str, answers: Sequence[Spelled]) -> list[Spelled]:
+    """Each prompt's spellings with the separator before them; equal ones as one object."""
+    spelled = {
+        row: tuple(tuple(separator + form for form in forms) for forms in row)
+        for row in dict.fromkeys(answers)
+    }
+    return [spelled[row] for row in answers]
 
 
 def flat(spelled: Spelled) -> tuple[str, ...]:
@@ -30,9 +48,9 @@ def refuse_same(
     tokens = getattr(model, "tokens", None)
     if tokens is None:
         return
-    own = np.repeat(np.arange(len(spelled[0])), [len(some) for some in spelled[0]])
+    owner = np.repeat(np.arange(len(spelled[0])), [len(spellings) for spellings in spelled[0]])
     for k in np.flatnonzero(scores.nested.any(0)):
-        others = np.flatnonzero(own[:k] != own[k])
+        others = np.flatnonzero(owner[:k] != owner[k])
         equal = (scores.logprob[:, others] == scores.logprob[:, [k]]).any(1)
         # As likely and nested: all but certainly the same. Their tokens tell.
         for row in np.flatnonzero(scores.nested[:, k] & equal).tolist():
@@ -45,7 +63,7 @@ def refuse_same_tokens(
 ) -> None:
     """`refuse_same` for one row, whose spellings, end to end, have these tokens."""
     seen: dict[tuple[str, ...], tuple[int, str]] = {}
-    forms = ((k, form) for k, some in enumerate(spelled) for form in some)
+    forms = ((k, form) for k, spellings in enumerate(spelled) for form in spellings)
     for (k, form), words in zip(forms, tokens, strict=True):
         other, text = seen.setdefault(tuple(words), (k, form))
         if other != k:
@@ -70,20 +88,22 @@ def sum_forms(
     is part of that one and adds nothing. One that begins with a spelling of another option does
     count for its own option; it is only the valid mass that leaves it out.
     """
-    ends = np.cumsum([len(some) for some in spelled[0]]).tolist() if spelled else []
-    if not ends or ends[-1] == len(ends):
+    start = np.cumsum([0, *map(len, spelled[0])]).tolist() if spelled else [0]
+    if start[-1] == len(start) - 1:
         return scores.logprob
-    totals = []
-    for k, end in enumerate(ends):
-        part = slice(end - len(spelled[0][k]), end)
-        inside = scores.nested[:, part].copy()
+    inside = scores.nested.copy()
+    for k, part in enumerate(map(slice, start, start[1:])):
         # Nested, but in what? Asked with its own spellings alone, the model tells.
-        ask = np.flatnonzero(inside.any(1))
-        if inside.shape[1] == 1:
-            inside[:] = False
+        ask = np.flatnonzero(inside[:, part].any(1))
+        if len(spelled[0][k]) == 1:
+            inside[:, part] = False
         elif len(ask):
-            own = model.scores([prompts[int(i)] for i in ask], [spelled[int(i)][k] for i in ask])
-            inside[ask] = own.nested
-        parts = np.where(inside, -np.inf, scores.logprob[:, part])
-        totals.append(np.logaddexp.reduce(parts, axis=1))
-    return np.stack(totals, axis=1)
+            spellings = [spelled[i][k] for i in ask.tolist()]
+            inside[ask, part] = model.scores([prompts[i] for i in ask.tolist()], spellings).nested
+    return add_forms(scores.logprob, inside, spelled[0])
+
+
+def add_forms(logprob: FloatArray, inside: npt.NDArray[np.bool_], spelled: Spelled) -> FloatArray:
+    """Log-probability (N, K) of the options from that of all spellings, but for those `inside`."""
+    start = np.cumsum([0, *map(len, spelled)])[:-1]
+    return np.logaddexp.reduceat(np.where(inside, -np.inf, logprob), start, axis=1)

@@ -21,8 +21,8 @@ from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, nested, unpack
 from simkit.scoring.engine.tree import Limits
 from simkit.scoring.engine.turns import evaluating
 from simkit.scoring.runs.asked import Ask, Runs, Writing
-from simkit.scoring.runs.generate import end_ids, grow
-from simkit.scoring.runs.local import write_runs
+from simkit.scoring.runs.generate import end_ids
+from simkit.scoring.runs.local import grow_each, write_runs
 from simkit.scoring.source import name_of, read, resolve
 from simkit.scoring.types import Scores
 from simkit.types import IntArray, generator, one_of, shown
@@ -36,9 +36,14 @@ SHOWN, SEEN = 5, 1e-3  # next tokens that are told, and their least probability
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:
-    """A causal LM in memory, with its tokenizer.
+    """A causal language model in memory, with its tokenizer; `simkit.load` makes one.
 
-    asked : "auto", "tree" or "padded"; `path` is what came of it.
+    Attributes
+    ----------
+    name : the hub id, the bundled name or the folder's last part.
+    network, tokenizer : as transformers has them.
+    revision : of the hub, "" for none.
+    asked : how prompts are to be scored: "auto", "tree" or "padded". `path` is the way taken.
     """
 
     name: str
@@ -56,22 +61,21 @@ class LocalModel:
         return f"LocalModel({self.name!r}, {weights / 1e6:.2f}M parameters, {dtype}, {self.device})"
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Any:
         """Where the weights are."""
-        device: torch.device = self.network.device
-        return device
+        return self.network.device
 
     @property
     def card(self) -> dict[str, Any]:
-        """What a glass box says of itself: `worlds` and `documents`; empty for other models."""
+        """`worlds` and `documents` that a glass box was trained on; empty for other models."""
         return dict(getattr(self.network.config, "simkit", None) or {})
 
     @property
     def context_length(self) -> int | None:
         """Longest text in tokens, None if the configuration does not say.
 
-        A learnt prompt takes its part of it; rotation that grows with the text ("dynamic") is made
-        to read texts longer than `max_position_embeddings` by its factor.
+        The tokens of a learnt prompt are subtracted. Rotation that grows with the text ("dynamic")
+        reads texts longer than `max_position_embeddings` by its factor.
         """
         config = self.network.config
         longest = getattr(config, "max_position_embeddings", None)
@@ -86,8 +90,8 @@ class LocalModel:
     def choice(self) -> Choice:
         """The path, the difference that the self-check measured, and the reason.
 
-        The self-check runs when this is first asked for, at the latest by the first scoring; it
-        is kept for this object's life. Raises RuntimeError if path="tree" was asked for in vain.
+        The self-check runs on first use, at the latest by the first scoring, and its result is
+        kept. Raises RuntimeError if path="tree" was asked for and the network cannot take it.
         """
         with evaluating(self.network):
             return choose(self.network, self.asked, self.name)
@@ -99,13 +103,12 @@ class LocalModel:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the scores depend on beside prompt and options, as a store's key holds it.
+        """What the scores depend on besides prompt and options, as a store's key holds it.
 
-        The hash of the weights is taken when this is first asked for, and again if they changed.
+        The weights are hashed on first use, and again if they changed.
         """
-        path = (
-            self.path if self.choice.together == "any" else f"{self.path}, {self.choice.together}"
-        )
+        together = self.choice.together
+        path = self.path if together == "any" else f"{self.path}, {together}"
         return {**self._fingerprint.fields(), "revision": self.revision, "path": path}
 
     @property
@@ -116,7 +119,7 @@ class LocalModel:
 
     @cached_property
     def tally(self) -> Tally:
-        """What this model was asked for so far, and what that took."""
+        """Tokens asked for so far, and tokens computed."""
         return Tally()
 
     @cached_property
@@ -125,12 +128,12 @@ class LocalModel:
 
     @cached_property
     def reader(self) -> Reader:
-        """What turns texts into ids."""
+        """Turns texts into token ids."""
         return Reader(self.tokenizer, self.network)
 
     @cached_property
     def limits(self) -> Limits:
-        """How much is held at once."""
+        """How much is held in memory at once."""
         return Limits.of(self.network)
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
@@ -172,15 +175,13 @@ class LocalModel:
         for row, context, options in zip(rows, contexts, answers, strict=True):
             length = (len(context) + longest[options]) // WIDTH
             if length > limit:
-                raise ValueError(
-                    f"row {row}: prompt and option are {length} tokens long, "
-                    f"more than the {limit} that {self.name} can read"
-                )
+                fault = f"row {row}: prompt and option are {length} tokens long"
+                raise ValueError(f"{fault}, more than the {limit} that {self.name} can read")
 
     def tokens(self, prompt: str, options: Sequence[str]) -> list[list[str]]:
         """See `simkit.scoring.Model`."""
         (ids,) = self.reader.read([prompt], [tuple(options)], [0])[1]
-        return [self.tokenizer.convert_ids_to_tokens(unpack(own).tolist()) for own in ids]
+        return [self.tokenizer.convert_ids_to_tokens(unpack(option).tolist()) for option in ids]
 
     @torch.inference_mode()
     def next_tokens(self, prompt: str) -> list[tuple[str, float]]:
@@ -193,10 +194,10 @@ class LocalModel:
         before = self._decoded(tail)
         likely = []
         for token, p in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-            whole = self._decoded([*tail, token])
-            own = whole.removeprefix(before) if whole.startswith(before) else self._decoded([token])
-            likely.append((own, p))
-        return [(own, p) for own, p in likely if p >= SEEN] or likely[:1]
+            text = self._decoded([*tail, token])
+            word = text.removeprefix(before) if text.startswith(before) else self._decoded([token])
+            likely.append((word, p))
+        return [(word, p) for word, p in likely if p >= SEEN] or likely[:1]
 
     def _decoded(self, ids: list[int]) -> str:
         return str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
@@ -207,20 +208,13 @@ class LocalModel:
     ) -> list[str]:  # fmt: skip
         """See `simkit.scoring.write`."""
         contexts = self.reader.encode(prompts)
-        first = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
-        runs: list[list[int]] = [[] for _ in first]
-        for run, context in enumerate(contexts):
-            runs[first[context]].append(run)
         uniforms = np.stack([generator(int(seed), "write").random(max_tokens) for seed in seeds])
         with evaluating(self.network):
-            written = grow(
-                self.network, self.tokenizer, list(first), [np.array(r) for r in runs], uniforms,
-                marker=stop, kept=self.path == "tree", temperature=temperature, limits=self.limits,
-            )  # fmt: skip
+            written = grow_each(self, contexts, uniforms, stop, temperature)
         texts = [""] * len(prompts)
-        for some in written:
-            for run in some.runs.tolist():
-                texts[run] = some.text if some.found < 0 else some.text[: some.found]
+        for end in written:
+            for run in end.runs.tolist():
+                texts[run] = end.text if end.found < 0 else end.text[: end.found]
         return texts
 
     def runs(
@@ -241,9 +235,8 @@ class LocalModel:
         logprob = logits[-len(written) - 1 : -1].float().log_softmax(-1).cpu()
         content = []
         for row, token in zip(logprob, written, strict=True):
-            best = torch.topk(row, min(top, len(row)))
-            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            listed = [self._entry(i, value) for i, value in pairs]
+            best = torch.topk(row, min(top, len(row))).indices.tolist()
+            listed = [self._entry(i, row[i].item()) for i in best]
             content.append({**self._entry(token, row[token].item()), "top_logprobs": listed})
         choice = {
             "message": {"role": "assistant", "content": text},
@@ -270,35 +263,57 @@ def load_local(
 
     Parameters
     ----------
-    source : a bundled name (`bundled()`), a folder that `save_pretrained` wrote, or a hub id.
-    device : "auto" (CUDA, else Apple's MPS, else CPU), or a torch device.
-    dtype : "auto", or "float64", "float32", "bfloat16", …. "auto" takes the weights' own on a GPU.
-        On a CPU it takes float32, and float64 for models of up to 8.4 million weights: their
-        results then have the same digits on every processor.
-    revision : a hub revision.
-    trust_remote_code : run code that comes with the weights; never unless asked for.
-    path : how prompts are scored. "tree" reads what prompts share once; "padded" is the plain
-        way, for any architecture; "auto" tries both on a few tokens when first used and takes the
-        tree where they agree. What came of it is `model.path`.
+    source : str or path
+        A bundled name (`bundled()`), a folder that `save_pretrained` wrote, or a hub id. Only
+        safetensors weights are read.
+    device : str
+        "auto" (CUDA, else Apple's MPS, else CPU), or a torch device.
+    dtype : str
+        "auto", or "float64", "float32", "bfloat16", …. "auto" takes the weights' own on a GPU. On
+        a CPU it takes float32, and float64 for models of up to 8.4 million weights: their results
+        then have the same digits on every processor.
+    revision : str, optional
+        A hub revision.
+    trust_remote_code : bool
+        Run code that comes with the weights; never unless asked for.
+    path : str
+        How prompts are scored. "tree" reads what prompts share once; "padded" is the plain way,
+        for any architecture; "auto" tries both on a few tokens when first used and takes the tree
+        where they agree. The path taken is `model.path`.
 
-    Only safetensors weights are read. Raises ValueError, saying what to do, for an unknown name
-    or path, a folder that holds no whole causal model (an adapter, GGUF or pickled weights, some
-    weights missing, unexpected or of another shape), and a device or dtype that is none; OSError
-    from transformers where a hub model cannot be fetched.
+    Returns
+    -------
+    LocalModel
+
+    Raises
+    ------
+    ValueError
+        Saying what to do, for an unknown name or path, a folder that holds no whole causal model
+        (an adapter, GGUF or pickled weights, some weights missing, unexpected or of another
+        shape), and a device or dtype that is none.
+    OSError
+        From transformers, where a hub model cannot be fetched.
     """
     one_of(path, "path", PATHS)  # before anything is read
     place = resolve(source)
-    where = _best_device() if device == "auto" else _device(device)
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator()
+        device = accelerator.type if accelerator and torch.accelerator.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch has it for each kind
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device is {device!r}, which cannot be used: {reason}") from error
     dtype = str(dtype).removeprefix("torch.")
     if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ValueError(f"dtype is {dtype!r}; it must be 'auto', 'float64', 'float32', 'bfloat16'")
-    wanted = "float32" if dtype == "auto" and where == "cpu" else dtype
+    precision = "float32" if dtype == "auto" and str(device) == "cpu" else dtype
     extra = {"revision": revision} if revision else {}
-    tokenizer, network = read(place, wanted, trust_remote_code=trust_remote_code, **extra)
+    tokenizer, network = read(place, precision, trust_remote_code=trust_remote_code, **extra)
     small = sum(p.numel() for p in network.parameters()) <= SMALL
-    if dtype == "auto" and where == "cpu" and small:
+    if dtype == "auto" and str(device) == "cpu" and small:
         network = doubled(network)
-    network = network.to(where).eval()
+    network = network.to(device).eval()
     commit = getattr(network.config, "_commit_hash", None) or revision or ""
     return LocalModel(name_of(source), network, tokenizer, commit, path)
 
@@ -310,19 +325,3 @@ def check_local(model: Any) -> None:
     inner = getattr(model, "model", None)
     hint = "; it has a cache: take its `model`" if isinstance(inner, LocalModel) else ""
     raise ValueError(f"model is {shown(model)}; it must be from simkit.load{hint}")
-
-
-def _device(name: str) -> str:
-    """The name; ValueError for a device that is none or not there."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, TypeError) as error:  # as torch has it for each kind
-        said = str(error).splitlines()[0]
-        raise ValueError(f"device is {name!r}, which cannot be used: {said}") from error
-    return str(name)
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,7 +1,7 @@
 """Valid mass: the probability that a model goes on with one of the options at all.
 
-A belief is what the options have of each other, whatever they have together. Where the model would
-rather write something else, the belief is a ratio of small numbers and no answer of the model's.
+A belief compares the options with each other, however little probability they have together. Where
+the model would rather write something else, the belief is a ratio of small numbers, not an answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from simkit.scoring.forms import Spelled
 from simkit.scoring.types import Model
 from simkit.types import FloatArray
 
-__all__ = ["LEAST_MASS", "LowMassWarning", "check_least_mass", "warn_of_mass"]
+__all__ = ["LEAST_MASS", "LowMassWarning", "warn_of_mass"]
 
 LEAST_MASS = 0.5
 
@@ -26,14 +26,7 @@ Place = tuple[str, str, str, Spelled]
 
 
 class LowMassWarning(UserWarning):
-    """A belief rests on little valid mass, so that it is not to be trusted."""
-
-
-def check_least_mass(least_mass: float) -> float:
-    """`least_mass` as a float; ValueError unless it is from 0 to 1."""
-    if not isinstance(least_mass, int | float | np.number) or not 0 <= least_mass <= 1:
-        raise ValueError(f"least_mass is {least_mass!r}; it must be a number from 0 to 1")
-    return float(least_mass)
+    """A belief rests on little valid mass, so it should not be trusted."""
 
 
 def warn_of_mass(
@@ -61,9 +54,9 @@ def warn_of_mass(
     next_tokens = getattr(model, "next_tokens", None)
     if next_tokens is not None:
         likely = next_tokens(prompt)
-        text += ". There the model would rather write "
-        text += ", ".join(f"{token!r} {p:.2g}" for token, p in likely)
-        text += _advice([token for token, _ in likely], separator, spelled)
+        words = ", ".join(f"{token!r} {p:.2g}" for token, p in likely)
+        advice = _advice([token for token, _ in likely], separator, spelled)
+        text += f". There the model would rather write {words}{advice}"
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("simkit."):
         frame = frame.f_back
@@ -77,23 +70,21 @@ def _advice(tokens: list[str], separator: str, spelled: Spelled) -> str:
     elsewhere: list[str] = []
     for token in tokens:
         bare = _bare(token)
-        owners = {some[0] for some in spelled if bare and bare in map(_bare, some)}
-        counted = {separator + form for some in spelled for form in some}
+        owners = {spellings[0] for spellings in spelled if bare and bare in map(_bare, spellings)}
+        counted = {separator + form for spellings in spelled for form in spellings}
         if len(owners) != 1 or token in counted:
             continue
         if token.startswith(separator):
             forms.setdefault(owners.pop(), []).append(token.removeprefix(separator))
         else:
             elsewhere.append(f"{token!r} ({owners.pop()!r})")
-    said = ""
+    advice = ""
     if forms:
-        said += f"; forms={forms} in the question would count other spellings of the options"
+        advice += f"; forms={forms} in the question would count other spellings of the options"
     if elsewhere:
-        said += (
-            f"; {', '.join(elsewhere)} spell options without the separator {separator!r}: give "
-            "separator='' and options or forms with the blanks that they need"
-        )
-    return said or "; none of these is an option in another spelling: ask so that one of them is"
+        advice += f"; {', '.join(elsewhere)} spell options without the separator {separator!r}: "
+        advice += "give separator='' and options or forms with the blanks that they need"
+    return advice or "; none of these is an option in another spelling: ask so that one of them is"
 
 
 def _bare(text: str) -> str:

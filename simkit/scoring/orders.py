@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.types import FloatArray, IntArray, framed, listed, numbers
+from simkit.scoring.types import check_columns
+from simkit.types import FloatArray, IntArray, labels, listed, numbers
 
 __all__ = [
     "average_orders",
@@ -21,6 +22,7 @@ __all__ = [
 
 # What tells one prompt from another, where a table has it.
 _KEYS = ("model", "run", "prompt_id")
+_HINT = "it must be a table from `believe` (for orders, one with average=False)"
 
 
 def cyclic_orders(k: int) -> list[tuple[int, ...]]:
@@ -42,9 +44,7 @@ def orders_for(
     if not question.lists_options:
         if orders is None or (isinstance(orders, str) and orders == "auto"):
             return None
-        raise ValueError(
-            "orders are given, but the prompt lists no options; put {options} into the template"
-        )
+        raise ValueError("orders are given, but the prompt lists no options: add {options} to it")
     if orders is None:
         return [tuple(range(k))]
     if isinstance(orders, str):
@@ -52,18 +52,15 @@ def orders_for(
             raise ValueError(f"orders is {orders!r}; it must be 'auto', 'cyclic', None or a list")
         as_given = orders == "auto" and question.labels is None
         return [tuple(range(k))] if as_given else cyclic_orders(k)
-    return _checked([tuple(listed(o, "an order")) for o in listed(orders, "orders")], k)
-
-
-def _checked(orders: list[tuple[int, ...]], k: int) -> list[tuple[int, ...]]:
-    if not orders:
+    permutations = [tuple(listed(order, "an order")) for order in listed(orders, "orders")]
+    if not permutations:
         raise ValueError("orders is empty; at least one is needed")
-    for i, order in enumerate(orders):
+    for i, order in enumerate(permutations):
         if len(order) != k or any(place not in order for place in range(k)):
             raise ValueError(f"orders[{i}] is {list(order)}; it must hold 0 to {k - 1} once each")
-        if order in orders[:i]:
+        if order in permutations[:i]:
             raise ValueError(f"orders[{i}], {list(order)}, stands there twice")
-    return [tuple(map(int, order)) for order in orders]
+    return [tuple(map(int, order)) for order in permutations]
 
 
 def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
@@ -73,10 +70,10 @@ def prompt_codes(table: pd.DataFrame, needed: Sequence[str] = ()) -> IntArray:
     there are. Raises ValueError if an option stands twice in one of them, as in two tables laid
     end to end, or if `prompt_id`, `option_id` or a column of `needed` is missing.
     """
-    _require(table, ["prompt_id", "option_id", *needed])
+    check_columns(table, ["prompt_id", "option_id", *needed], "the table", _HINT)
     present = [name for name in (*_KEYS, "order") if name in table]
-    codes = _number(table, present)
-    twice = pd.Series(_number(table, [*present, "option_id"])).duplicated()
+    codes = _codes(table, present)
+    twice = pd.Series(_codes(table, [*present, "option_id"])).duplicated()
     if twice.any():
         row = table.iloc[int(np.flatnonzero(twice)[0])]
         which = ", ".join(f"{name} {row[name]}" for name in present)
@@ -92,26 +89,52 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : from `believe(..., average=False)`: one row per prompt × order × option.
+    table : pandas.DataFrame
+        From `believe(..., average=False)`: one row per prompt × order × option.
 
     Returns
     -------
-    One row per prompt × option, without `order` and `position`. `belief` and `valid_mass` are
-    means over the orders, `logprob` the logarithm of the mean probability; `orders` is their
-    number and `order_range` the largest minus the smallest belief that the option had in them.
-    Every option stands equally often at each place if the orders are balanced (all cyclic shifts
-    are), and then position as such does not favour any. A prompt whose belief is undefined in one
-    order has belief and range NaN: leaving that order out would unbalance the rest.
+    pandas.DataFrame
+        One row per prompt × option, without `order` and `position`. `belief` and `valid_mass` are
+        means over the orders, `logprob` the logarithm of the mean probability; `orders` is their
+        number and `order_range` the largest minus the smallest belief that the option had in
+        them. A prompt whose belief is undefined in one order has belief and range NaN: leaving
+        that order out would unbalance the rest.
 
-    Raises ValueError if a column is missing or holds no numbers, a `logprob` is NaN or +inf, an
-    option stands twice in one order, or the options of a prompt were not all listed in the same
-    orders.
+    Raises
+    ------
+    ValueError
+        If a column is missing or holds no numbers, a `logprob` is NaN or +inf, an option stands
+        twice in one order, or the options of a prompt were not all listed in the same orders.
+
+    Notes
+    -----
+    Every option stands equally often at each place if the orders are balanced (all cyclic shifts
+    are), and then position as such does not favour any.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"A": 0.6, "B": 0.2})  # prefers the first place
+    >>> question = sk.Question("Which one?", ["tea", "coffee"], layout="letters")
+    >>> design = pd.DataFrame({"person": ["Ann"]})
+    >>> by_order = sk.believe(model, question, design, average=False)
+    >>> by_order[["order", "position", "option", "belief"]].round(2)
+       order  position  option  belief
+    0      0         0     tea    0.75
+    1      0         1  coffee    0.25
+    2      1         1     tea    0.25
+    3      1         0  coffee    0.75
+    >>> sk.scoring.average_orders(by_order)[["option", "belief", "order_range"]].round(2)
+       option  belief  order_range
+    0     tea     0.5          0.5
+    1  coffee     0.5          0.5
     """
     prompt_codes(table, needed=("order", "logprob", "belief", "valid_mass"))
     logprob = logprob_of(table)
     belief, mass = (column_of(table, name) for name in ("belief", "valid_mass"))
     keys = [name for name in _KEYS if name in table]
-    prompt, code = _number(table, keys), _number(table, [*keys, "option_id"])
+    prompt, code = _codes(table, keys), _codes(table, [*keys, "option_id"])
     count = np.bincount(code)
     orders = table["order"].groupby(prompt).nunique().to_numpy()
     first = np.unique(code, return_index=True)[1]
@@ -122,19 +145,17 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
             f"prompt_id {row['prompt_id']}: option_id {row['option_id']} was scored in "
             f"{count[uneven][0]} of its {orders[prompt[first]][uneven][0]} orders, not in all"
         )
-    spread = np.full((2, len(count)), -np.inf)
-    with np.errstate(invalid="ignore"):  # NaN stays NaN
-        np.maximum.at(spread[0], code, belief)
-        np.maximum.at(spread[1], code, -belief)
+    mean, by_option = np.bincount(code, belief) / count, pd.Series(belief).groupby(code)
+    span = np.where(np.isnan(mean), np.nan, by_option.max() - by_option.min())
     total = np.full(len(count), -np.inf)
     np.logaddexp.at(total, code, logprob)
     out = table.iloc[first].drop(columns=["order", "position"], errors="ignore")
     return out.reset_index(drop=True).assign(
         logprob=total - np.log(count),
-        belief=np.bincount(code, belief) / count,
+        belief=mean,
         valid_mass=np.bincount(code, mass) / count,
         orders=count,
-        order_range=spread.sum(0),
+        order_range=span,
     )
 
 
@@ -149,32 +170,13 @@ def column_of(table: pd.DataFrame, name: str) -> FloatArray:
 def logprob_of(table: pd.DataFrame) -> FloatArray:
     """The column `logprob`; ValueError naming the row where it is NaN or +inf."""
     logprob = column_of(table, "logprob")
-    bad = np.flatnonzero(np.isnan(logprob) | (logprob == np.inf))
-    if len(bad):
-        row = table.index[bad[0]]
-        raise ValueError(
-            f"logprob: row {row!r} holds {logprob[bad[0]]}; it must be up to 0, or -inf"
-        )
+    bad = np.isnan(logprob) | (logprob == np.inf)
+    if bad.any():
+        row, value = table.index[bad][0], logprob[bad][0]
+        raise ValueError(f"logprob: row {row!r} holds {value}; it must be up to 0, or -inf")
     return logprob
 
 
-def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
-    framed(table, "the table")
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(
-            f"no column {missing[0]!r}; needed are {', '.join(columns)}, as in a table from "
-            "`believe` (for orders: with average=False, of a question that lists its options)"
-        )
-
-
-def _number(table: pd.DataFrame, columns: Sequence[str]) -> IntArray:
+def _codes(table: pd.DataFrame, columns: Sequence[str]) -> IntArray:
     """A number for each row's values in the columns, in order of appearance."""
-    try:
-        groups = table.reset_index(drop=True).groupby(list(columns), sort=False, dropna=False)
-        return np.asarray(groups.ngroup(), dtype=np.int64)
-    except (TypeError, UnicodeError):  # lists, dictionaries, half characters
-        raise ValueError(
-            f"one of the columns {', '.join(columns)} holds values that cannot tell prompts apart, "
-            "such as lists; they must be numbers or text"
-        ) from None
+    return labels(table[list(columns)], "the table", len(table))[0]

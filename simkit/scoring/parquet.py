@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ from simkit.files import as_path, replacing
 from simkit.questions import Question, check_options
 from simkit.scoring.belief import COLUMNS, LISTED, believe
 from simkit.scoring.chat import Chat, talk
-from simkit.scoring.mass import LEAST_MASS, check_least_mass
+from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model, check_model, identity_of
 from simkit.templates import field_names
-from simkit.types import FloatArray, listed, shown
+from simkit.types import FloatArray, listed, scalar, shown
 
 __all__ = ["ParquetDesign", "Streamed", "score_parquet"]
 
@@ -37,20 +36,24 @@ RESULT = {
     "model": pa.string(),
 }  # fmt: skip
 RESULT_LISTED = {"orders": pa.int64(), "order_range": pa.float64()}
-# Columns of what is asked: of the prompts, and of a row's own options.
+# Columns of the design that `believe` gets: the prompt, and a row's own options.
 _PROMPT, _OPTION = "simkit prompt", "simkit option"
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """How far a stream has come.
+    """Progress of `score_parquet`.
 
-    prompts : prompts scored, out of `of`. rows : rows written, one per prompt × option.
-    stored : prompts whose scores came out of the model's cache. low : prompts whose valid mass is
-        below `least_mass`, so that their beliefs are not to be trusted.
-    plain : tokens that scoring each of the other prompts with each of its options by itself would
-        read. positions : tokens computed instead. Both NaN for a model that does not count them.
-    seconds : since the start.
+    Attributes
+    ----------
+    of, prompts : prompts in all, and prompts scored so far.
+    rows : rows written, one per prompt × option.
+    stored : prompts whose scores came out of the model's cache.
+    low : prompts whose valid mass is below `least_mass`: their beliefs should not be trusted.
+    plain : tokens that scoring each prompt with each option separately would read; prompts from
+        the cache are not counted. NaN for a model that counts no tokens.
+    positions : tokens that were computed instead. NaN or 0 for a model that does not count them.
+    seconds : time since the start.
     """
 
     of: int
@@ -65,14 +68,22 @@ class Streamed:
     @property
     def saved(self) -> float:
         """Share of the plain tokens that was not computed, at most 1; NaN if not counted."""
-        return 1 - self.positions / self.plain if self.plain > 0 else np.nan
+        return 1 - self.positions / self.plain if self.positions else np.nan
 
 
-@dataclass(frozen=True)
+@dataclass
 class ParquetDesign:
-    """A parquet file, what is asked of each of its rows, and where the answers go; all checked.
+    """A parquet file, what is asked of each of its rows, and the file for the answers.
 
-    The names are those of `score_parquet`, and so are the errors. count : its rows.
+    Everything is checked when the object is made. Parameters and errors are those of
+    `score_parquet`.
+
+    Attributes
+    ----------
+    question : what is asked; its options are placeholders where each row has its own.
+    count : number of rows.
+    columns : the columns that prompts and options are made of.
+    input, schema : columns and types of the design and of the output.
     """
 
     source: Path
@@ -88,44 +99,43 @@ class ParquetDesign:
     orders: str | Sequence[Sequence[int]] | None = "auto"
     least_mass: float = LEAST_MASS
     rows: int = ROWS
-    count: int = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("template", "prompt", "separator"):
             text = getattr(self, name)
             if not isinstance(text, str) and (name != "template" or text is not None):
                 raise ValueError(f"{name} is {shown(text)}; it must be text")
-        own = self.options
-        checked: dict[str, Any] = {
-            "options": own if isinstance(own, str) else tuple(listed(own, "options")),
-            "chat": talk(self.chat),
-            "least_mass": check_least_mass(self.least_mass),
-        }
-        for name in ("source", "out"):  # the home folder filled in
-            checked[name] = Path(os.path.expanduser(as_path(getattr(self, name), name)))
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        self.question  # noqa: B018  (so that a bad option, layout, form or order is named first)
-        object.__setattr__(self, "count", self._check_files())
-        with pq.ParquetFile(self.source) as file:
-            self.schema(file.schema_arrow)
-
-    @cached_property
-    def question(self) -> Question | None:
-        """What is asked, where the options are the same for every row; None where they are not."""
-        if isinstance(self.options, str):
-            as_given = self.orders is None or (
-                isinstance(self.orders, str) and self.orders == "auto"
-            )
-            if self.layout != "text" or self.forms or not as_given:
+        self.chat, self.least_mass = talk(self.chat), scalar(self.least_mass, "least_mass", 0, 1)
+        self.source, self.out = (
+            Path(os.path.expanduser(as_path(getattr(self, name), name)))
+            for name in ("source", "out")
+        )
+        self.own_options = isinstance(self.options, str)
+        if not isinstance(self.options, str):
+            self.options = tuple(listed(self.options, "options"))
+            self.question = self._question(self.options, self.forms, self.layout)
+            orders_for(self.question, self.orders)
+        else:
+            if self.layout != "text" or self.forms or str(self.orders) not in ("None", "auto"):
                 raise ValueError(
                     f"layout, forms and orders need the same options for every row; with those of "
                     f"column {self.options!r} they must be 'text', none and 'auto'"
                 )
-            return None
-        question = self._question(self.options, self.forms, self.layout)
-        orders_for(question, self.orders)
-        return question
+            self.question = self._question(["a", "b"])
+        system = self.chat.system if isinstance(self.chat, Chat) else None
+        self.fields = self.question.fields - {_PROMPT} | field_names(system or "")
+        self._check_files()
+        try:
+            with pq.ParquetFile(self.source) as file:
+                self.count, self.input = int(file.metadata.num_rows), file.schema_arrow
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(
+                f"{self.source} is not a parquet file ({error}); DataFrame.to_parquet makes one"
+            ) from error
+        if not self.count:
+            raise ValueError(f"{self.source} has no rows")
+        self.columns = self._columns(self.input)
+        self.schema = self._schema(self.input)
 
     def _question(self, options: Sequence[str], *how: Any) -> Question:
         template = f"{{{_PROMPT}}}" if self.template is None else self.template
@@ -133,7 +143,7 @@ class ParquetDesign:
         text = "{question}" if "question" in field_names(template) else ""
         return Question(text, options, None, template, self.separator, *how)
 
-    def _check_files(self) -> int:
+    def _check_files(self) -> None:
         source, out = self.source, self.out
         if not isinstance(self.rows, int) or self.rows < 1:
             raise ValueError(f"rows is {shown(self.rows)}; a batch needs at least one")
@@ -142,71 +152,45 @@ class ParquetDesign:
         if not out.absolute().parent.is_dir():
             raise ValueError(f"no folder {str(out.parent)!r} for {out.name}; make it first")
         if out.exists() and (not out.is_file() or out.samefile(source)):
-            raise ValueError(
-                f"cannot write to {str(out)!r}: it is no plain file or the design itself"
-            )
+            raise ValueError(f"cannot write to {str(out)!r}: no plain file, or the design itself")
         if not os.access(os.path.dirname(os.path.realpath(out)), os.W_OK):
             raise PermissionError(f"cannot write to the folder of {str(out)!r}; name another one")
-        try:
-            with pq.ParquetFile(source) as file:
-                count = int(file.metadata.num_rows)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(
-                f"{source} is not a parquet file ({error}); from a table that pandas can read, "
-                "DataFrame.to_parquet makes one"
-            ) from error
-        if not count:
-            raise ValueError(f"{source} has no rows")
-        return count
 
-    @cached_property
-    def fields(self) -> set[str]:
-        """The columns that question and system text name."""
-        system = self.chat.system if isinstance(self.chat, Chat) else None
-        asked = (self.question or self._question(["a", "b"])).fields - {_PROMPT}
-        return asked | (set() if system is None else field_names(system))
-
-    def columns(self, schema: pa.Schema) -> list[str]:
+    def _columns(self, schema: pa.Schema) -> list[str]:
         """The columns that prompts and options are made of, all there and of the right type."""
-        question = self.question
-        needed = [self.prompt] if self.template is None else []
-        needed += sorted(self.fields) + ([self.options] if isinstance(self.options, str) else [])
-        if question is not None and question.lists_options and "options" in schema.names:
+        if not self.own_options and self.question.lists_options and "options" in schema.names:
             raise ValueError(
-                "the design has a column 'options', which is what {options} stands for; rename it"
+                "the design has a column 'options', which is what {options} stands for"
             )
         for name in schema.names:
             if schema.names.count(name) > 1:
                 raise ValueError(f"the design: column {name!r} stands twice; drop or rename one")
+        needed = [self.prompt] if self.template is None else []
+        needed += sorted(self.fields) + ([self.options] if isinstance(self.options, str) else [])
         for name in needed:
             if name not in schema.names:
-                raise ValueError(
-                    f"the design has no column {name!r}; its columns are: {', '.join(schema.names)}"
-                )
+                there = ", ".join(schema.names)
+                raise ValueError(f"the design has no column {name!r}; its columns are: {there}")
         if self.template is None and not _is_text(schema.field(self.prompt).type):
             kind = schema.field(self.prompt).type
             raise ValueError(f"column {self.prompt!r} holds {kind}; prompts must be text")
         if isinstance(self.options, str):
-            kind = schema.field(self.options).type
+            name, kind = self.options, schema.field(self.options).type
             if not (_is_list(kind) and _is_text(kind.value_type)):
-                raise ValueError(
-                    f"column {self.options!r} holds {kind}; options must be lists of text"
-                )
+                raise ValueError(f"column {name!r} holds {kind}; options must be lists of text")
         return list(dict.fromkeys(needed))
 
-    def schema(self, source: pa.Schema) -> pa.Schema:
+    def _schema(self, source: pa.Schema) -> pa.Schema:
         """Of the output: the design's columns, then those of the result."""
-        lists = self.question is not None and self.question.lists_options
+        lists = self.question.lists_options and not self.own_options
         result = pa.schema({**RESULT, **(RESULT_LISTED if lists else {})})
-        needed = self.columns(source)
         added = (*COLUMNS, *LISTED) if lists else COLUMNS
-        taken = [name for name in added if name in needed]
-        taken += [] if self.bare else [name for name in result.names if name in source.names]
-        if taken:
-            raise ValueError(
-                f"the design already has a column {taken[0]!r}; rename it first"
-                + ("" if taken[0] in needed else ", or write the results bare")
-            )
+        clash = [name for name in added if name in self.columns]
+        clash += [] if self.bare else [name for name in result.names if name in source.names]
+        if clash:
+            remedy = "rename it first"
+            remedy += "" if clash[0] in self.columns else ", or write the results bare"
+            raise ValueError(f"the design already has a column {clash[0]!r}; {remedy}")
         if self.bare:
             return result
         for name, kind in zip(source.names, source.types, strict=True):
@@ -214,75 +198,64 @@ class ParquetDesign:
                 pa.nulls(0, kind).take(pa.array([], pa.int64()))
             except pa.ArrowNotImplementedError:
                 raise ValueError(
-                    f"column {name!r} holds {kind}, which pyarrow cannot repeat for each option; "
-                    "cast it, or write the results bare"
+                    f"column {name!r} holds {kind}, which pyarrow cannot repeat; cast it, or "
+                    "write the results bare"
                 ) from None
-        # pandas' own notes are left out: they tell of an index with the design's length.
+        # pandas' metadata is left out: it describes an index of the design's length.
         return pa.schema([*source, *result])
 
-    def warn_unsaid(self, schema: pa.Schema) -> None:
-        """Warn if a template says nothing of the design, or not its `context`; see `Question`."""
+    def warn_unsaid(self) -> None:
+        """Warn if a template names no column of the design, or not `context`; see `Question`."""
         if self.template is None:
             return
-        shape = self.count, len(schema.names)
-        design = pd.DataFrame(np.broadcast_to(np.int8(0), shape), columns=schema.names, copy=False)
+        names = [name for name in self.input.names if name != self.options]
+        empty = np.broadcast_to(np.int8(0), (self.count, len(names)))
+        design = pd.DataFrame(empty, columns=names, copy=False)
         system = self.chat.system if isinstance(self.chat, Chat) else None
-        question = self.question or self._question(["a", "b"])
-        lists = self.options if isinstance(self.options, str) else ""
-        question.warn_unsaid(design.drop(columns=lists, errors="ignore"), system, stacklevel=4)
+        self.question.warn_unsaid(design, system, stacklevel=4)
 
     def believe(
         self, model: Model, batch: pa.RecordBatch, start: int, least: float
     ) -> pd.DataFrame:
         """The table of `simkit.believe` for the rows of a batch, the first of which is `start`."""
+        fields = batch.select(sorted(self.fields))
+        design = fields.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
         # Errors and warnings call a row by its label.
-        labels = pd.RangeIndex(start, start + len(batch))
-        values = {name: _values(batch.column(name)) for name in sorted(self.fields)}
+        labels = design.index = pd.RangeIndex(start, start + len(batch))
         if self.template is None:
-            values[_PROMPT] = _values(batch.column(self.prompt))
-            for label, text in zip(labels, values[_PROMPT], strict=True):
+            design[_PROMPT] = texts = batch.column(self.prompt).to_pylist()
+            for label, text in zip(labels, texts, strict=True):
                 if not text:
                     raise ValueError(f"row {label}: prompt {text!r} is empty or not text")
-        design = pd.DataFrame(values, index=labels, dtype=object)
         how: dict[str, Any] = {"chat": self.chat, "orders": self.orders, "least_mass": least}
-        if self.question is not None:
+        if not isinstance(self.options, str):
             table = believe(model, self.question, design, **how)
             return table.assign(prompt_id=table["prompt_id"] + start)
-        lists = [tuple(some or ()) for some in _values(batch.column(self.options))]
-        checked: set[tuple[str, ...]] = set()
-        for some, label in zip(lists, labels, strict=True):
-            if some not in checked:
-                check_options(some, f"row {label}: ", self.separator)
-                checked.add(some)
-        width = np.array([len(some) for some in lists])
+        lists = [tuple(row or ()) for row in batch.column(self.options).to_pylist()]
+        for options, label in zip(lists, labels, strict=True):
+            check_options(options, f"row {label}: ", self.separator)
+        width = np.array([len(options) for options in lists])
         tables = []
         for k in np.unique(width):  # a model scores lists of one length at a time
             rows = np.flatnonzero(width == k)
             names = [f"{_OPTION} {i}" for i in range(k)]
-            own = pd.DataFrame([lists[i] for i in rows], labels[rows], names, dtype=object)
+            texts = pd.DataFrame([lists[i] for i in rows], labels[rows], names, dtype=object)
             question = self._question([f"{{{name}}}" for name in names])
-            table = believe(model, question, pd.concat([design.iloc[rows], own], axis=1), **how)
+            table = believe(model, question, pd.concat([design.iloc[rows], texts], axis=1), **how)
             tables.append(table.assign(prompt_id=rows[table["prompt_id"]] + start))
         return pd.concat(tables).sort_values(["prompt_id", "option_id"], ignore_index=True)
 
     def provenance(self, model: Model) -> dict[str, Any]:
-        """The model and what was asked, as JSON can hold it."""
-        asked = {f.name: getattr(self, f.name) for f in fields(self)}
-        asked = {k: v for k, v in asked.items() if k not in ("out", "bare", "rows", "count")}
-        asked["forms"] = {key: list(some) for key, some in self.forms.items()}
-        if not isinstance(self.orders, str | None) and self.question is not None:
-            asked["orders"] = orders_for(self.question, self.orders)
-        if isinstance(self.chat, Chat):
-            named = {k: str(v) for k, v in self.chat.template_args.items()}
-            asked["chat"] = {**vars(self.chat), "template_args": named}
+        """The model and what was asked."""
         known = identity_of(model)
+        names = [f.name for f in fields(self) if f.name not in ("out", "bare", "rows")]
         return {
             "simkit": __version__,
             "model": model.name,
             "revision": known.get("revision", ""),
             "weights": known.get("weights"),
             "path": known.get("path", ""),
-            **asked,
+            **{name: getattr(self, name) for name in names},
             "source": self.source.name,
         }
 
@@ -308,43 +281,76 @@ def score_parquet(
     options : K strings for every row, in which `{column}` fields are filled from the design; or
         the name of a column that holds a list of strings for each row, of any length from 2.
     progress : is called after each batch with how far it came.
-    template : the prompt with `{column}` fields; None to take the prompts from a column.
-    prompt : that column, "prompt".
-    separator : put between prompt and option, " ".
-    bare : only the columns of the result, without the design's own.
-    chat : as in `believe`: a `Chat`, or True for one as it comes, to lay the prompts out by the
-        model's chat template; its system text is filled from the design.
-    layout, forms : as in `Question`: labels to score instead of the options' words ("letters",
-        "numbers"; the template lists the options where it has {options}), and further spellings.
-    orders : as in `believe`: in which orders options are listed. Beliefs are averaged over them.
-    least_mass : as in `believe`. The first batch in which a valid mass is lower is warned of.
-    rows : prompts per batch, 8,192. They share what they can within it.
+    **asked : what is asked, and how:
 
-    The file has one row per design row × option: the design's columns, `prompt_id`, `option` and
-    `option_id`, `logprob`, `belief`, `valid_mass` and `model`, and where the options are listed
-    `orders` and `order_range`; all as `believe` has them.
+        - template : the prompt with `{column}` fields; None to take the prompts from a column.
+        - prompt : that column, "prompt".
+        - separator : put between prompt and option, " ".
+        - bare : only the columns of the result, without the design's own.
+        - chat : as in `believe`: a `Chat`, or True for one as it comes, to lay the prompts out by
+          the model's chat template; its system text is filled from the design.
+        - layout, forms : as in `Question`: labels to score instead of the options' words
+          ("letters", "numbers"; the template lists the options where it has {options}), and
+          further spellings.
+        - orders : as in `believe`: in which orders options are listed. Beliefs are averaged over
+          them.
+        - least_mass : as in `believe`. The first batch in which a valid mass is lower is warned
+          of.
+        - rows : prompts per batch, 8,192. They share what they can within it.
 
+    Returns
+    -------
+    A `Streamed` with the numbers of prompts, rows and tokens. The file has one row per design row
+    × option: the design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`,
+    `valid_mass` and `model`, and where the options are listed `orders` and `order_range`; all as
+    `believe` has them.
+
+    Raises
+    ------
+    ValueError
+        For a missing column or one of the wrong type; for an empty prompt, option or field,
+        repeated options and a prompt that is too long, naming the row; for a source that is no
+        parquet file, has no rows or is damaged further on; for an `out` that is the source or no
+        plain file; and for fewer than one row per batch.
+    BoundaryError
+        Where prompt and option cannot be tokenized separately, naming the row.
+    OSError
+        Where `out` cannot be written.
+
+    Notes
+    -----
     A run that was stopped starts again from the first row; with a model that has a cache
-    (`load(..., cache=...)`) what it had scored is looked up, not computed. A process that is
+    (`load(..., cache=...)`) scores that are there are looked up, not computed. A process that is
     killed leaves a hidden file beside `out`, named ".simkit-" and on to ".part".
 
-    Raises ValueError for a missing column or one of the wrong type, an empty prompt, option or
-    field, repeated options, and a prompt too long, and `BoundaryError` where prompt and option are
-    not tokenized apart, all of which name the row; ValueError for a source that is no parquet
-    file, has no rows or is damaged further on, an `out` that is the source or no plain file, and
-    fewer than one row per batch; OSError where `out` cannot be written.
+    Examples
+    --------
+    >>> import tempfile, simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6, "no": 0.2})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source, out = f"{folder}/design.parquet", f"{folder}/beliefs.parquet"
+    ...     pd.DataFrame({"price": [2, 3]}).to_parquet(source)
+    ...     done = sk.score_parquet(model, source, out, ["yes", "no"], template="${price}: buy it?")
+    ...     table = pd.read_parquet(out)
+    >>> done.prompts, done.rows
+    (2, 4)
+    >>> table[["price", "option", "belief", "valid_mass"]].round(2)
+       price option  belief  valid_mass
+    0      2    yes    0.75         0.8
+    1      2     no    0.25         0.8
+    2      3    yes    0.75         0.8
+    3      3     no    0.25         0.8
     """
     check_model(model)
     design = ParquetDesign(source, out, options, **asked)  # type: ignore[arg-type]
-    began, count, done = time.monotonic(), _Counter(model), Streamed(design.count)
+    began, before, done = time.monotonic(), _counts(model), Streamed(design.count)
+    notes = {"simkit": json.dumps(design.provenance(model), default=_plain)}
+    schema = design.schema.with_metadata(notes)
+    design.warn_unsaid()
     with pq.ParquetFile(design.source, page_checksum_verification=True) as file:
-        given = file.schema_arrow
-        notes = {"simkit": json.dumps(design.provenance(model))}
-        schema = design.schema(given).with_metadata(notes)
-        design.warn_unsaid(given)
         batches = file.iter_batches(
             batch_size=min(design.rows, done.of), use_threads=False,
-            columns=design.columns(given) if design.bare else None,
+            columns=design.columns if design.bare else None,
         )  # fmt: skip
         with _writing(design.out, schema) as write:
             for batch in _readable(design.source, batches):
@@ -352,17 +358,34 @@ def score_parquet(
                 table = design.believe(model, batch, start, least)
                 write(_joined(table, None if design.bare else batch, start, schema))
                 mass = table["valid_mass"].to_numpy()[table["option_id"] == 0]
-                done = replace(
-                    done,
+                stored, plain, positions = (_counts(model) - before).tolist()
+                done = Streamed(
+                    of=done.of,
                     prompts=start + len(batch),
                     rows=done.rows + len(table),
+                    stored=int(stored),
                     low=done.low + int((~(mass >= design.least_mass)).sum()),
+                    plain=plain,
+                    positions=positions,
                     seconds=time.monotonic() - began,
-                    **count(),
                 )
                 if progress is not None:
                     progress(done)
     return done
+
+
+def _counts(model: Model) -> FloatArray:
+    """Prompts from the cache, plain tokens and positions so far; NaN for what is not counted."""
+    tally = getattr(model, "tally", None)
+    tokens = [np.nan] * 2 if tally is None else [tally.plain, tally.work.positions]
+    return np.array([getattr(model, "stored", 0), *tokens], float)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON cannot hold, as what it can."""
+    if isinstance(value, Chat | Mapping):
+        return dict(vars(value) if isinstance(value, Chat) else value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _joined(
@@ -370,38 +393,10 @@ def _joined(
 ) -> pa.Table:
     """A batch's results, behind its own columns, each in its own type."""
     prompt = pa.array(table["prompt_id"].to_numpy() - start)
-    own = [] if batch is None else batch.take(prompt).columns
-    result = [pa.array(table[name], schema.field(name).type) for name in schema.names[len(own) :]]
-    return pa.Table.from_arrays([*own, *result], schema=schema)
-
-
-class _Counter:
-    """What a model counted since this was made; nothing for one that does not count."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.before = self._now()
-
-    def _now(self) -> FloatArray:
-        tally = getattr(self.model, "tally", None)
-        counted = [np.nan] * 2 if tally is None else [tally.plain, tally.work.positions]
-        return np.array([getattr(self.model, "stored", 0), *counted], float)
-
-    def __call__(self) -> dict[str, Any]:
-        stored, plain, positions = (self._now() - self.before).tolist()
-        # Whatever was computed took positions, so none counted means a path that does not count.
-        if plain and not positions:
-            plain = positions = np.nan
-        return {"stored": int(stored), "plain": plain, "positions": positions}
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """The values of a column as Python has them, but a float32 as it is: 0.1 stays 0.1."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_floating(column.type):
-        return list(column.to_numpy(zero_copy_only=False))
-    return list(column.to_pylist())
+    columns = [] if batch is None else batch.take(prompt).columns
+    names = schema.names[len(columns) :]
+    result = [pa.array(table[name], schema.field(name).type) for name in names]
+    return pa.Table.from_arrays([*columns, *result], schema=schema)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -416,44 +411,34 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _readable(source: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches of a file; damage in it is named."""
+    """The batches of a file; ValueError, naming the row, where it is damaged."""
     row = 0
     try:
         for batch in batches:
             yield batch
             row += len(batch)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(
-            f"{source} cannot be read from row {row} on ({error}); it is damaged: write it anew"
-        ) from error
+        fault = f"{source} cannot be read from row {row} on ({error})"
+        raise ValueError(f"{fault}; it is damaged: write it anew") from error
 
 
 @contextmanager
 def _writing(out: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
     """Writes tables to a file that takes the place of `out` at the end, see `replacing`."""
 
-    def write(table: pa.Table) -> None:
-        with _named(out):
-            writer.write_table(table)
+    def named(call: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+        try:
+            return call(*args, **settings)
+        except OSError as error:
+            raise OSError(
+                f"{out} cannot be written: {error}; make room, or change `out`"
+            ) from error
 
     with replacing(out) as part:
-        with _named(out):
-            writer = pq.ParquetWriter(part, schema, write_page_checksum=True)
+        writer = named(pq.ParquetWriter, part, schema, write_page_checksum=True)
         try:
-            yield write
-            with _named(out):
-                writer.close()
+            yield lambda table: named(writer.write_table, table)
+            named(writer.close)
         finally:
             with suppress(OSError):  # after an error it is thrown away
                 writer.close()
-
-
-@contextmanager
-def _named(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            f"{out} cannot be written: {error}; make room or name another place (what a model "
-            "with a cache has scored is kept there)"
-        ) from error

@@ -11,14 +11,16 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from simkit.types import FloatArray, shown
+from simkit.types import FloatArray, framed, shown
 
 __all__ = [
     "BoundaryError",
     "Model",
     "Scores",
     "ability",
+    "check_columns",
     "check_model",
     "identity_of",
     "renamed_rows",
@@ -34,6 +36,8 @@ class BoundaryError(ValueError):
 class Scores:
     """Log-probabilities of options.
 
+    Attributes
+    ----------
     logprob : (n_prompts, n_options), natural log, summed over the option's tokens.
     nested : (n_prompts, n_options), True where the option's tokens begin with another option of
         the same prompt ("yes, please" beside "yes"): its mass is part of that option's mass.
@@ -51,25 +55,31 @@ class Scores:
 class Model(Protocol):
     """Anything that scores options after prompts: an object with `name` and `scores`.
 
-    All else is optional. A model that can do more has the member of that name; without it:
+    All else is optional. A model that can do more has the member of that name. What follows if
+    it is missing is said with each.
 
-    card : mapping that says what the model has read, as {"worlds": [...]}. `worlds_of` is then
-        empty, so that no study draws a truth beside its numbers.
-    identity : mapping that JSON can hold, of all that the scores depend on beside prompt and
-        options. Scores cannot be kept (`Cached`), and a record has no hash of the model.
+    Attributes
+    ----------
+    name : text.
+    scores : method, see below.
+    card : mapping that says what the model has read, as {"worlds": [...]}. Without it `worlds_of`
+        is empty, and no study draws a truth beside its numbers.
+    identity : mapping that JSON can hold, of all that the scores depend on besides prompt and
+        options. Without it scores cannot be kept (`Cached`), and a record has no hash of the model.
     run_identity : the same of the runs, where they depend on more; `identity` holds for both.
-    tokenizer : of transformers. No chat can be laid out (`Chat`), and at a pivot the options are
-        parted from the text at blanks.
-    tokens : (prompt, options) -> the tokens of each option, as text. Options that are the same
-        tokens to the model are not refused.
-    next_tokens : (prompt) -> pairs of the likeliest tokens and their probabilities. A
+    tokenizer : of transformers. Without it no chat can be laid out (`Chat`), and at a pivot the
+        options are separated from the text at blanks.
+    tokens : (prompt, options) -> the tokens of each option, as text. Without it options that are
+        the same tokens to the model are not refused.
+    next_tokens : (prompt) -> pairs of the likeliest tokens and their probabilities. Without it a
         `LowMassWarning` does not say what the model would rather write.
-    write : see `simkit.scoring.write`, which raises TypeError, as do open questions of interviews.
-    runs : (asked, row, run, how) -> blocks of runs, see `simkit.scoring.runs`. `sample_runs`
-        raises TypeError.
-    recorded : (prompt, text, top) -> a response. `as_recorded` raises TypeError.
-    tally : a `Tally` of tokens. `score_parquet` does not say how many were saved.
-    revision : text. Records and files do not name one.
+    write : see `simkit.scoring.write`. Without it that raises TypeError, as do open questions of
+        interviews.
+    runs : (asked, row, run, how) -> blocks of runs, see `simkit.scoring.runs`. Without it
+        `sample_runs` raises TypeError.
+    recorded : (prompt, text, top) -> a response. Without it `as_recorded` raises TypeError.
+    tally : a `Tally` of tokens. Without it `score_parquet` does not say how many were saved.
+    revision : text. Without it records and files name none.
     """
 
     @property
@@ -80,14 +90,20 @@ class Model(Protocol):
 
 
 def check_model(model: Any) -> None:
-    """ValueError for a name or path in a model's place, and for what scores nothing."""
+    """ValueError for a name or path in place of a model, and for what has no `scores`."""
     if isinstance(model, str | PathLike):
         raise ValueError(f"model is {str(model)!r}; load it first: simkit.load({str(model)!r})")
     if isinstance(model, type) or not callable(getattr(model, "scores", None)):
-        raise ValueError(
-            f"model is {shown(model)}; it must be from simkit.load, or an object with `name` and "
-            "`scores`"
-        )
+        kinds = "from simkit.load, or an object with `name` and `scores`"
+        raise ValueError(f"model is {shown(model)}; it must be {kinds}")
+
+
+def check_columns(table: Any, columns: Sequence[str], name: str, hint: str) -> pd.DataFrame:
+    """The table; ValueError for what is no frame and, with the hint, for a missing column."""
+    missing = [column for column in columns if column not in framed(table, name)]
+    if missing:
+        raise ValueError(f"{name} has no column {missing[0]!r}; {hint}")
+    return table
 
 
 def ability(model: Any, member: str, caller: str) -> Any:
@@ -102,7 +118,26 @@ def ability(model: Any, member: str, caller: str) -> Any:
 
 
 def worlds_of(model: Any) -> tuple[str, ...]:
-    """The worlds that a model has read, whose truth is known; () for one that does not say."""
+    """The worlds that a model has read, whose truth is known.
+
+    Parameters
+    ----------
+    model : Model
+        Its `card` names them.
+
+    Returns
+    -------
+    tuple of str
+        () for a model without a card.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> sk.worlds_of(sk.load("glassbox"))
+    ('market', 'survey', 'concepts')
+    >>> sk.worlds_of(sk.MockModel(lambda prompt: {"yes": 1.0}))
+    ()
+    """
     return tuple((getattr(model, "card", None) or {}).get("worlds", ()))
 
 

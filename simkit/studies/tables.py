@@ -16,7 +16,7 @@ from simkit import __version__, datasets
 from simkit.files import write_text
 from simkit.resources import root
 
-__all__ = ["Table"]
+__all__ = ["Table", "twins"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,16 @@ class Table:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path, f"# {'; '.join(origin)}; simkit {__version__}\n{text}")
         return self.path
+
+
+def twins() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Twin-2K-500: people's outcomes, their twins' (a row per person, alike), and the scales.
+
+    Raises `DataError` without the data.
+    """
+    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
+    people, of_people = (
+        both[both["population"] == who].set_index("person").drop(columns="population")
+        for who in ("human", "twin")
+    )
+    return people, of_people, scales

@@ -9,15 +9,5 @@ from simkit.training.loss import NumericLoss
 from simkit.training.pretraining import pretrain
 from simkit.training.quantise import quantise
 
-__all__ = [
-    "Adapted",
-    "NumericLoss",
-    "calibrate",
-    "examples",
-    "finetune",
-    "load_adapter",
-    "pretrain",
-    "quantise",
-    "split_respondents",
-    "write_card",
-]
+__all__ = ["Adapted", "NumericLoss", "calibrate", "examples", "finetune", "load_adapter",
+           "pretrain", "quantise", "split_respondents", "write_card"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Adapters as small folders: weights, configuration, a record and a card; and back again."""
+"""Adapters as small folders (weights, configuration, record, card): saved and loaded."""
 
 from __future__ import annotations
 
@@ -15,15 +15,36 @@ from safetensors.torch import load_file, save_file
 from simkit.files import as_path, write_text
 from simkit.scoring import LocalModel
 from simkit.scoring.local import check_local
-from simkit.training.base import fingerprint, shared_copy
+from simkit.training.base import fingerprint, for_training, shared_copy
 from simkit.training.card import page
 from simkit.training.extras import hushed, need
 from simkit.training.quantise import is_quantised, quantise, trainable
 
-__all__ = ["RECORD", "STORED", "load_adapter", "read_record", "save_adapter"]
+__all__ = ["RECORD", "STORED", "adapter_weights", "load_adapter", "read_record", "save_adapter",
+           "with_stored"]  # fmt: skip
 
 RECORD = "training.json"
 STORED = "float16"  # the type of an adapter's weights on disk
+
+
+def adapter_weights(network: Any) -> dict[str, torch.Tensor]:
+    """A copy of the adapter's weights, as peft names them."""
+    # Left to itself, peft asks disk or hub for the base's configuration, to guess whether its
+    # embeddings were trained too.
+    state = need("peft").get_peft_model_state_dict(network, save_embedding_layers=False)
+    return {name: weight.detach().cpu().clone() for name, weight in state.items()}
+
+
+def with_stored(base: LocalModel, folder: Path, *, trained: bool = False) -> Any:
+    """A copy of the base's network, its weights shared, with the adapter of a folder.
+
+    trained : for training on, in float32 where the base is in float64.
+    """
+    network = trainable(shared_copy(for_training(base.network) if trained else base.network))
+    with hushed():
+        return need("peft").PeftModel.from_pretrained(
+            network, folder, is_trainable=trained, torch_device=str(base.device)
+        )
 
 
 def save_adapter(
@@ -32,13 +53,13 @@ def save_adapter(
     weights: Mapping[str, torch.Tensor],
     record: dict[str, Any],
     template: str = "adapter.md.j2",
-    **told: Any,
+    **card: Any,
 ) -> None:
     """Write an adapter that peft, transformers and `load_adapter` can read.
 
     network : the peft model, for its configuration. weights : of the adapter, as peft names them.
     record : what `training.json` and the card say; its `base`, `stored` and so on.
-    template, told : of the card, and what it says beside the record.
+    template, card : of the card, and what it says beside the record.
 
     The record is written last, so a folder that has one is whole. Raises ValueError for weights
     that the stored type cannot hold.
@@ -51,31 +72,15 @@ def save_adapter(
     folder.mkdir(parents=True, exist_ok=True)
     save_file(small, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = network.peft_config["default"].to_dict()
-    config |= {
-        "base_model_name_or_path": record["base"],  # its name: a path would be this machine's
-        "inference_mode": True,
-    }
+    # The base by its name: a path would be this machine's.
+    config |= {"base_model_name_or_path": record["base"], "inference_mode": True}
     # Sets have no order of their own, and the same adapter should be the same file.
     plain = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
     text = json.dumps(plain, indent=1, sort_keys=True)
     write_text(folder / "adapter_config.json", text + "\n")
     record = {**record, "parameters": sum(w.numel() for w in small.values())}
-    write_text(folder / "README.md", _card(folder.name, record, template, told) + "\n")
+    write_text(folder / "README.md", page(template, name=folder.name, **record, **card) + "\n")
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
-
-
-def _card(name: str, record: Mapping[str, Any], template: str, told: Mapping[str, Any]) -> str:
-    numeric = record["settings"]["numeric"]
-    penalty = "none"
-    if numeric is not None:
-        unit = "of the scale's range" if numeric["relative"] else "in the scale's unit"
-        penalty = (
-            f"weight {numeric['weight']:g}, slope {numeric['slope']:g}, width "
-            f"{numeric['width']:g} {unit}, on {', '.join(numeric['questions'] or ['all scales'])}"
-        )
-    settings = {k: v for k, v in record["settings"].items() if k != "numeric"}
-    values = {**record, **told, "settings": settings, "penalty": penalty}
-    return page(template, name=name, **values)
 
 
 def read_record(folder: Path | str) -> dict[str, Any] | None:
@@ -95,58 +100,66 @@ def load_adapter(base: LocalModel, folder: Path | str, *, check: bool = True) ->
 
     Returns
     -------
-    A LocalModel named "base + folder", scored along the base's path and store.
+    LocalModel
+        Named "base + folder", scored along the base's path and store.
 
-    Raises ValueError if the folder holds no adapter or no record of its base (check=False loads
-    an adapter from elsewhere), if weights of it are missing, spare or not finite, or if it was
-    trained on another base, naming both.
+    Raises
+    ------
+    ValueError
+        If the folder holds no adapter or no record of its base (check=False loads an adapter from
+        elsewhere), if weights of it are missing, spare or not finite, or if it was trained on
+        another base, naming both.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> from simkit.resources import root
+    >>> folder = root("data") / "adapters" / "alignment" / "sft"
+    >>> load_adapter(sk.load("glassbox"), folder).name
+    'glassbox + sft'
     """
     check_local(base)
     folder = as_path(folder, "folder").expanduser()
-    if not (folder / "adapter_config.json").exists():
-        raise ValueError(f"{folder.name} holds no adapter: there is no adapter_config.json in it")
+    for file in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / file).exists():
+            raise ValueError(
+                f"{folder.name} holds no adapter: there is no {file} in it (weights in formats "
+                "other than safetensors are not read, for they may run code)"
+            )
     record = read_record(folder)
     if check:
         _check_base(base, folder.name, record)
     if record and record["method"] == "qlora" and not is_quantised(base.network):
         base = quantise(base)
-    peft = need("peft")
     try:
-        with hushed():
-            network = peft.PeftModel.from_pretrained(
-                trainable(shared_copy(base.network)), folder, torch_device=str(base.device)
-            )
+        network = with_stored(base, folder)
     except (RuntimeError, OSError, SafetensorError) as error:  # other shapes, files lost or cut
-        said = str(error).strip().splitlines() or [""]
-        raise ValueError(f"{folder.name} does not fit {base.name}: {said[0]} {said[-1]}") from error
-    # Embeddings are not looked up: peft would ask the hub about a base that has no folder.
-    wanted = peft.get_peft_model_state_dict(network, save_embedding_layers=False)
-    _check_whole(wanted, network.state_dict(), folder)
+        lines = str(error).strip().splitlines() or [""]
+        raise ValueError(
+            f"{folder.name} does not fit {base.name}: {lines[0]} {lines[-1]}"
+        ) from error
+    _check_whole(adapter_weights(network), network.state_dict(), folder)
     if base.network.dtype is torch.float64:  # or the adapter's share would be as in float32
         network = network.double()
     return replace(base, network=network.eval(), name=f"{base.name} + {folder.name}")
 
 
-def _check_whole(wanted: Mapping[str, Any], base: Mapping[str, Any], folder: Path) -> None:
+def _check_whole(expected: Mapping[str, Any], base: Mapping[str, Any], folder: Path) -> None:
     """ValueError for an adapter some of whose weights would be left as they are made.
 
-    wanted : the adapter's weights. base : all weights, of which it may bring some anew.
+    expected : the adapter's weights. base : all weights, of which it may bring some anew.
     """
-    file = folder / "adapter_model.safetensors"
-    if not file.exists():
-        raise ValueError(
-            f"{folder.name} holds no adapter_model.safetensors; weights in other formats are not "
-            "read, for they may run code"
-        )
-    found = load_file(file)
-    lost = sorted(wanted.keys() - found.keys())
-    spare = sorted(found.keys() - wanted.keys() - base.keys())
-    bad = [name for name, weight in found.items() if not torch.isfinite(weight).all()]
-    for names, how in ((lost, "lacks"), (spare, "does not use"), (bad, "is not finite in")):
+    stored = load_file(folder / "adapter_model.safetensors")
+    problems = {
+        "lacks": expected.keys() - stored.keys(),
+        "does not use": stored.keys() - expected.keys() - base.keys(),
+        "is not finite in": {n for n, weight in stored.items() if not torch.isfinite(weight).all()},
+    }
+    for problem, names in problems.items():
         if names:
             raise ValueError(
-                f"{folder.name} {how} {len(names)} weights ({', '.join(names[:3])}); it was cut "
-                "short, or made for another base: save it anew"
+                f"{folder.name} {problem} {len(names)} weights ({', '.join(sorted(names)[:3])}); "
+                "it was cut short, or made for another base: save it anew"
             )
 
 
@@ -156,10 +169,10 @@ def _check_base(base: LocalModel, name: str, record: Mapping[str, Any] | None) -
             f"{name} has no {RECORD}, so its base cannot be checked: give an adapter that "
             "finetune saved, or check=False"
         )
-    found = fingerprint(base.network)
-    if found != record["fingerprint"]:
+    weights = fingerprint(base.network)
+    if weights != record["fingerprint"]:
         raise ValueError(
             f"{name} was trained on {record['base']} with weights {record['fingerprint'][:12]}; "
-            f"the base given is {base.name} with weights {found[:12]}. Give the base it was "
+            f"the base given is {base.name} with weights {weights[:12]}. Give the base it was "
             "trained on, train it again, or pass check=False"
         )

@@ -13,14 +13,15 @@ import pandas as pd
 import torch
 
 from simkit.scoring import LocalModel
-from simkit.training.adapters import save_adapter
+from simkit.training.adapters import adapter_weights, save_adapter
 from simkit.training.base import for_training, shared_copy
 from simkit.training.extras import hushed, need
 from simkit.training.loop import STATE, Loop, torch_seed
-from simkit.training.loss import losses
+from simkit.training.loss import Losses, losses
 from simkit.training.packing import Example, Order, batches, encode
 from simkit.training.quantise import is_quantised, quantise, trainable
 from simkit.training.settings import Settings
+from simkit.types import FloatArray
 
 __all__ = ["HISTORY", "Adapting"]
 
@@ -61,7 +62,7 @@ class Adapting(Loop):
         out: Path,
         call: dict[str, Any],
     ) -> Adapting:
-        """The run as it stands: fresh, or where an earlier call was broken off."""
+        """A new run, or an interrupted one where it stopped."""
         train, held = (
             encode(frame, model.tokenizer, settings.numeric, limit=model.context_length,
                    network=model.network)
@@ -84,7 +85,7 @@ class Adapting(Loop):
 
     @property
     def stopped(self) -> str:
-        """What ended the run, or will."""
+        """What ends the run: "steps", or "patience" where validation stopped it early."""
         patience = self.settings.patience
         early = patience is not None and self.bad >= patience and self.step < self.steps
         return "patience" if early else "steps"
@@ -95,22 +96,29 @@ class Adapting(Loop):
 
     def losses(self) -> Iterator[torch.Tensor]:
         """The loss of each part of the step's examples."""
-        some = [self.train[i] for i in self.order(self.step)]
-        weight = sum(e.weight for e in some)
+        examples = [self.train[i] for i in self.order(self.step)]
+        weight = sum(e.weight for e in examples)
         parts = np.zeros(2)
-        for batch in batches(some, self.settings.micro, tree=self.tree):
-            both = losses(self.network, batch.to(self.device))
-            parts += [float(both.cross_entropy.detach()), float(both.penalty.detach())]
+        for both in self._passes(examples, self.settings.micro):
+            parts += both.numbers()
             yield both.total(self.settings.penalty, weight)
-        cross_entropy, penalty = (parts / weight).tolist()
-        more = cross_entropy + self.settings.penalty * penalty, cross_entropy, penalty, 1.0
+        more = [*self._means(parts, weight), 1.0]
         self.sums = [a + b for a, b in zip(self.sums, more, strict=True)]
+
+    def _passes(self, examples: list[Example], size: int) -> Iterator[Losses]:
+        for batch in batches(examples, size, tree=self.tree):
+            yield losses(self.network, batch.to(self.device))
+
+    def _means(self, parts: FloatArray, weight: float) -> list[float]:
+        """Loss, cross-entropy and penalty per example."""
+        cross_entropy, penalty = (parts / weight).tolist()
+        return [cross_entropy + self.settings.penalty * penalty, cross_entropy, penalty]
 
     def begin(self) -> None:
         """Validate every so many steps and at the last, and remember the best."""
         due = self.step % self.settings.every == 0 or self.step == self.steps
         if not due or (self.history and self.history[-1][0] == self.step):
-            return  # or that was done at this step before a break
+            return  # not due, or done at this step before an interruption
         *sums, steps = self.sums
         trained = [s / steps if steps else math.nan for s in sums]
         held = self._validate()
@@ -134,24 +142,17 @@ class Adapting(Loop):
         if not self.held:
             return [math.nan] * 3
         self.network.eval()
-        parts = np.zeros(2)
-        size = AT_ONCE * self.settings.micro
         with torch.no_grad():
-            for batch in batches(self.held, size, tree=self.tree):
-                both = losses(self.network, batch.to(self.device))
-                parts += [float(both.cross_entropy), float(both.penalty)]
-        cross_entropy, penalty = (parts / sum(e.weight for e in self.held)).tolist()
-        return [cross_entropy + self.settings.penalty * penalty, cross_entropy, penalty]
+            passes = self._passes(self.held, AT_ONCE * self.settings.micro)
+            parts = sum((both.numbers() for both in passes), np.zeros(2))
+        return self._means(parts, sum(e.weight for e in self.held))
 
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of the adapter's weights, as peft names them."""
-        # Left to itself, peft asks disk or hub for the base's configuration, to guess whether its
-        # embeddings were trained too.
-        state = need("peft").get_peft_model_state_dict(self.network, save_embedding_layers=False)
-        return {name: weight.detach().cpu().clone() for name, weight in state.items()}
+        return adapter_weights(self.network)
 
     def put(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Take up an adapter's weights."""
+        """Set the adapter's weights."""
         need("peft").set_peft_model_state_dict(self.network, weights)
 
     def save(self, described: dict[str, Any]) -> dict[str, Any]:
@@ -180,12 +181,10 @@ def with_adapter(model: LocalModel, settings: Settings) -> Any:
     peft = need("peft")
     targets = settings.targets
     config = peft.LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
-    )
+    )  # fmt: skip
     network = trainable(shared_copy(model.network))
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices), hushed():

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["fingerprint", "for_training", "remember", "shared_copy"]
+__all__ = ["MARK", "fingerprint", "for_training", "shared_copy"]
 
-_MARK = "_simkit_base_fingerprint"
+# Attribute of a network made from another: the fingerprint of that one. Copies take it along.
+MARK = "_simkit_base_fingerprint"
 
 
 def shared_copy(network: Any) -> Any:
@@ -45,17 +46,11 @@ def fingerprint(network: Any) -> str:
     So a model has one fingerprint whether it is held in float32 or bfloat16, and a 4-bit model
     that of the weights it was made from.
     """
-    known = getattr(network, _MARK, None)
-    if known is not None:
-        return str(known)
+    if hasattr(network, MARK):
+        return str(getattr(network, MARK))
     total = hashlib.sha256()
     for name, weight in sorted(network.named_parameters()):  # tied weights once
         total.update(f"{name} {tuple(weight.shape)} ".encode())
         rounded = weight.detach().to(torch.bfloat16).cpu().contiguous()
         total.update(rounded.reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
-
-
-def remember(network: Any, found: str) -> None:
-    """Keep the fingerprint of what the network was made from; copies take it along."""
-    setattr(network, _MARK, found)

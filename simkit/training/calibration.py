@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from simkit.personas import Battery, Item, chained_correlation
 from simkit.questions import Question
-from simkit.scoring import Model
+from simkit.scoring import Model, believe
 from simkit.types import FloatArray
 from simkit.worlds import survey
 from simkit.worlds.corpus import HELD_OUT, prompts
 
-__all__ = ["LIMITS", "UNUSED", "calibrate", "held_out", "joint_correlation"]
+__all__ = ["LIMITS", "UNUSED", "calibrate", "joint_correlation"]
 
 # What the glass box must keep: mean absolute error, of each kind of prompt that a study asks; share
 # of prompts within 0.05, over all of these kinds; for scales of more than five values, the mean
@@ -27,28 +30,19 @@ UNUSED = (
 )
 
 
-def held_out(
-    model: Model, kind: str, n: int, seed: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Belief (n, K), valid mass (n,) and truth (n, K) on held-out prompts of one kind."""
-    design, question, truth = prompts(kind, n, seed)
-    return *_beliefs(model, design, question), truth
-
-
 def _beliefs(
     model: Model, design: pd.DataFrame, question: Question
 ) -> tuple[FloatArray, FloatArray]:
     """Belief (n, K) and valid mass (n,) on prompts."""
     # The answers as they stand in the text, letters included: no orders are averaged here.
-    spoken = [
-        [question.separator + answer[0] for answer in row] for row in question.answers_for(design)
-    ]
-    scores = model.scores(question.prompts(design), spoken)
+    answers = [[question.separator + answer[0] for answer in row]
+               for row in question.answers_for(design)]  # fmt: skip
+    scores = model.scores(question.prompts(design), answers)
     return softmax(scores.logprob, axis=1), scores.valid_mass
 
 
 def calibrate(model: Model, *, n: int = 400, seed: int = 2) -> pd.DataFrame:
-    """Calibration table: one row per kind of prompt.
+    """How far a model's beliefs are from the worlds' exact probabilities, by kind of prompt.
 
     Parameters
     ----------
@@ -59,54 +53,39 @@ def calibrate(model: Model, *, n: int = 400, seed: int = 2) -> pd.DataFrame:
 
     Returns
     -------
-    Frame with one row per kind: `prompts`, `options`; `mean_error`, the mean over prompts and
-    options of |belief - truth|; `within`, the share of prompts whose largest error over the
-    options is at most 0.05; `total_variation`, the mean over prompts of half the summed absolute
-    error; `valid_mass`, the mean probability on the options.
+    DataFrame
+        One row per kind: `prompts`, `options`; `mean_error`, the mean over prompts and options of
+        |belief - truth|; `within`, the share of prompts whose largest error over the options is at
+        most 0.05; `total_variation`, the mean over prompts of half the summed absolute error;
+        `valid_mass`, the mean probability on the options.
     """
-    rows = []
+    rows = {}
     for kind in HELD_OUT:
-        belief, mass, truth = held_out(model, kind, n, seed)
+        design, question, truth = prompts(kind, n, seed)
+        belief, mass = _beliefs(model, design, question)
         error = np.abs(belief - truth)
-        rows.append(
-            {
-                "kind": kind,
-                "prompts": len(error),
-                "options": error.shape[1],
-                "mean_error": error.mean(),
-                "within": (error.max(1) <= WITHIN).mean(),
-                "total_variation": error.sum(1).mean() / 2,
-                "valid_mass": mass.mean(),
-            }
-        )
-    return pd.DataFrame(rows).set_index("kind")
+        rows[kind] = {
+            "prompts": len(error),
+            "options": error.shape[1],
+            "mean_error": error.mean(),
+            "within": (error.max(1) <= WITHIN).mean(),
+            "total_variation": error.sum(1).mean() / 2,
+            "valid_mass": mass.mean(),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("kind")
+    return table.astype({"prompts": int, "options": int})
 
 
 def joint_correlation(model: Model) -> pd.DataFrame:
     """Correlations of two opinions asked in a row, minus the world's own: (8, 8), 0 if perfect.
 
     P(a, b) = P(a) P(b | a) from the model's beliefs, nothing said of the respondent; entry (i, j)
-    is of asking i first. The world's: `survey.item_correlation`.
+    is of asking i first (`chained_correlation`). The world's: `survey.item_correlation`.
     """
-    items = list(survey.ITEMS)
-    truth = survey.item_correlation()
-    off = pd.DataFrame(0.0, index=items, columns=items)
+    asked = [
+        Item(name, survey.question(name), tell=f"{text}: {{answer}}")
+        for name, (text, *_) in survey.ITEMS.items()
+    ]
     blank = survey.design(pd.DataFrame(index=[0]), demographics=())
-    for first in items:
-        told = pd.DataFrame({first: survey.AGREEMENT})
-        told = survey.design(told, demographics=(), answered=(first,))
-        alone = _beliefs(model, blank, survey.question(first))[0][0]
-        for second in items:
-            if second != first:
-                then = _beliefs(model, told, survey.question(second))[0]
-                joint = alone[:, None] * then
-                off.loc[first, second] = _correlation(joint) - truth.loc[first, second]
-    return off
-
-
-def _correlation(joint: FloatArray) -> float:
-    """Pearson correlation of two answers valued 1, 2, … from their joint distribution (K, K)."""
-    value = np.arange(1.0, len(joint) + 1)
-    centre = [value - joint.sum(axis) @ value for axis in (1, 0)]
-    spread = [joint.sum(axis) @ c**2 for axis, c in zip((1, 0), centre, strict=True)]
-    return float(centre[0] @ joint @ centre[1] / np.sqrt(spread[0] * spread[1]))
+    ask = partial(believe, model, orders=None, least_mass=0.0)
+    return chained_correlation(ask, Battery(asked), blank) - survey.item_correlation()

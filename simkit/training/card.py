@@ -28,7 +28,17 @@ def page(template: str, **values: Any) -> str:
 
 
 def write_card(folder: Path | str) -> pd.DataFrame:
-    """Calibrate the model in `folder`; write calibration.csv and README.md; return the table."""
+    """Calibrate the model in a folder, and write its card.
+
+    Parameters
+    ----------
+    folder : of a model that `pretrain` made; calibration.csv and README.md are written into it.
+
+    Returns
+    -------
+    DataFrame
+        The table of :func:`calibrate`.
+    """
     folder = Path(folder)
     model = load(folder)
     table = calibrate(model)

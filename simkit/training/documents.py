@@ -11,10 +11,8 @@ answer:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
 
 from simkit.training.packing import Rows, fill
@@ -55,26 +53,22 @@ def plant(
     n = len(prompt)
     nodes = n + sum(map(len, answers))
     tree = DocumentTree(list(prompt), list(range(n)), [nodes] * n, [], [], [])
-    for i in range(n - 1 if prompt_weight else 0):
-        _predict(tree, i, prompt[i + 1], prompt_weight)
+    if prompt_weight:
+        tree.source.extend(range(n - 1))
+        tree.target.extend(prompt[1:])
+        tree.weight.extend([prompt_weight] * (n - 1))
     total = sum(answers.values())
     for answer, count in answers.items():
-        before, end = n - 1, len(tree.token) + len(answer)
-        for step, token in enumerate(answer):
-            _predict(tree, before, token, count / total)
-            before = len(tree.token)
-            tree.token.append(token)
-            tree.depth.append(n + step)
-            tree.exit.append(end)
-        if eos is not None:  # predicted, but nothing comes after it, so it is not read
-            _predict(tree, before, eos, count / total)
+        start, length = len(tree.token), len(answer)
+        tree.token.extend(answer)
+        tree.depth.extend(range(n, n + length))
+        tree.exit.extend([start + length] * length)
+        # The end is predicted, but nothing comes after it, so it is not read.
+        targets = answer if eos is None else (*answer, eos)
+        tree.source.extend([n - 1, *range(start, start + length)][: len(targets)])
+        tree.target.extend(targets)
+        tree.weight.extend([count / total] * len(targets))
     return tree
-
-
-def _predict(tree: DocumentTree, source: int, target: int, weight: float) -> None:
-    tree.source.append(source)
-    tree.target.append(target)
-    tree.weight.append(weight)
 
 
 def trees(tokenizer: Any, documents: list[Document]) -> list[DocumentTree]:
@@ -122,16 +116,14 @@ class Documents(Rows):
 
 def collate(rows: list[list[DocumentTree]]) -> Documents:
     """Rows of trees as one step."""
-    cells = []
+    cells, tokens, weights = [], [], []
     for number, packed in enumerate(rows):
         start = number * ROW
         for tree in packed:
-            cells.append(start + np.asarray(tree.source, dtype=np.int64))
+            cells += [start + source for source in tree.source]
+            tokens += tree.target
+            weights += tree.weight
             start += len(tree.token)
-    every = list(chain.from_iterable(rows))
-    token = [token for tree in every for token in tree.target]
     return Documents(
-        **fill(rows, ROW, np.concatenate(cells), token),
-        weight=torch.tensor([weight for tree in every for weight in tree.weight]),
-        number=len(every),
+        **fill(rows, ROW, cells, tokens), weight=torch.tensor(weights), number=sum(map(len, rows))
     )

@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from transformers import PrinterCallback, TrainerCallback
 
 from simkit.scoring import LocalModel
-from simkit.training.adapters import STORED, read_record, save_adapter
-from simkit.training.base import fingerprint, for_training, shared_copy
+from simkit.training.adapters import (
+    STORED,
+    adapter_weights,
+    read_record,
+    save_adapter,
+    with_stored,
+)
+from simkit.training.base import fingerprint
 from simkit.training.extras import hushed, need
-from simkit.training.quantise import trainable
 
 __all__ = ["train_dpo"]
 
@@ -33,27 +39,28 @@ def train_dpo(
     rate: float,
     seed: int,
     progress: bool,
-    told: Mapping[str, Any],
+    card: Mapping[str, Any],
 ) -> dict[int, Path]:
     """Go on from the adapter `start` by DPO; save the adapter after each of the steps in `keep`.
 
-    pairs : columns prompt, chosen, rejected. The reference is the model as it starts. The rate is
+    pairs : columns prompt, chosen, rejected. card : what the cards say beside the record. The
+    reference is the model as it starts. The rate is
     constant, so that a smaller dose is what a shorter run would have given. Returns `keep`.
     Raises ImportError, saying what to install, without trl or peft.
     """
-    from transformers import PrinterCallback
-
-    trl, peft, datasets = need("trl"), need("peft"), need("datasets")
-    with _own_state():  # new adapter weights are drawn before they are replaced
-        network = _policy(base, start)
+    trl, datasets = need("trl"), need("datasets")
+    with _undisturbed(datasets):  # new adapter weights are drawn before they are replaced
+        network = with_stored(base, start, trained=True)
     saved: dict[int, dict[str, torch.Tensor]] = {}
 
-    def look(step: int) -> None:
-        if step in keep:
-            state = peft.get_peft_model_state_dict(network, save_embedding_layers=False)
-            saved[step] = {k: v.detach().cpu().clone() for k, v in state.items()}
+    class Save(TrainerCallback):
+        """Copies the adapter after the steps that are kept."""
 
-    with _own_state(), hushed(), _quiet_bars(datasets), tempfile.TemporaryDirectory() as work:
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step in keep:
+                saved[state.global_step] = adapter_weights(network)
+
+    with _undisturbed(datasets), hushed(), tempfile.TemporaryDirectory() as work:
         settings = trl.DPOConfig(
             output_dir=work, use_cpu=base.device.type == "cpu", report_to="none", seed=seed,
             max_steps=max(keep), per_device_train_batch_size=batch, beta=beta, learning_rate=rate,
@@ -64,79 +71,42 @@ def train_dpo(
         data = datasets.Dataset.from_pandas(pairs[["prompt", "chosen", "rejected"]])
         trainer = trl.DPOTrainer(
             model=network, args=settings, train_dataset=data, processing_class=base.tokenizer,
-            callbacks=[_watch(look)],
+            callbacks=[Save()],
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)  # which would print a summary
         trainer.train()
-    record = read_record(start) or {}
-    for dose, folder in keep.items():
-        said = _record(base, record, pairs, dose, batch, beta, rate, seed)
-        save_adapter(folder, network, saved[dose], said, "dpo.md.j2", **told)
+    control = (read_record(start) or {})["settings"]
+    for step, folder in keep.items():
+        record = {
+            "base": base.name, "fingerprint": fingerprint(base.network), "method": "dpo",
+            "stored": STORED, "data": "preferences for the majority's answers",
+            "questions": sorted(pairs["ask"].unique()) if "ask" in pairs else [],
+            "counts": {"examples": step * batch, "respondents": step * batch, "validation": 0,
+                       "validators": 0},
+            "settings": {
+                **{name: control[name] for name in ("rank", "alpha", "targets")},
+                "beta": beta, "learning_rate": rate, "schedule": "constant", "batch": batch,
+                "seed": seed, "numeric": None,
+            },
+            "steps": step, "best_step": step, "stopped": "steps", "validation_loss": None,
+            "untrained_loss": None, "history": [],
+        }  # fmt: skip
+        save_adapter(folder, network, saved[step], record, "dpo.md.j2", **card)
     return dict(keep)
 
 
-def _policy(base: LocalModel, start: Path) -> Any:
-    """The base with a trainable copy of the adapter; its weights are shared with the base."""
-    peft = need("peft")
-    with hushed():
-        return peft.PeftModel.from_pretrained(
-            trainable(shared_copy(for_training(base.network))), start, is_trainable=True,
-            torch_device=str(base.device),
-        )  # fmt: skip
-
-
-def _watch(look: Any) -> Any:
-    from transformers import TrainerCallback
-
-    class Keep(TrainerCallback):
-        """Looks at the adapter after each step."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            look(state.global_step)
-
-    return Keep()
-
-
 @contextmanager
-def _own_state() -> Iterator[None]:
-    """Give back the random states of Python, NumPy and torch, which the trainer seeds."""
+def _undisturbed(datasets: Any) -> Iterator[None]:
+    """Give back the random states of Python, NumPy and torch, which the trainer seeds, and show
+    no bars for the mapping of a small table."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    devices = list(range(torch.cuda.device_count()))
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
     try:
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-
-
-@contextmanager
-def _quiet_bars(datasets: Any) -> Iterator[None]:
-    """No bars for the mapping of a small table."""
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
+        if bars:
             datasets.enable_progress_bars()
-
-
-def _record(
-    base: LocalModel, start: Mapping[str, Any], pairs: pd.DataFrame, dose: int, batch: int,
-    beta: float, rate: float, seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    settings = {
-        "rank": start["settings"]["rank"], "alpha": start["settings"]["alpha"],
-        "targets": start["settings"]["targets"], "beta": beta, "learning_rate": rate,
-        "schedule": "constant", "batch": batch, "seed": seed, "numeric": None,
-    }  # fmt: skip
-    return {
-        "base": base.name, "fingerprint": fingerprint(base.network), "method": "dpo",
-        "stored": STORED, "data": "preferences for the majority's answers",
-        "questions": sorted(pairs["ask"].unique()) if "ask" in pairs else [],
-        "counts": {"examples": dose * batch, "respondents": dose * batch, "validation": 0,
-                   "validators": 0},
-        "settings": settings, "steps": dose, "best_step": dose, "stopped": "steps",
-        "validation_loss": None, "untrained_loss": None, "history": [],
-    }  # fmt: skip

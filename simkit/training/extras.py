@@ -1,4 +1,4 @@
-"""The packages of the extra "finetune", imported when they are needed and without their notices."""
+"""The packages of the extra "training", imported when they are needed and without their notices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def need(name: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f"fine-tuning this way needs {name}, which cannot be imported ({error}); "
-            'install it with: pip install "simkit[finetune]"'
+            'install it with: pip install "simkit[training]"'
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""LoRA and QLoRA training on answers: the call, and what comes of it."""
+"""LoRA and QLoRA training on answers: `finetune` and its result."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ __all__ = ["Adapted", "finetune"]
 class Adapted:
     """A fine-tuned model and how it came about.
 
-    base : the model given. folder : where the adapter is. record : what its `training.json` says;
-    of the run `steps` (taken in all), `best_step` (whose weights were kept), `validation_loss`
-    (theirs, None without a validation set) and `stopped` ("patience" or "steps").
+    Attributes
+    ----------
+    base : the model given.
+    folder : where the adapter is.
+    record : what its `training.json` says; of the run `steps` (taken in all), `best_step` (whose
+        weights were kept), `validation_loss` (theirs, None without a validation set) and `stopped`
+        ("patience" or "steps").
     """
 
     base: LocalModel
@@ -89,13 +93,13 @@ def finetune(
     data: str = "",
     progress: bool = False,
 ) -> Adapted:
-    """Train an adapter on answers and save it; the same call goes on after a kill.
+    """Train an adapter on answers and save it; the same call resumes an interrupted run.
 
     Parameters
     ----------
     model : from `simkit.load`. It stays as it is, and decides the device.
-    examples, validation : from `examples`. Without validation all steps are taken and the last
-        weights kept.
+    examples, validation : from :func:`examples`. Without validation all steps are taken and the
+        last weights kept.
     out : folder of the adapter. The state of an unfinished run is in `out/training.pt`; a
         finished one is not trained again.
     method : "lora" on the weights as they are, or "qlora" on weights in 4 bits (`quantise`).
@@ -105,8 +109,9 @@ def finetune(
         steps "constant", or "cosine" to zero. The default rate suits models of a few million
         parameters; for billions 1e-4 to 2e-4 is usual.
     epochs, steps : length of the training: passes over the examples, or steps if given.
-    batch : examples per step. micro : examples per forward pass, for less memory at the same
-        gradient (if dropout is 0); None for all of the batch.
+    batch : examples per step.
+    micro : examples per forward pass, for less memory at the same gradient (if dropout is 0); None
+        for all of the batch.
     every : steps between validations; None for a twentieth of the steps, but at least 10.
     patience : validations without a new best before training stops; None for never.
     numeric : the penalty on numeric answers; None, or one with weight 0, for plain cross-entropy.
@@ -116,21 +121,53 @@ def finetune(
 
     Returns
     -------
-    `Adapted`; its model is the adapter as it was saved and can be loaded by `load_adapter`.
-    With `validation`, the weights kept are those of the smallest validation loss, which may be
-    those before the first step. On one device the result is a function of the arguments; no
-    global random state is touched.
+    Adapted
+        Its model is the adapter as it was saved and can be loaded by `load_adapter`. With
+        `validation`, the weights kept are those of the smallest validation loss, which may be
+        those before the first step.
 
-    Raises ValueError for settings out of range, a folder that holds another call's adapter or
-    state, and what `encode` raises; FloatingPointError if the loss is no number; ImportError
-    without peft, or for qlora without bitsandbytes.
+    Raises
+    ------
+    ValueError
+        For settings out of range, respondents who are in both sets, a folder that holds another
+        call's adapter or state, and what cannot be tokenized.
+    FloatingPointError
+        If the loss is no number.
+    ImportError
+        Without peft, or for qlora without bitsandbytes.
+
+    Notes
+    -----
+    On one device the result is a function of the arguments; no global random state is touched.
+
+    References
+    ----------
+    Hu et al. 2021, LoRA, arXiv 2106.09685. Dettmers et al. 2023, QLoRA, arXiv 2305.14314.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import simkit as sk
+    >>> from simkit.training import examples
+    >>> question = sk.Question("Is there coffee?", ["yes", "no"])
+    >>> people = pd.DataFrame({"context": ["A nurse.", "A clerk."], "coffee": ["yes", "no"]})
+    >>> table = examples(people, {"coffee": question})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit = finetune(sk.load("glassbox"), table, f"{folder}/coffee", steps=1)
+    >>> fit
+    Adapted('coffee' on 'glassbox': step 1 of 1 kept, stopped by steps)
     """
     check_local(model)
     out = as_path(out, "out")
     check_examples(examples, "examples")
     if validation is not None:
         check_examples(validation, "validation examples")
-        _check_apart(examples, validation)
+        shared = set(examples["respondent"]) & set(validation["respondent"])
+        if shared:
+            raise ValueError(
+                f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; "
+                "split people by split_respondents"
+            )
     integer(batch, "batch", 1)
     if not scalar(epochs, "epochs", 0, 1e6) > 0:
         raise ValueError("epochs is 0; it must be above 0")
@@ -156,39 +193,19 @@ def finetune(
     else:
         run = Adapting.of(model, examples, validation, settings, out, call)
         run.go(progress)
-        record = run.save(_described(model, examples, validation, call, data))
+        held = examples.iloc[:0] if validation is None else validation
+        record = run.save({
+            "base": model.name,
+            "fingerprint": call["base"],
+            "method": method,
+            "stored": STORED,
+            "data": data,
+            "questions": list(dict.fromkeys(examples["question"])),
+            "counts": {
+                "examples": len(examples), "respondents": int(examples["respondent"].nunique()),
+                "validation": len(held), "validators": int(held["respondent"].nunique()),
+            },
+            "settings": {k: v for k, v in settings.fields().items() if k != "method"},
+            "call": call,
+        })  # fmt: skip
     return Adapted(model, out, record)
-
-
-def _check_apart(examples: pd.DataFrame, validation: pd.DataFrame) -> None:
-    shared = set(examples["respondent"]) & set(validation["respondent"])
-    if shared:
-        raise ValueError(
-            f"respondent {sorted(shared, key=str)[0]!r} is in examples and in validation; "
-            "split people by split_respondents"
-        )
-
-
-def _described(
-    model: LocalModel,
-    examples: pd.DataFrame,
-    validation: pd.DataFrame | None,
-    call: dict[str, Any],
-    data: str,
-) -> dict[str, Any]:
-    """The part of the record that is known before training."""
-    held = examples.iloc[:0] if validation is None else validation
-    return {
-        "base": model.name,
-        "fingerprint": call["base"],
-        "method": call["settings"]["method"],
-        "stored": STORED,
-        "data": data,
-        "questions": list(dict.fromkeys(examples["question"])),
-        "counts": {
-            "examples": len(examples), "respondents": int(examples["respondent"].nunique()),
-            "validation": len(held), "validators": int(held["respondent"].nunique()),
-        },
-        "settings": {k: v for k, v in call["settings"].items() if k != "method"},
-        "call": call,
-    }  # fmt: skip

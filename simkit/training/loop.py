@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 import torch
 from tqdm import tqdm
 
+from simkit.files import replacing
 from simkit.types import generator
 
-__all__ = [
-    "KEEP_EVERY", "STATE", "Loop", "OtherCallError", "check_same", "learning_rate", "torch_seed",
-]  # fmt: skip
+__all__ = ["KEEP_EVERY", "STATE", "Loop", "OtherCallError", "check_same", "learning_rate",
+           "torch_seed"]  # fmt: skip
 
 STATE = "training.pt"
 KEEP_EVERY = 50  # steps between saves of the state
@@ -35,13 +35,20 @@ class OtherCallError(ValueError):
 
 @dataclass(kw_only=True)
 class Loop(ABC):
-    """A training run and what it needs to go on after a break.
+    """A training run that can be resumed.
 
-    call : what the weights depend on, JSON's types only, its numbers and names in `settings`: a
-    state of another call is refused.
+    Attributes
+    ----------
+    KEPT : names of the attributes that the saved state holds.
+    network, optimisers : what is trained, and how.
+    steps, step : length of the run, and steps done.
+    seed : of every random draw of the run.
+    out : folder of the state.
+    call : what the weights depend on, in JSON's types, its numbers and names in `settings`: a
+        state of another call is refused.
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("step",)  # attributes that the state holds
+    KEPT: ClassVar[tuple[str, ...]] = ("step",)
 
     network: Any
     optimisers: list[torch.optim.Optimizer]
@@ -60,14 +67,14 @@ class Loop(ABC):
         """The parts of this step's loss, one after the other; their gradients are added."""
 
     def begin(self) -> None:  # noqa: B027
-        """What comes before each step, and after the last one."""
+        """Called before each step, and after the last one."""
 
     def end(self, bar: Any) -> None:  # noqa: B027
-        """What comes after each step."""
+        """Called after each step."""
 
     @property
     def stopped(self) -> str:
-        """What ended the run, or will."""
+        """What ends the run: "steps", or "patience" where training may stop early."""
         return "steps"
 
     @property
@@ -81,11 +88,11 @@ class Loop(ABC):
         return {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
 
     def put(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Take up such weights."""
+        """Set the weights that are trained."""
         self.network.load_state_dict(weights)
 
     def resume(self) -> None:
-        """Take up the state that `keep` left, if any."""
+        """Load the state that `keep` saved, if there is one."""
         path = self.out / STATE
         if not path.exists():
             return
@@ -98,7 +105,7 @@ class Loop(ABC):
             setattr(self, name, state[name])
 
     def keep(self) -> None:
-        """Write the state so that a kill in mid-write leaves the old one whole."""
+        """Save the state; an interrupted write leaves the old one whole."""
         state = {
             "call": self.call,
             "weights": self.weights(),
@@ -106,9 +113,8 @@ class Loop(ABC):
             **{name: getattr(self, name) for name in self.KEPT},
         }
         self.out.mkdir(parents=True, exist_ok=True)
-        partial = self.out / (STATE + ".part")
-        torch.save(state, partial)
-        partial.replace(self.out / STATE)
+        with replacing(self.out / STATE) as part:
+            torch.save(state, part)
 
     def go(self, progress: bool) -> None:
         """Train until the run is stopped; the caller's random state is kept."""
@@ -136,10 +142,10 @@ class Loop(ABC):
                 group["lr"] = rate
         self.network.train()
         for loss in self.losses():
-            if not math.isfinite(float(loss.detach())):
+            value = float(loss.detach())
+            if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"the loss is {float(loss.detach())} at step {self.step}; try a smaller "
-                    "learning_rate"
+                    f"the loss is {value} at step {self.step}; try a smaller learning_rate"
                 )
             loss.backward()
         weights = [p for p in self.network.parameters() if p.requires_grad]
@@ -167,12 +173,10 @@ def torch_seed(seed: int, *names: str | int) -> int:
 def check_same(call: Mapping[str, Any], other: Mapping[str, Any], out: Path) -> None:
     """Raise `OtherCallError`, saying what differs, unless two calls ask for the same weights."""
     differ = [k for k, value in call.items() if k != "settings" and value != other.get(k)]
-    there = other.get("settings", {})
-    differ += [
-        f"{name} {value}, there {there.get(name)}"
-        for name, value in call["settings"].items()
-        if value != there.get(name)
-    ]
+    theirs = other.get("settings", {})
+    for name, value in call["settings"].items():
+        if value != theirs.get(name):
+            differ.append(f"{name} {value}, there {theirs.get(name)}")
     if differ:
         raise OtherCallError(
             f"{out.name} holds the training of another call ({'; '.join(differ)}); name another "

@@ -21,20 +21,32 @@ class NumericLoss:
 
     p(v) is the model's belief over all values v of the question's scale, exactly as `believe`
     gives it. So errors within ±width cost nothing and grow linearly outside, and no sampling is
-    needed. Our formulation; Namikoshi et al. 2024, arXiv 2403.20252, sweep slope and width of a
-    penalty of theirs.
+    needed.
 
     Parameters
     ----------
     weight : λ >= 0, in nats per unit of d. 0 is the plain cross-entropy.
     slope : > 0. Only weight × slope matters to the training; d alone is what the history reports.
-    width : >= 0, in the scale's own unit (points, days), or with `relative` as a share of its
+    width : >= 0, in the unit of the scale (points, days), or with `relative` as a share of its
         range.
     questions : names of the questions that it applies to; None for all that have values.
     relative : distances as shares of the scale's range, so that scales of different length weigh
         alike.
 
-    Raises ValueError for a number out of range.
+    Raises
+    ------
+    ValueError
+        For a number out of range.
+
+    References
+    ----------
+    The formulation is simkit's; Namikoshi et al. 2024, arXiv 2403.20252, vary slope and width of
+    another penalty.
+
+    Examples
+    --------
+    >>> NumericLoss(weight=1.0, width=4.0).distances([0, 2, 10, 25], answer=10).tolist()
+    [6.0, 4.0, 0.0, 11.0]
     """
 
     weight: float
@@ -56,12 +68,12 @@ class NumericLoss:
     def distances(self, values: npt.ArrayLike, answer: float) -> FloatArray:
         """d(v, answer) for each of the K values, shape (K,)."""
         scale = np.asarray(values, dtype=np.float64)
-        off = np.abs(scale - answer)
+        distance = np.abs(scale - answer)
         if self.relative:
             if np.ptp(scale) == 0:
                 raise ValueError(f"the values {list(scale)} have no range; relative must be False")
-            off = off / np.ptp(scale)
-        return np.asarray(self.slope * np.maximum(0.0, off - self.width))
+            distance = distance / np.ptp(scale)
+        return np.asarray(self.slope * np.maximum(0.0, distance - self.width))
 
     def applies_to(self, question: str, values: tuple[float, ...] | None) -> bool:
         """Whether the penalty is on for a question."""
@@ -78,6 +90,10 @@ class Losses:
 
     cross_entropy: torch.Tensor
     penalty: torch.Tensor
+
+    def numbers(self) -> FloatArray:
+        """Both, as plain numbers."""
+        return np.array([float(self.cross_entropy.detach()), float(self.penalty.detach())])
 
     def total(self, penalty_weight: float, weight: float) -> torch.Tensor:
         """What is minimised: the mean over examples whose weights sum to `weight`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,10 +46,10 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update of all matrices that have a gradient."""
         for group in self.param_groups:
-            alike: dict[torch.Size, list[torch.Tensor]] = {}
+            alike: dict[torch.Size, list[torch.Tensor]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
-                    alike.setdefault(p.shape, []).append(p)
+                    alike[p.shape].append(p)
             for shape, matrices in alike.items():
                 ahead = torch.stack([self._ahead(p, p.grad, group["mu"]) for p in matrices])
                 size = group["lr"] * 0.2 * max(shape) ** 0.5

@@ -1,4 +1,4 @@
-"""Texts as token trees in rows: what texts share is read once in a step, and learnt from once.
+"""Texts as token trees in rows: a step reads once what several texts share.
 
 A row holds trees, nodes depth first: one tree that sorted prompts and answers share (`lay_out`), or
 several small ones (`simkit.training.documents`). A token attends to its ancestors only, so the loss
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol, Self
 
@@ -28,10 +29,8 @@ from simkit.scoring.engine.tokens import WIDTH, Ids, Reader, pack, unpack
 from simkit.scoring.engine.trie import Trie, build, common_ids
 from simkit.types import FloatArray, IntArray, generator
 
-__all__ = [
-    "ROW", "Batch", "Example", "Order", "Rows", "Tree", "additive", "batches", "encode", "fill",
-    "lay_out",
-]  # fmt: skip
+__all__ = ["ROW", "Batch", "Example", "Order", "Rows", "Tree", "additive", "batches", "encode",
+           "fill", "lay_out"]  # fmt: skip
 
 ROW = 384  # tokens per row; a longer text has a row of its own
 TOGETHER = 8  # examples with like prompts that go into one step, whose shared text is read once
@@ -42,8 +41,13 @@ _KEEPS_BY_ROW = hasattr(modeling_utils, "slice_logits_to_keep")
 class Example:
     """One question put to one respondent, as token ids.
 
-    answer : the answer's ids, with the end of the text. options : the K
-    options' ids, or none where no penalty is due. distances : (K,) d(v, answer) of the penalty.
+    Attributes
+    ----------
+    context : ids of the prompt.
+    answer : ids of the answer, with the end of the text.
+    options : ids of the K options, or none where no penalty is due.
+    distances : (K,) d(v, answer) of the penalty.
+    weight : of the respondent.
     """
 
     context: Ids
@@ -75,20 +79,18 @@ def encode(
     prompts, options = frame["prompt"].tolist(), frame["options"].tolist()
     contexts, answers = Reader(tokenizer, network).read(prompts, options, range(len(frame)))
     out = []
-    wanted = ("question", "option_id", "value", "values", "weight")
-    columns = zip(*(frame[name].tolist() for name in wanted), strict=True)
-    for row, (question, k, value, values, weight) in enumerate(columns):
-        penalised = numeric is not None and numeric.applies_to(question, values)
-        distances = numeric.distances(values, value) if penalised else np.zeros(0)
-        answer = answers[row][k] + last
-        longest = max(map(len, (answer, *answers[row])))
-        if limit is not None and (len(contexts[row]) + longest) // WIDTH > limit:
+    for row, e in enumerate(frame.itertuples(index=False)):
+        penalised = numeric is not None and numeric.applies_to(e.question, e.values)
+        distances = numeric.distances(e.values, e.value) if penalised else np.zeros(0)
+        answer = answers[row][e.option_id] + last
+        length = (len(contexts[row]) + max(map(len, (answer, *answers[row])))) // WIDTH
+        if limit is not None and length > limit:
             raise ValueError(
-                f"row {row}: prompt and answer are {(len(contexts[row]) + longest) // WIDTH} "
-                f"tokens long, more than the {limit} that the model can read"
+                f"row {row}: prompt and answer are {length} tokens long, more than the {limit} "
+                "that the model can read"
             )
-        some = answers[row] if penalised else ()
-        out.append(Example(contexts[row], answer, some, distances, float(weight)))
+        scale = answers[row] if penalised else ()
+        out.append(Example(contexts[row], answer, scale, distances, float(e.weight)))
     return out
 
 
@@ -192,16 +194,15 @@ def lay_out(examples: Sequence[Example], *, tree: bool = True) -> Batch:
 
     answer = [number(e.context, e.answer) for e in examples]
     penalised = [i for i, e in enumerate(examples) if e.options]
-    some = [examples[i] for i in penalised]
-    keys = [tuple(number(e.context, option) for option in e.options) for e in some]
+    keys = [tuple(number(examples[i].context, o) for o in examples[i].options) for i in penalised]
     scale = [scales.setdefault(key, len(scales)) for key in keys]
     longest = max(map(len, keys), default=0)
     table = np.full((len(scales), longest), len(texts))
-    for key, at in scales.items():
-        table[at, : len(key)] = key
-    distances = np.zeros((len(some), longest), dtype=np.float32)
-    for at, example in enumerate(some):
-        distances[at, : len(example.distances)] = example.distances
+    for key, row in scales.items():
+        table[row, : len(key)] = key
+    distances = np.zeros((len(penalised), longest), dtype=np.float32)
+    for row, i in enumerate(penalised):
+        distances[row, : len(examples[i].distances)] = examples[i].distances
     return Batch(
         **_rows(list(texts), tree),
         texts=len(texts),
@@ -219,29 +220,31 @@ def _rows(texts: list[tuple[Ids, Ids]], tree: bool) -> dict[str, torch.Tensor]:
     # A text's last token is predicted but never read.
     reads = [context + following[:-WIDTH] for context, following in texts]
     distinct = sorted(set(reads))
-    total, row = _fresh(distinct), ROW
-    if tree and total > row:  # rows of about one length; each repeats what its first text shares
-        longest = max(map(len, distinct)) // WIDTH
-        row = min(row, total // -(-total // row) + longest)
+    row = ROW
+    if tree:  # rows of about one length; each repeats what its first text shares
+        shared = sum(common_ids(a, b) for a, b in pairwise(distinct))
+        total = sum(map(len, distinct)) // WIDTH - shared
+        if total > row:
+            longest = max(map(len, distinct)) // WIDTH
+            row = min(row, total // -(-total // row) + longest)
     tries: list[Trie] = []
     home: dict[Ids, tuple[int, int]] = {}  # what is read -> its row, and its place there
-    for number, some in enumerate(_fill(distinct, tree, row)):
-        trie, at = build(some)
+    for group in _groups(distinct, tree, row):
+        trie, places = build(group)
+        home |= {read: (len(tries), int(i)) for read, i in zip(group, places, strict=True)}
         tries.append(trie)
-        home.update({read: (number, int(i)) for read, i in zip(some, at, strict=True)})
     width = max(map(len, tries))
-    cells, tokens, of = [], [], []
-    for text, ((context, following), read) in enumerate(zip(texts, reads, strict=True)):
+    cells, tokens = [], []
+    for (context, following), read in zip(texts, reads, strict=True):
         number, place = home[read]
         token = unpack(following)
         depth = len(context) // WIDTH - 1 + np.arange(len(token))
         cells.append(number * width + tries[number].at(np.full(len(token), place), depth))
         tokens.append(token)
-        of.append(np.full(len(token), text))
-    rows = fill(
-        [[trie] for trie in tries], width, np.concatenate(cells), np.concatenate(tokens), tree=tree
-    )
-    return {**rows, "text": torch.from_numpy(np.concatenate(of))}
+    text = np.repeat(np.arange(len(texts)), [len(token) for token in tokens])
+    rows = [[trie] for trie in tries]
+    filled = fill(rows, width, np.concatenate(cells), np.concatenate(tokens), tree=tree)
+    return {**filled, "text": torch.from_numpy(text)}
 
 
 def fill(
@@ -261,53 +264,46 @@ def fill(
     shape = len(rows), width
     tokens, positions, leave = (np.zeros(shape, dtype=np.int64) for _ in range(3))
     for number, trees in enumerate(rows):
-        at = 0
+        start = 0
         for each in trees:
-            end = at + len(each.token)
-            tokens[number, at:end], positions[number, at:end] = each.token, each.depth
-            leave[number, at:end] = at + np.asarray(each.exit)
-            at = end
-        tokens[number, at:] = tokens[number, at - 1]
-        positions[number, at:] = positions[number, at - 1]
+            end = start + len(each.token)
+            tokens[number, start:end], positions[number, start:end] = each.token, each.depth
+            leave[number, start:end] = start + np.asarray(each.exit)
+            start = end
+        tokens[number, start:] = tokens[number, start - 1]
+        positions[number, start:] = positions[number, start - 1]
     column = np.arange(width)
     i = column[:, None]
     mask = ((column <= i) & (i < leave[:, None, :]))[:, None] if tree else (leave > 0).astype(int)
-    kept, place = np.unique(np.asarray(cells), return_inverse=True)
+    wanted, place = np.unique(np.asarray(cells), return_inverse=True)
     keep = np.zeros(shape, dtype=bool)
-    keep.reshape(-1)[kept] = True
+    keep.reshape(-1)[wanted] = True
     arrays = {"tokens": tokens, "positions": positions, "mask": mask, "keep": keep,
               "place": place, "token": np.asarray(token)}  # fmt: skip
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _fill(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
+def _groups(reads: list[Ids], tree: bool, row: int) -> Iterator[list[Ids]]:
     """Sorted texts in rows of at most `row` distinct tokens; without trees, one text and what
     begins it per row."""
-    some: list[Ids] = []
+    group: list[Ids] = []
     used = 0
     for read in reads:
-        shared = common_ids(some[-1], read) if some else 0
-        new = len(read) // WIDTH - shared
-        fits = used + new <= row if tree else some and read.startswith(some[-1])
-        if some and not fits:
-            yield some
-            some, used, new = [], 0, len(read) // WIDTH
-        some.append(read)
+        new = len(read) // WIDTH - (common_ids(group[-1], read) if group else 0)
+        fits = used + new <= row if tree else group and read.startswith(group[-1])
+        if group and not fits:
+            yield group
+            group, used, new = [], 0, len(read) // WIDTH
+        group.append(read)
         used += new
-    yield some
-
-
-def _fresh(reads: list[Ids]) -> int:
-    """Number of distinct tokens in the tree of sorted texts."""
-    shared = sum(common_ids(a, b) for a, b in pairwise(reads))
-    return sum(map(len, reads)) // WIDTH - shared
+    yield group
 
 
 def batches(examples: Sequence[Example], size: int, *, tree: bool = True) -> Iterator[Batch]:
     """All examples once, at most `size` to a batch, those with like prompts together."""
     order = sorted(examples, key=lambda e: e.context)
-    for at in range(0, len(order), size):
-        yield lay_out(order[at : at + size], tree=tree)
+    for start in range(0, len(order), size):
+        yield lay_out(order[start : start + size], tree=tree)
 
 
 class Order:
@@ -321,22 +317,17 @@ class Order:
         rank = {c: i for i, c in enumerate(sorted({e.context for e in examples}))}
         self._rank = np.array([rank[e.context] for e in examples])
         self._batch, self._seed = batch, seed
-        self._epochs: dict[int, IntArray] = {}
+        self._epoch = lru_cache(maxsize=2)(self._shuffled)
 
     def __call__(self, step: int) -> IntArray:
         """Numbers of the examples of a step (from 0), in the order of their prompts."""
-        n = len(self._rank)
-        at = np.arange(step * self._batch, (step + 1) * self._batch)
-        picked = np.array([self._epoch(int(e))[i] for e, i in zip(at // n, at % n, strict=True)])
+        places = range(step * self._batch, (step + 1) * self._batch)
+        pairs = (divmod(place, len(self._rank)) for place in places)
+        picked = np.array([self._epoch(epoch)[i] for epoch, i in pairs])
         return picked[np.argsort(self._rank[picked], kind="stable")]
 
-    def _epoch(self, epoch: int) -> IntArray:
-        if epoch not in self._epochs:
-            self._epochs = {e: o for e, o in self._epochs.items() if e == epoch - 1}
-            self._epochs[epoch] = self._shuffled(generator(self._seed, "epoch", epoch))
-        return self._epochs[epoch]
-
-    def _shuffled(self, rng: np.random.Generator) -> IntArray:
+    def _shuffled(self, epoch: int) -> IntArray:
+        rng = generator(self._seed, "epoch", epoch)
         order = rng.permutation(len(self._rank))
         order = order[np.argsort(self._rank[order], kind="stable")]  # alike ones side by side
         order = np.roll(order, int(rng.integers(TOGETHER)))  # and cut elsewhere each time

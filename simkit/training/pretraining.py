@@ -19,7 +19,7 @@ from simkit.training.loop import STATE, Loop, learning_rate
 from simkit.training.optimiser import Muon
 from simkit.training.packing import additive
 from simkit.training.tokenizer import build_tokenizer
-from simkit.types import generator
+from simkit.types import generator, one_of
 from simkit.worlds.corpus import WORLDS, corpus
 
 __all__ = ["SIZES", "Size", "pretrain"]
@@ -115,18 +115,25 @@ def pretrain(
         bf16 arithmetic; float32 otherwise).
     progress : show a progress bar with the loss.
 
-    Raises ValueError for an unknown size, and for a folder with the state of another call.
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        For an unknown size, and for a folder with the state of another call.
     """
-    if size not in SIZES:
-        raise ValueError(f"no size {size!r}; there are: {', '.join(SIZES)}")
+    one_of(size, "size", SIZES)
     shape = SIZES[size] if steps is None else replace(SIZES[size], steps=steps)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     if threads:
         torch.set_num_threads(threads)
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     tokenizer: Any
     model: Any
+    history = []  # records of the trainings that the initial weights went through, oldest first
     if init is None:
         tokenizer = build_tokenizer(seed)
         model = new_model(shape, tokenizer, seed)
@@ -134,10 +141,12 @@ def pretrain(
         tokenizer = PreTrainedTokenizerFast.from_pretrained(init)
         model = LlamaForCausalLM.from_pretrained(init, dtype=torch.float32)
         shape = replace(shape, learning_rate=shape.learning_rate / 2, keep=())
+        record = json.loads((Path(init) / "training.json").read_text())
+        history = [*record.pop("before", []), record]
     # On CPUs the fused attention is slow to differentiate under a mask: plain is 1.4 times faster.
     model.set_attn_implementation("eager")
-    model = model.to(where)
-    history = _history(init)
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(automatic if device == "auto" else device)
     call = {"settings": {"size": size, "steps": shape.steps, "seed": seed, "before": history}}
     run = Pretraining(
         network=model, optimisers=optimisers(model), steps=shape.steps, seed=seed, out=out,
@@ -209,7 +218,10 @@ class Pretraining(Loop):
         folder.mkdir(parents=True, exist_ok=True)
         # The card that travels in config.json tells a study which truth it may draw.
         read = self.documents + sum(run["documents"] for run in self.history)
-        self.network.config.simkit = {"worlds": list(WORLDS), "documents": read}
+        self.network.config.simkit = {
+            "worlds": [name for name, (share, _) in WORLDS.items() if share > 0],
+            "documents": read,
+        }
         state = {k: v.detach().to(dtype).cpu() for k, v in self.network.state_dict().items()}
         self.network.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
@@ -222,14 +234,6 @@ class Pretraining(Loop):
         write_text(folder / "training.json", json.dumps(report, indent=1) + "\n")
 
 
-def _history(init: Path | str | None) -> list[dict[str, Any]]:
-    """Records of the trainings that the initial weights went through, oldest first."""
-    if init is None:
-        return []
-    record = json.loads((Path(init) / "training.json").read_text())
-    return [*record.pop("before", []), record]
-
-
 def compiled(body: Any) -> Any:
     """The body compiled where a C++ compiler is at hand (about 1.4 times faster), else as it is."""
     return torch.compile(body) if shutil.which("g++") or shutil.which("clang++") else body
@@ -239,5 +243,4 @@ def has_bf16(device: str) -> bool:
     """Whether bf16 arithmetic is native (on a CPU without it, autocast is many times slower)."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return bool(supported())
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())

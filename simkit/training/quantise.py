@@ -10,7 +10,7 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from simkit.scoring import LocalModel
-from simkit.training.base import fingerprint, remember, shared_copy
+from simkit.training.base import MARK, fingerprint, shared_copy
 from simkit.training.extras import hushed, need
 
 __all__ = ["is_quantised", "quantise", "trainable"]
@@ -20,31 +20,50 @@ def quantise(model: LocalModel) -> LocalModel:
     """The model with its linear layers in 4 bits (NF4), ready to score or train.
 
     Blocks are of 64 weights, and their scales are quantised too. The vocabulary head, the
-    embeddings and the norms keep their precision. The model given is left as it is; what is not
-    quantised is shared with it.
+    embeddings and the norms keep their precision.
 
-    Raises ValueError for a model that is in 4 bits already or has no linear layers to quantise
-    (GPT-2's are of another type), ImportError without bitsandbytes.
-    Source: Dettmers et al. 2023, QLoRA, arXiv 2305.14314.
+    Parameters
+    ----------
+    model : from `simkit.load`. It is left as it is; what is not quantised is shared with it.
+
+    Returns
+    -------
+    LocalModel
+        Named "<model>-4bit".
+
+    Raises
+    ------
+    ValueError
+        For a model that is in 4 bits already or has no linear layers to quantise (GPT-2's are of
+        another type).
+    ImportError
+        Without bitsandbytes.
+
+    References
+    ----------
+    Dettmers et al. 2023, QLoRA, arXiv 2305.14314.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> quantise(sk.load("glassbox")).name
+    'glassbox-4bit'
     """
     if is_quantised(model.network):
         raise ValueError(f"{model.name} is in 4 bits already")
     bnb = need("bitsandbytes")
     network = shared_copy(model.network)
-    head = network.get_output_embeddings()
-    chosen = [
-        name
+    head, dtype = network.get_output_embeddings(), network.dtype
+    layers = {
+        name: module
         for name, module in network.named_modules()
         if type(module) is torch.nn.Linear and module is not head
-    ]
-    if not chosen:
+    }
+    if not layers:
         raise ValueError(f"{model.name} has no linear layers that can be quantised")
-    dtype = network.dtype
     with hushed():
-        for name in chosen:
-            parent, _, last = name.rpartition(".")
-            old = network.get_submodule(name)
-            setattr(network.get_submodule(parent), last, _four_bit(bnb, old, dtype))
+        for name, layer in layers.items():
+            network.set_submodule(name, _four_bit(bnb, layer, dtype))
     network.is_loaded_in_4bit = True  # peft looks for it
     network.config.quantization_config = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -52,23 +71,20 @@ def quantise(model: LocalModel) -> LocalModel:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-    remember(network, fingerprint(model.network))
+    setattr(network, MARK, fingerprint(model.network))
     return replace(model, network=trainable(network), name=f"{model.name}-4bit")
 
 
 def _four_bit(bnb: Any, old: torch.nn.Linear, dtype: torch.dtype) -> Any:
     # bitsandbytes takes no float64: there the weights are read back, and the product is torch's.
     wide = dtype is torch.float64
-    kind = _wide(bnb) if wide else bnb.nn.Linear4bit
-    new = kind(
+    form = {"compress_statistics": True, "quant_type": "nf4"}
+    new = (_wide(bnb) if wide else bnb.nn.Linear4bit)(
         old.in_features, old.out_features, bias=False,
-        compute_dtype=torch.float32 if wide else dtype,
-        compress_statistics=True, quant_type="nf4", device="meta",
+        compute_dtype=torch.float32 if wide else dtype, device="meta", **form,
     )  # fmt: skip
-    weight = bnb.nn.Params4bit(
-        old.weight.data.float() if wide else old.weight.data,
-        requires_grad=False, compress_statistics=True, quant_type="nf4", module=new,
-    )  # fmt: skip
+    data = old.weight.data.float() if wide else old.weight.data
+    weight = bnb.nn.Params4bit(data, requires_grad=False, module=new, **form)
     new.weight = weight.to(old.weight.device)  # the move is what quantises
     new.bias = old.bias
     return new.train(old.training)

@@ -1,4 +1,4 @@
-"""What a fine-tuning run is asked to do, checked."""
+"""The settings of a fine-tuning run, checked."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ class Settings:
     def __post_init__(self) -> None:
         one_of(self.method, "method", METHODS)
         one_of(self.schedule, "schedule", SCHEDULES)
-        plain: dict[str, Any] = {}  # numbers as JSON keeps them
-        for name in ("rank", "steps", "batch", "micro", "every"):
-            plain[name] = integer(getattr(self, name), name, 1)
-        if self.patience is not None:
-            plain["patience"] = integer(self.patience, "patience", 1)
+        plain: dict[str, Any] = {"seed": integer(self.seed, "seed", 0, 2**63)}  # as JSON keeps them
+        for name in ("rank", "steps", "batch", "micro", "every", "patience"):
+            if name != "patience" or self.patience is not None:
+                plain[name] = integer(getattr(self, name), name, 1)
         for name in ("alpha", "learning_rate"):
             plain[name] = scalar(getattr(self, name), name, 0, 1e30)
             if plain[name] == 0:
@@ -52,7 +51,6 @@ class Settings:
             plain[name] = scalar(getattr(self, name), name, 0, 1)
             if plain[name] == 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be a share below 1")
-        plain["seed"] = integer(self.seed, "seed", 0, 2**63)
         if not isinstance(self.numeric, NumericLoss | None):
             raise ValueError(f"numeric is {shown(self.numeric)}; it must be a NumericLoss, or None")
         plain["numeric"] = self.numeric if self.penalty else None

@@ -1,8 +1,8 @@
 """Text that the worlds write: the glass box learns from these documents and nothing else.
 
-A document is a prompt and the answers that several independent draws gave to it. The prompt says
+A document is a prompt and the answers that several independent draws gave to it. The prompt states
 some attributes and leaves the rest out at random; each answer is a draw from the world's own
-probability given what was said. Answers to one prompt are kept together so that the model can be
+probability given what is stated. Answers to one prompt are kept together so that the model can be
 trained on all of them for the cost of reading the prompt once; they are as many separate texts.
 """
 
@@ -24,7 +24,8 @@ __all__ = ["HELD_OUT", "MIXTURE", "WORLDS", "Document", "corpus", "prompts"]
 
 CHUNK = 20_000  # documents made at a time; chunk i is the same whatever came before
 
-# All worlds that there are: name -> (share of the documents, world).
+# All worlds: name -> (share of the documents, world). The glass box reads no text of a world whose
+# share is 0, and is not calibrated on it.
 WORLDS: dict[str, tuple[float, World]] = {
     "market": (0.34, market),
     "survey": (0.28, survey),
@@ -33,6 +34,7 @@ WORLDS: dict[str, tuple[float, World]] = {
 _KINDS: Kinds = {
     name: kind._replace(share=share * kind.share)
     for share, world in WORLDS.values()
+    if share > 0
     for name, kind in world.KINDS.items()
 }
 # What the text is made of, with shares of all documents; and what the model is calibrated on.
@@ -42,9 +44,14 @@ HELD_OUT: Kinds = {name: kind for name, kind in _KINDS.items() if kind.held_out}
 
 @dataclass(frozen=True)
 class Document:
-    """A prompt and the answers drawn for it: each (with its leading separator) and how often.
+    """A prompt and the answers drawn for it.
 
-    `ends` is False where an answer is not the end of the text: a thought, which a choice follows.
+    Attributes
+    ----------
+    kind : name of the kind of prompt.
+    prompt : its text.
+    answers : each answer, with its leading separator, and how often it was drawn.
+    ends : False where an answer is not the end of the text: a thought, which a choice follows.
     """
 
     kind: str
@@ -64,7 +71,7 @@ def corpus(seed: int, *, answers: int = 8, start: int = 0) -> Iterator[list[Docu
 
     Parameters
     ----------
-    seed : the corpus's seed.
+    seed : seed of the corpus.
     answers : independent answers drawn per prompt.
     start : number of the first chunk, to resume a training run.
     """
@@ -86,15 +93,11 @@ def _documents(
     name: str, kind: Kind, n: int, answers: int, rng: np.random.Generator
 ) -> list[Document]:
     design, question, truth = kind.build(n, rng, False)
-    drawn = rng.multinomial(answers, truth)  # counts (n, K) of `answers` independent draws
-    return [
-        Document(
-            name,
-            prompt,
-            {question.separator + o[0]: c for o, c in zip(options, counts, strict=True) if c},
-            kind.ends,
-        )
-        for prompt, options, counts in zip(
-            question.prompts(design), question.answers_for(design), drawn.tolist(), strict=True
-        )
-    ]
+    drawn = rng.multinomial(answers, truth).tolist()  # counts (n, K) of independent draws
+    rows = zip(question.prompts(design), question.answers_for(design), drawn, strict=True)
+    documents = []
+    for prompt, options, counts in rows:
+        pairs = zip(options, counts, strict=True)
+        counted = {question.separator + option[0]: count for option, count in pairs if count}
+        documents.append(Document(name, prompt, counted, kind.ends))
+    return documents

@@ -1,4 +1,4 @@
-"""What a kind of prompt is: the piece of which every world makes its text and its calibration."""
+"""Kinds of prompts: every world makes its text and its calibration of them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ Build = Callable[[int, np.random.Generator, bool], Prompts]
 class Kind(NamedTuple):
     """One kind of prompt.
 
+    Attributes
+    ----------
     build : (n, rng, held_out) -> n prompts; held_out asks for phrasings that no training text has.
-    share : of its world's documents; 0 for a kind that is only held out. held_out : whether the
-        model is calibrated on it. ends : whether an answer ends the text.
+    share : share of its world's documents; 0 for a kind that is only held out.
+    held_out : whether the model is calibrated on it.
+    ends : whether an answer ends the text.
     """
 
     build: Build
@@ -41,24 +44,23 @@ Kinds = dict[str, Kind]
 
 def wordings(n: int, rng: np.random.Generator, held_out: bool) -> IntArray:
     """A wording per prompt: a quarter the plain one (0), the others of training or held out."""
-    drawn = rng.integers(1, WORDINGS, size=n)
-    drawn = np.where(rng.random(n) < 0.25, 0, drawn)
-    return drawn + WORDINGS if held_out else drawn
+    numbers = rng.integers(1, WORDINGS, size=n)
+    numbers = np.where(rng.random(n) < 0.25, 0, numbers)
+    return numbers + WORDINGS * held_out
 
 
 def leave_out(
     frame: pd.DataFrame, names: Iterable[str], rng: np.random.Generator, *, all_: bool = False
 ) -> None:
-    """Drop attributes (or all of them): how many are said is even from 0 to all."""
+    """Drop attributes (or all of them): how many are stated is even from 0 to all."""
     names = list(names)
-    keep = 0 if all_ else rng.integers(len(names) + 1, size=len(frame))
+    number = 0 if all_ else rng.integers(len(names) + 1, size=(len(frame), 1))
     rank = rng.random((len(frame), len(names))).argsort(1)
-    for column, name in enumerate(names):
-        frame[name] = frame[name].where(rank[:, column] < keep, None)
+    frame[names] = frame[names].where(rank < number, None)
 
 
 def once(name: str, values: Sequence[Any]) -> None:
-    """ValueError for a value that is there twice: a copy of a prompt is no new prompt.
+    """ValueError for a value that stands twice: a copy of a prompt is no new prompt.
 
     Also for what is no list, and for values that are missing or broken text, naming the place.
     """
@@ -69,11 +71,11 @@ def once(name: str, values: Sequence[Any]) -> None:
         raise ValueError(f"{name}: {twice[0]!r} is there twice; a copy of a prompt is no new one")
 
 
-def check_wordings(asked: int, there: int) -> None:
+def check_wordings(wordings: int, largest: int) -> None:
     """ValueError for fewer wordings than one, or more than there are distinct texts."""
-    integer(asked, "wordings", -1000)
-    if not 1 <= asked <= there:
+    integer(wordings, "wordings", -1000)
+    if not 1 <= wordings <= largest:
         raise ValueError(
-            f"wordings={asked}: a prompt has {there} distinct phrasings here; wordings must be "
-            f"1 to {there}"
+            f"wordings={wordings}: a prompt has {largest} distinct phrasings here; wordings must "
+            f"be 1 to {largest}"
         )

@@ -74,33 +74,39 @@ class SCM:
     def joint(self, do: tuple[str, ...] = ()) -> FloatArray:
         """Joint probabilities, one axis per variable.
 
-        With `do`, the named variables' own tables are left out of the product (their arrows are
+        With `do`, the tables of the named variables are left out of the product (their arrows are
         cut), so that a slice at a value is the joint of the others under do(variable = value).
         """
-        names = [v.name for v in self.variables]
         joint = np.ones([len(v.values) for v in self.variables])
         for v in self.variables:
-            if v.name in do:
-                continue
-            involved = (*v.parents, v.name)
-            # Bring the table's axes into the model's order, then add length-1 axes for the rest.
-            order = sorted(range(len(involved)), key=lambda i: names.index(involved[i]))
-            table = np.transpose(v.table, order)
-            shape = [len(self[n].values) if n in involved else 1 for n in names]
-            joint = joint * table.reshape(shape)
+            if v.name not in do:
+                axes = [self.axis[name] for name in (*v.parents, v.name)]
+                # The table's axes in the model's order, and length-1 axes for the others.
+                table = np.transpose(v.table, np.argsort(axes))
+                joint = joint * np.expand_dims(table, [*{*range(joint.ndim)} - {*axes}])
         return joint
 
     @lru_cache(maxsize=16)  # noqa: B019
     def cube(self, do: tuple[str, ...] = ()) -> FloatArray:
-        """The joint with the total appended to each axis: index K means "not said"."""
+        """The joint with the total appended to each axis: index K means "not stated"."""
         cube = self.joint(do)
         for axis in range(cube.ndim):
             cube = np.concatenate([cube, cube.sum(axis, keepdims=True)], axis)
         return cube
 
     def encode(self, name: str, values: Sequence[Any]) -> IntArray:
-        """Values of one variable as indices into `cube`; None and NaN become "not said"."""
+        """Values of one variable as indices into `cube`; None and NaN become "not stated"."""
         return codes(name, values, self[name].values)
+
+    def stated(
+        self, design: pd.DataFrame, names: Iterable[str] | None = None, but: Sequence[str] = ()
+    ) -> dict[str, IntArray]:
+        """Indices of the variables that a design has a column for, by name.
+
+        names : the variables to look for; all by default. but : variables to leave out.
+        """
+        names = [n for n in (self.axis if names is None else names) if n in design and n not in but]
+        return {name: self.encode(name, design[name].tolist()) for name in names}
 
     def conditional(
         self, target: str, given: Mapping[str, IntArray], do: tuple[str, ...] = ()
@@ -110,7 +116,7 @@ class SCM:
         Parameters
         ----------
         target : the variable asked for, with K values.
-        given : for any variables, N indices as `encode` gives them (K_variable = not said).
+        given : for any variables, N indices as `encode` gives them (K_variable = not stated).
         do : variables of `given` that are set from outside rather than observed.
 
         Returns
@@ -120,14 +126,10 @@ class SCM:
         if target in given:
             raise ValueError(f"{target} is both asked for and given")
         rows = len(next(iter(given.values()))) if given else 1
-        index: list[Any] = []
-        for v in self.variables:
-            if v.name == target:
-                index.append(np.arange(len(v.values))[None, :])
-            else:
-                unsaid = np.full(rows, len(v.values))
-                index.append(np.asarray(given.get(v.name, unsaid))[:, None])
-        mass: FloatArray = self.cube(do)[tuple(index)]
+        index = {v.name: np.full((rows, 1), len(v.values)) for v in self.variables}
+        index |= {name: np.asarray(code)[:, None] for name, code in given.items()}
+        index[target] = np.arange(len(self[target].values))[None, :]
+        mass: FloatArray = self.cube(do)[tuple(index[v.name] for v in self.variables)]
         total = mass.sum(1, keepdims=True)
         unknown = np.full_like(mass, np.nan)
         return np.asarray(np.divide(mass, total, out=unknown, where=total > 0))
@@ -163,26 +165,26 @@ def bell(values: Sequence[float], centre: FloatArray, spread: float) -> FloatArr
 def codes(
     name: str,
     values: Sequence[Any],
-    legal: Sequence[Any],
+    choices: Sequence[Any],
     *,
     rows: Sequence[int] | IntArray | None = None,
     missing: bool = True,
 ) -> IntArray:
-    """Positions of the values among the legal ones, with `missing` their number for None and NaN.
+    """Positions of the values among the choices, with `missing` their number for None and NaN.
 
     Raises ValueError for any other value, naming its row (of `rows`, if they are given).
     """
-    position = {value: i for i, value in enumerate(legal)}
+    position = {value: i for i, value in enumerate(choices)}
     out = np.empty(len(values), dtype=np.int64)
     for i, value in enumerate(values):
         if missing and is_missing(value):
-            out[i] = len(legal)
+            out[i] = len(choices)
         elif hashable(value) and value in position:
             out[i] = position[value]
         else:
             row = i if rows is None else rows[i]
-            there = ", ".join(map(str, legal))
-            raise ValueError(f"row {row}: {name}={shown(value)} is not one of: {there}")
+            names = ", ".join(map(str, choices))
+            raise ValueError(f"row {row}: {name}={shown(value)} is not one of: {names}")
     return out
 
 
@@ -191,12 +193,12 @@ def profiles(
 ) -> pd.DataFrame:
     """All combinations of the named variables with their probability (column `weight`).
 
-    joint : its first axes are those of `values`, all others are summed over. what : what an error
+    joint : its first axes are those of `values`; all others are summed over. what : what an error
     calls a variable.
     """
     names = [one_of(name, what, values) for name in listed(names, "names")]
-    gone = [i for i, name in enumerate(values) if name not in names]
-    weight = joint.sum(axis=(*gone, *range(len(values), joint.ndim)))
     ordered = [name for name in values if name in names]
+    summed = [i for i, name in enumerate(values) if name not in names]
+    weight = joint.sum(axis=(*summed, *range(len(values), joint.ndim)))
     rows = list(cartesian(*(values[name] for name in ordered)))
     return pd.DataFrame(rows, columns=ordered).assign(weight=weight.ravel())

@@ -17,8 +17,12 @@ __all__ = ["World", "exact_beliefs"]
 class World(Protocol):
     """A known world; a folder of this package is one, and its module the object.
 
-    QUESTIONS : the names of what can be asked. KINDS : the kinds of prompts of which its text is
-    made. A new world is such a folder and a line in `simkit.worlds.corpus.WORLDS`.
+    A new world is such a folder and a line in `simkit.worlds.corpus.WORLDS`.
+
+    Attributes
+    ----------
+    QUESTIONS : the names of what can be asked.
+    KINDS : the kinds of prompts of which its text is made.
     """
 
     QUESTIONS: tuple[str, ...]
@@ -27,18 +31,41 @@ class World(Protocol):
     def question(self, name: str, /) -> Question:
         """The question of this name. Raises ValueError, naming those there are, for another."""
 
-    def design(self, *args: Any, **how: Any) -> pd.DataFrame:
-        """Prompts: one row each, what is said in columns, and the column `context`."""
+    def design(self, *args: Any, **stated: Any) -> pd.DataFrame:
+        """Prompts: one row each, what is stated in columns, and the column `context`."""
 
     def exact(self, design: pd.DataFrame, ask: str, /) -> FloatArray:
-        """True probabilities (n, K) of the answers to `question(ask)`, given what a row says."""
+        """True probabilities (n, K) of the answers to `question(ask)`, given what a row states."""
 
 
 def exact_beliefs(world: World, question: Question, design: pd.DataFrame) -> pd.DataFrame:
     """What the world itself believes, in the shape of `simkit.believe`: a perfect model.
 
-    functools.partial(exact_beliefs, world) goes wherever a belief function goes. Raises ValueError
-    for a question that is none of the world's.
+    `functools.partial(exact_beliefs, world)` goes wherever a belief function goes.
+
+    Parameters
+    ----------
+    world : a module such as `simkit.worlds.survey`.
+    question : one of the world's own, as `world.question(name)` gives it.
+    design : N rows, as `world.exact` takes them.
+
+    Returns
+    -------
+    DataFrame
+        N × K rows, as :func:`simkit.believe` gives them, with model "exact" and a valid mass of 1.
+
+    Raises
+    ------
+    ValueError
+        For a question that is none of the world's, and as `world.exact` does.
+
+    Examples
+    --------
+    >>> from simkit.worlds import market
+    >>> design = market.design(["ice cream"], [3.0])
+    >>> table = exact_beliefs(market, market.question("buys"), design)
+    >>> table[["option", "belief"]].round(2).values.tolist()
+    [['yes', 0.53], ['no', 0.47]]
     """
     name = next((n for n in world.QUESTIONS if world.question(n) == question), None)
     if name is None:

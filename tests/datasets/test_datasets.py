@@ -78,7 +78,7 @@ def test_every_set_has_the_shape_on_its_card(name, cache, monkeypatch):
     monkeypatch.setenv("SIMKIT_DATA", DATA)
     frame = datasets.load(name, fetch=False)
     card = datasets.card(name)
-    assert frame.shape == (card.rows, card.columns)
+    assert frame.shape == card.shape
     assert frame.attrs["card"] == card
 
 
@@ -248,7 +248,7 @@ def test_ces24_comes_with_its_package():
     pytest.importorskip("popfidelity")
     frame = datasets.load("ces24")
     card = datasets.card("ces24")
-    assert frame.shape == (card.rows, card.columns)
+    assert frame.shape == card.shape
     sums = frame.groupby(["population", "question", "cell"])["share"].sum()
     assert len(sums) == 3 * 3 * 96 and sums.to_numpy() == pytest.approx(1, abs=1e-6)
     ideology = frame[frame.question == "ideo5"].drop_duplicates("option").sort_values("option_id")

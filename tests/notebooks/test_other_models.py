@@ -61,9 +61,7 @@ def test_alignment_diversity_on_a_random_model(tmp_path: Path) -> None:
     assert "People: distance to the line of unity" in names  # recorded: no model needed
     assert not any("exact" in name for name in names)
     page = made.read_text(encoding="utf-8")
-    assert "the truth about this model&#39;s people is not known" in page or (
-        "the truth about this model's people is not known" in page
-    )
+    assert "No ladder of adapters for random-gpt2" in page and "exact</th>" not in page
 
 
 @pytest.mark.slow  # six adapters are trained on prompts of 500 tokens

@@ -81,8 +81,8 @@ def test_a_given_order() -> None:
         ([KM, CAR], "fixed", "asks 'km' before 'car'"),
         ([CAR, KM], ["km", "car"], r"no order \['km', 'car'\]; there are: fixed, random"),
         ([CAR], "magic", "no order 'magic'"),
-        ([MOOD], "fixed", "mood: after 'news', which is no item"),
-        ([show("a", "Hello.")], "fixed", "nothing is asked"),
+        ([MOOD], "fixed", "no item to put 'mood' after: 'news'; there are: mood"),
+        ([show("a", "Hello.")], "fixed", "at least one must be a question"),
         (
             [Item("a", likert("?", 2), ask_if={"b": 1}), Item("b", likert("?", 2), after=["a"])],
             "random",
@@ -100,7 +100,9 @@ def test_names() -> None:
     assert battery["km"] is KM
     with pytest.raises(KeyError, match="no item 'age'; there are: car"):
         battery["age"]
-    with pytest.raises(ValueError, match="must say what is shown"):
+    with pytest.raises(
+        ValueError, match="news: there is no question, so `tell` must hold the text"
+    ):
         Item("news", None)
 
 

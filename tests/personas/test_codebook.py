@@ -78,13 +78,15 @@ def test_wordings_pick_phrasing_and_order() -> None:
 
 
 def test_unknown_values_are_named() -> None:
-    with pytest.raises(ValueError, match="sex: row 'v' holds 3; legal are 1, 2"):
+    with pytest.raises(ValueError, match="sex: row 'v' holds 3; it must be one of 1, 2"):
         render(PEOPLE.assign(sex=[1, 3, 2]), BOOK)
-    with pytest.raises(ValueError, match="sex: row 'u' holds True; legal are 1, 2"):
+    with pytest.raises(ValueError, match="sex: row 'u' holds True; it must be one of 1, 2"):
         render(PEOPLE.assign(sex=True), BOOK)  # equal to 1, and no code
-    with pytest.raises(ValueError, match="age: row 'u' holds 17; legal are numbers from 18 to 99"):
+    with pytest.raises(
+        ValueError, match="age: row 'u' holds 17; it must be a number from 18 to 99"
+    ):
         render(PEOPLE.assign(age=[17, 30, 40]), BOOK)
-    with pytest.raises(ValueError, match="age: row 'w' holds '40'; legal are numbers"):
+    with pytest.raises(ValueError, match="age: row 'w' holds '40'; it must be a number"):
         render(PEOPLE.assign(age=[20, 30, "40"]), BOOK)
     with pytest.raises(ValueError, match="sex: row 'u' holds 'man'"):
         BOOK.texts(PEOPLE.assign(sex="man"))
@@ -94,7 +96,7 @@ def test_unknown_values_are_named() -> None:
     ("how", "message"),
     [
         ({"voice": "fourth"}, "no voice 'fourth'; there are: third, second, first"),
-        ({"form": "essay"}, "no form 'essay'; legal are profile, interview"),
+        ({"form": "essay"}, "no form 'essay'; there are: profile, interview"),
         ({"form": "{age}"}, "no form"),
         ({"attributes": ["height"]}, "no attribute 'height'; there are: age, sex, town size"),
         ({"voice": "first"}, "town size: the code book has no sentence in the first person"),
@@ -116,7 +118,7 @@ def test_people_without_the_columns_are_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Attribute({}), "there are none"),
+        (lambda: Attribute({}), "values is {}; it must be {value: text} with one value or more"),
         (lambda: Attribute({1: " "}), "text of 1 is ' '"),
         (lambda: Attribute({1: "a", 2: "a"}), "1 and 2 are both called 'a'"),
         (lambda: Attribute({1: "a"}, third="He is {age}."), "the one field {text}"),

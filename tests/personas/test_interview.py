@@ -221,9 +221,9 @@ def test_bad_people_are_refused(people: pd.DataFrame, message: str) -> None:
 
 def test_a_believe_that_answers_something_else_is_refused() -> None:
     battery = Battery([Item("yes", YES)])
-    with pytest.raises(ValueError, match="yes: believe returned no column 'belief'"):
+    with pytest.raises(ValueError, match="yes: what believe returned: no column 'belief'"):
         interview(lambda q, d: small(q, d).drop(columns="belief"), battery, SMALL)
-    with pytest.raises(ValueError, match="7 rows; legal are 4 prompts × 2 options"):
+    with pytest.raises(ValueError, match="7 rows; it must return 4 prompts × 2 options"):
         interview(lambda q, d: small(q, d).iloc[:-1], battery, SMALL)
     shuffled = interview(lambda q, d: small(q, d).iloc[::-1], battery, SMALL)
     assert shuffled.answers["yes"].tolist() == ["yes", "no", None, "yes"]

@@ -155,8 +155,11 @@ def test_margins_that_no_table_has_do_not_converge() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"a": ["x", "z", "y", "y"]}, "margin a: row 1 holds 'z'; legal are x, y"),
-        ({"a": ["x", None, "y", "y"]}, "margin a: row 1 has a missing value"),
+        ({"a": ["x", "z", "y", "y"]}, "margin a: row 1 holds 'z'; it must be one of x, y"),
+        (
+            {"a": ["x", None, "y", "y"]},
+            "margin a: row 1 holds '(nan|None)'; it must be one of x, y; drop or fill",
+        ),
         ({"weight": [1, -1, 1, 1]}, "weight: row 1 holds -1"),
     ],
 )
@@ -180,13 +183,18 @@ def test_bad_tables_are_refused() -> None:
 @pytest.mark.parametrize(
     ("variables", "shares", "how", "message"),
     [
-        ("a", {"x": 0.5, "y": 0.4}, {}, "margin a: the numbers sum to 0.9; legal is 1 for unit"),
-        ("a", {"x": 0.5, "y": 0.5}, {"unit": "percent"}, "sum to 1; legal is 100"),
+        ("a", {"x": 0.5, "y": 0.4}, {}, "margin a: the numbers sum to 0.9; it must be 1 for unit"),
+        ("a", {"x": 0.5, "y": 0.5}, {"unit": "percent"}, "sum to 1; it must be 100"),
         ("a", {"x": 0.5, "y": 0.5}, {"unit": "pints"}, "no unit 'pints'"),
         ("a", {"x": 1.5, "y": -0.5}, {}, r"a: row .* holds -0.5"),
-        ("a", {"x": 1.0}, {"source": " "}, "margin a: source is ' '; legal is a citation"),
-        (("a", "b"), {("x",): 1.0}, {}, r"margin a × b: \('x',\) has not one value per variable"),
-        ("a", {"x": 0.0}, {"unit": "count"}, "sum to 0; legal is more than 0"),
+        ("a", {"x": 1.0}, {"source": " "}, "margin a: source is ' '; it must be a citation"),
+        (
+            ("a", "b"),
+            {("x",): 1.0},
+            {},
+            r"margin a × b: a key is \('x',\); it must be 2 values, none of them missing",
+        ),
+        ("a", {"x": 0.0}, {"unit": "count"}, "sum to 0; it must be more than 0"),
     ],
 )
 def test_bad_margins_are_refused(

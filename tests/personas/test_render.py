@@ -44,7 +44,7 @@ def test_a_design_without_any_known_column_is_refused() -> None:
     [
         (
             {"age": ["{zz}"]},
-            r"age: the design has no column for \{zz\} in '\{zz\}'; its columns are",
+            r"age, '\{zz\}': no column 'zz'; there are: age, name, city",
         ),
         ({"age": []}, "age: there are no phrasings"),
         ({"age": 3}, "age: phrasings is 3; it must be a list"),

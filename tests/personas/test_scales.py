@@ -27,8 +27,8 @@ def test_likert() -> None:
     assert likert("Agree?", 2, separator="").separator == ""
     for points, labels, message in (
         (1, None, "points is 1"),
-        (3, ["a", "b"], "legal are 3"),
-        (3, {4: "x"}, r"4 is not one of \[1, 2, 3\]"),
+        (3, ["a", "b"], "labels is .*; it must be 3 texts, one per point"),
+        (3, {4: "x"}, r"the value of a label is 4; it must be one of \[1, 2, 3\]"),
     ):
         with pytest.raises(ValueError, match=message):
             likert("Agree?", points, labels)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def test_words_are_not_numbers() -> None:
         (0, 10, 3, "steps of 3 do not lead from 0 to 10"),
         (5, 5, 1, "do not lead"),
         (0, 1, 0, "step above 0"),
-        (0, float("nan"), 1, "legal are numbers"),
+        (0, float("nan"), 1, "they must be numbers"),
         (0, 100_000, 1, "100001 values"),
     ],
 )

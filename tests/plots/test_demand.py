@@ -187,9 +187,9 @@ def test_factors_have_one_row_per_design_and_a_line_at_one():
     assert line(ax, "Exact").get_xdata().tolist() == [39.8, 1.07]
 
 
-def test_interval_dots_name_a_missing_column():
-    with pytest.raises(ValueError, match="no column 'name'"):
-        plots.interval_dots(pd.DataFrame({"method": ["a"], "estimate": [1.0]}))
+def test_factors_name_a_missing_column():
+    with pytest.raises(ValueError, match="no column 'design'"):
+        plots.factors(pd.DataFrame({"method": ["a"], "estimate": [1.0]}))
 
 
 def test_margins_put_achieved_beside_target():
@@ -205,8 +205,8 @@ def test_margins_put_achieved_beside_target():
 
 
 def test_names_of_a_categorical_column_are_drawn():
-    frame = pd.DataFrame({"name": ["b", "a"], "method": ["m", "m"], "estimate": [1.0, 2.0]})
-    ax = plots.interval_dots(frame.astype({"name": "category", "method": "category"}))
+    frame = pd.DataFrame({"design": ["b", "a"], "method": ["m", "m"], "estimate": [1.0, 2.0]})
+    ax = plots.factors(frame.astype({"design": "category", "method": "category"}))
     assert [t.get_text() for t in ax.get_yticklabels()] == ["B", "A"]
 
 

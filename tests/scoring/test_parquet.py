@@ -160,7 +160,7 @@ def test_whole_numbers_and_dates_are_filled_in_as_they_are(tmp_path: Path) -> No
     spy = sk.MockModel(lambda prompt: seen.append(prompt) or {"yes": 1.0})  # type: ignore[func-returns-value]
     scored(spy, table[:1], tmp_path, ["yes", "no"], template="{n} on {day:%d %B}")
     assert seen == ["3 on 02 January"]
-    with pytest.raises(ValueError, match=r"row 1: 'n' is None, and '\{n\}' needs it"):
+    with pytest.raises(ValueError, match=r"row 1: 'n' is <NA>, and '\{n\}' needs it"):
         scored(spy, table, tmp_path, ["yes", "no"], template="{n}", rows=1)
 
 
@@ -330,8 +330,8 @@ def test_a_bad_list_of_options_is_named_by_its_row(tmp_path: Path) -> None:
         (["yes", "no"], {"rows": 0}, "rows is 0"),
         (["yes", "no"], {"rows": "2"}, "rows is '2'"),
         (["yes", "no"], {"template": ["{who}"]}, "template is \\['{who}'\\]; it must be text"),
-        (["yes", "no"], {"template": "{who[0]}"}, "attributes and indices are not read"),
-        (["yes", "{who.__class__}"], {}, "attributes and indices are not read"),
+        (["yes", "no"], {"template": "{who[0]}"}, "a field is the name of a column, without"),
+        (["yes", "{who.__class__}"], {}, "a field is the name of a column, without"),
         (["yes", "no"], {"template": 3}, "template is 3; it must be text"),
         (["yes", "no"], {"separator": None}, "separator is None; it must be text"),
         (["yes", "no"], {"prompt": 3}, "prompt is 3; it must be text"),

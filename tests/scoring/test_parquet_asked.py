@@ -120,12 +120,12 @@ def test_the_file_tells_what_was_asked(model: LocalModel, design: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "how", "message"),
     [
-        (OPTIONS, {"layout": "roman"}, "no layout 'roman'; legal are text, letters, numbers"),
+        (OPTIONS, {"layout": "roman"}, "no layout 'roman'; there are: text, letters, numbers"),
         (OPTIONS, {"layout": "letters", "template": "{day}"}, r"the field \{options\}"),
         (OPTIONS, {"orders": "cyclic", "template": "{day}"}, "lists no options"),
         (OPTIONS, {"orders": "random"}, "orders is 'random'"),
         (OPTIONS, {"orders": [[0, 1]]}, r"orders\[0\] is \[0, 1\]"),
-        (OPTIONS, {"forms": {"si": ["Yes"]}}, "'si' is not scored"),
+        (OPTIONS, {"forms": {"si": ["Yes"]}}, "no scored option 'si'"),
         (OPTIONS, {"forms": {"yes": ["{cost}"]}}, "no column 'cost'"),
         (OPTIONS, {"chat": sk.Chat(system="{cost}")}, "no column 'cost'"),
         (OPTIONS, {"chat": "yes"}, "chat is 'yes'"),
@@ -153,7 +153,7 @@ def test_errors_name_the_row_of_the_file(model: LocalModel, design: Path) -> Non
         scored(model, design, chat=sk.Chat(system="You are {who}."))
     frame.loc[4, "who"] = None  # with three orders a row has three prompts
     frame.to_parquet(design)
-    with pytest.raises(ValueError, match=r"^row 4: 'who' is None"):
+    with pytest.raises(ValueError, match=r"^row 4: 'who' is <NA>"):
         scored(model, design, layout="letters", chat=sk.Chat(system="You are {who}."))
     frame.loc[4, "who"], frame.loc[2, "other"] = "Ed", "price"
     frame.to_parquet(design)

@@ -36,7 +36,7 @@ def find_pivot(text: str, names: Any, **how: Any) -> Pivot:
     """The pivot of one text."""
     frame = find_pivots([text], names, **how)
     fields = {name: None if pd.isna(v) else v for name, v in frame.iloc[0].items()}
-    return Pivot(**{name: fields[str(name)] for name in Pivot.__dataclass_fields__})
+    return Pivot(**{name: fields[str(name)] for name in Pivot._fields})
 
 
 def at(pivot: Pivot) -> pd.DataFrame:

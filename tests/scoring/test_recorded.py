@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from simkit.scoring.pivot.censored import belief_recorded
 from simkit.scoring.pivot.find import Pivot, count_pivots, find_pivots, pivot_frame
-from simkit.scoring.pivot.payloads import KINDS
 from simkit.scoring.pivot.recorded import Recorded, read_recorded
 
 Top = dict[str, float]  # token -> probability
@@ -91,7 +90,7 @@ def one(run: list[tuple[str, Top]], names: Any = BRANDS, **how: Any) -> pd.DataF
 
 
 def test_three_kinds_of_payload_are_read_alike() -> None:
-    read = {kind: read_recorded(BUILD[kind](RUN)) for kind in KINDS}
+    read = {kind: read_recorded(BUILD[kind](RUN)) for kind in BUILD}
     assert read["chat"] == read["responses"] == read["completions"]
     (run,) = read["chat"]
     assert run.text == "I choose Pampers."

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit.scoring.cache import runs as kept
+from simkit.scoring.cache import cached as kept
 from simkit.scoring.local import LocalModel
 from simkit.scoring.runs import local as module
 from simkit.store import Store
@@ -37,13 +37,13 @@ def model(store: Store) -> sk.Cached:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gets the number of runs of every block that is written from now on."""
     seen: list[int] = []
-    plain = module._write
+    plain = module.grow_each
 
-    def counting(model: Any, contexts: Any, row: Any, *more: Any) -> Any:
-        seen.append(len(row))
-        return plain(model, contexts, row, *more)
+    def counting(model: Any, contexts: Any, *more: Any) -> Any:
+        seen.append(len(contexts))
+        return plain(model, contexts, *more)
 
-    monkeypatch.setattr(module, "_write", counting)
+    monkeypatch.setattr(module, "grow_each", counting)
     return seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from simkit.scoring import MockModel, believe
 from simkit.studies.alignment_diversity import recorded
 from simkit.studies.alignment_diversity import task as study
 from simkit.worlds import concepts
+
+KNOWS = SimpleNamespace(card={"worlds": ["concepts"]})  # a model that has read the world
 
 
 @pytest.fixture
@@ -69,8 +72,9 @@ def test_each_person_reads_an_unrelated_sentence_of_his_own():
 def test_measures_of_a_model_that_knows_the_world_are_exact():
     people = study.personas(7, 1)
     design = study.colour_design(people)
-    exact = study.exact_cube(design)
+    exact = study.exact_cube(design, KNOWS)
     assert exact.shape == (7, 12, 12)
+    assert study.exact_cube(design, MockModel(lambda prompt: {})) is None
     rule = dict(zip(concepts.question("colour").prompts(design),
                     exact.reshape(-1, 12), strict=True))  # fmt: skip
     mock = MockModel(lambda prompt: dict(zip(concepts.PALETTE, 0.8 * rule[prompt], strict=True)))
@@ -93,12 +97,8 @@ def test_equal_prompts_leave_nobody():
     assert study.measures(belief)["signed"].abs().max() < 1e-9
 
 
-def test_mixture_is_between_and_answers_are_draws():
-    one, other = np.eye(12)[None, :], np.full((1, 12, 12), 1 / 12)
-    half = study.mixed(one, other, 0.5)
-    assert half[0, 0, 0] == pytest.approx(0.5 + 1 / 24)
-    with pytest.raises(ValueError, match="share is 2"):
-        study.mixed(one, other, 2)
+def test_answers_are_draws():
+    one = np.eye(12)[None, :]
     first, second = study.colour_answers(one, 1)
     assert first == pytest.approx(study.LAB[None]) and second == pytest.approx(first)
     many = study.colour_answers(np.full((2_000, 1, 12), 1 / 12), 1)[0][:, 0]
@@ -199,12 +199,6 @@ def test_the_better_way_compares_what_is_above_the_null():
     assert found["estimate"] == pytest.approx(0)  # 0.85 to 0.35 was noise
     source = recorded.pair_table(frame.assign(way="source", second=0.5)).iloc[0]
     assert source["estimate"] == pytest.approx(-0.5)
-
-
-def test_holm_by_hand():
-    # sorted 0.01, 0.02, 0.04: times 3, 2, 1 = 0.03, 0.04, 0.04; NaN is no member of the family
-    found = recorded.holm(pd.Series([0.04, np.nan, 0.01, 0.02]))
-    assert found.dropna().tolist() == pytest.approx([0.04, 0.03, 0.04]) and np.isnan(found[1])
 
 
 def test_human_chains_without_their_first_sweeps():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,7 @@ def test_fits_have_the_metrics_that_the_scale_allows(ev: Survey, anes: Survey) -
     ).set_index("metric")
     assert list(vote.index) == ["kl", "tv", "log_loss"]
     assert vote.loc["log_loss", "estimate"] == pytest.approx(np.log(2))
-    with pytest.raises(
-        ValueError, match="no part 'all'; it must be one of train, validation, test"
-    ):
+    with pytest.raises(ValueError, match="no part 'all'; there are: train, validation, test"):
         ev.part("all")
 
 
@@ -254,3 +253,58 @@ def test_vehicles_are_told_by_the_code_book(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(ValueError, match="row 3 holds 'steam'"):
         car_vehicles(frame)
+
+
+def test_claims_compare_two_methods_on_every_question(ev: Survey, anes: Survey) -> None:
+    asked = [(ev, "ev_before"), (anes, "vote")]
+    beliefs = {(s.name, q): evaluation.baselines(s, q) for s, q in asked}
+    masses = {(s.name, q, "uniform"): pd.Series([0.2, 0.4]) for s, q in asked}
+    compared = partial(evaluation.compared, asked, beliefs, masses)
+    found = compared("uniform", "logit", "log_loss", "better", 0.0)
+    assert list(found["question"]) == ["ev_before", "vote"]
+    assert found["mass"].tolist() == pytest.approx([0.3, 0.3])
+    loss = {
+        m: evaluation.fit(anes, "vote", b, n_boot=2).set_index("metric").estimate["log_loss"]
+        for m, b in beliefs["anes96", "vote"].items()
+    }
+    assert found["estimate"][1] == pytest.approx(loss["multinomial logit"] - loss["uniform"])
+    assert found["p"][1] < 1e-6 and found["first"][1] == pytest.approx(np.log(2))
+    # Against its own value as the margin there is nothing to be told: t is 0.
+    again = compared("uniform", "logit", "log_loss", "better", found["estimate"][1])
+    assert again["p"][1] == pytest.approx(1)
+    assert list(compared("uniform", "logit", "rmse_mean", "better")["question"]) == ["ev_before"]
+    assert compared("uniform", "LoRA", "kl", "better").empty
+
+
+def test_shares_stand_beside_the_truth_where_it_is_known(ev: Survey, anes: Survey) -> None:
+    table = evaluation.shares(
+        ev, "ev_before", {"flat": evaluation.baselines(ev, "ev_before")["uniform"]}
+    )
+    wide = table.pivot(index="value", columns="method", values="share")
+    assert wide.sum().to_numpy() == pytest.approx([1, 1])
+    assert wide["flat"].to_numpy() == pytest.approx(1 / len(ev.scale("ev_before")))
+    truth = evaluation.true_shares(ev, "ev_before")
+    assert truth is not None and truth["share"].sum() == pytest.approx(1)
+    assert list(truth["value"]) == ev.scale("ev_before")
+    assert evaluation.true_shares(anes, "vote") is None
+
+
+def test_written_answers_lie_where_the_belief_says(
+    anes: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that writes draws from its belief is within; one that writes one answer is not."""
+    mock = MockModel(lambda prompt: {"1": 0.6, "2": 0.4})
+    belief = evaluation.belief(anes, mock, "vote")
+    rng = np.random.default_rng(1)
+    index = anes.part("test").index
+
+    def write(values: list[float]) -> None:
+        said = pd.DataFrame({"value": values, "valid": True}, index=index)
+        monkeypatch.setattr(evaluation, "sample", lambda *args, **how: said)
+
+    write(list((rng.random(len(index)) < 0.4).astype(float)))
+    found = evaluation.written(anes, mock, "vote", belief, [1.0], seed=1)
+    assert list(found["metric"]) == ["kl", "rmse"] and found["within"].all()
+    assert found["success rate"].tolist() == [1.0, 1.0]
+    write([1.0] * len(index))
+    assert not evaluation.written(anes, mock, "vote", belief, [1.0], seed=1)["within"].all()

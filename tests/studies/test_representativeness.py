@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 
 import simkit as sk
 from simkit import datasets, resources
+from simkit.scoring import MockModel
+from simkit.studies.population_finetuning import recipes
 from simkit.studies.representativeness import populations as rep
 from simkit.studies.representativeness import recorded, subgroups
 from simkit.studies.tables import Table
@@ -77,7 +80,7 @@ def test_anes_is_the_held_out_part_and_asks_four_items():
     )
     assert 200 < len(setting.humans) < 400
     assert not rep.anes_survey(seed=2).humans.equals(setting.humans)
-    mixed, told = rep._mixture(rep.anes_survey(seed=1), 1), list(rep.ANES_TOLD)
+    mixed, told = rep.mixture(rep.anes_survey(seed=1), seed=1), list(rep.ANES_TOLD)
     said = rep.anes_survey(seed=1).personas.set_index(told)["context"]
     both = [(k, text) for *k, text in mixed[[*told, "context"]].to_numpy() if tuple(k) in said]
     assert both and all((said.loc[[tuple(k)]] == text).all() for k, text in both)  # the same words
@@ -89,12 +92,32 @@ def test_anes_is_the_held_out_part_and_asks_four_items():
 
 def test_adapters_that_are_not_there_are_no_error():
     lm = sk.load("glassbox")
-    found, text = rep.adapted(lm, "no-such-adapter", seed=1)
-    assert found == {} and "No adapters" in text
-    found, text = rep.adapted(lm, "anes96-lora", seed=1)
-    assert list(found) == ["anes96-lora"] and text == "Adapters of study 03: anes96-lora."
+    assert recipes.loaded(lm, "no-such-adapter", seed=1) == {}
+    assert list(recipes.loaded(lm, "anes96-lora", seed=1)) == ["anes96-lora"]
     # Another seed holds out other people, some of whom have taught these adapters.
-    assert rep.adapted(lm, "anes96-lora", seed=2)[0] == {}
+    assert recipes.loaded(lm, "anes96-lora", seed=2) == {}
+
+
+def test_what_is_not_known_is_left_out():
+    persons = survey.item_correlation()
+    read = SimpleNamespace(card={"worlds": ["survey"]})
+    rows = rep.against_truth(read, {"the persons": persons})
+    assert rows.loc["the persons", "rmsd"] == pytest.approx(0)
+    assert rows.loc["perfect personas", "structure_kept"] == pytest.approx(0.3, abs=0.1)
+    assert rep.against_truth(MockModel(lambda prompt: {}), {"the persons": persons}).empty
+
+
+def test_other_measures_have_a_column_per_technique(world):
+    setting, found, *_ = world
+    two = {name: found[name] for name in ("independent margins", "joint interview")}
+    rows = rep.other_measures(setting.humans, two, seed=1)
+    assert list(rows) == [*two, "floor"]
+    kinds = [f"rmsd, {method}" for method in ("pearson", "spearman", "polychoric")]
+    assert (rows.loc[kinds, "joint interview"] < 0.5 * rows.loc[kinds, "independent margins"]).all()
+    assert rows.loc[kinds, "joint interview"].to_numpy() == pytest.approx(
+        rows.loc[kinds, "floor"].to_numpy(), abs=0.03
+    )
+    assert {"tucker_phi", "edges_kept"} <= set(rows.index)
 
 
 def test_group_means_cannot_tell_personas_from_persons(monkeypatch):

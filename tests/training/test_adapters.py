@@ -135,7 +135,7 @@ def test_a_missing_package_says_what_to_install(
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(extras, "import_module", missing)
-    with pytest.raises(ImportError, match=r'peft.*pip install "simkit\[finetune\]"'):
+    with pytest.raises(ImportError, match=r'peft.*pip install "simkit\[training\]"'):
         finetune(model, data, tmp_path / "a", steps=1)
-    with pytest.raises(ImportError, match=r"bitsandbytes.*simkit\[finetune\]"):
+    with pytest.raises(ImportError, match=r"bitsandbytes.*simkit\[training\]"):
         finetune(model, data, tmp_path / "a", steps=1, method="qlora")

@@ -169,5 +169,5 @@ def test_samples_are_nested(data: pd.DataFrame) -> None:
     assert set(small["respondent"]) < set(large["respondent"])
     assert set(subset(data, 5, 3)["respondent"]) != set(small["respondent"])
     assert set(subset(data[::-1], 5, 2)["respondent"]) == set(small["respondent"])
-    with pytest.raises(ValueError, match="must be 1 to 24"):
+    with pytest.raises(ValueError, match="from 1 to 24"):
         subset(data, 25, 0)

@@ -3,7 +3,6 @@
 from simkit.estimators.diversity.clusters import (
     chao1,
     crp_clusters,
-    crp_log_posterior,
     pairwise_agreement,
     split_rhat,
 )
@@ -16,7 +15,6 @@ from simkit.estimators.diversity.spread import spread_ratio
 __all__ = [
     "chao1",
     "crp_clusters",
-    "crp_log_posterior",
     "delta_e",
     "dose_response",
     "expected_delta_e",

@@ -9,14 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
-from simkit.result import Result, jackknife, t_frame
+from simkit.result import REQUIRED, Result, jackknife, t_frame
 from simkit.types import FloatArray, column, numbers
 
 __all__ = ["dose_response", "half_dose"]
 
-OURS = "our formulation"
-UNDEFINED = "the baseline's mean is not above 0: what is left of it is undefined"
-UNSURE = "the baseline's own interval reaches 0: what is left of it has no interval"
+SOURCE = "our formulation"
+UNDEFINED = "the baseline's mean is not above 0: the share left is undefined"
+UNSURE = "the interval of the baseline's mean reaches 0: the share left has no interval"
+EARLY = "less than half is left at the first dose: the dose that halves it is not known"
+LATE = "more than half is left at the largest dose"
 
 
 @checked()
@@ -27,42 +29,68 @@ def dose_response(
     baseline: npt.ArrayLike | None = None,
     alpha: float = 0.05,
 ) -> Result:
-    """Mean of a quantity over items at each dose, what is left of it, and each step down.
+    """Mean of a quantity over items at each dose, the share left, and each step.
 
     Parameters
     ----------
-    values : (doses, items); the same items (words, questions) at every dose.
-    doses : rising numbers from 0.
-    baseline : (items,) what 1 is; None: the first dose.
+    values : array_like
+        (doses, items); the same items (words, questions) at every dose.
+    doses : sequence of float
+        Rising numbers from 0.
+    baseline : array_like, optional
+        (items,) values whose mean counts as 1. By default those of the first dose.
+    alpha : float
+        Significance level of the intervals.
 
     Returns
     -------
-    Rows "mean, dose=d", "left, dose=d" (mean over the baseline's mean) and "step, dose=d" (mean
-    minus that of the dose before; from the second dose on), with columns quantity and dose.
-    Intervals are over items: t of the mean, of the paired difference, and of the ratio by the
-    delete-one-item jackknife (a little narrow where items are very unequal: coverage 0.92 of 12
-    that vary by as much as their mean). `left` is NaN if the baseline's mean is not above 0, and
-    has no interval, with a note, if that is not sure to be above 0. Raises
-    ValueError for shapes that do not fit, fewer than 2 items or doses, doses that do not rise from
-    0 or more, values that are no finite numbers. Our formulation.
+    Result
+        Rows "mean, dose=d", "left, dose=d" (mean over the baseline's mean) and "step, dose=d"
+        (mean minus that of the dose before; from the second dose on), with the columns quantity
+        and dose. Intervals are over items.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, fewer than 2 items or doses, doses that do not rise or lie
+        below 0, and values that are not finite.
+
+    Notes
+    -----
+    The intervals are t intervals of the mean and of the paired difference. That of `left` comes
+    from the delete-one-item jackknife of the ratio; it is a little narrow where items are very
+    unequal (coverage 0.92 with 12 items that vary by as much as their mean). `left` is NaN if the
+    baseline's mean is not above 0, and has no interval if the interval of that mean reaches 0; a
+    note says so. Our formulation.
+
+    Examples
+    --------
+    >>> result = dose_response([[10, 6, 8], [5, 4, 3]], doses=[0, 1])
+    >>> result.frame[["estimate", "low", "high"]].round(2)
+                  estimate   low   high
+    mean, dose=0       8.0  3.03  12.97
+    mean, dose=1       4.0  1.52   6.48
+    left, dose=0       1.0  1.00   1.00
+    left, dose=1       0.5  0.21   0.79
+    step, dose=1      -4.0 -8.30   0.30
     """
-    x, d = _table(values, doses)
-    base = x[0] if baseline is None else column(baseline, "baseline", rows=x.shape[1])
-    n = x.shape[1]
-    mean, error = x.mean(1), x.std(axis=1, ddof=1) / np.sqrt(n)
-    left, spread = _ratio(x, base)
+    x, d, base = _table(values, doses, baseline)
+    left, without = _left(x, base)
+    error = np.sqrt(np.diag(jackknife(without, left)))
     notes = (UNDEFINED,) if np.isnan(left).any() else ()
     if not notes and not _surely_positive(base, alpha):
-        spread, notes = np.full(len(d), np.nan), (UNSURE,)
+        error, notes = np.full(len(d), np.nan), (UNSURE,)
     step = np.diff(x, axis=0)
-    names = [f"{kind}, dose={v:g}" for kind in ("mean", "left", "step") for v in d][: 2 * len(d)]
-    names += [f"step, dose={v:g}" for v in d[1:]]
-    estimate = np.concatenate([mean, left, step.mean(1)])
-    errors = np.concatenate([error, spread, step.std(axis=1, ddof=1) / np.sqrt(n)])
-    frame = t_frame(names, estimate, errors, n - 1, alpha)[["estimate", "std_error", "low", "high"]]
-    kinds = ["mean"] * len(d) + ["left"] * len(d) + ["step"] * (len(d) - 1)
-    frame = frame.assign(quantity=kinds, dose=[*d, *d, *d[1:]])
-    return Result("Dose and response, means over items", frame, n, alpha, OURS, notes, "items")
+    kinds = {"mean": (d, x.mean(1), _error(x)), "left": (d, left, error)}
+    kinds["step"] = (d[1:], step.mean(1), _error(step))
+    parts = [
+        t_frame([f"{kind}, dose={v:g}" for v in steps], mean, std_error, x.shape[1] - 1, alpha)
+        .assign(quantity=kind, dose=steps)
+        for kind, (steps, mean, std_error) in kinds.items()
+    ]  # fmt: skip
+    frame = pd.concat(parts)[[*REQUIRED, "quantity", "dose"]]
+    method = "Dose and response, means over items"
+    return Result(method, frame, x.shape[1], alpha, SOURCE, notes, "items")
 
 
 @checked()
@@ -71,84 +99,95 @@ def half_dose(
     doses: Sequence[float],
     *,
     baseline: npt.ArrayLike | None = None,
-    share: float = 0.5,
     alpha: float = 0.05,
 ) -> Result:
-    """The dose at which `share` of a quantity is left, read off between the doses.
+    """The dose at which half of a quantity is left, interpolated between the doses.
 
-    Between the last dose with more and the first with less than that, `left` is taken as linear in
-    log(1 + dose). The interval is over items (delete-one-item jackknife of log(1 + dose), t).
-    Arguments as in `dose_response`. If even the largest dose leaves more, or the first one less,
-    the row is NaN with a note; it has no interval where that is so without one of the items, or
-    the baseline is not sure to be above 0. One row, "half_dose". Raises ValueError as there, and
-    for a share outside (0, 1).
+    Parameters
+    ----------
+    values, doses, baseline, alpha
+        As in :func:`dose_response`.
+
+    Returns
+    -------
+    Result
+        One row, "half_dose". The interval is over items.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`dose_response`.
+
+    Notes
+    -----
+    From the first dose that leaves half or less and the dose before it, the share left is taken
+    as linear in log(1 + dose). The interval is a t interval of log(1 + dose), by the
+    delete-one-item jackknife. The estimate is NaN, with a note, if more than half is left at the
+    largest dose or less than half at the first. There is no interval where that happens without
+    one of the items, or where the interval of the baseline's mean reaches 0. Our formulation.
+
+    Examples
+    --------
+    >>> half_dose([[10, 6, 8], [5, 4, 3], [2, 0, 1]], doses=[0, 1, 7]).frame.round(2)
+               estimate  std_error  low  high
+    half_dose       1.0       0.34  0.0  3.18
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share is {share!r}; legal are numbers between 0 and 1")
-    x, d = _table(values, doses)
-    base = x[0] if baseline is None else column(baseline, "baseline", rows=x.shape[1])
-    n, at = x.shape[1], np.log1p(d)
-    known = base.mean() > 0  # else nothing is left of nothing, and no dose halves it
-    left = x.mean(1) / base.mean() if known else np.full(len(d), np.nan)
-    all_items = _crossing(left, at, share)
-    without = np.array([
-        _crossing((x.sum(1) - x[:, i]) / rest, at, share) if known and rest > 0 else np.nan
-        for i, rest in enumerate(base.sum() - base)
-    ])  # fmt: skip
-    notes, lost = [], int(np.isnan(without).sum())
-    if np.isnan(all_items):
-        early = "the first dose leaves less than that: where it was reached is not known"
-        late = "no dose given takes that much away"
-        notes = [UNDEFINED if not known else early if left[0] < share else late]
+    x, d, base = _table(values, doses, baseline)
+    (left, without), place = _left(x, base), np.log1p(d)
+    estimate = _half(left, place)
+    replicates = np.array([[_half(shares, place)] for shares in without])
+    notes, undefined = [], int(np.isnan(replicates).sum())
+    if np.isnan(estimate):
+        notes = [UNDEFINED if np.isnan(left).any() else EARLY if left[0] < 0.5 else LATE]
     elif not _surely_positive(base, alpha):
-        without[:], notes = np.nan, [UNSURE]
-    elif lost:
-        notes = [f"undefined without {lost} of the items: no interval"]
-    error = np.sqrt(jackknife(without[:, None], np.array([all_items]))[0, 0])
-    frame = t_frame(["half_dose"], all_items, error, n - 1, alpha)
-    ends = np.expm1(frame[["estimate", "low", "high"]].to_numpy()[0])
-    low = np.nan if np.isnan(ends[1]) else max(ends[1], 0.0)
-    row = {"estimate": ends[0], "std_error": error * (1 + ends[0]), "low": low, "high": ends[2]}
-    table = pd.DataFrame([row], index=pd.Index(["half_dose"]), dtype=float)
-    return Result(f"Dose that leaves {share:g}", table, n, alpha, OURS, tuple(notes), "items")
+        replicates[:], notes = np.nan, [UNSURE]
+    elif undefined:
+        notes = [f"undefined without {undefined} of the items: no interval"]
+    error = np.sqrt(jackknife(replicates, np.array([estimate]))[0, 0])
+    frame = t_frame(["half_dose"], estimate, error, x.shape[1] - 1, alpha)[list(REQUIRED)]
+    frame = np.expm1(frame).assign(std_error=error * np.exp(estimate))
+    frame["low"] = frame["low"].clip(lower=0)
+    return Result("Dose that leaves half", frame, x.shape[1], alpha, SOURCE, tuple(notes), "items")
+
+
+def _error(x: FloatArray) -> FloatArray:
+    """Standard errors of the means (...) over the last axis."""
+    return np.asarray(x.std(axis=-1, ddof=1) / np.sqrt(x.shape[-1]))
 
 
 def _surely_positive(base: FloatArray, alpha: float) -> bool:
-    error = base.std(ddof=1) / np.sqrt(len(base))
-    return bool(t_frame(["x"], base.mean(), error, len(base) - 1, alpha)["low"].iloc[0] > 0)
+    interval = t_frame(["x"], base.mean(), _error(base), len(base) - 1, alpha)
+    return bool(interval["low"].iloc[0] > 0)
 
 
-def _table(values: npt.ArrayLike, doses: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+def _table(
+    values: npt.ArrayLike, doses: Sequence[float], baseline: npt.ArrayLike | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     x = numbers(values, "values", "(doses, items)")
     d = column(doses, "doses", low=0)
     if len(x) != len(d) or x.shape[1] < 2 or len(d) < 2:
-        raise ValueError(f"values have shape {x.shape} for {len(d)} doses; legal is "
+        raise ValueError(f"values have shape {x.shape} for {len(d)} doses; they must be "
                          "(doses, items), 2 or more of each")  # fmt: skip
-    if not np.isfinite(x).all():
-        at = np.argwhere(~np.isfinite(x))[0].tolist()
-        raise ValueError(f"values{at} is {x[tuple(at)]}; legal are finite numbers")
+    if np.isnan(x).any():
+        raise ValueError(f"values{np.argwhere(np.isnan(x))[0].tolist()} is nan; it must be finite")
     if (np.diff(d) <= 0).any():
-        raise ValueError(f"doses are {d.tolist()}; legal are numbers that rise")
-    return x, d
+        raise ValueError(f"doses are {d.tolist()}; they must rise")
+    return x, d, x[0] if baseline is None else column(baseline, "baseline", rows=x.shape[1])
 
 
-def _ratio(x: FloatArray, base: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """mean(x) / mean(base) (D,), and its jackknife error over items."""
-    if not base.mean() > 0:
-        return np.full(len(x), np.nan), np.full(len(x), np.nan)
-    ratio = x.mean(1) / base.mean()
-    rest = base.sum() - base
+def _left(x: FloatArray, base: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """mean(x) / mean(base) (D,), and the same without each item (items, D); NaN if undefined."""
+    mean, rest = base.mean(), base.sum() - base
     top = x.sum(1)[:, None] - x
-    without = np.divide(top, rest, out=np.full_like(top, np.nan), where=rest > 0).T
-    return ratio, np.sqrt(np.diag(jackknife(without, ratio)))
+    without = top / np.where((rest > 0) & (mean > 0), rest, np.nan)
+    return x.mean(1) / (mean if mean > 0 else np.nan), without.T
 
 
-def _crossing(left: FloatArray, at: FloatArray, share: float) -> float:
-    low = np.flatnonzero(left <= share)
-    if not len(low) or left[0] < share:
+def _half(left: FloatArray, place: FloatArray) -> float:
+    """Where (on the scale of `place`) the share left falls to a half."""
+    low = np.flatnonzero(left <= 0.5)
+    if not len(low) or left[0] < 0.5:
         return float("nan")
-    i = int(low[0])
-    if i == 0:
-        return float(at[0])
-    part = (left[i - 1] - share) / (left[i - 1] - left[i])
-    return float(at[i - 1] + part * (at[i] - at[i - 1]))
+    i = max(int(low[0]), 1)
+    part = (left[i - 1] - 0.5) / (left[i - 1] - left[i]) if low[0] else 0.0
+    return float(place[i - 1] + part * (place[i] - place[i - 1]))

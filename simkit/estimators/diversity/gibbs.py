@@ -1,19 +1,19 @@
 """Collapsed Gibbs sampling of a Chinese-restaurant-process mixture, many restaurants at once.
 
 A restaurant is one chain over one population: its people sit at tables (clusters). A table's score
-for a person, given his answers x_q and the table's (ones, zeros) without him, is
+for a person, given the answers x_q and the table's (ones, zeros) without that person, is
 
-    sum over his answers q of x_q log(ones_q + a) + (1 - x_q) log(zeros_q + a)
+    sum over the answers q of x_q log(ones_q + a) + (1 - x_q) log(zeros_q + a)
                               - log(ones_q + zeros_q + 2 a).
 
 Gibbs goes through the people one after another, and mostly nobody moves. So a sweep leaps: with
 the tables as they stand, everybody's next seat is drawn at once; those before the first who moves
-are done, since nothing changed for them; he is moved, the two tables are scored anew, and the rest
-is drawn again with the same uniforms. The result is that of going person by person, in as many
-steps as people moved.
+are done, since nothing changed for them; that person is moved, the two tables are scored anew, and
+the rest is drawn again with the same uniforms. The result is that of going person by person, in as
+many steps as people moved.
 
 `score` (R, P, K) holds every table's score for every person, `without` the same with one answer
-less in each count: for the people at that table, their own taken out.
+less in each count: for the people at that table, without their own answer.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class _Room:
     def __init__(
         self, seat: IntArray, answers: FloatArray, alpha: FloatArray, concentration: float
     ) -> None:
-        there = (~np.isnan(answers)).astype(float)
+        answered = (~np.isnan(answers)).astype(float)
         x = np.nan_to_num(answers)
         self.seat, self.new = seat, np.log(concentration)
-        self.count_of = np.concatenate([x, there - x, there], axis=2)
-        self.told = np.concatenate([x, there - x, -there], axis=2)
+        self.count_of = np.concatenate([x, answered - x, answered], axis=2)
+        self.signs = np.concatenate([x, answered - x, -answered], axis=2)
         each = np.stack([alpha, alpha, 2 * alpha], axis=-1)
         self.prior = np.repeat(each, answers.shape[2], axis=-1)[:, None]  # (R, 1, 3 Q)
         self.all = np.arange(len(seat))
@@ -51,17 +51,17 @@ class _Room:
 
     def lay_out(self) -> None:
         """Number the occupied tables 0, 1, ... in each restaurant and score them all."""
-        at, who = np.nonzero(self.seat >= 0)
+        room, who = np.nonzero(self.seat >= 0)
         used = np.zeros((len(self.seat), max(int(self.seat.max()), 0) + 1), dtype=bool)
-        used[at, self.seat[at, who]] = True
-        self.seat[at, who] = (used.cumsum(1) - 1)[at, self.seat[at, who]]
+        used[room, self.seat[room, who]] = True
+        self.seat[room, who] = (used.cumsum(1) - 1)[room, self.seat[room, who]]
         k = int(used.sum(1).max()) + SPARE
         self.people = np.zeros((len(self.seat), k), dtype=np.int64)
         self.count = np.zeros((len(self.seat), k, self.prior.shape[-1]))
-        np.add.at(self.people, (at, self.seat[at, who]), 1)
-        np.add.at(self.count, (at, self.seat[at, who]), self.count_of[at, who])
+        np.add.at(self.people, (room, self.seat[room, who]), 1)
+        np.add.at(self.count, (room, self.seat[room, who]), self.count_of[room, who])
         self.score, self.without = (
-            self.told @ logs.transpose(0, 2, 1) for logs in self._logs(self.count, self.all)
+            self.signs @ logs.transpose(0, 2, 1) for logs in self._logs(self.count, self.all)
         )
 
     def _logs(self, count: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -75,12 +75,12 @@ class _Room:
         weight = self.score[rows] + self.log_n[people][:, None, :]
         empty = (people == 0).argmax(1)[:, None]
         weight[one, who, empty] = self.score[rows[:, None], who, empty] + self.new
-        at, sits = np.nonzero(seat >= 0)
-        own = seat[at, sits]
-        left = people[at, own] - 1
-        lone = left == 0  # his own table is the new one, so the spare is not offered as well
-        weight[at[lone], sits[lone], empty[at[lone], 0]] = -np.inf
-        weight[at, sits, own] = self.without[rows[at], sits, own] + np.where(
+        room, sits = np.nonzero(seat >= 0)
+        table = seat[room, sits]
+        left = people[room, table] - 1
+        lone = left == 0  # the own table is the new one, so the spare is not offered as well
+        weight[room[lone], sits[lone], empty[room[lone], 0]] = -np.inf
+        weight[room, sits, table] = self.without[rows[room], sits, table] + np.where(
             lone, self.new, self.log_n[left]
         )
         below = np.exp(weight - weight.max(2, keepdims=True)).cumsum(2)
@@ -98,7 +98,7 @@ class _Room:
         self.people[rows[had], old[had]] -= 1
         self.count[rows[had], old[had]] -= self.count_of[rows[had], person[had]]
         logs = np.concatenate(self._logs(self.count[rows[:, None], tables], rows), axis=1)
-        new = self.told[rows] @ logs.transpose(0, 2, 1)  # (A, P, 4): two tables, with and without
+        new = self.signs[rows] @ logs.transpose(0, 2, 1)  # (A, P, 4): two tables, with and without
         who = np.arange(self.seat.shape[1])[None, :, None]
         place = rows[:, None, None], who, tables[:, None, :]
         self.score[place], self.without[place] = new[..., :2], new[..., 2:]
@@ -111,11 +111,11 @@ class _Room:
         while len(rows):
             table = self.draw(rows, uniform[rows])
             moves = waiting[rows] & (table != self.seat[rows])
-            some = moves.any(1)
-            rows, first = rows[some], moves[some].argmax(1)
+            moving = moves.any(1)
+            rows, first = rows[moving], moves[moving].argmax(1)
             waiting[rows] &= np.arange(waiting.shape[1]) > first[:, None]
             if len(rows):
-                self.move(rows, first, table[some, first])
+                self.move(rows, first, table[moving, first])
         if self.people.shape[1] > (self.people > 0).sum(1).max() + 4 * SPARE:
             self.lay_out()
 
@@ -135,8 +135,8 @@ def sweeps_of(
 
     answers : (G, P, Q) of 0, 1 and NaN; real : (G, P), False where a population has fewer people;
         alpha : (G,).
-    start : the people come "in turn", each seated given those before him, in an order that is
-        drawn; or everybody is "alone" at first, or all "together".
+    start : the people come "in turn", each seated given those before, in random order; or everybody
+        is "alone" at first, or all are "together".
     """
     g, p = real.shape
     which = np.repeat(np.arange(g), chains)

@@ -2,9 +2,8 @@
 
 Not "no significant difference", which few runs always give, but equivalence: the difference is
 shown to be smaller than a margin. Choice and belief of the same run share the run's thought, so
-the differences d = choice - belief are taken run by run; E[d | belief] = 0 if choices are drawn
-from the beliefs, and Var(d) = E[b (1 - b)], less than the two variances together.
-Shared arguments: see `simkit.estimators.shared.means`.
+the differences d = choice - belief are taken run by run. If choices are drawn from the beliefs,
+E[d | belief] = 0 and Var(d) = E[b (1 - b)], less than the two variances together.
 """
 
 from __future__ import annotations
@@ -38,37 +37,74 @@ def equivalence_test(
     alpha: float = 0.05,
     data: pd.DataFrame | None = None,
 ) -> Result:
-    """Two one-sided tests that mean choice and mean belief agree within `margin` (a probability).
+    """Test, by two one-sided tests, that mean choice and mean belief agree within a margin.
 
-    Quantities, with 1 - 2 alpha intervals (the interval lies within the margin just when both
-    one-sided tests reject at alpha):
-    - each option: difference = mean over conditions, equally weighted, of mean(choice - belief).
-      p is the larger one-sided p: small means shown equivalent. p_zero: two-sided, of no
-      difference.
-    - worst_cell: the condition and option (column `cell`) with the largest p. Every cell is shown
-      equivalent, all at once and at level alpha, if this p is below alpha.
-    - centred: over all conditions and options, chi2 = sum_c D_c' V_c^- D_c with the differences
-      D_c and the covariance V_c = sum_i (diag b_i - b_i b_i') / n_c^2 that choices drawn from the
-      beliefs have (Spiegelhalter 1986, for several options). estimate = chi2; p_zero, the larger
-      of a chi2's and of a scaled chi2's with the exact variance of that sum, so that rare options
-      do not reject by themselves.
-      A model for which choice and belief part company (a wrong temperature, a wrong pivot) fails
-      here first.
+    Parameters
+    ----------
+    choice, belief : DataFrame or array_like
+        (n, K) one-hot choices and beliefs of the same n runs over K options, or (n,) for one
+        option. Runs with a missing value are skipped and counted.
+    margin : float
+        Largest difference that counts as agreement, a probability between 0 and 1.
+    condition : array_like or DataFrame, optional
+        (n,) labels of the prompts; None is one condition.
+    alpha : float
+        Level of each one-sided test, below 0.5; the intervals have level 1 - 2 alpha, and lie
+        within the margin just when both tests reject.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
 
+    Returns
+    -------
+    Result
+        - A row per option: the difference, mean over conditions, equally weighted, of mean(choice -
+          belief). `p` is the larger one-sided p: small means shown equivalent; `equivalent` is
+          p < alpha. `p_zero`: two-sided, of no difference. std_error: the larger of the sample's
+          and of that of choices drawn from the beliefs.
+        - worst_cell: the condition and option (column `cell`) with the largest p. All cells are
+          shown equivalent at once, at level alpha, if this p is below alpha.
+        - centred: the sum over conditions of D' V^- D, with the differences D and the covariance
+          V = sum_i (diag b_i - b_i b_i') / n^2 that choices drawn from the beliefs have. A model
+          whose choice and belief part company (a wrong temperature, a wrong pivot) fails here
+          first. NaN if all beliefs are 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        For a margin outside (0, 1), an alpha of 0.5 or more, and a condition with one run.
+
+    Notes
+    -----
     Each one-sided p is the larger of two, for neither alone holds its size:
-    - t, with the sample's variance by condition, degrees of freedom by Welch and Satterthwaite. It
-      is zero where nobody chose the option, and says nothing then.
-    - a score test: were the difference at the margin, each run's chance of choosing would be its
+
+    - t, with the sample's variance by condition and degrees of freedom by Welch and Satterthwaite.
+      The variance is zero where nobody chose the option, and says nothing then.
+    - A score test: were the difference at the margin, each run's chance of choosing would be its
       belief moved by so much (all by the same, none beyond 0 and 1); this fixes the variance. Half
       a choice is taken off the gap, for a mean of choices moves in steps.
+
     So two runs in which nobody bought show no equivalence. By enumeration of all outcomes (beliefs
     0.005 to 0.95, margins 0.01 to 0.2, 5 to 1,000 runs) at most 0.051 of the samples at the margin
-    are called equivalent at alpha = 0.05; with few runs far fewer are.
-    std_error : the larger of the sample's and of that of choices drawn from the beliefs.
+    are called equivalent at alpha = 0.05; with few runs far fewer are. `p_zero` of "centred" is the
+    larger of a chi2's and of a scaled chi2's with the exact variance of that sum, so that rare
+    options do not reject by themselves.
 
-    Column equivalent: p < alpha. Undefined: chi2 is NaN if all beliefs are 0 or 1.
-    Raises ValueError for a margin outside (0, 1), an alpha of 0.5 or more, a condition with one
-    run. Shared arguments: see the module.
+    References
+    ----------
+    Two one-sided tests: Schuirmann 1987; intersection-union: Berger 1982; centred: Spiegelhalter
+    1986, for several options; choice and belief: Sun & Zhang, arXiv 2512.23184.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> belief = np.tile([0.2, 0.6], 1000)
+    >>> choice = np.random.default_rng(0).binomial(1, belief)
+    >>> result = est.equivalence_test(choice, belief, margin=0.05)
+    >>> result["share"][["low", "high"]].astype(float).round(3).to_dict()
+    {'low': -0.001, 'high': 0.033}
+    >>> result["share"]["equivalent"]
+    True
     """
     if not 0 < margin < 1:
         raise ValueError(f"margin is {margin!r}; it must be a number between 0 and 1")
@@ -78,11 +114,8 @@ def equivalence_test(
     n_c, k = len(runs.conditions), len(runs.options)
     size, mean, spread = group_moments(runs.choice - runs.belief, runs.code, n_c)
     squared = spread / size[:, None]  # of the cells' means
-    total = squared.sum(axis=0)
-    free = np.divide(
-        total**2, (squared**2 / (size - 1)[:, None]).sum(axis=0), out=np.full(k, np.inf),
-        where=total > 0,
-    )  # fmt: skip
+    total, welch = squared.sum(axis=0), (squared**2 / (size - 1)[:, None]).sum(axis=0)
+    free = np.divide(total**2, welch, out=np.full(k, np.inf), where=total > 0)
     every = _Score(runs.belief, runs.code, size, whole=True).table(
         mean.mean(axis=0), np.sqrt(total) / n_c, free, margin, alpha
     )
@@ -97,10 +130,8 @@ def equivalence_test(
     frame.loc["centred", ["estimate", "df", "p_zero"]] = _centred(runs, mean, size)
     frame["equivalent"] = [*decided, None]
     method = f"Equivalence of mean choice and mean belief within {margin:g}"
-    return Result(
-        method, frame, len(runs.code), 2 * alpha, f"{SUN_ZHANG}; {TOST}", runs.notes,
-        over="runs of these conditions",
-    )  # fmt: skip
+    source, over = f"{SUN_ZHANG}; {TOST}", "runs of these conditions"
+    return Result(method, frame, len(runs.code), 2 * alpha, source, runs.notes, over=over)
 
 
 @checked("choice belief condition", columns="choice belief", sizes=sizes_of)
@@ -114,84 +145,114 @@ def difference_rate(
     rng: SeedLike = 0,
     data: pd.DataFrame | None = None,
 ) -> Result:
-    """How fast mean choice - mean belief shrinks with the number of runs n: the log-log slope.
+    """Estimate how fast mean choice - mean belief shrinks with the number of runs n.
 
-    The runs of each condition, in random order, are cut into blocks of n (no run twice); rms(n) is
+    The runs of each condition, in random order, are cut into blocks of n (no run twice). rms(n) is
     the root mean square of the difference of the two means over blocks, options and conditions.
-    slope : of log rms on log n, least squares over the sizes; -0.5 if the two means have the same
-    limit, towards 0 if they have not (rms then ends at the difference of the limits). p : of a
-    slope of -0.5. Intervals: delete-one-condition jackknife, t on conditions - 1 (of log rms for
-    the sizes). Column expected: -0.5, and sqrt(mean of b (1 - b) / n), what draws would give.
 
-    sizes : None takes 1, 2, 5, 10, ... up to a quarter of the smallest condition's runs.
-    Undefined: fewer than 3 conditions have no interval. If there is but one, give the number of a
-    batch of runs as its condition: batches are conditions of equal kind.
-    Raises ValueError for fewer than 2 sizes, or one above the smallest condition's runs.
-    Shared arguments: see the module.
+    Parameters
+    ----------
+    choice, belief, condition
+        As in :func:`equivalence_test`. If there is but one condition, give the number of a batch of
+        runs as its condition: batches are conditions of equal kind.
+    sizes : sequence of int, optional
+        The n; None takes 1, 2, 5, 10, ... up to a quarter of the smallest condition's runs.
+    alpha : float
+        1 - confidence of the intervals.
+    rng : int or Generator
+        Of the random order.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
+
+    Returns
+    -------
+    Result
+        - slope: of log rms on log n, by least squares over the sizes: -0.5 if the two means have
+          the same limit, towards 0 if they have not (rms then ends at the difference of the
+          limits). `p`: of a slope of -0.5.
+        - rms, n=...: at each size. Column `expected`: sqrt(mean of b (1 - b) / n), what draws from
+          the beliefs would give; -0.5 for the slope.
+
+        Fewer than 3 conditions have no interval.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 2 sizes, one above the smallest condition's runs, and choices that equal the
+        beliefs in every run.
+
+    Notes
+    -----
+    Intervals: delete-one-condition jackknife, t on conditions - 1 (of log rms for the sizes).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> belief = np.full(1200, 0.3)
+    >>> choice = np.random.default_rng(0).binomial(1, belief)
+    >>> rate = est.difference_rate(choice, belief, condition=np.arange(1200) // 100)
+    >>> rate["slope"][["estimate", "low", "high"]].astype(float).round(2).to_dict()
+    {'estimate': -0.49, 'low': -0.55, 'high': -0.44}
     """
     runs = paired_runs(choice, belief, condition)
     members = runs.members()
     least = min(map(len, members))
     n = run_sizes(sizes, least // 4, least)
     if len(n) < 2:
-        raise ValueError(f"sizes are {n.tolist()}; legal are two or more")
+        raise ValueError(f"sizes are {n.tolist()}; there must be two or more")
     stream = generator(rng)
     d = runs.choice - runs.belief
     square = np.stack([_blocks(d[stream.permutation(i)], n) for i in members])  # (C, sizes)
-    within = np.mean(
-        [(runs.belief[i] * (1 - runs.belief[i])).mean() for i in members]
-    )  # of one run, one option
+    within = np.mean([(runs.belief[i] * (1 - runs.belief[i])).mean() for i in members])
     count, total = len(members), square.sum(axis=0)
     if not total.all():
         raise ValueError("choice and belief are equal in every run: there is no rate to speak of")
-    every = _rate(total / count, n)
-    error = np.full(len(every), np.nan)
+    both = _rate(total / count, n)
+    error, notes, over = np.full(len(both), np.nan), runs.notes, "conditions"
     if count > 2:
         with np.errstate(divide="ignore", invalid="ignore"):  # a size may live in one condition
             without = np.stack([_rate((total - s) / (count - 1), n) for s in square])
-            error = np.sqrt(np.diag(jackknife(without, every)))
-    names = ["slope", *(f"rms, n={s}" for s in n)]
-    error = np.where(np.isfinite(error), error, np.nan)
-    frame = t_frame(names, every + 0.5, error, count - 1, alpha).drop(columns="statistic")
-    for name in ("estimate", "low", "high"):  # the slope is tested against -0.5; rms is a log here
-        frame[name] = np.append(frame[name].iloc[0] - 0.5, np.exp(frame[name].iloc[1:] - 0.5))
-    frame["std_error"] *= np.append(1, frame["estimate"].iloc[1:])
-    frame["p"] = [frame["p"].iloc[0], *[np.nan] * len(n)]
+            error = np.sqrt(np.diag(jackknife(without, both)))
+        error[~np.isfinite(error)] = np.nan
+    else:
+        notes, over = (*notes, f"{count} conditions: no interval"), ""
+    names, ends = [f"rms, n={s}" for s in n], ["estimate", "low", "high"]
+    slope = t_frame(["slope"], both[0] + 0.5, error[0], count - 1, alpha)
+    slope[ends] -= 0.5  # tested against -0.5
+    rms = t_frame(names, both[1:], error[1:], count - 1, alpha).assign(p=np.nan)
+    rms[ends] = np.exp(rms[ends])
+    rms["std_error"] *= rms["estimate"]
+    frame = pd.concat([slope, rms]).drop(columns="statistic")
     frame["runs"] = [np.nan, *n]
     frame["expected"] = [-0.5, *np.sqrt(within / n)]
-    notes = () if count > 2 else (f"{count} conditions: no interval",)
     method = f"Rate of mean choice - mean belief, {count} conditions"
-    over = "conditions" if count > 2 else ""
-    return Result(method, frame, len(runs.code), alpha, SUN_ZHANG, runs.notes + notes, over=over)
+    return Result(method, frame, len(runs.code), alpha, SUN_ZHANG, notes, over=over)
 
 
 class _Score:
     """Differences with the variance they would have, were every belief moved by a shift.
 
-    whole : one difference per option, of all conditions; else one per condition and option.
-    A class because the margin, no difference and both ends of the interval all need it.
+    whole : one difference per option, over all conditions; else one per condition and option.
     """
 
     def __init__(
         self, belief: FloatArray, code: IntArray, size: FloatArray, *, whole: bool
     ) -> None:
-        self.belief, self.code, self.n_c, self.whole = belief, code, len(size), whole
-        share = 1 / size / (len(size) if whole else 1)  # of each run in the mean
-        self.share = share[code][:, None]
-        step = np.full(belief.shape[1], share.min()) if whole else np.repeat(share, belief.shape[1])
-        self.half_step = step / 2
+        n_c, k = len(size), belief.shape[1]
+        share = 1 / size / (n_c if whole else 1)  # of each run in the mean
+        self.belief, self.share = belief, share[code][:, None]
+        self.code, self.groups = (np.zeros_like(code), 1) if whole else (code, n_c)
+        self.half_step = (np.full(k, share.min()) if whole else np.repeat(share, k)) / 2
         self.mean = self._sum(self.share * belief)
 
     def _sum(self, values: FloatArray) -> FloatArray:
-        if self.whole:
-            return np.asarray(values.sum(axis=0))
-        sums = [np.bincount(self.code, column, minlength=self.n_c) for column in values.T]
+        sums = [np.bincount(self.code, column, minlength=self.groups) for column in values.T]
         return np.asarray(np.stack(sums, axis=1).ravel(), dtype=np.float64)
 
-    def at(self, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def shifted(self, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The difference that a shift makes, and the standard error it implies."""
-        rows = shift if self.whole else shift.reshape(self.n_c, -1)[self.code]
-        chance = np.clip(self.belief + rows, 0, 1)
+        chance = np.clip(self.belief + shift.reshape(self.groups, -1)[self.code], 0, 1)
         variance = self._sum(self.share**2 * chance * (1 - chance))
         return self._sum(self.share * chance) - self.mean, np.sqrt(variance)
 
@@ -200,28 +261,28 @@ class _Score:
     ) -> pd.DataFrame:
         """t and score test together: of both sides the larger p, and the wider interval."""
         out = t_frame(range(len(mean)), mean, error, df, 2 * alpha).drop(columns="statistic")
-        own = self.at(np.zeros_like(mean))[1]
-        out["std_error"] = np.maximum(error, own)
-        out["p_zero"] = np.maximum(out["p"], 2 * self._p(np.abs(mean), own).clip(max=0.5))
+        drawn = self.shifted(np.zeros_like(mean))[1]  # of choices drawn from the beliefs
+        out["std_error"] = np.maximum(error, drawn)
+        out["p_zero"] = np.maximum(out["p"], 2 * self._p(np.abs(mean), drawn).clip(max=0.5))
         ends, p, z = [], np.zeros_like(mean), special.ndtri(1 - alpha)
         for sign in (-1, 1):
             gap = margin - sign * mean
             t = np.divide(gap, error, out=np.copysign(np.inf, gap), where=error > 0)
 
             def outside(shift: FloatArray, s: int = sign) -> FloatArray:
-                return np.asarray(s * self.at(shift)[0] - margin)
+                return np.asarray(s * self.shifted(shift)[0] - margin)
 
-            reached, implied = self.at(self._solve(outside, sign))
+            reached, implied = self.shifted(self._solve(outside, sign))
             # A difference that no shift can make is refuted by what is known of beliefs.
             able = sign * reached > margin - 1e-9
             score = np.where(able, self._p(gap, implied), 0.0)
             p = np.maximum(p, np.maximum(special.stdtr(df, -t), score))
 
             def beyond(shift: FloatArray, s: int = sign) -> FloatArray:
-                moved, implied = self.at(shift)
+                moved, implied = self.shifted(shift)
                 return np.asarray(s * (moved - mean) - self.half_step - z * implied)
 
-            ends.append(self.at(self._solve(beyond, sign))[0])
+            ends.append(self.shifted(self._solve(beyond, sign))[0])
         out["low"], out["high"] = np.minimum(out["low"], ends[0]), np.maximum(out["high"], ends[1])
         return out.assign(p=p)
 
@@ -261,9 +322,9 @@ def _centred(runs: Runs, mean: FloatArray, size: FloatArray) -> tuple[float, int
         chance = np.column_stack([b, np.maximum(1 - b.sum(axis=1), 0)])
         x = (corners - (b @ scale)[:, None]) / size[c]  # (runs, outcomes, directions)
         square = (x**2).sum(axis=2)
-        own = np.einsum("io,iod,ioe->ide", chance, x, x)  # each run's covariance
-        fourth = (chance * square**2).sum() - (np.trace(own, axis1=1, axis2=2) ** 2).sum()
-        variance += float(2 * real.sum() + fourth - 2 * (own**2).sum())
+        covariance = np.einsum("io,iod,ioe->ide", chance, x, x)  # of each run
+        fourth = (chance * square**2).sum() - (np.trace(covariance, axis1=1, axis2=2) ** 2).sum()
+        variance += float(2 * real.sum() + fourth - 2 * (covariance**2).sum())
     if not df:
         return np.nan, 0, np.nan
     times = variance / (2 * df)
@@ -273,11 +334,8 @@ def _centred(runs: Runs, mean: FloatArray, size: FloatArray) -> tuple[float, int
 
 def _blocks(d: FloatArray, sizes: IntArray) -> FloatArray:
     """Mean square, over disjoint blocks of n rows and over columns, of the blocks' means."""
-    out = []
-    for n in sizes:
-        whole = d[: len(d) // n * n].reshape(-1, n, d.shape[1])
-        out.append((whole.mean(axis=1) ** 2).mean())
-    return np.array(out)
+    means = (d[: len(d) // n * n].reshape(-1, n, d.shape[1]).mean(axis=1) for n in sizes)
+    return np.array([(x**2).mean() for x in means])
 
 
 def _rate(square: FloatArray, sizes: IntArray) -> FloatArray:

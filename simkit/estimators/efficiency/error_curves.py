@@ -12,8 +12,17 @@ from scipy import special
 from simkit.estimators.shared.arguments import checked, sizes_of
 from simkit.estimators.shared.means import SUN_ZHANG
 from simkit.estimators.shared.rows import Runs, paired_runs, run_matrix, run_sizes
-from simkit.result import Result
-from simkit.types import FloatArray, IntArray, SeedLike, column, counted, generator, numbers
+from simkit.result import REQUIRED, Result
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    SeedLike,
+    column,
+    counted,
+    generator,
+    integer,
+    numbers,
+)
 
 __all__ = ["constant_rows", "rmse_curve", "subset_means"]
 
@@ -36,38 +45,86 @@ def rmse_curve(
     rng: SeedLike = 0,
     data: pd.DataFrame | None = None,
 ) -> Result:
-    """Root mean squared error of the shares estimated from n runs, for both estimators.
+    """Root mean squared error of the shares estimated from n runs, by choice and by belief.
 
     From each condition's pool of runs n are drawn without replacement, `repetitions` times, the
     same for choice and belief; the squared error of the mean is averaged over options, conditions
-    (equally weighted) and repetitions. Rows "choice, n=20", "belief, n=20"; columns:
-    - bias: root mean square, over options and conditions, of (mean over repetitions - truth), the
-      square less what noise would give; 0 where that is negative.
-    - expected: sqrt(V / n), V the pool's variance of one run, averaged likewise: theory.
+    (equally weighted) and repetitions.
 
-    truth : (n, K) as belief, the true shares of the run's condition, the same in all its rows.
-    truth_error : (n, K) standard errors of `truth`, if it is itself estimated, from runs that are
-    not in the pool: their squares are subtracted. Without, the error of a truth from N runs of
-    choice is a floor of the curve, which belief reaches early: the efficiency factor would look
-    smaller and smaller. Truth from the pool's own runs is never right.
-    sizes : None takes 1, 2, 5, 10, ... up to half of the smallest pool.
+    Parameters
+    ----------
+    choice, belief : DataFrame or array_like
+        (n, K) one-hot choices and beliefs of the same n runs over K options, or (n,) for one
+        option. Runs with a missing value are skipped and counted.
+    truth : DataFrame or array_like
+        As belief, the true shares of the run's condition, the same in all its rows; never from the
+        pool's own runs.
+    truth_error : DataFrame or array_like, optional
+        As belief, standard errors of `truth`, if it is itself estimated, from runs that are not in
+        the pool: their squares are subtracted. Without, the error of a truth from N runs of choice
+        is a floor of the curve, which belief reaches early, and the efficiency factor would look
+        smaller and smaller.
+    sizes : sequence of int, optional
+        The n; None takes 1, 2, 5, 10, ... up to half of the smallest pool.
+    condition : array_like or DataFrame, optional
+        (n,) labels of the prompts; None is one condition. Pools may differ in size.
+    repetitions : int
+        2 or more.
+    alpha : float
+        1 - confidence of the intervals.
+    rng : int or Generator
+        Of the draws.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
 
-    Interval: the mean square's, as a scaled chi2 (Satterthwaite) with the variance that the
-    repetitions have, plus that of the pool being one sample: so it is honest where the pool,
-    not the number of repetitions, is the limit. It errs on the wide side: simulated 95 % intervals
-    cover 0.93 to 0.99, most where n is near half of the pool. Pool sizes may differ.
-    Undefined: a mean square that subtraction makes negative is NaN, counted in the notes; its
-    interval starts at 0. Such a truth has too few runs to tell the error of the estimator. No
-    interval, with a note, for choices that are all the same: other runs may choose otherwise.
-    Source: Sun & Zhang; interval and subtraction are our formulation.
+    Returns
+    -------
+    Result
+        Rows "choice, n=20", "belief, n=20" and so on. Columns beside the usual:
+
+        - bias: root mean square, over options and conditions, of (mean over repetitions - truth),
+          the square less what noise would give; 0 where that is negative.
+        - expected: sqrt(V / n), V the pool's variance of one run, averaged likewise: theory.
+
+        A mean square that subtraction makes negative is NaN, counted in the notes, with an interval
+        from 0: such a truth has too few runs to tell the error of the estimator. Choices that are
+        all the same have no interval, with a note, for other runs may choose otherwise.
+
+    Raises
+    ------
+    ValueError
+        For a truth that differs within a condition or has another shape than belief, a condition
+        with fewer than 4 runs, and sizes that a pool does not have.
+
+    Notes
+    -----
+    The interval is the mean square's, as a scaled chi2 (Satterthwaite) with the variance that the
+    repetitions have, plus that of the pool being one sample: so it is honest where the pool, not
+    the number of repetitions, is the limit. It errs on the wide side: simulated 95 % intervals
+    cover 0.93 to 0.99, most where n is near half of the pool.
+
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184; interval and subtraction are our formulation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> rng = np.random.default_rng(0)
+    >>> belief = rng.beta(6, 4, 400)
+    >>> curve = est.rmse_curve(rng.binomial(1, belief), belief, np.full(400, 0.6), sizes=[10])
+    >>> curve.frame[["estimate", "expected"]].round(2)
+                  estimate  expected
+    choice, n=10      0.16      0.15
+    belief, n=10      0.05      0.05
     """
     runs = paired_runs(choice, belief, condition, least=4)
     true, noise = _truth(runs, truth, truth_error, np.shape(belief))
     members, stream, k = runs.members(), generator(rng), len(runs.options)
     least = min(map(len, members))
     n = run_sizes(sizes, least // 2, least)
-    if repetitions < 2:
-        raise ValueError(f"repetitions is {repetitions}; legal are 2 or more")
+    integer(repetitions, "repetitions", low=2)
     square = np.zeros((2, repetitions, len(n)))
     pool, theory, bias, drift = (np.zeros((2, len(n))) for _ in range(4))
     for c, i in enumerate(members):
@@ -90,11 +147,10 @@ def rmse_curve(
     frame["bias"] = np.sqrt(np.maximum(bias / cells, 0)).ravel()
     frame["expected"] = np.sqrt(theory / cells).ravel()
     below = int(frame["estimate"].isna().sum())
-    notes = counted(below, mean.size, "mean squares are below the truth's own (NaN)")
-    method = f"RMSE against runs, {len(members)} conditions, {repetitions} repetitions"
     still = int(frame.loc[frame["method"] == "choice", "low"].isna().sum())
+    notes = runs.notes + counted(below, mean.size, "mean squares are below the truth's own (NaN)")
     notes += counted(still, len(n), "sizes: choices that never vary, so no interval of them")
-    notes = runs.notes + notes
+    method = f"RMSE against runs, {len(members)} conditions, {repetitions} repetitions"
     over = "runs of these conditions"
     return Result(method, frame, len(runs.code), alpha, SUN_ZHANG, notes, over=over)
 
@@ -110,20 +166,17 @@ def subset_means(
 
 
 def constant_rows(runs: Runs, values: FloatArray, name: str) -> FloatArray:
-    """(C, K) from rows (n, K) that are the same within each condition; ValueError if they are not.
-
-    values : of the kept runs.
-    """
-    first = np.array([i[0] for i in runs.members()])
-    off = np.abs(values - values[first][runs.code]).max(axis=1)
+    """(C, K) from rows (n, K) of the runs, the same within each condition; else ValueError."""
+    first = values[[i[0] for i in runs.members()]]
+    off = np.abs(values - first[runs.code]).max(axis=1)
     if not (off <= 1e-9).all():  # NaN is no truth either
         bad = int(np.flatnonzero(~(off <= 1e-9))[0])
         raise ValueError(
             f"{name}: row {runs.kept[bad]} of condition {runs.conditions[runs.code[bad]]!r} holds "
-            f"{values[bad].tolist()}, its first row {values[first][runs.code[bad]].tolist()}; "
-            "legal are the same numbers in all rows of a condition"
+            f"{values[bad].tolist()}, its first row {first[runs.code[bad]].tolist()}; all rows of "
+            "a condition must hold the same numbers"
         )
-    return np.asarray(values[first])
+    return first
 
 
 def _truth(
@@ -132,7 +185,7 @@ def _truth(
     """True shares and their standard errors, (C, K) each."""
     for name, values in (("truth", truth), ("truth_error", truth_error)):
         if values is not None and np.shape(values) != shape:
-            raise ValueError(f"{name} has shape {np.shape(values)}; legal is {shape}, as belief")
+            raise ValueError(f"{name} has shape {np.shape(values)}; it must be {shape}, as belief")
     true = constant_rows(runs, run_matrix(truth, "truth")[0][runs.kept], "truth")
     if truth_error is None:
         return true, np.zeros_like(true)
@@ -174,13 +227,8 @@ def _table(
     mean = np.sqrt(np.where(square >= floor, square - floor, np.nan))
     error = np.divide(np.sqrt(variance), 2 * mean, out=np.zeros_like(mean), where=~exact)
     error[0, exact[0]] = np.nan
-    names = [f"{e}, n={s}" for e in ("choice", "belief") for s in n]
-    columns = {
-        "method": np.repeat(["choice", "belief"], len(n)),
-        "runs": np.tile(n, 2),
-        "estimate": mean.ravel(),
-        "std_error": error.ravel(),
-        "low": low.ravel(),
-        "high": high.ravel(),
-    }
-    return pd.DataFrame(columns, index=pd.Index(names))
+    methods = ("choice", "belief")
+    columns = {"method": np.repeat(methods, len(n)), "runs": np.tile(n, 2)}
+    values = (x.ravel() for x in (mean, error, low, high))
+    columns |= dict(zip(REQUIRED, values, strict=True))
+    return pd.DataFrame(columns, index=pd.Index([f"{m}, n={s}" for m in methods for s in n]))

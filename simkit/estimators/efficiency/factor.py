@@ -8,9 +8,6 @@ Several options and conditions are pooled by the ratio of summed variances: the 
 option's share in each condition, summed over options and averaged over conditions, equally
 weighted. Summed squared error is what n runs per condition leave in the whole table of shares, so
 this ratio, and no average of ratios, is the factor by which its number of runs can be cut.
-Runs of one condition are independent draws of the same prompt. Where personas or wordings differ,
-make them part of the condition: what differs between them is no variance between runs.
-Shared arguments: see `simkit.estimators.shared.means`.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.copies import believed, merge_copies
 from simkit.estimators.shared.means import SUN_ZHANG
 from simkit.estimators.shared.rows import Runs, group_moments, optional_labels, paired_runs
-from simkit.result import Result
+from simkit.result import REQUIRED, Result
 from simkit.types import FloatArray, IntArray, Rows, column, counted, several
 
 __all__ = ["efficiency_factor", "runs_needed"]
@@ -52,42 +49,87 @@ def efficiency_factor(
     alpha: float = 0.05,
     data: pd.DataFrame | None = None,
 ) -> Result:
-    """Var(choice) / Var(belief): how many runs of choice are worth one run of belief.
+    """How many runs of choice are worth one run of belief: Var(choice) / Var(belief).
 
-    Quantities (pooled as the module says; sample variances, ddof 1):
-    - measured: from the choices and the beliefs. theoretical: 1 + E[b (1 - b)] / Var(b), from the
-      beliefs alone; the two agree if choices are drawn from the beliefs.
-    - between_share: Var(b) / (E[b (1 - b)] + Var(b)) = 1 / theoretical, the part of a choice's
-      variance that lies between runs (settled by the thought), 0 to 1.
-    - variance_choice, variance_belief: of one run, summed over options.
-    - per_token (with `tokens`): measured, times tokens of a run / (those + `extra_tokens`).
-    tokens : (n,) computed in the run. extra_tokens : (n,) computed on top to read the belief; None
-    is 0, as where it is read off the pass that makes the choice.
+    Parameters
+    ----------
+    choice, belief : DataFrame or array_like
+        (n, K) one-hot choices and beliefs of the same n runs over K options, or (n,) for one
+        option. Runs with a missing value are skipped and counted.
+    condition : array_like or DataFrame, optional
+        (n,) labels; runs of one condition are independent draws of the same prompt. Where personas
+        or wordings differ, make them part of the condition: what differs between them is no
+        variance between runs. None is one condition.
+    over : {"runs", "conditions"}
+        What the intervals generalise to: other runs of these conditions, or other conditions of
+        this kind, of which these are a sample (3 or more). One says nothing of the other: factors
+        differ between conditions, and many runs make the first interval as narrow as one likes.
+    cluster : array_like or DataFrame, optional
+        (n,) labels of what was drawn as a whole. With "runs": personas or conversations that gave
+        several runs each. With "conditions": conditions that belong together (the same persona,
+        say); each condition must lie in one cluster.
+    tokens, extra_tokens : array_like, optional
+        (n,) tokens computed in a run, and on top to read its belief; None is 0, as where it is read
+        off the pass that makes the choice.
+    alpha : float
+        1 - confidence of the intervals.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
 
-    over : what the intervals generalise to. "runs": other runs of these conditions. "conditions":
-    other conditions of this kind, of which these are a sample (3 or more). One says nothing of the
-    other: factors differ between conditions, and many runs make the first interval as narrow as
-    one likes.
-    cluster : (n,) labels of what was drawn as a whole. With "runs": personas or conversations that
-    gave several runs each. With "conditions": conditions that belong together (the same persona,
-    say); each condition must lie in one cluster.
+    Returns
+    -------
+    Result
+        Pooled as the module says (sample variances, ddof 1):
 
-    Intervals: the delete-one jackknife of the logarithm, with t quantiles. "runs" leaves out one
-    run (or cluster) of one condition at a time; degrees of freedom by Welch. "conditions" leaves
-    out a whole condition (or cluster), as "runs" does a cluster that lies in several; degrees of
-    freedom are their effective number, by their shares of the beliefs' variance, less 1. Below a
-    hundred runs, or where choice and belief differ in few of them, no interval is to be trusted.
-    The variances over runs: p (1 - p) is flat at 1/2, where the jackknife sees nothing. For two
+        - measured: from the choices and the beliefs.
+        - theoretical: 1 + E[b (1 - b)] / Var(b), from the beliefs alone; the two agree if choices
+          are drawn from the beliefs.
+        - between_share: 1 / theoretical, the part of a choice's variance that lies between runs
+          (settled by the thought), 0 to 1.
+        - variance_choice, variance_belief: of one run, summed over options.
+        - per_token (with `tokens`): measured, times tokens of a run / (those + `extra_tokens`).
+
+        Beliefs that do not vary make the factor inf, without interval, and between_share 0. Choices
+        that do not vary leave the factor NaN: they are too few, for no share is 0 for sure. A
+        condition with 2 runs has no interval over runs, nor have conditions that do not differ one
+        over conditions. Notes say so.
+
+    Raises
+    ------
+    ValueError
+        For a condition with one run, one that lies in several clusters where it must not, and
+        extra_tokens without tokens.
+
+    Notes
+    -----
+    Intervals are the delete-one jackknife of the logarithm, with t quantiles. "runs" leaves out one
+    run (or cluster) of one condition at a time, with degrees of freedom by Welch. "conditions"
+    leaves out a whole condition (or cluster), as "runs" does a cluster that lies in several;
+    degrees of freedom are their effective number, by their shares of the beliefs' variance, less 1.
+    Below a hundred runs, or where choice and belief differ in few of them, no interval is to be
+    trusted. Conditions (or clusters of them) with the same runs are copies, and count as one.
+
+    Of the variances over runs: p (1 - p) is flat at 1/2, where the jackknife sees nothing. For two
     options the interval is a score interval, by what a variance of choices says of its own error
-    (cautious at the lower end, and near 1/2 with fewer than 40 runs of a condition); for more
-    options, beliefs and clusters, the wider of a score interval and the jackknife's: cautious (up
-    to 1) where options are equally often chosen.
-    Conditions (or clusters of them) with the same runs are copies, and count as one.
-    Undefined: beliefs that do not vary make the factor inf without interval and between_share 0,
-    choices that do not vary leave the factor NaN (they are too few: no share is 0 for sure); a
-    condition with 2 runs has no interval over runs, nor have conditions that do not differ one over
-    conditions. Notes say so.
-    Raises ValueError for a condition with one run. Shared arguments: see the module.
+    (cautious at the lower end, and near 1/2 with fewer than 40 runs of a condition). For more
+    options, beliefs and clusters it is the wider of a score interval and the jackknife's: cautious
+    (up to 1) where options are equally often chosen.
+
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184; pooling and interval: our formulation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> rng = np.random.default_rng(0)
+    >>> belief = rng.beta(6, 4, 500)
+    >>> factor = est.efficiency_factor(rng.binomial(1, belief), belief)
+    >>> factor.frame.loc[["measured", "theoretical"], ["estimate", "low", "high"]].round(1)
+                 estimate   low  high
+    measured         11.1  10.0  12.4
+    theoretical      11.0   9.9  12.2
     """
     if not isinstance(over, str) or over not in ("runs", "conditions"):
         raise ValueError(f"over is {over!r:.60}; it must be 'runs' or 'conditions'")
@@ -120,69 +162,90 @@ def efficiency_factor(
     return Result(method, frame, len(runs.code), alpha, source, notes, over=units.over)
 
 
-@checked("choice belief condition tokens extra_tokens", columns="choice belief")
+@checked("choice belief condition", columns="choice belief")
 def runs_needed(
     choice: Any = "choice",
     belief: Any = "belief",
     target: npt.ArrayLike = (0.05, 0.02, 0.01),
     *,
     condition: Any = None,
-    tokens: npt.ArrayLike | None = None,
-    extra_tokens: npt.ArrayLike | None = None,
     alpha: float = 0.05,
     data: pd.DataFrame | None = None,
 ) -> Result:
     """Runs per condition at which the shares have a root mean squared error of `target`.
 
-    n = V / target^2, V the variance of one run, averaged over options and conditions (the RMSE of
-    `rmse_curve`, root of the same average, is sqrt(V / n) for means without bias). Rows "choice,
-    rmse=0.02", "belief, rmse=0.02"; columns runs: the whole number, at least 1; with `tokens`,
-    tokens: what those runs compute. target : (m,) or a number, above 0, as probability.
-    Intervals (over runs of these conditions), `tokens` and `extra_tokens` as in efficiency_factor.
-    Beliefs that do not vary need one run (estimate 0, interval of width 0); choices that do not
-    vary tell nothing of the runs needed (NaN, with a note).
+    n = V / target^2, with V the variance of one run, averaged over options and conditions. The RMSE
+    of :func:`rmse_curve`, root of the same average, is sqrt(V / n) for means without bias.
+
+    Parameters
+    ----------
+    choice, belief, condition
+        As in :func:`efficiency_factor`.
+    target : float or array_like
+        (m,) errors to reach, above 0, as probabilities.
+    alpha : float
+        1 - confidence of the intervals, over runs of these conditions.
+    data : DataFrame, optional
+        As in :func:`mean_belief`.
+
+    Returns
+    -------
+    Result
+        Rows "choice, rmse=0.02", "belief, rmse=0.02" and so on; column `runs` is the whole number,
+        at least 1. Beliefs that do not vary need one run (estimate 0, interval of width 0).
+        Choices that do not vary tell nothing of the runs needed (NaN, with a note).
+
+    Raises
+    ------
+    ValueError
+        For targets that are not above 0 or repeat, and as :func:`efficiency_factor`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simkit import estimators as est
+    >>> rng = np.random.default_rng(0)
+    >>> belief = rng.beta(6, 4, 500)
+    >>> need = est.runs_needed(rng.binomial(1, belief), belief, 0.02)
+    >>> need.frame["runs"].astype(int).to_dict()
+    {'choice, rmse=0.02': 612, 'belief, rmse=0.02': 56}
     """
     aims = column(several(target), "target", low=0)
-    if not (aims > 0).all():
-        raise ValueError("target: one is 0; legal are numbers above 0")
     if (aims < SMALLEST).any():
         raise ValueError(f"target: {aims.min():g} needs more runs than can be counted; it must be "
                          f"{SMALLEST:g} or more")  # fmt: skip
     if len(np.unique(aims)) < len(aims) or not len(aims):
-        raise ValueError(f"targets are {aims.tolist()}; legal are one or more that differ")
+        raise ValueError(f"targets are {aims.tolist()}; they must be one or more that differ")
     runs = paired_runs(choice, belief, condition)
     units = _units(runs, None, "runs")
-    parts, share, bends = _replicates(runs, _tokens(runs, tokens, extra_tokens), units)
+    parts, share, bends = _replicates(runs, _tokens(runs, None, None), units)
     parts[:, 1] *= parts[0, 1] > DUST * parts[0, 0]
     notes = runs.notes + units.notes
     if parts[0, 0] == 0:
         parts[:, 0], notes = np.nan, (*notes, SAME)
-    values = {
-        f"{name}, rmse={aim:g}": parts[:, at] / len(runs.options) / aim**2
-        for at, name in enumerate(("choice", "belief"))
-        for aim in aims
-    }
-    bends = {name: bends[f"variance_{name.split(',')[0]}"] for name in values}
-    frame, lost = _log_frame(values, units, share, alpha, bends)
+    values, curves = {}, {}
+    for variance, name in zip(parts.T, ("choice", "belief"), strict=False):
+        for aim in aims:
+            values[f"{name}, rmse={aim:g}"] = variance / len(runs.options) / aim**2
+            curves[f"{name}, rmse={aim:g}"] = bends[f"variance_{name}"]
+    frame, lost = _log_frame(values, units, share, alpha, curves)
     frame.insert(0, "method", np.repeat(["choice", "belief"], len(aims)))
     frame.insert(1, "rmse", np.tile(aims, 2))
     frame["runs"] = np.maximum(np.ceil(frame["estimate"] - 1e-9), 1)
-    if tokens is not None:
-        per_run = np.repeat([parts[0, 3], parts[0, 3] + parts[0, 4]], len(aims))
-        frame["tokens"] = frame["runs"] * per_run
     method = f"Runs needed per condition, {len(runs.conditions)} conditions"
-    notes += lost
-    return Result(method, frame, len(runs.code), alpha, SUN_ZHANG, notes, over=units.over)
+    return Result(method, frame, len(runs.code), alpha, SUN_ZHANG, notes + lost, over=units.over)
 
 
 def _tokens(runs: Runs, tokens: Any, extra: Any) -> FloatArray:
     """(n, 2): tokens of each run, and those on top."""
     if tokens is None and extra is not None:
-        raise ValueError("extra_tokens are given without tokens; legal are both, or tokens alone")
+        raise ValueError("extra_tokens are given without tokens; give both, or tokens alone")
     out = np.zeros((len(runs.kept), 2))
-    for at, (name, values) in enumerate({"tokens": tokens, "extra_tokens": extra}.items()):
+    for column_of, (name, values) in zip(
+        out.T, (("tokens", tokens), ("extra_tokens", extra)), strict=True
+    ):
         if values is not None:
-            out[:, at] = column(values, name, low=0, rows=runs.given)[runs.kept]
+            column_of[:] = column(values, name, low=0, rows=runs.given)[runs.kept]
     return out
 
 
@@ -190,25 +253,28 @@ def _tokens(runs: Runs, tokens: Any, extra: Any) -> FloatArray:
 class _Units:
     """What the jackknife leaves out: `code` (n,) of each run's unit, 0, 1, ...
 
-    stratum : (U,) the condition that the unit was drawn in; None where units are drawn from all.
+    stratum : (U,) the condition that the unit was drawn in; zeros where units span conditions.
+    sampled : whether the units are conditions, or clusters of them.
     """
 
     code: IntArray
-    stratum: IntArray | None
+    stratum: IntArray
+    spans: bool
+    sampled: bool
     over: str
     notes: tuple[str, ...]
-    sampled: bool  # over conditions
 
 
 def _units(runs: Runs, cluster: Any, over: str) -> _Units:
-    code, name = runs.code if over == "conditions" else np.arange(len(runs.code)), over
+    sampled = over == "conditions"
+    code, name = runs.code if sampled else np.arange(len(runs.code)), over
     if cluster is not None:
         code, keys = optional_labels(cluster, "cluster", runs.given)
         code = np.unique(code[runs.kept], return_inverse=True)[1]
         name = ", ".join(map(str, keys.columns)) if list(keys) != ["cluster"] else "clusters"
     pairs = np.unique(np.column_stack([code, runs.code]), axis=0)
     notes: tuple[str, ...] = ()
-    if over == "conditions":
+    if sampled:
         if len(pairs) > len(runs.conditions):
             split = int(pairs[np.flatnonzero(np.bincount(pairs[:, 1])[pairs[:, 1]] > 1)[0], 1])
             raise ValueError(
@@ -220,17 +286,18 @@ def _units(runs: Runs, cluster: Any, over: str) -> _Units:
         rows = merge_copies(rows, exact, runs.choice, runs.belief)
         code, notes = rows.cluster, rows.notes
     number = int(code.max()) + 1
-    said = name if cluster is None else f"{name} ({number})"
-    if said != "conditions":
-        said += " of these conditions" if over == "runs" else " and their conditions"
-    if over == "conditions" or len(pairs) > number:  # clusters that span conditions: drawn for all
-        notes += (f"{number} {name}: no interval",) if number < 3 else ()
-        return _Units(code, None, said, notes, over == "conditions")
-    stratum = pairs[:, 1]
-    small = int((np.bincount(stratum) < 3).sum())
-    word = "runs" if cluster is None else "clusters"
-    notes = counted(small, len(runs.conditions), f"conditions have 2 {word} or fewer: no interval")
-    return _Units(code, stratum, said, notes, False)
+    over = name if cluster is None else f"{name} ({number})"
+    if over != "conditions":
+        over += " and their conditions" if sampled else " of these conditions"
+    spans = sampled or len(pairs) > number  # clusters that span conditions: drawn for all
+    stratum = np.zeros(number, dtype=np.int64) if spans else pairs[:, 1]
+    small, word = int((np.bincount(stratum) < 3).sum()), "runs" if cluster is None else "clusters"
+    if spans:
+        notes += (f"{number} {name}: no interval",) if small else ()
+    else:
+        what = f"conditions have 2 {word} or fewer: no interval"
+        notes = counted(small, len(runs.conditions), what)
+    return _Units(code, stratum, spans, sampled, over, notes)
 
 
 def _replicates(
@@ -244,38 +311,35 @@ def _replicates(
     conditions. Values are centred within conditions first, so that small variances stay exact. A
     condition that is left out whole is none of the mean; one with a single run left makes NaN.
     """
-    size, mean, _ = group_moments(
-        np.column_stack([runs.choice, runs.belief]), runs.code, len(runs.conditions)
-    )
-    off = np.column_stack([runs.choice, runs.belief]) - mean[runs.code]
-    k = len(runs.options)
-    squares = [(off[:, :k] ** 2).sum(axis=1), (off[:, k:] ** 2).sum(axis=1)]
+    values, k = np.column_stack([runs.choice, runs.belief]), len(runs.options)
+    size, mean, _ = group_moments(values, runs.code, len(runs.conditions))
+    off = values - mean[runs.code]
+    squares = (off**2).reshape(-1, 2, k).sum(axis=2)
     inside = (runs.belief * (1 - runs.belief)).sum(axis=1)
-    rows = np.column_stack([np.ones(len(off)), off, *squares, inside, spent])
-    pairs, at = np.unique(np.column_stack([units.code, runs.code]), axis=0, return_inverse=True)
-    taken, whole = _summed(rows, at.ravel()), _summed(rows, runs.code)
-    every, left = _moments(whole, k), whole[pairs[:, 1]] - taken
+    rows = np.column_stack([np.ones(len(off)), off, squares, inside, spent])
+    pairs, pair = np.unique(np.column_stack([units.code, runs.code]), axis=0, return_inverse=True)
+    unit, condition = pairs.T
+    parted, whole = _summed(rows, pair.ravel()), _summed(rows, runs.code)
+    every, left = _moments(whole, k), whole[condition] - parted
     gone = left[:, 0] < 0.5
-    moved = np.where(gone[:, None], 0, _moments(left, k)) - every[pairs[:, 1]]
-    count = len(size) - np.bincount(pairs[:, 0], gone)
+    moved = np.where(gone[:, None], 0, _moments(left, k)) - every[condition]
+    count = len(size) - np.bincount(unit, gone)
     with np.errstate(invalid="ignore", divide="ignore"):  # the only condition left out
-        without = (every.sum(axis=0) + _summed(moved, pairs[:, 0])) / count[:, None]
-    varied = taken[:, 2 + 2 * k] / (size[pairs[:, 1]] - 1)
-    share = np.bincount(pairs[:, 0], varied)
+        without = (every.sum(axis=0) + _summed(moved, unit)) / count[:, None]
+    share = np.bincount(unit, parted[:, 2 + 2 * k] / (size[condition] - 1))
     parts = np.concatenate([every.mean(axis=0)[None], without])
-    bends, free = {}, size * (size - 1) * len(size)
     sums = runs.choice.sum(axis=1)  # of two options, all 1 unless some chose neither
-    binary = k == 1 or (k == 2 and bool((sums == 1).all()))
-    known = 4 * float((1 / size).mean()) / len(size)
-    curves = (known if binary and len(share) == len(sums) else None, None)
-    place = np.repeat(pairs[:, 0], k), (pairs[:, 1, None] * k + np.arange(k)).ravel()
-    group = np.zeros(len(share), np.int64) if units.stratum is None else units.stratum
-    shrunk = np.sqrt(1 - 1 / np.bincount(group))[group]
+    binary = (k == 1 or (k == 2 and bool((sums == 1).all()))) and len(share) == len(sums)
+    curve = 4 * float((1 / size).mean()) / len(size) if binary else None
+    place = np.repeat(unit, k), (condition[:, None] * k + np.arange(k)).ravel()
+    shrunk = np.sqrt(1 - 1 / np.bincount(units.stratum))[units.stratum]
+    root = np.sqrt(size * (size - 1) * len(size))[condition, None]
+    bends = {}
     for j, name in enumerate(("variance_choice", "variance_belief")):
-        means = taken[:, 1 + j * k : 1 + (j + 1) * k] / np.sqrt(free)[pairs[:, 1], None]
+        means = parted[:, 1 + j * k : 1 + (j + 1) * k] / root
         linear = sparse.csr_array((means.ravel(), place), shape=(len(share), k * len(size)))
         moves = shrunk * (parts[0, j] - without[:, j])
-        bends[name] = _bend(float(parts[0, j]), moves, linear, curves[j])
+        bends[name] = _bend(float(parts[0, j]), moves, linear, None if j else curve)
     return parts, share / max(share.sum(), 1e-300), bends
 
 
@@ -294,10 +358,10 @@ class _Bend:
 
     def ends(self, z: float) -> FloatArray:
         """The x (2,) that lie z standard errors, of the variance at x, from 0."""
-        half, one = z**2 * self.slope / 2, 1 + z**2 * (self.curve or 0.0)
-        root = np.sqrt(max(half**2 + one * z**2 * (self.first + self.second), 0))
+        half, bend = z**2 * self.slope / 2, 1 + z**2 * (self.curve or 0.0)
+        root = np.sqrt(max(half**2 + bend * z**2 * (self.first + self.second), 0))
         least = z * np.sqrt(self.second)
-        return np.array([-max((root - half) / one, least), max((root + half) / one, least)])
+        return np.array([-max((root - half) / bend, least), max((root + half) / bend, least)])
 
 
 def _bend(v: float, moves: FloatArray, linear: Any, curve: float | None) -> _Bend:
@@ -324,16 +388,12 @@ def _summed(rows: FloatArray, code: IntArray) -> FloatArray:
 
 
 def _moments(sums: FloatArray, k: int) -> FloatArray:
-    """The five numbers (m, 5) of conditions with these sums of rows."""
+    """The five numbers (m, 5) of conditions with these sums of rows; NaN for one run."""
     n = sums[:, :1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        drift = [
-            (sums[:, 1 : 1 + k] ** 2).sum(axis=1), (sums[:, 1 + k : 1 + 2 * k] ** 2).sum(axis=1)
-        ]  # fmt: skip
-        squares = sums[:, 1 + 2 * k : 3 + 2 * k] - np.transpose(drift) / n
-        return np.column_stack(
-            [np.maximum(squares, 0) / (n - 1), sums[:, 3 + 2 * k :] / n]
-        )  # one run: 0 / 0
+        drift = (sums[:, 1 : 1 + 2 * k] ** 2).reshape(-1, 2, k).sum(axis=2)
+        squares = np.maximum(sums[:, 1 + 2 * k : 3 + 2 * k] - drift / n, 0)
+        return np.column_stack([squares / (n - 1), sums[:, 3 + 2 * k :] / n])
 
 
 def _log_frame(
@@ -348,9 +408,7 @@ def _log_frame(
     Estimates of 0 are exact (beliefs that do not vary), but for a variance of choices. Variances
     over runs have the interval of their `_Bend`, or the wider of both.
     """
-    rows, lost, alike = [], 0, 0
-    note: tuple[str, ...] = ()
-    stratum = np.zeros(len(share), dtype=np.int64) if units.stratum is None else units.stratum
+    rows, lost, alike, stratum = [], 0, 0, units.stratum
     size = np.bincount(stratum)
     for name, series in values.items():
         estimate = series[0]
@@ -361,40 +419,34 @@ def _log_frame(
             rows.append((estimate, *[np.nan] * 3))
             continue
         bend = None if units.sampled else bends.get(name)
+        bent = 0.0 if bend is None else np.sqrt(max(bend.first, 0) + bend.second)
         if bend is not None and bend.curve is not None:
-            s = np.sqrt(max(bend.first, 0) + bend.second)
-            rows.append(
-                (
-                    estimate,
-                    estimate * s,
-                    *estimate * np.maximum(1 + bend.ends(special.ndtri(1 - alpha / 2)), 0),
-                )
-            )
+            ends = estimate * np.maximum(1 + bend.ends(special.ndtri(1 - alpha / 2)), 0)
+            rows.append((estimate, estimate * bent, *ends))
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = series[1:] / estimate
             square = np.log(np.where(ratio > DUST, ratio, np.nan)) ** 2
-        lost += int(not np.isfinite(square).all())
-        square[~np.isfinite(square)] = np.nan
+        lost += int(np.isnan(square).any())
         each = np.bincount(stratum, square) * (1 - 1 / size)
         s = float(np.sqrt(each.sum()))
         if units.sampled and s < ALIKE:
             alike += 1
             s = np.nan
-        if units.stratum is None and share.any():
+        if units.spans and share.any():
             df = 1 / float((share**2).sum()) - 1
         else:  # Welch 1947
             df = each.sum() ** 2 / (each**2 / (size + 1)).sum() - 2 if s > 0 else np.inf
         t = special.stdtrit(max(df, 1.0), 1 - alpha / 2)
         ends = estimate * np.exp(np.array([-t * s, t * s]))
         if bend is not None:
-            s = np.sqrt(max(bend.first, 0) + bend.second) + 0 * s
-            bent = estimate * (1 + bend.ends(t))
-            ends = np.array([min(ends[0], bent[0]), max(ends[1], bent[1])]) + 0 * s
+            wider = estimate * (1 + bend.ends(t))
+            ends = np.array([min(ends[0], wider[0]), max(ends[1], wider[1])]) + 0 * s
+            s = bent + 0 * s
         least, most = BOUNDS.get(name, (0.0, np.inf))
         rows.append((estimate, estimate * s, max(ends[0], least), min(ends[1], most)))
-    columns = ["estimate", "std_error", "low", "high"]
+    note: tuple[str, ...] = ()
     if lost:
         note = ("without some unit a quantity is undefined: no interval",)
     note += counted(alike, len(values), "quantities do not differ between conditions: no interval")
-    return pd.DataFrame(rows, columns=columns, index=pd.Index(list(values))), note
+    return pd.DataFrame(rows, columns=list(REQUIRED), index=pd.Index(list(values))), note

@@ -4,7 +4,8 @@ Each function gives one row of probabilities per new respondent, a column per op
 fits (`marginal_fit`, `individual_fit`, `temperature_curve`) take for a belief. The more a
 baseline uses, the harder it is to beat: nothing (`uniform_belief`), the answers of the training
 respondents (`marginal_belief`), those of the respondents most alike (`neighbour_belief`), a
-regression on what is known of them (`logit_belief`).
+regression on what is known of them (`logit_belief`). The regressions are statsmodels': scikit-learn
+has no ordered logit, and its neighbours know neither missing features nor ties.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pandas as pd
 
 from simkit.estimators.shared.arguments import checked, rows_of
 from simkit.estimators.shared.respondents import answer_codes, numeric_scale
-from simkit.types import FloatArray, IntArray, column, counted, labels
+from simkit.types import FloatArray, IntArray, column, counted, integer, labels, scalar
 
 __all__ = ["logit_belief", "marginal_belief", "neighbour_belief", "uniform_belief"]
 
@@ -28,14 +29,35 @@ SEPARATED = 20.0  # a coefficient above this, on a standardised column, is separ
 
 @checked(new=rows_of)
 def uniform_belief(new: int | pd.DataFrame, options: Sequence[Any]) -> pd.DataFrame:
-    """Equal probabilities (n, K) for every new respondent.
+    """Equal probabilities for every new respondent.
 
-    new : the number n of new respondents, or a frame with a row each. options : the K legal
-    answers. Raises ValueError for options that repeat and fewer than one respondent.
+    Parameters
+    ----------
+    new : int or DataFrame
+        The number n of new respondents, or a frame with a row each.
+    options : sequence
+        The K possible answers.
+
+    Returns
+    -------
+    DataFrame
+        (n, K), a column per option.
+
+    Raises
+    ------
+    ValueError
+        For options that repeat, and fewer than one respondent.
+
+    Examples
+    --------
+    >>> from simkit import estimators as est
+    >>> est.uniform_belief(2, ["no", "yes"])
+        no  yes
+    0  0.5  0.5
+    1  0.5  0.5
     """
-    index = _index(new)
     numeric_scale(options, None)
-    return _table(np.full((len(index), len(options)), 1 / len(options)), options, index)
+    return _table(np.full(len(options), 1 / len(options)), options, new)
 
 
 @checked("answers weights", new=rows_of)
@@ -47,20 +69,42 @@ def marginal_belief(
     weights: npt.ArrayLike | None = None,
     pseudo: float = 0.0,
 ) -> pd.DataFrame:
-    """The shares of the training answers, the same for every new respondent: (n, K).
+    """The shares of the training answers, the same for every new respondent.
 
-    answers : (m,) of the training respondents, each one of `options`; missing ones are left out
-        and counted in `attrs["notes"]`. weights : (m,) survey weights. new, options : as in
-        `uniform_belief`.
-    pseudo : answers added to every option, so that none has probability 0; 0 gives the shares.
-    Raises ValueError for an answer that is no option (naming the row), a negative pseudo, and
-    where nothing is left to count.
+    Parameters
+    ----------
+    answers : array_like
+        (m,) of the training respondents, each one of `options`; missing ones are left out and
+        counted in `attrs["notes"]`.
+    new, options
+        As in :func:`uniform_belief`.
+    weights : array_like, optional
+        (m,) survey weights.
+    pseudo : float
+        Answers added to every option, so that none has probability 0; 0 gives the shares.
+
+    Returns
+    -------
+    DataFrame
+        (n, K), a column per option.
+
+    Raises
+    ------
+    ValueError
+        For an answer that is no option (naming the row), a negative pseudo, and where no answer is
+        left.
+
+    Examples
+    --------
+    >>> from simkit import estimators as est
+    >>> est.marginal_belief(["yes", "yes", "no", "yes"], 2, ["no", "yes"])
+         no   yes
+    0  0.25  0.75
+    1  0.25  0.75
     """
-    code, weight, notes = _training(answers, options, weights)
-    share = np.bincount(code, weight, minlength=len(options)) + _pseudo(pseudo)
-    index = _index(new)
-    rows = np.tile(share / share.sum(), (len(index), 1))
-    return _table(rows, options, index, notes)
+    _, code, weight, notes = _training(answers, options, weights)
+    share = np.bincount(code, weight, minlength=len(options)) + scalar(pseudo, "pseudo", 0)
+    return _table(share / share.sum(), options, new, notes)
 
 
 @checked("answers features weights", frames="features new")
@@ -74,27 +118,63 @@ def neighbour_belief(
     weights: npt.ArrayLike | None = None,
     pseudo: float = 0.0,
 ) -> pd.DataFrame:
-    """Shares of the answers of the training respondents most like each new one: (n, K).
+    """Shares of the answers of the training respondents most like each new one.
 
-    answers : (m,) as in `marginal_belief`. features : (m, F), a row per training respondent.
-    new : (n, F), the same columns. Numbers differ by |a - b| over the range of the training
-    column, other values by 0 or 1; the distance is the mean over columns in which both are known
-    (Gower 1971), and 1 where none is.
-    neighbours : how many of the nearest count; all that lie as near as the last of them count
-        too, so that no draw decides. As many as there are respondents gives `marginal_belief`.
-    weights, pseudo : as in `marginal_belief`.
-    Raises ValueError for columns that differ, a number of neighbours out of range, and as there.
+    Parameters
+    ----------
+    answers : array_like
+        (m,) as in :func:`marginal_belief`.
+    features : DataFrame
+        (m, F), a row per training respondent.
+    new : DataFrame
+        (n, F), a row per new respondent, the same columns.
+    options : sequence
+        The K possible answers.
+    neighbours : int
+        How many of the nearest count. All that lie as near as the last of them count too, so that
+        no draw decides. As many as there are respondents gives :func:`marginal_belief`.
+    weights, pseudo
+        As in :func:`marginal_belief`.
+
+    Returns
+    -------
+    DataFrame
+        (n, K), a column per option.
+
+    Raises
+    ------
+    ValueError
+        As :func:`marginal_belief`, and for columns that differ and a number of neighbours out of
+        range.
+
+    Notes
+    -----
+    Numbers differ by the absolute difference over the range of the training column (1 at most),
+    other values by 0 or 1. The distance is the mean over columns in which both are known, and 1
+    where none is.
+
+    References
+    ----------
+    Gower 1971, Biometrics 27.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from simkit import estimators as est
+    >>> known = pd.DataFrame({"age": [20, 30, 60], "town": ["a", "b", "a"]})
+    >>> new = pd.DataFrame({"age": [58], "town": ["a"]})
+    >>> est.neighbour_belief(["no", "no", "yes"], known, new, ["no", "yes"])
+        no  yes
+    0  0.0  1.0
     """
-    code, weight, notes = _training(answers, options, weights)
-    known = _features(features, new, answers)
-    kept = _kept(answers, options, weights)
-    if not 1 <= neighbours <= len(kept):
-        raise ValueError(f"neighbours is {neighbours!r}; legal are 1 to {len(kept)}")
-    apart = _gower(known.iloc[kept], new)  # (n, m)
-    last = np.partition(apart, neighbours - 1, axis=1)[:, neighbours - 1, None]
-    near = (apart <= last + 1e-12) * weight
-    rows = near @ np.eye(len(options))[code] + _pseudo(pseudo)
-    return _table(rows / rows.sum(1, keepdims=True), options, new.index, notes)
+    kept, code, weight, notes = _training(answers, options, weights)
+    _check_features(features, new, len(answers))
+    integer(neighbours, "neighbours", 1, len(kept))
+    distance = _gower(features.iloc[kept], new)  # (n, m)
+    last = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1, None]
+    near = (distance <= last + 1e-12) * weight
+    rows = near @ np.eye(len(options))[code] + scalar(pseudo, "pseudo", 0)
+    return _table(rows / rows.sum(1, keepdims=True), options, new, notes)
 
 
 @checked("answers features", frames="features new")
@@ -107,45 +187,68 @@ def logit_belief(
     ordered: bool = True,
     pseudo: float = 0.0,
 ) -> pd.DataFrame:
-    """Predictions (n, K) of a logit of the answers on the features: what a survey analyst would do.
+    """Predictions of a logit of the answers on the features: what a survey analyst would do.
 
-    answers, features, new : as in `neighbour_belief`. Numbers enter as they are, other values as a
-    dummy each (the first is the base); numbers are standardised, which changes no prediction.
-    ordered : cumulative logits over `options` in their order (statsmodels `OrderedModel`; McCullagh
-        1980); False: a multinomial logit (`MNLogit`). With two options they are the same model.
-    pseudo : mixed into each prediction as so many answers per option beside the m training ones:
+    Parameters
+    ----------
+    answers, features, new, options
+        As in :func:`neighbour_belief`. Numbers enter as they are, other values as a dummy each (the
+        first is the base). A missing feature, in training or new, is at its mean (numbers) or at a
+        level of its own (others).
+    ordered : bool
+        Whether to fit cumulative logits over `options` in their order (statsmodels' `OrderedModel`)
+        or else a multinomial logit (`MNLogit`). With two options they are the same model.
+    pseudo : float
+        Mixed into each prediction p as so many answers per option beside the m training ones:
         (m p + pseudo) / (m + K pseudo). 0 gives the fit's own predictions.
 
-    An option that no training respondent chose has probability 0 (before `pseudo`), which the
-    attrs["notes"] say, as they do where the maximum was not found or a coefficient runs away
-    (separation). A respondent with a missing feature, training or new, has it at its mean (numbers)
-    or at a level of its own (others).
-    Raises ValueError for fewer than two chosen options, columns that differ, a new level that the
-    training respondents do not have (naming column, row and the legal ones), and as there.
-    Source: McCullagh (1980), J. Royal Statistical Society B 42; the fits are those of statsmodels.
+    Returns
+    -------
+    DataFrame
+        (n, K), a column per option. An option that no training respondent chose has probability 0
+        (before `pseudo`), which `attrs["notes"]` say, as they do where the maximum was not found or
+        a coefficient runs away (separation).
+
+    Raises
+    ------
+    ValueError
+        As :func:`neighbour_belief`, and for fewer than two chosen options and a level that the
+        training respondents do not have (naming column and row).
+
+    References
+    ----------
+    McCullagh 1980, J. Royal Statistical Society B 42.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from simkit import estimators as est
+    >>> known = pd.DataFrame({"age": [20, 25, 30, 40, 50, 60]})
+    >>> answers = ["no", "yes", "no", "yes", "no", "yes"]
+    >>> est.logit_belief(answers, known, pd.DataFrame({"age": [40]}), ["no", "yes"]).round(2)
+         no   yes
+    0  0.47  0.53
     """
-    code, _, notes = _training(answers, options, None)
-    _features(features, new, answers)
-    kept = _kept(answers, options, None)
+    kept, code, _, notes = _training(answers, options, None)
+    _check_features(features, new, len(answers))
     x, z = _design(features.iloc[kept], new)
-    seen = np.unique(code)
-    if len(seen) < 2:
-        raise ValueError(f"all answers are {options[int(seen[0])]!r}; legal are two or more kinds")
-    place = np.searchsorted(seen, code)
-    said: tuple[str, ...] = ()
-    if x.shape[1] == 0:  # nothing to regress on: the training shares
-        found = np.tile(np.bincount(place) / len(place), (len(new), 1))
-    else:
-        found, said = _fitted(place, x, z, ordered)
-    rows = np.zeros((len(new), len(options)))
-    rows[:, seen] = found
+    chosen, place = np.unique(code, return_inverse=True)
+    if len(chosen) < 2:
+        raise ValueError(f"all answers are {options[int(chosen[0])]!r}; there must be two kinds")
+    problems: tuple[str, ...] = ()
+    if x.shape[1]:
+        predicted, problems = _predicted(place, x, z, ordered)
+    else:  # nothing to regress on: the training shares
+        predicted = np.tile(np.bincount(place) / len(place), (len(new), 1))
     m, k = len(code), len(options)
-    rows = (m * rows + _pseudo(pseudo)) / (m + k * pseudo)
-    lost = counted(k - len(seen), k, "options that no training respondent chose: probability 0")
-    return _table(rows / rows.sum(1, keepdims=True), options, new.index, notes + lost + said)
+    rows = np.zeros((len(new), k))
+    rows[:, chosen] = predicted
+    rows = (m * rows + scalar(pseudo, "pseudo", 0)) / (m + k * pseudo)
+    lost = counted(k - len(chosen), k, "options that no training respondent chose: probability 0")
+    return _table(rows / rows.sum(1, keepdims=True), options, new, notes + lost + problems)
 
 
-def _fitted(
+def _predicted(
     place: IntArray, x: FloatArray, z: FloatArray, ordered: bool
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Predicted probabilities of the kinds of answer that occur, and what went wrong."""
@@ -159,17 +262,17 @@ def _fitted(
             kinds = pd.Series(pd.Categorical(place, ordered=True))
             model = _with_gradient(OrderedModel)(kinds, x, distr="logit")
             fit = model.fit(method="bfgs", maxiter=500, disp=0, skip_hessian=True)
-            found, slopes = model.predict(fit.params, exog=z), fit.params[: x.shape[1]]
+            rows, slopes = model.predict(fit.params, exog=z), fit.params[: x.shape[1]]
         else:
             x, z = (add_constant(a, has_constant="add") for a in (x, z))
             fit = MNLogit(place, x).fit(method="bfgs", maxiter=2_000, disp=0)
-            found, slopes = fit.predict(z), fit.params[1:]
+            rows, slopes = fit.predict(z), fit.params[1:]
     notes: tuple[str, ...] = ()
     if not fit.mle_retvals["converged"]:
         notes += ("the maximum of the likelihood was not found to full accuracy",)
     if np.abs(slopes).max() > SEPARATED:
         notes += ("a coefficient runs away: some feature separates the answers",)
-    return np.asarray(found, dtype=np.float64), notes
+    return np.asarray(rows, dtype=np.float64), notes
 
 
 def _with_gradient(model: Any) -> Any:
@@ -197,33 +300,26 @@ def _with_gradient(model: Any) -> Any:
     return Ordered
 
 
-def _design(features: pd.DataFrame, new: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+def _design(known: pd.DataFrame, new: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Columns (m, P) and (n, P) of the regression; those that are constant in training drop out."""
-    left, right = [], []
-    for name in features:
-        a, b = features[name], new[name]
+    columns, m = [], len(known)
+    for name in known:
+        a, b = known[name], new[name]
         if _is_number(a):
-            centre, scale = float(a.mean()), float(a.std(ddof=0))
+            scale = a.std(ddof=0)
             if scale > 0:
-                left.append(((a - centre) / scale).fillna(0.0).to_numpy(float)[:, None])
-                right.append(((b - centre) / scale).fillna(0.0).to_numpy(float)[:, None])
+                standard = (pd.concat([a, b]) - a.mean()) / scale
+                columns.append(standard.fillna(0.0).to_numpy(float))
             continue
-        levels = _levels(name, a, b)
-        for level in levels[1:]:
-            left.append((_named(a) == level).to_numpy(float)[:, None])
-            right.append((_named(b) == level).to_numpy(float)[:, None])
-    if not left:
-        return np.zeros((len(features), 0)), np.zeros((len(new), 0))
-    return np.hstack(left), np.hstack(right)
-
-
-def _levels(name: Any, a: pd.Series, b: pd.Series) -> list[Any]:
-    levels = list(dict.fromkeys(_named(a)))
-    strange = ~_named(b).isin(levels)
-    if strange.any():
-        row, value = b.index[strange][0], b[strange].iloc[0]
-        raise ValueError(f"{name}: row {row!r} holds {value!r}; legal are {levels}, as in training")
-    return levels
+        a, b = _named(a), _named(b)
+        levels, strange = list(dict.fromkeys(a)), ~b.isin(a)
+        if strange.any():
+            row, value = b.index[strange][0], b[strange].iloc[0]
+            raise ValueError(f"{name}: row {row!r} holds {value!r}; it must be one of {levels}, "
+                             "as in training")  # fmt: skip
+        columns += [(pd.concat([a, b]) == level).to_numpy(float) for level in levels[1:]]
+    table = np.reshape(columns, (-1, m + len(new))).T
+    return table[:m], table[m:]
 
 
 def _named(values: pd.Series) -> pd.Series:
@@ -233,87 +329,72 @@ def _named(values: pd.Series) -> pd.Series:
 
 def _gower(known: pd.DataFrame, new: pd.DataFrame) -> FloatArray:
     """Distances (n, m), 0 to 1."""
-    total, there = np.zeros((len(new), len(known))), np.zeros((len(new), len(known)))
+    total, columns = np.zeros((2, len(new), len(known)))
     for name in known:
         a, b = known[name], new[name]
-        both = b.notna().to_numpy()[:, None] & a.notna().to_numpy()
+        both = np.outer(b.notna(), a.notna())
         if _is_number(a):
-            wide = float(a.max() - a.min()) or 1.0
-            of = [v.to_numpy(dtype=float, na_value=np.nan) for v in (b, a)]
-            off = np.abs(of[0][:, None] - of[1]) / wide
+            x, y = (v.to_numpy(dtype=float, na_value=np.nan) for v in (a, b))
+            off = np.abs(y[:, None] - x) / (float(a.max() - a.min()) or 1.0)
             off = np.minimum(off, 1.0)  # beyond the range of the training respondents
         else:
-            known_here = [v.astype(object).where(v.notna(), None).to_numpy() for v in (b, a)]
-            off = (known_here[0][:, None] != known_here[1]).astype(float)
+            off = _named(b).to_numpy()[:, None] != _named(a).to_numpy()
         total += np.where(both, off, 0.0)
-        there += both
-    gone = np.ones_like(total)
-    return np.asarray(np.divide(total, there, out=gone, where=there > 0))
+        columns += both
+    return np.asarray(np.divide(total, columns, out=np.ones_like(total), where=columns > 0))
 
 
 def _is_number(values: pd.Series) -> bool:
     return values.dtype.kind in "iuf"
 
 
-def _features(features: pd.DataFrame, new: pd.DataFrame, answers: Any) -> pd.DataFrame:
+def _check_features(features: pd.DataFrame, new: pd.DataFrame, rows: int) -> None:
     if list(features) != list(new):
-        raise ValueError(f"new has the columns {list(new)}; legal are {list(features)}, in order")
-    if len(features) != len(answers):
-        raise ValueError(f"features have {len(features)} rows; legal is {len(answers)}, as answers")
+        raise ValueError(
+            f"new has the columns {list(new)}; they must be {list(features)}, in order"
+        )
+    if len(features) != rows:
+        raise ValueError(f"features have {len(features)} rows; they must have {rows}, as answers")
     if not len(new):
-        raise ValueError("new has no rows; legal is one per new respondent")
+        raise ValueError("new has no rows; it must have one per new respondent")
     for name in features:
-        if _is_number(features[name]):
-            column(features[name], f"features[{name}]", missing=True)
-            column(new[name], f"new[{name}]", missing=True)
-            if not _is_number(new[name]):
-                raise ValueError(f"new[{name}] holds {new[name].dtype} values; legal are numbers, "
-                                 "as in features")  # fmt: skip
-            continue
+        number = _is_number(features[name])
+        if number and not _is_number(new[name]):
+            raise ValueError(f"new[{name}] holds {new[name].dtype} values; they must be numbers, "
+                             "as in features")  # fmt: skip
         for what, frame in (("features", features), ("new", new)):
-            labels(_named(frame[name]), f"{what}[{name}]", len(frame))
-    return features
+            if number:
+                column(frame[name], f"{what}[{name}]", missing=True)
+            else:
+                labels(_named(frame[name]), f"{what}[{name}]", len(frame))
 
 
 def _training(
     answers: Any, options: Sequence[Any], weights: npt.ArrayLike | None
-) -> tuple[IntArray, FloatArray, tuple[str, ...]]:
-    """Codes and weights of the answers that are there, and a note of how many are not."""
+) -> tuple[IntArray, IntArray, FloatArray, tuple[str, ...]]:
+    """The rows with an answer and a weight, their codes and weights; how many have none."""
     numeric_scale(options, None)
-    kept = _kept(answers, options, weights)
     code = answer_codes(answers, options, "answers")
-    weight = _weights(weights, len(code))
-    notes = counted(len(code) - len(kept), len(code), "training answers missing, or of weight 0")
+    n = len(code)
+    weight = np.ones(n) if weights is None else column(weights, "weights", low=0, rows=n)
+    kept = np.flatnonzero((code >= 0) & (weight > 0))
     if not len(kept):
-        raise ValueError("no training answer is left; legal is one or more")
-    return code[kept], weight[kept], notes
-
-
-def _kept(answers: Any, options: Sequence[Any], weights: npt.ArrayLike | None) -> IntArray:
-    code = answer_codes(answers, options, "answers")
-    return np.flatnonzero((code >= 0) & (_weights(weights, len(code)) > 0))
-
-
-def _weights(weights: npt.ArrayLike | None, rows: int) -> FloatArray:
-    return np.ones(rows) if weights is None else column(weights, "weights", low=0, rows=rows)
-
-
-def _pseudo(pseudo: float) -> float:
-    if not 0 <= pseudo < np.inf:
-        raise ValueError(f"pseudo is {pseudo!r}; legal are finite numbers from 0")
-    return float(pseudo)
-
-
-def _index(new: int | pd.DataFrame) -> pd.Index:
-    index = pd.RangeIndex(new) if isinstance(new, int) else new.index
-    if not len(index):
-        raise ValueError(f"{len(index)} new respondents; legal are one or more")
-    return index
+        raise ValueError("no training answer is left; there must be one or more")
+    notes = counted(n - len(kept), n, "training answers missing, or of weight 0")
+    return kept, code[kept], weight[kept], notes
 
 
 def _table(
-    rows: FloatArray, options: Sequence[Any], index: pd.Index, notes: tuple[str, ...] = ()
+    rows: FloatArray,
+    options: Sequence[Any],
+    new: int | pd.DataFrame,
+    notes: tuple[str, ...] = (),
 ) -> pd.DataFrame:
+    """Probabilities (n, K), or (K,) for all, of the new respondents."""
+    index = pd.RangeIndex(new) if isinstance(new, int) else new.index
+    if not len(index):
+        raise ValueError(f"{len(index)} new respondents; there must be one or more")
+    rows = np.array(np.broadcast_to(rows, (len(index), len(options))))
     table = pd.DataFrame(rows, index=index, columns=list(options))
     table.attrs["notes"] = notes
     return table

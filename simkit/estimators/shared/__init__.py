@@ -1,4 +1,4 @@
-"""What all studies' estimators share: arguments, rows, clusters, means, distances, intervals."""
+"""Shared by all studies: arguments, rows, clusters, means, distances, intervals."""
 
 from simkit.estimators.shared.distances import (
     jensen_shannon,
@@ -8,7 +8,7 @@ from simkit.estimators.shared.distances import (
     wasserstein,
 )
 from simkit.estimators.shared.means import mean_belief, mean_choice
-from simkit.estimators.shared.rows import one_hot
+from simkit.estimators.shared.respondents import one_hot
 from simkit.estimators.shared.table import wide
 
 __all__ = [

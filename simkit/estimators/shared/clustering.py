@@ -5,17 +5,16 @@ the effective number of clusters less one: 1 / sum(s^2) - 1, s a cluster's share
 quantity is made from (weight for a mean, variation of the regressor for a slope). With equal
 clusters that is the usual clusters - 1; where one cluster dominates there are far fewer.
 
-Two crossed factors (each wording asked for each product): what a wording has in common over all
-products, what a product has over all wordings, and the rest of each cell. The variance is
-V_A + V_B - V_I: either factor's jackknife, less what both count, the interaction. V_I comes from
-the residuals of the cells' contributions after both factors' effects, so that the sum is unbiased
-where the design is balanced. It is never below V_I itself. Degrees of freedom are Satterthwaite's.
-A factor whose every level lies in one level of the other (nested) adds nothing: the coarser one
-is the unit.
+Two crossed factors (each wording asked for each product) give a quantity three sources of
+variance: wordings, products, and the interaction of both. The variance is V_A + V_B - V_I: the
+jackknife of either factor, less the interaction, which both count. V_I comes from the residuals of
+the cells' contributions after both factors' effects, so that the sum is unbiased where the design
+is balanced. The sum is never below V_I. Degrees of freedom are Satterthwaite's. If every level of
+a factor lies in one level of the other (nested), the coarser factor is the unit.
 
 Sources: MacKinnon, Nielsen & Webb 2023, arXiv 2301.04527 (CV3); Cameron, Gelbach & Miller 2011
 (two-way clusters); Satterthwaite 1946. Degrees of freedom from shares: after Carter, Schnepel &
-Steigerwald 2017. Coverage of all this by simulation: docs/coverage.md.
+Steigerwald 2017. Coverage by simulation: docs/coverage.md.
 """
 
 from __future__ import annotations
@@ -27,16 +26,18 @@ import numpy as np
 from scipy import special
 from scipy.stats import qmc
 
+from simkit.estimators.shared.rows import distinct
 from simkit.result import jackknife
 from simkit.types import FloatArray, IntArray
 
 __all__ = [
-    "ALONE", "FEW", "Mean", "Spread", "effective", "few_note", "mean_over", "normal_logits",
-    "reach", "share_interval", "spread",
+    "ALONE", "FEW", "UNTRUSTED", "Mean", "Spread", "effective", "few_note", "mean_over",
+    "normal_logits", "share_interval", "spread",
 ]  # fmt: skip
 
 FEW = 5  # effective clusters below which an interval rests on normality
-ALONE = 1.01  # below it one cluster has 99.5 % of the weight: nothing says how others would differ
+UNTRUSTED = f"below {FEW} no interval is to be trusted"
+ALONE = 1.01  # below it one cluster has 99.5 % of the weight: how others would differ is unknown
 # Deterministic draws of a normal and of the uniform behind a chi2, and a quadrature.
 _DRAWS = qmc.Sobol(2, scramble=False).random(512)[1:]
 _NODES, _MASS = np.polynomial.hermite_e.hermegauss(15)
@@ -46,10 +47,12 @@ Replicates = Callable[[IntArray], FloatArray]
 
 @dataclass(frozen=True)
 class Spread:
-    """Variance (k,) and degrees of freedom (k,) of k quantities; NaN where there is one cluster.
+    """Variances of k quantities over clusters; NaN where there is one cluster, or nearly (`ALONE`).
 
-    One cluster that has nearly all (`ALONE`) counts as one. covariance : (k, k). units : (k,)
-    effective number of clusters, of the factor with fewest.
+    Attributes
+    ----------
+    variance, df : (k,) variances and their degrees of freedom. covariance : (k, k).
+    units : (k,) effective number of clusters, of the factor with fewest.
     """
 
     variance: FloatArray
@@ -71,27 +74,26 @@ def effective(shares: FloatArray) -> FloatArray:
 
 def few_note(units: FloatArray) -> tuple[str, ...]:
     """A note where the effective number of clusters is below 5, and one where it is 1."""
-    known = units[np.isfinite(units)]
+    defined = units[np.isfinite(units)]
     notes: tuple[str, ...] = ()
-    if (known < ALONE).any():
+    if (defined < ALONE).any():
         notes = ("one cluster has 99.5 % of the weight or more: no interval",)
-    known = known[known >= ALONE]
-    if not known.size or known.min() >= FEW - 1e-6:
-        return notes
-    least = known.min()
-    shown = f"{least:.1f}" if least < FEW - 0.05 else f"{least:.2f}"
-    return (
-        *notes,
-        f"{shown} effective clusters: with fewer than {FEW} an interval rests on the "
-        "normal shape of what varies between clusters, and is not to be trusted alone",
-    )
+    least = defined[defined >= ALONE].min(initial=FEW)
+    if least < FEW - 1e-6:
+        shown = f"{least:.1f}" if least < FEW - 0.05 else f"{least:.2f}"
+        notes += (f"{shown} effective clusters: {UNTRUSTED}",)
+    return notes
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A weighted mean; `clusters` is the number of the scarcer factor, `units` the effective one.
+    """A weighted mean, its standard error and degrees of freedom.
 
-    One cluster: error, df and units are NaN. One that has nearly all the weight: error and df.
+    Attributes
+    ----------
+    estimate, error, df : error and df are NaN for one cluster, or one with nearly all the weight.
+    units : effective number of clusters; NaN for one.
+    clusters : number of clusters, of the factor with fewest.
     """
 
     estimate: float
@@ -106,18 +108,15 @@ def mean_over(y: FloatArray, w: FloatArray, factors: Sequence[IntArray]) -> Mean
     w = w / w.max()
     centre = np.array([w @ y / w.sum()])
 
-    def shares(code: IntArray) -> FloatArray:
-        return np.asarray(np.bincount(code, w), dtype=np.float64)
-
     def without(code: IntArray) -> FloatArray:
-        top, bottom = np.bincount(code, w * y), shares(code)
-        with np.errstate(invalid="ignore", divide="ignore"):  # of weights beyond all proportion
+        top, bottom = np.bincount(code, w * y), np.bincount(code, w)
+        with np.errstate(invalid="ignore", divide="ignore"):  # of weights out of all proportion
             return np.asarray((top.sum() - top) / (bottom.sum() - bottom))[:, None]
 
-    found = spread(factors, centre, without, shares)
+    over = spread(factors, centre, without, lambda code: np.bincount(code, w).astype(np.float64))
     n_g = min((int(code.max()) + 1 for code in factors if code.max() > 0), default=1)
-    units = float(found.units[0]) if n_g > 1 else np.nan
-    return Mean(float(centre[0]), float(found.error[0]), float(found.df[0]), units, n_g)
+    units = float(over.units[0]) if n_g > 1 else np.nan
+    return Mean(float(centre[0]), float(over.error[0]), float(over.df[0]), units, n_g)
 
 
 def spread(
@@ -131,47 +130,39 @@ def spread(
     """
     k = len(centre)
 
-    def share(code: IntArray) -> FloatArray:
+    def size(code: IntArray) -> FloatArray:
         s = shares(code)
-        s = np.broadcast_to(s[:, None] if s.ndim == 1 else s, (len(s), k))
-        with np.errstate(invalid="ignore"):
-            return np.asarray(s / s.sum(axis=0))
+        return np.broadcast_to(s[:, None] if s.ndim == 1 else s, (len(s), k))
 
     def one(code: IntArray) -> Spread:
         with np.errstate(invalid="ignore"):  # what is infinite has no variance
-            found = jackknife(without(code), centre)
-        units = effective(share(code))
-        found = np.where((units < ALONE) | (units < ALONE)[:, None], np.nan, found)
+            covariance = jackknife(without(code), centre)
+        units = effective(size(code))
+        covariance[(units < ALONE) | (units < ALONE)[:, None]] = np.nan
         df = np.where(units < ALONE, np.nan, np.maximum(units - 1, 1.0))
-        return Spread(np.diag(found).copy(), df, found, units)
+        return Spread(np.diag(covariance).copy(), df, covariance, units)
 
-    levels = [int(code.max()) + 1 for code in factors]
-    factors = [code for code, n in zip(factors, levels, strict=True) if n > 1]
+    factors = [code for code in factors if code.max() > 0]
     if not factors:
         nothing = np.full(k, np.nan)
         return Spread(nothing, nothing, np.full((k, k), np.nan), np.ones(k))
     if len(factors) == 1:
         return one(factors[0])
-    pairs, cell = np.unique(np.column_stack(factors), axis=0, return_inverse=True)
-    cell = cell.ravel()
+    pairs, cell = distinct(*factors)
     for finer, coarser in ((0, 1), (1, 0)):
         if len(pairs) == int(factors[finer].max()) + 1:
             return one(factors[coarser])
-    return _crossed([one(code) for code in factors], pairs, *_cells(cell, centre, without, share))
-
-
-def _cells(
-    cell: IntArray, centre: FloatArray, without: Replicates, share: Replicates
-) -> tuple[FloatArray, FloatArray]:
-    """Shares (C, k) of the cells, and how far each lies from the whole, in the quantity's unit."""
-    part = share(cell)
     with np.errstate(invalid="ignore"):
+        part = size(cell) / size(cell).sum(axis=0)
         moved = (centre - without(cell)) * (1 - part)
-    return part, np.divide(moved, part, out=np.zeros_like(moved), where=part > 1e-12)
+    off = np.divide(moved, part, out=np.zeros_like(moved), where=part > 1e-12)
+    return _crossed(one(factors[0]), one(factors[1]), pairs, part, off)
 
 
-def _crossed(both: list[Spread], pairs: IntArray, part: FloatArray, off: FloatArray) -> Spread:
-    a, b = both
+def _crossed(a: Spread, b: Spread, pairs: IntArray, part: FloatArray, off: FloatArray) -> Spread:
+    """pairs : (C, 2) codes of the cells. part, off : (C, k) their shares, and how far each lies
+    from the whole, in the quantity's unit.
+    """
     dummies = np.concatenate(
         [pairs[:, [f]] == np.arange(pairs[:, f].max() + 1) for f in (0, 1)], axis=1
     ).astype(float)
@@ -183,13 +174,13 @@ def _crossed(both: list[Spread], pairs: IntArray, part: FloatArray, off: FloatAr
     df = float(used.sum() - basis.shape[1])
     scale = np.sqrt((part**2).sum(axis=0))
     inside = (rest.T @ rest) / max(df, 1.0) * np.outer(scale, scale)
-    own = np.diag(inside)
-    variance = a.variance + b.variance - own
-    low = variance < own
+    inner = np.diag(inside)
+    variance = a.variance + b.variance - inner
+    low = variance < inner
     with np.errstate(invalid="ignore", divide="ignore"):
-        noise = a.variance**2 / a.df + b.variance**2 / b.df + own**2 / max(df, 1.0)
+        noise = a.variance**2 / a.df + b.variance**2 / b.df + inner**2 / max(df, 1.0)
         free = np.where(noise > 0, variance**2 / noise, np.minimum(a.df, b.df))
-    variance, free = np.where(low, own, variance), np.where(low, max(df, 1.0), free)
+    variance, free = np.where(low, inner, variance), np.where(low, max(df, 1.0), free)
     units = np.minimum(a.units, b.units)
     covariance = _covariance(a.covariance + b.covariance, inside)
     return Spread(variance, np.maximum(free, 1.0), covariance, units)
@@ -198,36 +189,26 @@ def _crossed(both: list[Spread], pairs: IntArray, part: FloatArray, off: FloatAr
 def _covariance(both: FloatArray, inside: FloatArray) -> FloatArray:
     """V_A + V_B - V_I, in no direction below V_I; NaN rows and columns stay."""
     out = np.full_like(both, np.nan)
-    known = np.flatnonzero(np.isfinite(np.diag(both + inside)))
-    both, inside = both[np.ix_(known, known)], inside[np.ix_(known, known)]
+    defined = np.flatnonzero(np.isfinite(np.diag(both + inside)))
+    both, inside = both[np.ix_(defined, defined)], inside[np.ix_(defined, defined)]
     unit = np.sqrt(np.diag(both + inside)).clip(1e-150)
     extra = (both - 2 * inside) / np.outer(unit, unit)
     values, vectors = np.linalg.eigh((extra + extra.T) / 2)
-    out[np.ix_(known, known)] = inside + (vectors * values.clip(0)) @ vectors.T * np.outer(
-        unit, unit
-    )
+    positive = (vectors * values.clip(0)) @ vectors.T
+    out[np.ix_(defined, defined)] = inside + positive * np.outer(unit, unit)
     return out
 
 
-def reach(units: float, alpha: float) -> float:
-    """The largest share that so many clusters, none of which shows it, leave possible.
-
-    (1 - p)^units = alpha / 2: the upper end of Clopper & Pearson's (1934) interval of 0.
-    """
-    return float(1 - (alpha / 2) ** (1 / units))
-
-
 def share_interval(
-    y: FloatArray, w: FloatArray, factors: Sequence[IntArray], found: Mean, alpha: float
+    y: FloatArray, w: FloatArray, factors: Sequence[IntArray], of: Mean, alpha: float
 ) -> tuple[float, float]:
-    """Interval of a mean share `found` = mean_over(y, w, factors), y (m,) in [0, 1].
+    """Interval of a mean share `of` = mean_over(y, w, factors), y (m,) in [0, 1].
 
     The t interval of its logit, widened, if need be, to that of a mean of shares whose logits are
-    normal over the clusters. Where no cluster differs from another (all are 0, say) nothing was
-    seen to vary: Clopper & Pearson's, of as many draws as there are effective clusters. NaN where
-    there is no standard error.
+    normal over the clusters. Where all clusters are equal (all are 0, say): Clopper & Pearson's
+    interval, of as many draws as there are effective clusters. NaN without a standard error.
     """
-    mean, error, units = found.estimate, found.error, found.units
+    mean, error, units = of.estimate, of.error, of.units
     if np.isnan(error):
         return np.nan, np.nan
     if error <= 1e-12 or not 0 < mean < 1:
@@ -235,21 +216,21 @@ def share_interval(
         low = special.betaincinv(k, rest + 1, alpha / 2) if k > 1e-9 else 0.0
         high = special.betaincinv(k + 1, rest, 1 - alpha / 2) if rest > 1e-9 else 1.0
         return float(min(low, mean)), float(max(high, mean))
-    half = special.stdtrit(found.df, 1 - alpha / 2) * error / (mean * (1 - mean))
+    half = special.stdtrit(of.df, 1 - alpha / 2) * error / (mean * (1 - mean))
     ends = special.expit(special.logit(mean) + np.array([-half, half]))
     for code in (code for code in factors if code.max() > 0):
         s = np.bincount(code, w)
-        own = np.bincount(code, w * y) / s
-        ends = np.append(ends, normal_logits(own, s / s.sum(), found.df, alpha))
+        shares = np.bincount(code, w * y) / s
+        ends = np.append(ends, normal_logits(shares, s / s.sum(), of.df, alpha))
     return float(np.nanmin(ends)), float(np.nanmax(ends))
 
 
 def normal_logits(p: FloatArray, share: FloatArray, df: float, alpha: float) -> FloatArray:
-    """Interval (2,) of the mean of shares p (G,) whose logits are normal; NaN where one is 0 or 1,
-    and where one has nearly all of the share (G,).
+    """Interval (2,) of the mean of shares p (G,) whose logits are normal over clusters.
 
-    Mean and variance of the logits are replaced by what the data say of them (generalised pivots),
-    the mean share follows from both by quadrature.
+    share : (G,) the clusters' weights. NaN where a p is 0 or 1, or one cluster has nearly all the
+    weight. Mean and variance of the logits are drawn by generalised pivots; the mean share follows
+    from both by quadrature.
     """
     square = (share**2).sum()
     if not ((p > 0) & (p < 1)).all() or square * ALONE > 1:

@@ -1,7 +1,7 @@
-"""Copies of a prompt are one prompt: they must not count as independent.
+"""Copies of a prompt count as one prompt, not as independent ones.
 
 A belief is exact, so a second prompt with the same text gives the same numbers, and a design that
-repeats its prompts would narrow every interval without having learnt anything. Choices are drawn:
+repeats its prompts would narrow every interval without any new information. Choices are drawn:
 two clusters of choices may agree by chance, and are left alone.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simkit.estimators.shared.rows import distinct
 from simkit.types import FloatArray, IntArray, Rows
 
 __all__ = ["believed", "merge_copies"]
@@ -29,44 +30,36 @@ def merge_copies(
 ) -> Rows:
     """The rows with clusters that are copies of one another made one, and a note of how many.
 
-    exact : (n,) which rows hold a belief, and no choice. seen : (n,) or (n, m) arrays of all that
-    the estimator sees of each row. Two clusters are copies if they hold the same rows, to 12
-    decimals, in any order, and at least one of these is exact. Estimates do not change by it:
-    each row keeps its weight. within : (n,) codes of groups that are never pooled: what a cluster
-    has in one of them is compared with what others have there. strata : (n,) codes that tell a
-    cluster's rows apart; where each cluster lies in one of them (a product, say, whose stratum is
-    itself), its name alone makes no prompt another one.
+    Two clusters are copies if they hold the same rows, to 12 decimals, in any order, and at least
+    one of these is exact. Estimates do not change: each row keeps its weight.
+
+    exact : (n,) which rows hold a belief, and no choice.
+    seen : (n,) or (n, m) arrays of all that the estimator uses of each row.
+    within : (n,) codes of groups that are never pooled: a cluster's rows in one of them are
+        compared with those of other clusters in the same group.
+    strata : (n,) codes that distinguish a cluster's rows, unless each cluster lies in one stratum
+        (a product whose stratum is itself, say): its name alone does not make another prompt.
     """
     k = rows.kept
-    if within is not None:
-        seen = (*seen, within)
-    table = np.column_stack([rows.weight, *seen])[k].astype(np.float64)
+    groups = () if within is None else (within,)
+    table = np.column_stack([rows.weight, *seen, *groups])[k].astype(np.float64)
     content = np.unique(table.round(DIGITS), axis=0, return_inverse=True)[1].ravel()
-    factors, notes = [], list(rows.notes)
-    for name, given in zip(rows.names, rows.factors, strict=True):
-        code = given[k]
-        if within is not None:
-            code = _pairs(code, within[k])[1]
+    factors, notes = list(rows.factors), list(rows.notes)
+    for f, (name, factor) in enumerate(zip(rows.names, rows.factors, strict=True)):
+        code = factor[k] if within is None else distinct(factor[k], within[k])[1]
         kind = content
-        if strata is not None and len(_pairs(given[k], strata[k])[0]) > given[k].max() + 1:
-            kind = _pairs(content, strata[k])[1]
-        new = _merged(code, kind, exact[k])
-        distinct = int(new.max()) + 1
-        factors.append(given)
-        if distinct <= code.max():
-            factors[-1] = given.copy()
-            factors[-1][k] = new
+        if strata is not None and len(distinct(factor[k], strata[k])[0]) > factor[k].max() + 1:
+            kind = distinct(content, strata[k])[1]
+        merged = _merged(code, kind, exact[k])
+        before, after = int(code.max()) + 1, int(merged.max()) + 1
+        if after < before:
+            factors[f] = factor.copy()
+            factors[f][k] = merged
             notes.append(
-                f"{name}: {int(code.max()) + 1} clusters, {distinct} of them distinct: the others "
+                f"{name}: {before} clusters, {after} of them distinct: the others "
                 "repeat their rows and count as one with them"
             )
     return replace(rows, factors=tuple(factors), notes=tuple(notes))
-
-
-def _pairs(one: IntArray, two: IntArray) -> tuple[IntArray, IntArray]:
-    """The distinct pairs of codes (m,), and which of them each row is."""
-    found, code = np.unique(np.column_stack([one, two]), axis=0, return_inverse=True)
-    return found, code.ravel()
 
 
 def _merged(code: IntArray, kind: IntArray, exact: npt.NDArray[np.bool_]) -> IntArray:

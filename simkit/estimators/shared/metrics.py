@@ -1,18 +1,17 @@
-"""Distances of resampled distributions, and the interval that they give.
+"""Distances between the distributions of two samples, and their intervals.
 
 The distance of two samples is biased upwards: two samples of one population differ, so a plug-in
 distance is never 0. The bias of KL is about (K - 1) / 2n; that of total variation and Wasserstein
-falls as 1 / sqrt(n) where the two populations agree. Percentiles of the bootstrap would be no
-interval of the distance at all: each resample adds the bias once more (their coverage near zero
-was 0 to 0.4).
+falls as 1 / sqrt(n) where the two populations agree. Bootstrap percentiles are no interval of the
+distance: each resample adds the bias once more (their coverage near zero was 0 to 0.4).
 
-The interval here, of the distance between the two populations, is the delete-one-cluster
-jackknife's, t standard errors to both sides: down from the distance less its bias, up from the
-distance with the bias left in (near 0 it would else end below the distance itself, at 0).
+The interval here, of the distance between the two populations, is that of the delete-one-cluster
+jackknife, t standard errors to both sides: down from the distance less its bias, up from the
+distance with its bias (near 0 it would otherwise end below the distance itself, at 0).
 Total variation and Wasserstein are sums of absolute differences and have a kink where a difference
-is 0. There a jackknife is wrong (Fang & Santos 2019 say so of the bootstrap): signs are held as
-they are, so that the distance is linear, and the low end is lowered by what differences of less
-than two and a half standard errors add on average if they are none.
+is 0. There the jackknife is wrong, as is the bootstrap (Fang & Santos 2019). So signs are held
+fixed, which makes the distance linear, and the low end is lowered by the average contribution of
+differences below two and a half standard errors, were these 0.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import numpy as np
 from simkit.estimators.shared.distances import jensen_shannon, kl_divergence, layers
 from simkit.estimators.shared.respondents import Moved, left_out_of
 from simkit.result import REQUIRED, jackknife
-from simkit.types import FloatArray
+from simkit.types import FloatArray, one_of
 
 __all__ = ["MARGINAL_METRICS", "Metric", "chosen_metrics", "noise_floor", "spread"]
 
@@ -40,15 +39,14 @@ MEAN_ABSOLUTE = np.sqrt(2 / np.pi)  # of a standard normal
 
 @dataclass(frozen=True)
 class Metric:
-    """A comparison of distributions (..., K), with the scale (K,) and smoothing that it needs."""
+    """A comparison of distributions (..., K), with the scale (K,) and smoothing that it needs.
+
+    `name` is one of MARGINAL_METRICS. Calling it with p and q gives the values (...,).
+    """
 
     name: str
     scale: FloatArray | None
     smoothing: float | None
-
-    @property
-    def is_distance(self) -> bool:
-        return self.name in DISTANCES
 
     def __call__(self, p: FloatArray, q: FloatArray) -> FloatArray:
         if self.name == "kl":
@@ -61,12 +59,10 @@ class Metric:
         if self.name == "mean_difference":
             return np.asarray((q - p) @ v)
         of_p, of_q = (((v - (x @ v)[..., None]) ** 2 * x).sum(axis=-1) for x in (p, q))
-        blank = np.full(np.broadcast(of_p, of_q).shape, np.nan)
-        ratio: FloatArray = np.divide(of_q, of_p, out=blank, where=of_p > 0)
-        return ratio
+        return np.asarray(of_q / np.where(of_p > 0, of_p, np.nan))
 
     def moved(self, *samples: tuple[FloatArray, FloatArray]) -> Moved:
-        """The value and what leaving out a cluster does to it.
+        """The value and its change when each cluster is left out.
 
         samples : rows p, q (1 + G, K) of each independent sample, of all and without each of its
         clusters; the first rows are the same in all.
@@ -75,11 +71,10 @@ class Metric:
             return left_out_of(*[self(p, q) for p, q in samples])
         parts = [layers(self.name, p, q, self.scale) for p, q in samples]
         first = parts[0][0]
-        at = np.abs(first)
         error = np.sqrt(sum(jackknife(x[1:], first).diagonal() for x in parts if len(x) > 1))
-        flat = at <= KINK * error
-        found = left_out_of(*[x @ np.sign(first) for x in parts])
-        return replace(found, slack=float(MEAN_ABSOLUTE * (error * flat).sum()))
+        flat = np.abs(first) <= KINK * error
+        linear = left_out_of(*[x @ np.sign(first) for x in parts])
+        return replace(linear, slack=float(MEAN_ABSOLUTE * (error * flat).sum()))
 
 
 def chosen_metrics(
@@ -88,20 +83,12 @@ def chosen_metrics(
     """The metrics by name (None: kl, js, tv and, on a scale, wasserstein), or ValueError."""
     if names is None:
         names = ("kl", "js", "tv", "wasserstein")[: 3 if scale is None else 4]
-    if isinstance(names, str):
-        raise ValueError(f"metrics is {names!r}; legal is a list of names")
     for name in names:
-        if name not in MARGINAL_METRICS:
-            raise ValueError(f"metric {name!r} is unknown; legal are {list(MARGINAL_METRICS)}")
+        one_of(name, "metric", MARGINAL_METRICS)
         if name in ORDINAL and scale is None:
-            raise ValueError(
-                f"metric {name!r} needs a scale: state `values`, one number per option"
-            )
+            raise ValueError(f"metric {name!r} needs a scale: give `values`, a number per option")
     if "kl" in names and smoothing is None:
-        raise ValueError(
-            "smoothing: metric 'kl' depends on it, so state it; legal are numbers from 0 (mass "
-            "added to every category)"
-        )
+        raise ValueError("smoothing: metric 'kl' depends on it; give the mass added per category")
     return [Metric(name, scale, smoothing) for name in names]
 
 
@@ -112,7 +99,7 @@ def spread(
     ratio = metric.name == "variance_ratio"
     centre, error, low, high = moved.interval(effective, alpha, log=ratio)
     corrected = moved.at - moved.bias if np.isfinite(error) else np.nan
-    if metric.is_distance and np.isfinite(error):
+    if metric.name in DISTANCES and np.isfinite(error):
         most, bias = 1.0 if metric.name in ("js", "tv", "nemd") else np.inf, moved.at - centre
         low, high = max(low + min(bias, 0.0), 0.0), min(high + max(bias, 0.0), most)
         corrected = max(centre, 0.0)
@@ -123,10 +110,10 @@ def noise_floor(metric: Metric, p: FloatArray, other: FloatArray | None = None) 
     """Mean value of resamples p[1:] (B, K) against their population p[0], or against `other`.
 
     other : (B, K), independent samples of p[0]. mean_difference: mean absolute value;
-    variance_ratio: NaN, for its best value is 1 whatever n is.
+    variance_ratio: NaN, since its best value is 1 whatever n is.
     """
     if metric.name == "variance_ratio":
         return np.nan
-    found = np.abs(metric(p[1:], p[:1] if other is None else other))
-    there = found[~np.isnan(found)]
-    return float(there.mean()) if len(there) else np.nan
+    values = np.abs(metric(p[1:], p[:1] if other is None else other))
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else np.nan

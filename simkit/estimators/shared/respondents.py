@@ -1,12 +1,12 @@
-"""What the fits of simulated to human answers share: answers as rows, and their intervals.
+"""Answers as rows, and the intervals of fits of simulated to human answers.
 
 **Few clusters.** Percentiles of resampled clusters are too narrow (at 4 equal clusters 95 %
-intervals contained the truth in 0.79 to 0.85 of cases), by two things: resamples vary as if the
-clusters were (G - 1) / G times as variable, and nothing allows for the estimated variance. What is
-smooth is therefore delete-one-cluster jackknifed (`left_out`, `Moved`), with t quantiles on
-E - 1 degrees of freedom; where resamples stay, they are spread by `stretch`. E = 1 / sum of the
-squares of the clusters' shares of weight is the effective number of clusters: G if they are equal.
-Below 5, no interval is to be trusted, which `cluster_notes` says.
+intervals contained the truth in 0.79 to 0.85 of cases) for two reasons: resamples vary as if the
+clusters were (G - 1) / G times as variable, and the variance is taken as known, not estimated.
+Smooth statistics therefore have the delete-one-cluster jackknife (`left_out`, `Moved`), with t
+quantiles on E - 1 degrees of freedom; other statistics are resampled, and their interval widened by
+`stretch`. E = 1 / sum of the squares of the clusters' shares of weight is the effective number of
+clusters: G if they are equal. Below 5 no interval is to be trusted; `cluster_notes` says so.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.shared.clustering import FEW, effective
-from simkit.estimators.shared.rows import run_matrix, split_rows, texts
-from simkit.types import FloatArray, IntArray, column, labels
+from simkit.estimators.shared.arguments import checked
+from simkit.estimators.shared.clustering import FEW, UNTRUSTED, effective
+from simkit.estimators.shared.rows import optional_labels, run_matrix, split_rows, sums_by, texts
+from simkit.types import FloatArray, IntArray, column, invalid, invalid_row
 
 __all__ = [
     "Moved",
@@ -36,6 +37,7 @@ __all__ = [
     "mean_moved",
     "normalised",
     "numeric_scale",
+    "one_hot",
     "percentiles",
     "resampled",
     "stretch",
@@ -51,7 +53,7 @@ def numeric_scale(options: Sequence[Any], values: Any) -> FloatArray | None:
     None if they are not. Raises ValueError for options that repeat, and values that do not fit.
     """
     if len(options) == 0 or len(set(options)) < len(options):
-        raise ValueError(f"options are {list(options)}; legal are one or more that differ")
+        raise invalid("options", list(options), "one or more that differ")
     if values is not None:
         return column(values, "values", rows=len(options))
     plain = all(isinstance(o, int | float | np.number) and not isinstance(o, bool) for o in options)
@@ -68,12 +70,9 @@ def answer_codes(answers: Any, options: Sequence[Any], name: str) -> IntArray:
     absent = series.isna().to_numpy()
     items = series.tolist()
     codes = np.array([-1 if a else place.get(v, -2) for v, a in zip(items, absent, strict=True)])
-    if (codes == -2).any():
-        row = int(np.flatnonzero(codes == -2)[0])
-        raise ValueError(
-            f"{name}: row {series.index[row]!r} holds {items[row]!r}; legal are {list(options)} "
-            "(None or NaN where missing)"
-        )
+    for row in np.flatnonzero(codes == -2)[:1]:
+        requirement = f"one of {list(options)} (None or NaN where missing)"
+        raise invalid_row(name, series.index[row], items[row], requirement)
     return codes.astype(np.int64)
 
 
@@ -82,9 +81,41 @@ def answer_rows(answers: Any, options: Sequence[Any], name: str) -> FloatArray:
     if np.ndim(answers) == 2:
         return belief_rows(answers, options, name)
     codes = answer_codes(answers, options, name)
-    rows = np.eye(len(options))[codes]
-    rows[codes < 0] = np.nan
-    return np.asarray(rows, dtype=np.float64)
+    return np.where(codes[:, None] < 0, np.nan, np.eye(len(options))[codes])
+
+
+@checked("choice")
+def one_hot(choice: Any, options: Sequence[str]) -> pd.DataFrame:
+    """Named choices as a frame of 0 and 1 with a column per option.
+
+    Parameters
+    ----------
+    choice : array_like
+        (n,) the option chosen in each run; None or NaN where it is missing.
+    options : sequence of str
+        (K,) all options, in the order of the columns.
+
+    Returns
+    -------
+    DataFrame
+        (n, K). A missing choice is a row of NaN, which the estimators skip and count.
+
+    Raises
+    ------
+    ValueError
+        For a choice that is none of the options, naming the row.
+
+    Examples
+    --------
+    >>> one_hot(["yes", "no", None], ["yes", "no"])
+       yes   no
+    0  1.0  0.0
+    1  0.0  1.0
+    2  NaN  NaN
+    """
+    numeric_scale(options, None)
+    series = choice if isinstance(choice, pd.Series) else pd.Series(list(choice), dtype=object)
+    return pd.DataFrame(answer_rows(series, options, "choice"), series.index, list(options))
 
 
 def belief_rows(belief: Any, options: Sequence[Any], name: str) -> FloatArray:
@@ -95,29 +126,29 @@ def belief_rows(belief: Any, options: Sequence[Any], name: str) -> FloatArray:
     """
     k = len(options)
     if np.ndim(belief) != 2 or np.shape(belief)[1] != k:
-        raise ValueError(f"{name} has shape {np.shape(belief)}; legal is (n, {k}), one per option")
+        raise ValueError(f"{name} has shape {np.shape(belief)}; it must be (n, {k}), one an option")
     if isinstance(belief, pd.DataFrame):
         named = [str(c) for c in belief]
-        legal = ([str(o) for o in options], [str(i) for i in range(k)])
-        if list(belief) != list(options) and named not in legal:
-            raise ValueError(f"{name} has the columns {named}; legal are {list(options)}, in order")
+        orders = ([str(o) for o in options], [str(i) for i in range(k)])
+        if list(belief) != list(options) and named not in orders:
+            raise ValueError(
+                f"{name} has the columns {named}; they must be {list(options)}, in order"
+            )
     rows = run_matrix(belief, name)[0]
     total = rows.sum(axis=1)
-    bad = np.flatnonzero(np.abs(total - 1) > 1e-4)
-    if len(bad):
-        label = belief.index[bad[0]] if isinstance(belief, pd.DataFrame) else int(bad[0])
+    for row in np.flatnonzero(np.abs(total - 1) > 1e-4)[:1]:
+        label = belief.index[row] if isinstance(belief, pd.DataFrame) else int(row)
         raise ValueError(
-            f"{name}: row {label!r} sums to {total[bad[0]]:.6g}; legal is 1 (valid mass is apart)"
+            f"{name}: row {label!r} sums to {total[row]:.6g}; it must sum to 1 (valid mass is "
+            "another column)"
         )
     return np.asarray(rows / total[:, None])
 
 
 def grouped(by: Any, n: int) -> tuple[IntArray, list[str]]:
     """Codes (n,) of the groups and their names; by None is one group with an empty name."""
-    if by is None:
-        return np.zeros(n, dtype=np.int64), [""]
-    code, keys = labels(by, "by", n)
-    return code, texts(keys)
+    code, keys = optional_labels(by, "by", n)
+    return code, [""] if by is None else texts(keys)
 
 
 def resampled(
@@ -130,12 +161,12 @@ def resampled(
 ) -> list[FloatArray]:
     """Sums of each group's rows (m, M) over resamples of the clusters: (1 + n_boot, M) per group.
 
-    Sum 0 is the data's. In the others as many clusters are drawn as there are, with replacement,
-    and all groups share the draw, so that what spans groups (a respondent's items) stays
-    together. Raises ValueError for fewer than 2 resamples.
+    Sum 0 is that of the data. In the others as many clusters are drawn as there are, with
+    replacement, and all groups share the draw, so that a respondent's answers to several items
+    stay together. Raises ValueError for fewer than 2 resamples.
     """
     if n_boot < 2:
-        raise ValueError(f"n_boot is {n_boot}; legal are 2 or more")
+        raise invalid("n_boot", n_boot, "2 or more")
     members = split_rows(group, np.arange(len(group)), n_groups)
     n = int(cluster.max()) + 1
     out: list[list[FloatArray]] = [[rows[i].sum(axis=0)[None]] for i in members]
@@ -151,18 +182,17 @@ def resampled(
 
 def effective_clusters(cluster: IntArray, weight: FloatArray) -> float:
     """1 / sum of squared shares of weight of the clusters (n,); NaN if there are none."""
-    if not len(cluster):
-        return np.nan
-    return float(effective(np.bincount(cluster, weight / weight.max()).astype(float)))
+    sizes = np.bincount(cluster, weight / weight.max(initial=0))
+    return float(effective(sizes.astype(np.float64)))
 
 
 def cluster_notes(cluster: IntArray, weight: FloatArray, where: str = "") -> tuple[str, ...]:
     """How many clusters, and how many equal ones they are worth; a warning below 5."""
-    many, worth = len(np.unique(cluster)), effective_clusters(cluster, weight)
-    said = f"{where}{many} clusters, worth {worth:.1f} equal ones"
+    count, worth = len(np.unique(cluster)), effective_clusters(cluster, weight)
+    note = f"{where}{count} clusters, worth {worth:.1f} equal ones"
     if 1 < worth < FEW:
-        return (f"{said}: below {FEW}, no interval is to be trusted",)
-    return (said,) if many < len(cluster) else ()
+        return (f"{note}: {UNTRUSTED}",)
+    return (note,) if count < len(cluster) else ()
 
 
 def stretch(effective: float, alpha: float) -> float:
@@ -182,16 +212,13 @@ def left_out(
 ) -> list[FloatArray]:
     """Sums of each group's rows (m, M), none negative: of all, then without each of its clusters.
 
-    (1 + G, M) per group. What only the cluster left out had is 0 exactly.
+    (1 + G, M) per group. A column that is 0 outside the cluster left out is exactly 0.
     """
     out = []
     for i in split_rows(group, np.arange(len(group)), n_groups):
         code = np.unique(cluster[i], return_inverse=True)[1]
-        clusters = int(code.max(initial=-1)) + 1
-        parts = [np.bincount(code, x, minlength=clusters) for x in rows[i].T]
-        each = np.stack(parts, axis=1).astype(np.float64)
         total = rows[i].sum(axis=0)
-        rest = total - each
+        rest = total - sums_by(rows[i], code, int(code.max(initial=-1)) + 1)
         rest[rest <= DUST * total] = 0.0
         out.append(np.concatenate([total[None], rest]))
     return out
@@ -199,11 +226,15 @@ def left_out(
 
 @dataclass(frozen=True)
 class Moved:
-    """A number, and what leaving out each cluster does to it, once per independent sample.
+    """A statistic, and its change when each cluster is left out, for each independent sample.
 
-    moves : (C,) of each sample, value without the cluster - value, times sqrt((G - 1) / G) of its G
-    clusters; their squares sum to the jackknife's variance (CV3). bias : its estimate of the bias.
-    slack : a further bias that the number may have and no jackknife sees, 0 or more.
+    Attributes
+    ----------
+    at : the statistic of all rows.
+    moves : (G,) of each sample, value without the cluster - value, times sqrt((G - 1) / G) of its
+        G clusters; their squares sum to the jackknife's variance (CV3).
+    bias : the jackknife's estimate of the bias.
+    slack : a further bias that may be there and no jackknife shows, 0 or more.
     """
 
     at: float
@@ -214,13 +245,12 @@ class Moved:
     def interval(
         self, effective: Sequence[float], alpha: float, *, log: bool = False
     ) -> tuple[float, float, float, float]:
-        """The number freed of its bias, standard error, and the ends of its t interval.
+        """The statistic less its bias, its standard error, and the ends of its t interval.
 
-        effective : of the clusters of each sample; the degrees of freedom are these less 1 (of two
-        samples, put together as by Satterthwaite 1946). log : symmetrical on the log scale, bias
-        left in: for positive numbers. NaN below 2 effective clusters, for anything infinite, and
-        where no cluster makes a difference: a sample that shows no spread does not show that
-        there is none.
+        effective : number of clusters of each sample; the degrees of freedom are these less 1 (two
+        samples: Satterthwaite 1946). log : symmetrical on the log scale, bias left in, for
+        positive statistics. NaN below 2 effective clusters, for anything infinite, and where no
+        cluster makes a difference: no spread in a sample does not prove that there is none.
         """
         variances = np.array([(m**2).sum() for m in self.moves])
         free = np.array(effective) - 1
@@ -241,43 +271,33 @@ class Moved:
 
 def left_out_of(*samples: FloatArray) -> Moved:
     """`Moved` from the values (1 + G,) of each sample: of all, and without each of its clusters."""
-    moves, bias = [], 0.0
-    for values in samples:
-        with np.errstate(invalid="ignore"):
-            off = values[1:] - values[0]
-        kept = 1 - 1 / max(len(off), 1)
-        moves.append(np.sqrt(kept) * off)
-        bias += kept * float(off.sum())
-    return Moved(float(samples[0][0]), moves, bias)
+    with np.errstate(invalid="ignore"):
+        pairs = [(1 - 1 / max(len(x) - 1, 1), x[1:] - x[0]) for x in samples]
+    bias = sum(factor * float(off.sum()) for factor, off in pairs)
+    return Moved(float(samples[0][0]), [np.sqrt(factor) * off for factor, off in pairs], bias)
 
 
 def mean_moved(several: Sequence[Moved]) -> Moved:
-    """Unweighted mean of numbers that have a place for the same clusters."""
-    samples = range(len(several[0].moves))
-    return Moved(
-        float(np.mean([m.at for m in several])),
-        [np.mean([m.moves[i] for m in several], axis=0) for i in samples],
-        float(np.mean([m.bias for m in several])),
-        float(np.mean([m.slack for m in several])),
-    )
+    """Unweighted mean of statistics over the same clusters."""
+    at, bias, slack = np.mean([(m.at, m.bias, m.slack) for m in several], axis=0).tolist()
+    moves = zip(*[m.moves for m in several], strict=True)
+    return Moved(at, [np.mean(sample, axis=0) for sample in moves], bias, slack)
 
 
 def normalised(sums: FloatArray) -> FloatArray:
     """Rows (B, K) divided by their sum; NaN where nothing was drawn."""
     total = sums.sum(axis=1, keepdims=True)
-    blank = np.full(sums.shape, np.nan)
-    shares: FloatArray = np.divide(sums, total, out=blank, where=total > 0)
-    return shares
+    return np.asarray(sums / np.where(total > 0, total, np.nan))
 
 
 def percentiles(values: FloatArray, alpha: float) -> tuple[float, float, float]:
     """Standard deviation and percentile interval of resampled values (B,); NaN if not usable.
 
     Resamples that are NaN (a group that was not drawn) are left out; an infinite one makes all
-    three NaN, for then no finite number of resamples tells where the interval ends.
+    three NaN: the ends of the interval are then unknown.
     """
-    there = values[~np.isnan(values)]
-    if len(there) < 2 or np.isinf(there).any():
+    defined = values[~np.isnan(values)]
+    if len(defined) < 2 or np.isinf(defined).any():
         return np.nan, np.nan, np.nan
-    low, high = np.quantile(there, [alpha / 2, 1 - alpha / 2])
-    return float(there.std(ddof=1)), float(low), float(high)
+    low, high = np.quantile(defined, [alpha / 2, 1 - alpha / 2])
+    return float(defined.std(ddof=1)), float(low), float(high)

@@ -1,4 +1,4 @@
-"""What the estimators share: reading columns of runs, and grouping rows.
+"""Runs as arrays, and rows in groups.
 
 A **run** is one generation. Its choice is a one-hot row over the K options, its belief a row of
 probabilities. Both are (n, K): a DataFrame with a column per option, an array, or one column (n,)
@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.estimators.shared.arguments import checked
-from simkit.types import FloatArray, IntArray, column, counted, labels
+from simkit.types import FloatArray, IntArray, column, counted, invalid, invalid_row, labels
 
 __all__ = [
     "Runs",
+    "distinct",
     "group_moments",
-    "one_hot",
+    "label_texts",
     "optional_labels",
     "paired_runs",
     "run_matrix",
     "run_sizes",
     "split_rows",
+    "sums_by",
     "texts",
 ]
 
@@ -34,10 +35,14 @@ SLACK = 1e-6  # how far rounding may carry a probability, or a sum of them, abov
 
 @dataclass(frozen=True)
 class Runs:
-    """Choice and belief of the same runs, (n, K) each; `code` (n,) is the run's condition.
+    """Choice and belief of the same runs.
 
-    kept : (n,) their row numbers in what was given, which had `given` rows. conditions : the C
-    conditions' names.
+    Attributes
+    ----------
+    choice, belief : (n, K).
+    code : (n,) the run's condition. conditions : the names of the C conditions.
+    kept : (n,) their row numbers among the `given` rows of the call.
+    options : names of the K options. notes : how many runs were skipped.
     """
 
     choice: FloatArray
@@ -54,26 +59,6 @@ class Runs:
         return split_rows(self.code, np.arange(len(self.code)), len(self.conditions))
 
 
-@checked("choice")
-def one_hot(choice: Any, options: Sequence[str]) -> pd.DataFrame:
-    """Choices (n,), named, as a frame (n, K) of 0 and 1 with a column per option.
-
-    A missing choice (None, NaN) becomes a row of NaN, which the estimators skip and count.
-    Raises ValueError, naming the row, for a choice that is none of the options.
-    """
-    series = choice if isinstance(choice, pd.Series) else pd.Series(list(choice), dtype=object)
-    absent = series.isna()
-    wrong = ~(series.isin(list(options)) | absent)
-    if wrong.any():
-        row = series.index[int(np.flatnonzero(wrong)[0])]
-        raise ValueError(
-            f"choice: row {row!r} holds {series[wrong].iloc[0]!r}; legal are {list(options)} "
-            "(None or NaN where missing)"
-        )
-    hits = {option: (series == option).astype(float).mask(absent) for option in options}
-    return pd.DataFrame(hits, index=series.index)
-
-
 def run_matrix(values: Any, name: str, *, binary: bool = False) -> tuple[FloatArray, list[str]]:
     """Probabilities, or one-hot choices, of n runs over K options: (n, K) and the options' names.
 
@@ -83,33 +68,27 @@ def run_matrix(values: Any, name: str, *, binary: bool = False) -> tuple[FloatAr
     plain = isinstance(values, np.ndarray | pd.Series | pd.DataFrame)
     array = np.asarray(values, dtype=None if plain else object)  # lists may mix numbers and text
     if array.ndim not in (1, 2) or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}; legal are (runs, options) and (runs,)")
+        raise ValueError(f"{name} has shape {array.shape}; it must be (runs, options) or (runs,)")
     if isinstance(values, pd.DataFrame):
         frame = values
     else:
         index = values.index if isinstance(values, pd.Series) else None
-        names = range(array.shape[1]) if array.ndim == 2 else [name]
-        frame = pd.DataFrame(array.reshape(len(array), -1), columns=list(names), index=index)
+        frame = pd.DataFrame(array.reshape(len(array), -1), index=index)
+        frame.columns = [name] if array.ndim == 1 else frame.columns
     if not frame.columns.is_unique:
-        raise ValueError(f"{name} has the columns {list(frame)}; legal are columns that differ")
-    columns = [frame.iloc[:, k] for k in range(frame.shape[1])]
-    labelled = [f"{name}[{c}]" if frame.shape[1] > 1 else name for c in frame]
-    out = np.column_stack(
-        [
-            column(series, label, low=0, high=1 + SLACK, missing=True)
-            for series, label in zip(columns, labelled, strict=True)
-        ]
-    )
-    legal = "rows that sum to at most 1"
-    bad = out.sum(axis=1) > 1 + SLACK
-    if binary:
-        broken = ~(np.isnan(out) | (out == 0) | (out == 1)).all(axis=1)
-        legal, bad = ("0 and 1", broken) if broken.any() else (legal, bad)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise ValueError(
-            f"{name}: row {frame.index[row]!r} holds {out[row].tolist()}; legal are {legal}"
-        )
+        raise ValueError(f"{name} has the columns {list(frame)}; they must differ")
+    several = frame.shape[1] > 1
+    columns = [
+        column(series, f"{name}[{c}]" if several else name, low=0, high=1 + SLACK, missing=True)
+        for c, series in frame.items()
+    ]
+    out = np.column_stack(columns)
+    requirement, bad = "a row that sums to at most 1", out.sum(axis=1) > 1 + SLACK
+    fraction = ~(np.isnan(out) | (out == 0) | (out == 1)).all(axis=1)
+    if binary and fraction.any():
+        requirement, bad = "a row of 0 and 1", fraction
+    for row in np.flatnonzero(bad)[:1]:
+        raise invalid_row(name, frame.index[row], out[row].tolist(), requirement)
     return np.minimum(out, 1.0), [str(c) for c in frame]
 
 
@@ -125,7 +104,7 @@ def paired_runs(choice: Any, belief: Any, condition: Any, *, least: int = 2) -> 
     if y.shape != b.shape or (both and options != named):
         raise ValueError(
             f"choice has {len(y)} runs of the options {options}, belief {len(b)} of {named}; "
-            "legal is the same"
+            "both must be the same"
         )
     options = named if isinstance(belief, pd.DataFrame) else options
     options = ["share"] if np.ndim(belief) == 1 else options
@@ -135,7 +114,7 @@ def paired_runs(choice: Any, belief: Any, condition: Any, *, least: int = 2) -> 
     if sizes.min() < least:
         short = int(np.argmin(sizes))
         raise ValueError(
-            f"condition {texts(keys)[short]!r} has {sizes[short]} complete runs; legal are "
+            f"condition {texts(keys)[short]!r} has {sizes[short]} complete runs; it must have "
             f"{least} or more"
         )
     notes = counted(len(y) - len(kept), len(y), "runs skipped: no choice or no belief")
@@ -147,27 +126,39 @@ def group_moments(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Sizes (C,), means (C, K) and sample variances (C, K; ddof 1) of the rows of each group."""
     size = np.bincount(code, minlength=n_groups).astype(float)
-    sums = [np.bincount(code, column, minlength=n_groups) for column in x.T]
-    mean = np.stack(sums, axis=1) / size[:, None]
-    off = (x - mean[code]) ** 2
-    sums = [np.bincount(code, column, minlength=n_groups) for column in off.T]
-    return size, mean, np.stack(sums, axis=1) / (size - 1)[:, None]
+    mean = sums_by(x, code, n_groups) / size[:, None]
+    squares = sums_by((x - mean[code]) ** 2, code, n_groups)
+    return size, mean, squares / (size - 1)[:, None]
+
+
+def sums_by(values: FloatArray, code: IntArray, n: int) -> FloatArray:
+    """Sums (n, K) of the rows (m, K) of each code 0..n-1."""
+    sums = [np.bincount(code, x, minlength=n) for x in values.T]
+    return np.stack(sums, axis=1).astype(np.float64)
+
+
+def distinct(*codes: IntArray) -> tuple[IntArray, IntArray]:
+    """The distinct rows (D, m) of m columns of codes (n,), sorted, and which of them each is."""
+    table = np.column_stack(codes)
+    flat = np.ravel_multi_index(tuple(table.T), tuple(table.max(axis=0) + 1))
+    _, first, which = np.unique(flat, return_index=True, return_inverse=True)
+    return table[first], which
 
 
 def run_sizes(sizes: Sequence[int] | None, default: int, most: int) -> IntArray:
     """Numbers of runs, checked, rising: `sizes`, or 1, 2, 5, 10, 20, 50, ... up to `default`.
 
-    Raises ValueError for none, for one below 1 or repeated, or above `most`, the runs there are.
+    Raises ValueError for none, for one below 1 or repeated, or above `most`, the number of runs.
     """
     if sizes is None:
         steps = (m * 10**e for e in range(len(str(max(default, 1)))) for m in (1, 2, 5))
         sizes = [s for s in steps if s <= max(default, 1)]
     n = np.sort(column(list(sizes), "sizes", low=1)).astype(np.int64)
     if len(n) == 0 or len(np.unique(n)) < len(n) or n[-1] > most:
-        raise ValueError(
-            f"sizes are {list(sizes)}; legal are different whole numbers from 1 to {most}, the "
-            "runs of the smallest condition"
+        requirement = (
+            f"different whole numbers from 1 to {most}, the runs of the smallest condition"
         )
+        raise invalid("sizes", list(sizes), requirement)
     return n
 
 
@@ -177,6 +168,14 @@ def texts(keys: pd.DataFrame) -> list[str]:
         return [str(value) for value in keys.iloc[:, 0]]
     rows = keys.astype(object).to_numpy()
     return [", ".join(f"{c}={v}" for c, v in zip(keys, row, strict=True)) for row in rows]
+
+
+def label_texts(keys: pd.DataFrame) -> pd.DataFrame:
+    """Labels as text, in quotes where two rows would read the same (1 and "1")."""
+    plain = keys.astype(object)
+    short = plain.map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
+    ambiguous = len(short.drop_duplicates()) < len(plain.drop_duplicates())
+    return plain.map(repr) if ambiguous else short
 
 
 def split_rows(codes: IntArray, rows: IntArray, n: int) -> list[IntArray]:

@@ -1,12 +1,12 @@
-"""The one table: what `believe` and `sample_runs` return, as the arguments of an estimator.
+"""Tables as `believe` and `sample_runs` return them, as arguments of an estimator.
 
 Such a frame has a row per prompt and option (and run): columns `prompt_id`, `option`, `belief`,
-..., and the design's own. An estimator that has the argument `data` takes columns of it by name.
+..., and those of the design. An estimator with the argument `data` takes its columns by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 from simkit.types import check_labels, framed, hashable, labels, shown
 from simkit.types import column as column_of
 
-__all__ = ["columns_of", "wide"]
+__all__ = ["check_columns", "columns_of", "wide"]
 
 KEYS = ("prompt_id", "run")
 
@@ -29,7 +29,7 @@ def wide(table: pd.DataFrame, column: str = "belief") -> pd.DataFrame:
         As `believe`, `sample_runs` and `sample_choices` return it: `prompt_id`, `option` or
         `option_id`, and perhaps `run`.
     column : str
-        What to lay out, such as "belief", "choice" or "logprob".
+        The values, such as "belief", "choice" or "logprob".
 
     Returns
     -------
@@ -47,7 +47,8 @@ def wide(table: pd.DataFrame, column: str = "belief") -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> rows = {"prompt_id": [0, 0, 1, 1], "option": ["yes", "no"] * 2}
-    >>> wide(pd.DataFrame({**rows, "belief": [0.25, 0.75, 0.5, 0.5]}))
+    >>> table = pd.DataFrame({**rows, "belief": [0.25, 0.75, 0.5, 0.5]})
+    >>> wide(table)  # doctest: +NORMALIZE_WHITESPACE
     option      yes    no
     prompt_id
     0          0.25  0.75
@@ -55,7 +56,7 @@ def wide(table: pd.DataFrame, column: str = "belief") -> pd.DataFrame:
     """
     framed(table, "table")
     keys = [key for key in KEYS if key in table]
-    _there(table, [column], "table")
+    check_columns(table, [column], "table")
     if not keys or not {"option", "option_id"} & set(table):
         raise ValueError(
             f"table has the columns {list(table)}; it must have prompt_id, and option or option_id"
@@ -80,12 +81,12 @@ def wide(table: pd.DataFrame, column: str = "belief") -> pd.DataFrame:
 
 
 def columns_of(
-    data: pd.DataFrame, given: dict[str, Any], rows: Collection[str], options: Collection[str]
+    data: pd.DataFrame, arguments: dict[str, Any], rows: Collection[str], options: Collection[str]
 ) -> dict[str, Any]:
     """The arguments with columns of `data` in place of their names.
 
     rows : names of the arguments that have a value per row. options : those of them that have a
-    column per option, laid out by `wide`. In a table with several options a prompt the others
+    column per option, as `wide` returns them. In a table with several options a prompt the others
     are read once per prompt (and run).
     """
     framed(data, "data")
@@ -94,27 +95,27 @@ def columns_of(
     if keys and "option" in data:
         check_labels(data[[*keys, "option"]], "data")
         long = bool((data.groupby(keys, sort=False)["option"].nunique() > 1).any())
-    named = {n for n in rows if _is_name(given.get(n))}
+    named = {n for n in rows if _is_name(arguments.get(n))}
     for name in named:
-        columns = [given[name]] if isinstance(given[name], str) else list(given[name])
-        _there(data, columns, "data")
+        check_columns(data, _listed(arguments[name]), "data")
     if long and named and not (named & set(options)):
         first = data.groupby(keys, sort=False)["option"].unique().iloc[0].tolist()
         raise ValueError(
             f"data has several options a prompt, {first}; keep the rows of one, as by "
             f'data.query("option == {first[0]!r}")'
         )
-    return {n: _read(data, given[n], keys, long, n in options) if n in named else v
-            for n, v in given.items()}  # fmt: skip
+    read = {n: _read(data, arguments[n], keys if long else [], n in options) for n in named}
+    return {**arguments, **read}
 
 
-def _read(data: pd.DataFrame, name: Any, keys: list[str], long: bool, by_option: bool) -> Any:
+def _read(data: pd.DataFrame, name: str | list[str], keys: list[str], by_option: bool) -> Any:
+    """keys : the columns that tell prompts apart, none where each row is a prompt."""
     columns = name if isinstance(name, str) else list(name)
-    if not long:
+    if not keys:
         return data[columns]
-    read = [columns] if isinstance(columns, str) else columns
-    check_labels(data[read], "data")
-    varies = [c for c in read if (data.groupby(keys, sort=False)[c].nunique(False) > 1).any()]
+    check_labels(data[_listed(name)], "data")
+    prompts = data.groupby(keys, sort=False)
+    varies = [c for c in _listed(name) if (prompts[c].nunique(False) > 1).any()]
     if isinstance(columns, str) and (by_option or varies):
         return wide(data, columns)
     if varies:
@@ -130,9 +131,14 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) or (several and all(isinstance(v, str) for v in value))
 
 
-def _there(frame: pd.DataFrame, columns: list[str], what: str) -> None:
+def _listed(name: str | list[str]) -> list[str]:
+    return [name] if isinstance(name, str) else list(name)
+
+
+def check_columns(frame: pd.DataFrame, columns: Sequence[Any], name: str) -> None:
+    """ValueError for a column that the frame does not have, naming it and those that it has."""
     for column in columns:
         if not hashable(column) or column not in frame:
             raise ValueError(
-                f"{what} has no column {shown(column)}; it has {', '.join(map(str, frame))}"
+                f"{name} has no column {shown(column)}; it has {', '.join(map(str, frame))}"
             )

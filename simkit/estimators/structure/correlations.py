@@ -1,8 +1,8 @@
 """Correlation matrices of survey items: Pearson, Spearman, polychoric; missing answers, weights.
 
 Every pair of items uses the rows that have both (pairwise complete), so each entry is as good as
-it can be and the whole matrix need not be positive semi-definite: `repaired` says whether it is
-and mends it. An item that does not vary has no correlation: NaN, never 0.
+it can be and the whole matrix need not be positive semi-definite: `repaired` mends it. An item that
+does not vary has no correlation: NaN, never 0.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
+from simkit.estimators.shared.clustering import effective
 from simkit.estimators.structure.polychoric import polychoric_pairs
-from simkit.types import FloatArray, IntArray, column, numbers
+from simkit.types import FloatArray, IntArray, column, integer, numbers, one_of
 
 __all__ = [
     "METHODS",
@@ -24,9 +25,10 @@ __all__ = [
     "answer_matrix",
     "correlation_matrix",
     "matrices_of",
-    "matrix_of",
+    "mean_of",
     "off_diagonal",
     "repaired",
+    "two_sides",
 ]
 
 METHODS = ("pearson", "spearman", "polychoric")
@@ -38,8 +40,8 @@ FLAT = 1e-12  # a variance below this share of the squared scale is rounding dus
 class Answers:
     """The answers of n respondents to k items, made ready for many weighted correlation matrices.
 
-    frame : (n, k) numbers, NaN where not answered. `weight` (n,) of the respondents. `least` rows
-    must have both items of a pair, else it is undefined.
+    x : (n, k) numbers, NaN where not answered. weight : (n,) of the respondents. least : rows that
+    must have both items of a pair, else its correlation is undefined.
     """
 
     def __init__(
@@ -51,17 +53,12 @@ class Answers:
         both = self.mask[weight > 0].astype(float)
         self.thin = both.T @ both < least  # pairs that too few have answered
         # Centred columns: the sums of squares below would lose digits otherwise.
-        with np.errstate(invalid="ignore"):
-            middle = np.array(
-                [c[m].mean() if m.any() else 0.0 for c, m in zip(x.T, self.mask.T, strict=True)]
-            )
-        self.x = np.where(self.mask, x - middle, 0.0)
+        self.x = np.where(self.mask, x - mean_of(x.T), 0.0)
         self.levels: list[FloatArray] = []
         self.codes = np.zeros(x.shape, dtype=np.int64)
-        for j in range(x.shape[1]):
-            level, code = np.unique(x[self.mask[:, j], j], return_inverse=True)
+        for j, answered in enumerate(self.mask.T):
+            level, self.codes[answered, j] = np.unique(x[answered, j], return_inverse=True)
             self.levels.append(level)
-            self.codes[self.mask[:, j], j] = code
 
     @property
     def constant(self) -> list[str]:
@@ -71,85 +68,116 @@ class Answers:
     @property
     def worth(self) -> float:
         """Respondents of equal weight that these are worth: 1 / sum of squared shares of weight."""
-        share = self.weight / max(self.weight.sum(), 1e-300)
-        return float(1 / max((share**2).sum(), 1e-300))
+        return float(effective(self.weight))
 
 
 @checked("frame weights", frames="frame")
 def correlation_matrix(
     frame: pd.DataFrame, *, method: str = "pearson", weights: npt.ArrayLike | None = None
 ) -> pd.DataFrame:
-    """Correlations (k, k) of the k items of n respondents, each pair on the rows that have both.
+    """Correlations of survey items, each pair on the rows that have both.
 
-    frame : (n, k), one column of numbers per item, None or NaN where not answered.
-    method : "pearson"; "spearman" (Pearson of mid-ranks, ranked anew for each pair where answers
-        are missing); "polychoric" (of the normal variables that ordered categories cut up, by
-        two-step maximum likelihood: Olsson 1979), for items of up to 25 categories.
-    weights : (n,) survey weights from 0, None for 1. Ranks and thresholds are weighted too.
+    Parameters
+    ----------
+    frame : DataFrame
+        (n, k) answers, one column of numbers per item, None or NaN where not answered.
+    method : {"pearson", "spearman", "polychoric"}
+        Spearman is Pearson of mid-ranks, ranked anew for each pair where answers are missing.
+        Polychoric is the correlation of the normal variables that ordered categories (25 at most)
+        cut up, by two-step maximum likelihood.
+    weights : array_like, optional
+        (n,) survey weights from 0; 1 by default. Ranks and thresholds are weighted too.
 
-    NaN where an item does not vary on the rows of a pair, or fewer than 3 rows have both. The
-    diagonal is 1, and NaN for an item that never varies. Raises ValueError for text, infinite
-    numbers (naming item and row), repeated items, an unknown method, and for more categories than
-    a polychoric correlation can have.
+    Returns
+    -------
+    DataFrame
+        (k, k) correlations. NaN where an item does not vary on the rows of a pair, or fewer than 3
+        rows have both. The diagonal is 1, and NaN for an item that never varies.
+
+    Raises
+    ------
+    ValueError
+        For text and infinite numbers (naming item and row), repeated items, an unknown method, and
+        too many categories for a polychoric correlation.
+
+    References
+    ----------
+    Olsson (1979), Psychometrika 44 (polychoric correlation).
+
+    Examples
+    --------
+    >>> answers = pd.DataFrame({"trust": [1, 2, 3, 4], "vote": [1, 1, 2, 2], "age": [4, 3, 1, 2]})
+    >>> correlation_matrix(answers).round(2)
+           trust  vote   age
+    trust   1.00  0.89 -0.80
+    vote    0.89  1.00 -0.89
+    age    -0.80 -0.89  1.00
     """
     answers = answer_matrix(frame, weights, "frame")
-    return pd.DataFrame(
-        matrix_of(answers, method), index=answers.items, columns=answers.items, dtype=float
-    )
+    matrix = matrices_of(answers, method, answers.weight[None])[0]
+    return pd.DataFrame(matrix, index=answers.items, columns=answers.items, dtype=float)
 
 
-def answer_matrix(
-    frame: pd.DataFrame, weights: npt.ArrayLike | None, name: str, least: int = 3
-) -> Answers:
+def answer_matrix(frame: pd.DataFrame, weights: Any, name: str, least: int = 3) -> Answers:
     """The frame checked, as `Answers`; least : see there."""
-    if least < 3:
-        raise ValueError(f"least is {least}; it must be a whole number from 3")
-    if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"{name} is a {type(frame).__name__}; it must be a DataFrame of items")
-    if not frame.columns.is_unique or frame.shape[1] < 2 or not len(frame):
-        raise ValueError(
-            f"{name} has {len(frame)} rows of the columns {list(frame)}; it must be rows of two "
-            "or more items that differ"
-        )
-    parts = [column(frame[c], f"{name}[{c}]", missing=True) for c in frame]
+    integer(least, "least", 3)
+    if frame.shape[1] < 2 or not len(frame):
+        raise ValueError(f"{name} has {len(frame)} rows of the columns {list(frame)}; it must be "
+                         "rows of two or more items")  # fmt: skip
+    x = np.column_stack([column(frame[c], f"{name}[{c}]", missing=True) for c in frame])
     weight = np.ones(len(frame))
     if weights is not None:
         weight = column(weights, "weights", low=0, rows=len(frame))
-    return Answers(np.column_stack(parts), weight, [str(c) for c in frame], least)
+    return Answers(x, weight, [str(c) for c in frame], least)
 
 
-def matrix_of(answers: Answers, method: str) -> FloatArray:
-    """The matrix (k, k) of `correlation_matrix`."""
-    return np.asarray(matrices_of(answers, method, answers.weight[None])[0])
+def two_sides(
+    humans: pd.DataFrame,
+    simulated: pd.DataFrame,
+    weights: Any,
+    simulated_weights: Any,
+    paired: bool,
+    least: int = 3,
+) -> tuple[Answers, Answers]:
+    """Both sides as `Answers` to the same items, in the order of the humans' columns."""
+    h = answer_matrix(humans, weights, "humans", least)
+    if set(humans.columns) != set(simulated.columns):
+        odd = sorted(map(str, set(humans.columns) ^ set(simulated.columns)))
+        raise ValueError(f"item {odd[0]!r} is on one side only; both must have it")
+    s = answer_matrix(simulated[list(humans.columns)], simulated_weights, "simulated", least)
+    if paired and h.n != s.n:
+        raise ValueError(f"paired: {h.n} humans, {s.n} simulated; there must be as many of each")
+    return h, s
 
 
 def matrices_of(answers: Answers, method: str, weights: FloatArray) -> FloatArray:
     """The matrices (B, k, k) under each of B lists of weights (B, n), such as resamples."""
     a = answers
-    if method == "pearson":
-        step = max(CHUNK // max(a.x.size, 1), 1)
+    if one_of(method, "method", METHODS) == "pearson":
+        step, mask = max(CHUNK // max(a.x.size, 1), 1), None if a.whole else a.mask
         parts = [weights[i : i + step] for i in range(0, len(weights), step)]
-        found = np.concatenate([_pearson(a.x, a.mask, w, a.whole) for w in parts])
-    elif method in METHODS:
-        one = _spearman if method == "spearman" else _polychoric
-        found = np.stack([one(a, w) for w in weights])
+        matrices = np.concatenate([_pearson(a.x, w, mask) for w in parts])
     else:
-        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    k = len(a.items)
-    return np.asarray(np.where(a.thin & ~np.eye(k, dtype=bool), np.nan, found))
+        one = _spearman if method == "spearman" else _polychoric
+        matrices = np.stack([one(a, w) for w in weights])
+    return np.where(a.thin & ~np.eye(len(a.items), dtype=bool), np.nan, matrices)
 
 
-def _pearson(x: FloatArray, mask: npt.NDArray[np.bool_], w: FloatArray, whole: bool) -> FloatArray:
-    """Pairwise correlations (B, k, k), weighted by w (B, n), of columns with 0 where missing."""
+def _pearson(x: FloatArray, w: FloatArray, mask: npt.NDArray[np.bool_] | None = None) -> FloatArray:
+    """Pairwise correlations (B, k, k), weighted by w (B, n), of columns with 0 where missing.
+
+    mask : (n, k) what is answered; None if everything is.
+    """
     wx = w[:, None] * x.T
     cross = wx @ x
-    if whole:
+    rows: Any
+    if mask is None:
         total = np.maximum(w.sum(axis=1), 1e-300)[:, None, None]
         mean = wx.sum(axis=2, keepdims=True) / total
         cov = cross / total - mean * mean.swapaxes(1, 2)
         var_i = np.diagonal(cov, axis1=1, axis2=2)[..., None]
         power = np.diagonal(cross / total, axis1=1, axis2=2)[..., None]
-        rows: Any = (w > 0).sum(axis=1)[:, None, None]
+        rows = (w > 0).sum(axis=1)[:, None, None]
     else:
         m = mask.astype(float)
         total = (w[:, None] * m.T) @ m
@@ -168,52 +196,52 @@ def _pearson(x: FloatArray, mask: npt.NDArray[np.bool_], w: FloatArray, whole: b
     return np.asarray(r)
 
 
-def _ranks(code: IntArray, levels: int, w: FloatArray) -> FloatArray:
-    """Weighted mid-ranks (n,): the weight below, and half the weight that is equal."""
-    mass = np.bincount(code, w, levels)
-    return np.asarray((mass.cumsum() - mass / 2)[code])
-
-
 def _spearman(a: Answers, w: FloatArray) -> FloatArray:
-    k = len(a.items)
     if a.whole:
-        ranks = np.column_stack([_ranks(a.codes[:, j], len(a.levels[j]), w) for j in range(k)])
-        centred = ranks - np.average(ranks, axis=0, weights=w) if w.sum() else ranks
-        return np.asarray(_pearson(centred, a.mask, w[None], True)[0])
-    out = np.full((k, k), np.nan)
-    for i in range(k):
-        for j in range(i + 1, k):
-            both = np.flatnonzero(a.mask[:, i] & a.mask[:, j])
-            two = np.column_stack(
-                [_ranks(a.codes[both, c], len(a.levels[c]), w[both]) for c in (i, j)]
-            )
-            centred = two - (two * w[both, None]).sum(axis=0) / max(w[both].sum(), 1e-300)
-            pair = _pearson(centred, a.mask[both][:, [i, j]], w[None, both], True)
-            out[i, j] = out[j, i] = pair[0, 0, 1]
-    np.fill_diagonal(out, np.where([len(level) > 1 for level in a.levels], 1.0, np.nan))
-    return out
+        return _of_ranks(a.codes, w)
+    pairs = []
+    for i, j in zip(*np.triu_indices(len(a.items), 1), strict=True):
+        both = a.mask[:, i] & a.mask[:, j]
+        pairs.append(_of_ranks(a.codes[both][:, [i, j]], w[both])[0, 1])
+    return _symmetric(a, np.array(pairs))
+
+
+def _of_ranks(codes: IntArray, w: FloatArray) -> FloatArray:
+    """Correlations of weighted mid-ranks: the weight below, and half the weight that is equal."""
+    masses = [np.bincount(code, w) for code in codes.T]
+    ranks = [(m.cumsum() - m / 2)[code] for m, code in zip(masses, codes.T, strict=True)]
+    x = np.column_stack(ranks)
+    return np.asarray(_pearson(x - w @ x / max(w.sum(), 1e-300), w[None])[0])
 
 
 def _polychoric(a: Answers, w: FloatArray) -> FloatArray:
-    k, sizes = len(a.items), [len(level) for level in a.levels]
-    if max(sizes) > MOST_CATEGORIES:
+    sizes = [len(level) for level in a.levels]
+    top = max(sizes)
+    if top > MOST_CATEGORIES:
         item = a.items[int(np.argmax(sizes))]
-        raise ValueError(
-            f"{item} has {max(sizes)} different answers; for polychoric it must have up to "
-            f"{MOST_CATEGORIES} ordered categories"
-        )
-    top = max(max(sizes), 2)
-    first, second = np.triu_indices(k, 1)
-    tables = np.zeros((len(first), top, top))
-    for p, (i, j) in enumerate(zip(first, second, strict=True)):
+        raise ValueError(f"{item} has {top} different answers; for polychoric it must have up to "
+                         f"{MOST_CATEGORIES} ordered categories")  # fmt: skip
+    tables = []
+    for i, j in zip(*np.triu_indices(len(a.items), 1), strict=True):
         both = a.mask[:, i] & a.mask[:, j]
         cell = a.codes[both, i] * top + a.codes[both, j]
-        tables[p] = np.bincount(cell, w[both], top * top).reshape(top, top)
-    out = np.full((k, k), np.nan)
-    out[first, second] = polychoric_pairs(tables)
-    out[second, first] = out[first, second]
-    np.fill_diagonal(out, np.where(np.array(sizes) > 1, 1.0, np.nan))
+        tables.append(np.bincount(cell, w[both], top * top).reshape(top, top))
+    return _symmetric(a, polychoric_pairs(np.array(tables)))
+
+
+def _symmetric(a: Answers, pairs: FloatArray) -> FloatArray:
+    """The matrix (k, k) of the correlations of its pairs, row by row."""
+    i, j = np.triu_indices(len(a.items), 1)
+    out = np.diag([1.0 if len(level) > 1 else np.nan for level in a.levels])
+    out[i, j] = out[j, i] = pairs
     return out
+
+
+def mean_of(values: FloatArray) -> FloatArray:
+    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    missing = np.isnan(values)
+    n = (~missing).sum(axis=-1)
+    return np.asarray(np.where(missing, 0.0, values).sum(axis=-1) / np.where(n > 0, n, np.nan))
 
 
 def off_diagonal(matrix: npt.ArrayLike) -> FloatArray:
@@ -224,21 +252,20 @@ def off_diagonal(matrix: npt.ArrayLike) -> FloatArray:
     return np.asarray(m[np.triu_indices(len(m), 1)])
 
 
-def repaired(matrix: npt.ArrayLike) -> tuple[FloatArray, int, FloatArray]:
+def repaired(matrix: npt.ArrayLike) -> tuple[FloatArray, int, IntArray]:
     """A proper correlation matrix from one that may not be: matrix, negative eigenvalues, items.
 
     matrix : (k, k), symmetric. Items without any correlation (all NaN off the diagonal) are left
-    out, and the third value says which rows stay; single NaN entries are set to 0, the least that
-    can be said. If an eigenvalue is below 0 it is set to 0 and the diagonal brought back to 1
-    (the usual clipping; Higham 2002 gives the nearest matrix, which differs little where the
-    violation is small). The second value counts the eigenvalues that were below -1e-10.
+    out, and the third value says which rows stay; single NaN entries are set to 0. Eigenvalues
+    below 0 are set to 0 and the diagonal is brought back to 1 (the usual clipping; Higham 2002
+    gives the nearest matrix, which differs little where the violation is small). The second value
+    counts the eigenvalues that were below -1e-10.
     """
-    m = np.asarray(matrix, dtype=np.float64)
+    m = np.array(matrix, dtype=np.float64)
     off_diagonal(m)
-    off = m.copy()
-    np.fill_diagonal(off, np.nan)
-    kept = np.flatnonzero(~np.isnan(off).all(axis=1))
-    m = np.nan_to_num(m[np.ix_(kept, kept)], nan=0.0)
+    np.fill_diagonal(m, np.nan)
+    rows = np.flatnonzero(~np.isnan(m).all(axis=1))
+    m = np.nan_to_num(m[np.ix_(rows, rows)], nan=0.0)
     np.fill_diagonal(m, 1.0)
     value, vector = np.linalg.eigh(m)
     negative = int((value < -1e-10).sum())
@@ -246,4 +273,4 @@ def repaired(matrix: npt.ArrayLike) -> tuple[FloatArray, int, FloatArray]:
         m = (vector * np.clip(value, 0.0, None)) @ vector.T
         size = np.sqrt(np.clip(m.diagonal(), 1e-12, None))
         m = m / np.outer(size, size)
-    return m, negative, kept.astype(np.float64)
+    return m, negative, rows

@@ -1,7 +1,7 @@
 """What two populations' lists of correlations have in common, from samples and their resamples.
 
 Two samples differ by their noise too, so a plain distance is too large and a plain correlation too
-small. Each function takes that noise out and gives an interval of the populations' value. Where
+small. Each function removes that noise and returns an interval of the populations' value. Where
 the value has an end (a distance of 0, a pattern of 1) percentiles of resamples cannot cover it;
 the interval then is every value under which samples would come out as these did. Where no resample
 differs from another (items that are copies of one column) nothing tells how far samples lie apart:
@@ -10,10 +10,15 @@ all is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
+import pandas as pd
 from scipy import optimize, special
 
-from simkit.estimators.structure.measures import mean_of, rmsd
+from simkit.estimators.structure.correlations import mean_of
+from simkit.estimators.structure.measures import rmsd
+from simkit.result import REQUIRED
 from simkit.types import FloatArray
 
 __all__ = ["apart", "errors_of", "kept", "pattern", "perfect", "reliability", "undefined"]
@@ -22,7 +27,13 @@ CLEAR = 0.75  # share of the variance between pairs that must not be noise
 STILL = 1e-10  # moves of resamples below it are rounding dust
 LOST = 0.1  # share of the resampled correlations that may be undefined
 Row = dict[str, float]
-UNKNOWN: Row = dict.fromkeys(("estimate", "std_error", "low", "high"), np.nan)
+UNKNOWN: Row = dict.fromkeys(REQUIRED, np.nan)
+
+
+def _row(estimate: float, error: float, low: float, high: float) -> Row:
+    """A row whose interval includes its estimate."""
+    ends = min(low, estimate), max(high, estimate)
+    return dict(zip(REQUIRED, (estimate, error, *ends), strict=True))
 
 
 def apart(human: FloatArray, simulated: FloatArray, worth: float, alpha: float) -> Row:
@@ -33,18 +44,15 @@ def apart(human: FloatArray, simulated: FloatArray, worth: float, alpha: float) 
     noise is the mean squared move of the difference over resamples. worth : see `_ends`.
     """
     h, s = _shared(human, simulated)
-    error = errors_of(h - s)
-    if not h.size or _lost(h, s):
+    if not h.size:
         return UNKNOWN
-    gap, size = h[0] - s[0], np.sqrt(h.shape[1])
+    error, gap, size = errors_of(h - s), h[0] - s[0], np.sqrt(h.shape[1])
     square = float(gap @ gap - (error**2).sum(axis=1).mean())
     low, high, _ = _ends(square, gap, error, worth, alpha)
     if np.isnan(low + high):
         return UNKNOWN
-    at = np.sqrt(max(square, 0.0))
-    spread = float(np.std(rmsd(h[1:], s[1:]), ddof=1))
-    ends = (min(low, at) / size, max(high, at) / size)
-    return {"estimate": at / size, "std_error": spread, "low": ends[0], "high": ends[1]}
+    deviation = float(np.std(rmsd(h[1:], s[1:]), ddof=1))
+    return _row(np.sqrt(max(square, 0.0)) / size, deviation, low / size, high / size)
 
 
 def pattern(
@@ -58,19 +66,16 @@ def pattern(
     (`CLEAR`) of the variance between the pairs is no noise.
     """
     h, s = _shared(human, simulated)
-    if h.shape[1] < 3 or _lost(h, s) or min(reliability(h), reliability(s)) <= CLEAR:
+    if h.shape[1] < 3 or min(reliability(h), reliability(s)) <= CLEAR:
         return UNKNOWN
     (x, e), (y, f) = _unit(h), _unit(s)
-    at = float(x @ y) - (float((e * f).sum(axis=1).mean()) if paired else 0.0)
-    side = -1.0 if at < 0 else 1.0
-    square = 2 - 2 * abs(at)
-    low, high, spread = _ends(square, x - side * y, e - side * f, worth, alpha)
+    r = float(x @ y) - (float((e * f).sum(axis=1).mean()) if paired else 0.0)
+    side = -1.0 if r < 0 else 1.0
+    low, high, deviation = _ends(2 - 2 * abs(r), x - side * y, e - side * f, worth, alpha)
     if np.isnan(low + high):
         return UNKNOWN
     ends = np.clip(np.sort([side * (1 - low**2 / 2), side * (1 - high**2 / 2)]), -1, 1)
-    at = float(np.clip(at, -1, 1))
-    low, high = float(min(ends[0], at)), float(max(ends[1], at))
-    return {"estimate": at, "std_error": spread / 2, "low": low, "high": high}
+    return _row(float(np.clip(r, -1, 1)), deviation / 2, *ends.tolist())
 
 
 def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -> Row:
@@ -80,34 +85,44 @@ def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -
     resamples' moves of both sums. NaN unless more than 3/4 (`CLEAR`) of sum(h^2) is no noise.
     """
     h, s = _shared(human, simulated)
-    if not h.size or _lost(h, s):
+    if not h.size:
         return UNKNOWN
     e, f = errors_of(h), errors_of(s)
-    noise = float((e**2).sum(axis=1).mean())
-    shared = float((e * f).sum(axis=1).mean()) if paired else 0.0
-    whole = float(h[0] @ h[0])
-    if not whole - noise > CLEAR * whole:
+    square = float(h[0] @ h[0])
+    clear = square - float((e**2).sum(axis=1).mean())
+    if not clear > CLEAR * square:
         return UNKNOWN
+    noise = float((e * f).sum(axis=1).mean()) if paired else 0.0
+    slope = (float(h[0] @ s[0]) - noise) / clear
     h, s = h[0] + e, s[0] + f
-    top, below = float((h[0] - e[0]) @ (s[0] - f[0])) - shared, whole - noise
-    at = top / below
-    moves = ((h * s).sum(axis=1) - at * (h * h).sum(axis=1)) / below
+    moves = ((h * s).sum(axis=1) - slope * (h * h).sum(axis=1)) / clear
     error = float(moves.std(ddof=1))
     if not error > STILL:
         return UNKNOWN
     half = error * float(special.stdtrit(len(moves) - 1, 1 - alpha / 2))
-    return {"estimate": at, "std_error": error, "low": at - half, "high": at + half}
+    return _row(slope, error, slope - half, slope + half)
 
 
-def undefined(name: str, resampled: FloatArray) -> str:
-    """The note on a measure without an interval. resampled : (B,) its values of the resamples."""
-    there = resampled[~np.isnan(resampled)]
-    if len(there) and np.ptp(there) < STILL:
-        why = "undefined: it is the same in all resamples, which says nothing of other samples"
-    else:
-        why = ("too much of the structure is noise, so the populations' value and its interval "
-               "are undefined")  # fmt: skip
-    return f"{name}: {why}"
+def undefined(
+    frame: pd.DataFrame,
+    measures: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]],
+    human: FloatArray,
+    simulated: FloatArray,
+) -> tuple[str, ...]:
+    """Notes on the rows of a frame that have a value of the samples (raw) and no interval."""
+    notes: tuple[str, ...] = ()
+    for name, measure in measures.items():
+        if np.isnan(frame.loc[name, "raw"]) or not np.isnan(frame.loc[name, "low"]):
+            continue
+        values = measure(human[1:], simulated[1:])
+        values = values[~np.isnan(values)]
+        if len(values) and np.ptp(values) < STILL:
+            why = "undefined: it is the same in all resamples, which shows nothing of other samples"
+        else:
+            why = ("too much of the structure is noise, so the populations' value and its interval "
+                   "are undefined")  # fmt: skip
+        notes += (f"{name}: {why}",)
+    return notes
 
 
 def errors_of(values: FloatArray) -> FloatArray:
@@ -133,36 +148,31 @@ def reliability(values: FloatArray) -> float:
 
     Noise that all pairs have in common is none: it moves their mean and no pair against another.
     """
-    there = values[0][~np.isnan(values[0])]
-    error = errors_of(values[:, ~np.isnan(values[0])])
-    whole = float(there.var()) if len(there) else 0.0
-    return 1 - float(error.var(axis=1).mean()) / whole if whole > 1e-24 else np.nan
+    values = values[:, ~np.isnan(values[0])]
+    whole = float(values[0].var()) if values.shape[1] else 0.0
+    return 1 - float(errors_of(values).var(axis=1).mean()) / whole if whole > 1e-24 else np.nan
 
 
 def _shared(human: FloatArray, simulated: FloatArray) -> list[FloatArray]:
-    """Both sides, of the pairs that both have."""
-    there = ~np.isnan(human[0] + simulated[0])
-    return [human[:, there], simulated[:, there]]
-
-
-def _lost(human: FloatArray, simulated: FloatArray) -> bool:
-    return bool(np.isnan(human[1:] + simulated[1:]).mean() > LOST)
+    """Both sides, of the pairs that both have; of none if too many resamples lack them."""
+    both = ~np.isnan(human[0] + simulated[0])
+    if both.any() and np.isnan(human[1:, both] + simulated[1:, both]).mean() > LOST:
+        both[:] = False
+    return [human[:, both], simulated[:, both]]
 
 
 def _unit(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The pairs of row 0, centred, at their length without noise; the resamples' moves likewise.
 
-    A move along the list itself changes its length alone, so it is taken away.
+    A move along the list itself changes its length alone, so it is removed.
     """
-    at = values[0] - values[0].mean()
-    error = errors_of(values)
+    centred, error = values[0] - values[0].mean(), errors_of(values)
     error = error - error.mean(axis=1, keepdims=True)
-    square = at @ at - (error**2).sum(axis=1).mean()
+    square = centred @ centred - (error**2).sum(axis=1).mean()
     if not square > 0:  # pairs that are all alike have no pattern
-        return np.full_like(at, np.nan), np.full_like(error, np.nan)
-    length = np.sqrt(square)
-    along = at / np.sqrt(at @ at)
-    return at / length, (error - np.outer(error @ along, along)) / length
+        return np.full_like(centred, np.nan), np.full_like(error, np.nan)
+    along = centred / np.sqrt(centred @ centred)
+    return centred / np.sqrt(square), (error - np.outer(error @ along, along)) / np.sqrt(square)
 
 
 def _ends(
@@ -176,26 +186,25 @@ def _ends(
     interval has every c under which `square` is between the quantiles alpha/2 and 1 - alpha/2;
     where it is below 0 the upper end is that of 0, so that luck gives no interval of width 0.
 
-    worth : respondents of the smaller side, n. A correlation is a mean of products, and of two
-    normal variables those have a kurtosis of 9: their estimated variance varies by 8 / n of its
-    square, as one on n / 4 degrees of freedom, and that of sums of many such by about twice as
-    much (n / 8: what was found to cover); that of B resamples as one on B - 1. So errors are wider
-    by t over normal quantile, on 1 / (8 / n + 1 / (B - 1)) degrees of freedom.
+    worth : respondents of the smaller side, n. A correlation is a mean of products, and those of
+    two normal variables have a kurtosis of 9. So the estimated variance of one correlation varies
+    by 8 / n of its square, as a variance on n / 4 degrees of freedom does; that of sums of many
+    correlations by about twice as much (n / 8, which covers in simulations); that of B resamples as
+    one on B - 1. Errors are therefore wider by t over normal quantile, on
+    1 / (8 / n + 1 / (B - 1)) degrees of freedom.
     """
     size = float(np.linalg.norm(gap))
     moves = error @ gap / size if size > 0 else np.zeros(len(error))
     lengths = (error**2).sum(axis=1)
-    noise = float(lengths.mean())
-    a, b, ab = (float(np.cov(moves, lengths)[i, j]) for i, j in ((0, 0), (1, 1), (0, 1)))
-    seen, at = square + noise, float(np.sqrt(max(square, 0.0)))
+    noise, length = float(lengths.mean()), float(np.sqrt(max(square, 0.0)))
     if not noise > STILL**2:
         return np.nan, np.nan, np.nan
-
+    (a, ab), (_, b) = np.cov(moves, lengths).tolist()
     free = 1 / (8 / max(worth, 8.0) + 1 / max(len(error) - 1, 1))
     wider = float(special.stdtrit(free, 1 - alpha / 2) / special.ndtri(1 - alpha / 2))
 
     def variance(c: float) -> float:
-        return max(4 * c * c * a + 4 * c * ab + b, 1e-12 * noise**2)
+        return float(max(4 * c * c * a + 4 * c * ab + b, 1e-12 * noise**2))
 
     def quantile(c: float, share: float) -> float:
         mean = c * c + noise
@@ -205,12 +214,13 @@ def _ends(
     def where(share: float, value: float) -> float:
         """The length at which the quantile is `value`; 0 where it is larger at all lengths."""
         least = quantile(0.0, share)
-        if np.isnan(least) or least >= value:
+        if not least < value:
             return least if np.isnan(least) else 0.0
-        top = at + np.sqrt(noise)
+        top = length + np.sqrt(noise)
         while quantile(top, share) < value:
             top *= 2
         return float(optimize.brentq(lambda c: quantile(c, share) - value, 0.0, top))
 
-    low, high = where(1 - alpha / 2, seen), where(alpha / 2, max(seen, noise))
-    return low, high, float(np.sqrt(variance(at)))
+    total = square + noise
+    low, high = where(1 - alpha / 2, total), where(alpha / 2, max(total, noise))
+    return low, high, float(np.sqrt(variance(length)))

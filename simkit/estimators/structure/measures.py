@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from simkit.estimators.shared.arguments import checked
-from simkit.estimators.structure.correlations import off_diagonal
-from simkit.types import FloatArray, SeedLike, generator, numbers
+from simkit.estimators.structure.correlations import mean_of, off_diagonal
+from simkit.types import FloatArray, SeedLike, generator, integer, numbers
 
 __all__ = [
     "MEASURES",
     "compare_matrices",
     "correlation_of_correlations",
     "mantel_test",
-    "mean_of",
     "rmsd",
     "sign_agreement",
     "structure_kept",
-    "variance_of",
 ]
-
-MEASURES = ("rmsd", "correlation_of_correlations", "sign_agreement", "structure_kept")
 
 
 def rmsd(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
@@ -29,8 +27,7 @@ def rmsd(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
 
     Pairs that are NaN on either side are left out; NaN where none is left.
     """
-    square = (np.asarray(a, dtype=float) - np.asarray(b, dtype=float)) ** 2
-    return np.asarray(np.sqrt(mean_of(square)))
+    return np.sqrt(mean_of((np.asarray(a, dtype=float) - np.asarray(b, dtype=float)) ** 2))
 
 
 def correlation_of_correlations(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
@@ -40,19 +37,17 @@ def correlation_of_correlations(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArra
     does not vary.
     """
     x, y = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
-    there = ~np.isnan(x + y)
-    x, y = (np.where(there, v, np.nan) for v in (x, y))
+    both = ~np.isnan(x + y)
+    x, y = (np.where(both, v, np.nan) for v in (x, y))
     x, y = (v - mean_of(v)[..., None] for v in (x, y))
-    top, below = mean_of(x * y), mean_of(x * x) * mean_of(y * y)
-    fine = (below > 1e-24) & (there.sum(axis=-1) >= 3)
-    out: FloatArray = np.divide(top, np.sqrt(below), out=np.full(top.shape, np.nan), where=fine)
-    return np.asarray(np.clip(out, -1, 1))
+    square = mean_of(x * x) * mean_of(y * y)
+    defined = (square > 1e-24) & (both.sum(axis=-1) >= 3)
+    return np.clip(mean_of(x * y) / np.sqrt(np.where(defined, square, np.nan)), -1, 1)
 
 
 def sign_agreement(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
     """Share of the pairs (..., pairs) whose correlations have the same sign; a zero counts half."""
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    return mean_of((1 + np.sign(x) * np.sign(y)) / 2)
+    return mean_of((1 + np.sign(a) * np.sign(b)) / 2)
 
 
 def structure_kept(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
@@ -62,67 +57,105 @@ def structure_kept(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:
     size: which the correlation of correlations, blind to size, would call perfect.
     """
     x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    below = mean_of(np.where(np.isnan(y), np.nan, x * x))
-    top = mean_of(x * y)
-    fine = below > 0
-    return np.asarray(np.divide(top, below, out=np.full(top.shape, np.nan), where=fine))
+    square = mean_of(np.where(np.isnan(y), np.nan, x * x))
+    return mean_of(x * y) / np.where(square > 0, square, np.nan)
+
+
+MEASURES: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    f.__name__: f for f in (rmsd, correlation_of_correlations, sign_agreement, structure_kept)
+}
 
 
 @checked("first second", columns="first second")
 def compare_matrices(first: npt.ArrayLike, second: npt.ArrayLike) -> dict[str, float]:
-    """The four measures of `compare_structure` for two matrices (k, k), as they are.
+    """The four measures of `compare_structure` for two correlation matrices, as they are.
 
-    For matrices without sampling error (a world's exact ones), the humans' first. Raises
-    ValueError for other shapes.
+    Parameters
+    ----------
+    first, second : array_like
+        (k, k) matrices without sampling error (a world's exact ones), the humans' first.
+
+    Returns
+    -------
+    dict
+        rmsd, correlation_of_correlations, sign_agreement and structure_kept, of the entries off
+        the diagonal; see :func:`compare_structure`.
+
+    Raises
+    ------
+    ValueError
+        For matrices that are not square, or not of one shape.
+
+    Examples
+    --------
+    Every correlation is halved: the pattern is perfect, half of the structure is kept.
+
+    >>> human = np.array([[1, 0.6, -0.4], [0.6, 1, 0.2], [-0.4, 0.2, 1]])
+    >>> result = compare_matrices(human, human / 2)
+    >>> print(*(f"{name} {value:.2f}" for name, value in result.items()), sep=", ")
+    rmsd 0.22, correlation_of_correlations 1.00, sign_agreement 1.00, structure_kept 0.50
     """
-    a, b = _same_shape(first, second)
-    found = (f(a, b) for f in (rmsd, correlation_of_correlations, sign_agreement, structure_kept))
-    return {name: float(v) for name, v in zip(MEASURES, found, strict=True)}
+    a, b = _off_diagonals(first, second)
+    return {name: float(measure(a, b)) for name, measure in MEASURES.items()}
 
 
 @checked("first second", columns="first second")
 def mantel_test(
     first: npt.ArrayLike, second: npt.ArrayLike, *, permutations: int = 999, rng: SeedLike = 0
 ) -> tuple[float, float]:
-    """Correlation of the off-diagonals of two matrices (k, k), and its permutation p-value.
+    """Correlation of the off-diagonals of two matrices, and its permutation p-value.
 
-    The items of the second are put in random order: entries of a matrix are not independent, so
-    the p-value of a plain correlation would be far too small. p is one-sided: the share of orders
-    (the one at hand counted in) whose correlation is as large or larger. NaN where undefined.
-    Raises ValueError for other shapes and fewer than 1 permutation. Source: Mantel 1967.
+    Parameters
+    ----------
+    first, second : array_like
+        (k, k) correlations of the same items.
+    permutations : int
+        Random orders of the second's items, 1 or more.
+    rng : int or Generator
+        Seed of the orders.
+
+    Returns
+    -------
+    tuple of float
+        Correlation, and one-sided p: the share of orders (the given one counted in) with a
+        correlation as large or larger. NaN where undefined.
+
+    Raises
+    ------
+    ValueError
+        For matrices that are not square, or not of one shape, and fewer than 1 permutation.
+
+    Notes
+    -----
+    The entries of a matrix are not independent, so the p-value of a plain correlation would be far
+    too small.
+
+    References
+    ----------
+    Mantel (1967), Cancer Research 27.
+
+    Examples
+    --------
+    >>> weights = np.array([0.9, 0.7, 0.5, -0.4, 0.3])
+    >>> human = np.outer(weights, weights)
+    >>> r, p = mantel_test(human, human / 2)
+    >>> round(r, 2), round(p, 2)
+    (1.0, 0.01)
     """
-    a, b = _same_shape(first, second)
-    if permutations < 1:
-        raise ValueError(f"permutations is {permutations}; it must be a whole number from 1")
-    at = float(correlation_of_correlations(a, b))
-    if np.isnan(at):
+    a, b = _off_diagonals(first, second)
+    integer(permutations, "permutations", 1)
+    r = float(correlation_of_correlations(a, b))
+    if np.isnan(r):
         return np.nan, np.nan
     stream, m = generator(rng), numbers(second, "second", "(k, k)")
     orders = (stream.permutation(len(m)) for _ in range(permutations))
-    shuffled = np.stack([off_diagonal(m[np.ix_(o, o)]) for o in orders])
-    found = correlation_of_correlations(a, shuffled)
-    return at, float((1 + (found >= at - 1e-12).sum()) / (1 + permutations))
+    shuffled = correlation_of_correlations(
+        a, np.stack([off_diagonal(m[np.ix_(order, order)]) for order in orders])
+    )
+    return r, float((1 + (shuffled >= r - 1e-12).sum()) / (1 + permutations))
 
 
-def variance_of(values: FloatArray) -> FloatArray:
-    """Variance over resamples (B, pairs) -> (pairs,); NaN where fewer than 2 are defined."""
-    there = ~np.isnan(values)
-    n = there.sum(axis=0)
-    safe = np.where(n > 1, n, np.nan)
-    mean = np.where(there, values, 0).sum(axis=0) / safe
-    square = np.where(there, values - mean, 0) ** 2
-    return np.asarray(square.sum(axis=0) / (safe - 1))
-
-
-def mean_of(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is not NaN; NaN where nothing is."""
-    there = ~np.isnan(values)
-    n = there.sum(axis=-1)
-    total = np.where(there, values, 0.0).sum(axis=-1)
-    return np.asarray(np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0))
-
-
-def _same_shape(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _off_diagonals(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     a, b = off_diagonal(first), off_diagonal(second)
     if len(a) != len(b):
         raise ValueError(

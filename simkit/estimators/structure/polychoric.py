@@ -49,20 +49,19 @@ def polychoric_pairs(tables: FloatArray) -> FloatArray:
         return out
     share = tables[usable] / total[usable, None, None]
     a, b = _thresholds(share.sum(2)), _thresholds(share.sum(1))
-    z = np.arctanh(np.clip(0.9 * _linear(share), -0.9, 0.9))
-    best, at = np.full(len(z), -np.inf), z.copy()
-    step = np.zeros(len(z))
+    z, place, step = np.zeros((3, len(share)))
+    best = np.full(len(share), -np.inf)
     for _ in range(STEPS):
         value, score, information = _likelihood(share, a, b, np.tanh(z))
         worse = value < best - 1e-14
         step = np.where(worse, step / 2, score / information)  # halve a step that overshot
         step = np.clip(step, -0.7, 0.7)
-        at, best = np.where(worse, at, z), np.where(worse, best, value)
+        place, best = np.where(worse, place, z), np.where(worse, best, value)
         limit = np.arctanh(LARGEST)
-        z = np.clip(at + step, -limit, limit)
-        if np.abs(z - at).max() < 1e-9:
+        z = np.clip(place + step, -limit, limit)
+        if np.abs(z - place).max() < 1e-9:
             break
-    out[usable] = np.tanh(at)
+    out[usable] = np.tanh(place)
     return out
 
 
@@ -71,16 +70,6 @@ def _thresholds(margin: FloatArray) -> FloatArray:
     inner = special.ndtri(np.clip(margin.cumsum(axis=1)[:, :-1], 0.0, 1.0))
     edge = np.full((len(margin), 1), FAR)
     return np.concatenate([-edge, np.clip(inner, -FAR, FAR), edge], axis=1)
-
-
-def _linear(share: FloatArray) -> FloatArray:
-    """Pearson correlations (P,) of the category numbers, to start from."""
-    i, j = np.arange(share.shape[1]), np.arange(share.shape[2])
-    x, y = share.sum(2), share.sum(1)
-    mx, my = x @ i, y @ j
-    vx, vy = x @ i**2 - mx**2, y @ j**2 - my**2
-    cov = np.einsum("pij,i,j->p", share, i, j) - mx * my
-    return np.asarray(cov / np.sqrt(vx * vy))
 
 
 def _likelihood(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simkit.scoring.cache.runs import find_runs, keep_runs, run_keys
+from simkit import __version__
 from simkit.scoring.engine.tally import blocks
-from simkit.scoring.runs.asked import Ask, Runs, Writing
+from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.types import Scores, ability, check_model, renamed_rows
 from simkit.store import Store, key
 from simkit.types import IntArray
@@ -28,18 +29,39 @@ class Cached:
 
     Parameters
     ----------
-    model : any with an `identity`, which names what its scores depend on.
-    store : a `Store`, or the path of its file (SQLite, made if it is not there). It may hold many
+    model : Model
+        Any with an `identity`, which names what its scores depend on.
+    store : Store, str or path
+        A `Store`, or the path of its file (SQLite, made if it is not there). It may hold many
         models, whose rows never mix, and be shared by processes.
 
-    Whatever else the model has, this has too. `stored` counts the prompts and runs that came out
-    of the store so far.
+    Attributes
+    ----------
+    stored : prompts and runs that came out of the store so far. Members of the model are members
+        of this, too.
 
+    Raises
+    ------
+    ValueError
+        When it scores, for a model without an identity and for a value that was not written here.
+    OSError
+        Where the store cannot be used (its disk is full): what was committed before is found by
+        the next call.
+
+    Notes
+    -----
     What is computed is committed block by block, each block in one transaction. A row that comes
     back is the row that was computed, bit for bit; one whose checksum fails is computed anew.
-    Raises ValueError for a model without an identity and for a value that was not written here;
-    OSError where the store cannot be used (its disk is full): what was committed before is found
-    by the next call.
+
+    Examples
+    --------
+    >>> import tempfile, simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"yes": 0.6, "no": 0.3}, identity={"rule": "v1"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cached = sk.Cached(model, f"{folder}/scores.sqlite")
+    ...     twice = [sk.score(cached, ["Buy?"], [" yes", " no"]) for _ in range(2)]
+    >>> twice[1].round(3), cached.stored
+    (array([[-0.511, -1.204]]), 1)
     """
 
     def __init__(self, model: Any, store: Store | str | Path) -> None:
@@ -70,11 +92,9 @@ class Cached:
             for prompt, row in zip(prompts, rows, strict=True)
         ]
         values = self.store.get_many(keys)
-        missing: dict[bytes, int] = {}
-        for row, name in enumerate(keys):
-            if name not in values:
-                missing.setdefault(name, row)
-        stored = sum(name not in missing for name in keys)
+        stored = sum(name in values for name in keys)
+        # The first row of each key: those that come later are looked up.
+        missing = {keys[i]: i for i in reversed(range(len(keys))) if keys[i] not in values}
         # Sorted, prompts that begin alike fall into one block and are read together.
         order = sorted(missing.values(), key=prompts.__getitem__)
         for block in blocks(order, prompts, BLOCK, BLOCK_CHARACTERS):
@@ -93,15 +113,17 @@ class Cached:
         identity = dict(getattr(self.model, "run_identity", None) or self._identity())
         names = run_keys(identity, how, asked, row, run)
         known = self.store.get_many(names)
-        here = np.array([name in known for name in names], dtype=bool)
-        self.stored += int(here.sum())
-        if here.any():
+        in_store = np.array([name in known for name in names], dtype=bool)
+        self.stored += int(in_store.sum())
+        if in_store.any():
             values = [known[name] for name in names if name in known]
-            yield find_runs(asked, row[here], run[here], how, values)
-        if not here.all():
+            yield find_runs(asked, row[in_store], run[in_store], how, values)
+        if not in_store.all():
             places = {(i, r): n for i, r, n in zip(row.tolist(), run.tolist(), names, strict=True)}
-            for new in writes(asked, row[~here], run[~here], how, block or RUNS):
-                keep_runs(self.store, places, new)
+            for new in writes(asked, row[~in_store], run[~in_store], how, block or RUNS):
+                cells = zip(new.row.tolist(), new.run.tolist(), new.number.tolist(), strict=True)
+                values = _ends_as_bytes(new)
+                self.store.put_many({places[i, r]: values[n] for i, r, n in cells})
                 yield new
 
     def _identity(self) -> dict[str, Any]:
@@ -109,8 +131,7 @@ class Cached:
         if not identity:
             raise ValueError(
                 f"{self.name} ({type(self.model).__name__}) has no identity, so a store cannot "
-                "tell its rows from those of others; give it an `identity` that names all that "
-                "its scores depend on"
+                "find its rows; give it an `identity` of all that its scores depend on"
             )
         return identity
 
@@ -124,7 +145,7 @@ def _packed(scores: Scores) -> list[bytes]:
     rows = np.empty(len(scores.logprob), dtype=_row(scores.logprob.shape[1]))
     rows["logprob"], rows["nested"] = scores.logprob, scores.nested
     size, data = rows.itemsize, rows.tobytes()
-    return [data[at : at + size] for at in range(0, len(data), size)]
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _unpacked(values: list[bytes], width: int) -> Scores:
@@ -134,3 +155,58 @@ def _unpacked(values: list[bytes], width: int) -> Scores:
     rows = np.frombuffer(b"".join(values), dtype=row)
     logprob, nested = rows["logprob"].astype(np.float64), rows["nested"].astype(bool)
     return Scores(logprob[:, :width], nested[:, :width])
+
+
+def run_keys(
+    identity: Mapping[str, Any], how: Writing, asked: Sequence[Ask], row: IntArray, run: IntArray
+) -> list[bytes]:
+    """The key of each run: it names what the run depends on, and nothing of other runs."""
+    call = key(
+        format=FORMAT, kind="runs", version=__version__, model=key(**identity).hex(),
+        seed=int(how.seed), marker=how.marker, forced=bool(how.forced),
+        max_tokens=int(how.max_tokens), temperature=float(how.temperature),
+    ).hex()  # fmt: skip
+    prompts = {
+        i: key(call=call, prompt=ask.text, again=ask.again, options=ask.spelled).hex()
+        for i, ask in enumerate(asked)
+    }
+    return [
+        key(kind="run", prompt=prompts[i], run=r)
+        for i, r in zip(row.tolist(), run.tolist(), strict=True)
+    ]
+
+
+def find_runs(
+    asked: Sequence[Ask], row: IntArray, run: IntArray, how: Writing, values: Sequence[bytes]
+) -> Runs:
+    """The runs that the values of a store describe."""
+    number: dict[tuple[int, bytes], int] = {}
+    end_of = [number.setdefault(end, len(number)) for end in zip(row.tolist(), values, strict=True)]
+    k = len(asked[0].spelled)
+    ends, logprob, mass = [], np.empty((len(number), k)), np.empty(len(number))
+    for place, (i, value) in enumerate(number):
+        end, logprob[place], mass[place] = _read(value, asked[i], k)
+        ends.append(end)
+    first = uniforms(asked, row, run, how.seed, 0)[:, 0]
+    return Runs(row, run, first, np.array(end_of), ends, logprob, mass)
+
+
+def _ends_as_bytes(runs: Runs) -> list[bytes]:
+    # Python writes floats so that they come back bit for bit, NaN and infinity included.
+    ends = zip(runs.ends, runs.logprob.tolist(), runs.mass.tolist(), strict=True)
+    return [
+        json.dumps([e.reasoning, e.tokens, e.before is not None, e.forced, *numbers]).encode()
+        for e, *numbers in ends
+    ]
+
+
+def _read(value: bytes, ask: Ask, k: int) -> tuple[End, list[float], float]:
+    try:
+        reasoning, tokens, answered, forced, logprob, mass = json.loads(value)
+        if len(logprob) != k:
+            raise ValueError(f"{len(logprob)} options instead of {k}")
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"the store holds a run that cannot be read ({error}); it is damaged, make a new one"
+        ) from error
+    return End(ask, reasoning, tokens, "" if answered else None, forced), logprob, mass

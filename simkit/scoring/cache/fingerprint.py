@@ -30,11 +30,11 @@ _ORIGIN = {
 
 
 class Fingerprint:
-    """Of one network and its tokenizer; the hash of the weights is kept while they stand still.
+    """Of one network and its tokenizer; the hash of the weights is kept while they do not change.
 
-    Two things it cannot see; score without a store there. Hooks on a network, which are functions;
-    and a change of a few numbers through `tensor.data`, after the first look, which torch does
-    not count (of whole tensors it is seen).
+    It does not see two things, with which a store must not be used: hooks on a network, which are
+    functions; and a change of a few numbers through `tensor.data` after the first look, which
+    torch does not count (a change of whole tensors is seen).
     """
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
@@ -61,7 +61,8 @@ class Fingerprint:
         }
 
     def _weights_digest(self) -> str:
-        tensors = _tensors(self.network)
+        # Parameters, buffers and what quantised layers keep beside them.
+        tensors = sorted(self.network.state_dict().items())
         # Where parameters lie; what quantised layers keep beside them is packed anew each time.
         place = {n: p.data_ptr() for n, p in self.network.named_parameters(remove_duplicate=False)}
         seen = [(name, place.get(name), *_glance(tensor)) for name, tensor in tensors]
@@ -90,14 +91,8 @@ class Fingerprint:
         return _digest([type(tokenizer).__qualname__, contents, tokenizer.bos_token])
 
 
-def _tensors(network: Any) -> list[tuple[str, Any]]:
-    """Parameters, buffers and what quantised layers keep beside them, by name."""
-    state = network.state_dict()
-    return [(name, state[name]) for name in sorted(state)]
-
-
 def _glance(tensor: Any) -> tuple[Any, ...]:
-    """What is all but certain to change when a tensor does, at little cost.
+    """A cheap summary that almost certainly changes when the tensor does.
 
     Torch counts edits in place, but not those through `.data` or by fused optimisers: hence a few
     of the numbers as well.
@@ -109,18 +104,15 @@ def _glance(tensor: Any) -> tuple[Any, ...]:
     except RuntimeError:  # made in inference mode: not counted
         edits = -1
     flat = tensor.detach().reshape(-1)
-    some = flat[:: max(1, len(flat) // GLANCE)]
-    return str(tensor.dtype), tuple(tensor.shape), edits, _bytes(some).tobytes()
+    sample = flat[:: max(1, len(flat) // GLANCE)]
+    return str(tensor.dtype), tuple(tensor.shape), edits, _bytes(sample).tobytes()
 
 
 def _hash(tensor: Any) -> str:
     if not isinstance(tensor, torch.Tensor):
         return hashlib.sha256(repr(tensor).encode()).hexdigest()
     if tensor.device.type == "meta":
-        raise ValueError(
-            "some weights are not in memory (offloaded), so that no key for a store can be made "
-            "of them; load the model without a cache, or on devices that hold it"
-        )
+        raise ValueError("some weights are not in memory (offloaded); score without a cache")
     head = f"{tensor.dtype} {tuple(tensor.shape)} ".encode()
     return hashlib.sha256(head + hashlib.sha256(_bytes(tensor)).digest()).hexdigest()
 
@@ -154,23 +146,16 @@ def _adapters(network: Any) -> list[Any]:
         if hasattr(module, "merged_adapters") and hasattr(module, "active_adapters")
     ]
     # Prompts that were learnt act in the wrapper; it is switched off by replacing its forward.
-    wrapper = [str(getattr(network, "active_adapter", "")), _name_of(network.forward)]
-    return [
-        {name: _settings(config.to_dict()) for name, config in configs.items()},
-        layers,
-        wrapper,
-    ]
-
-
-def _name_of(function: Any) -> str:
-    return str(getattr(function, "__qualname__", ""))
+    forward = str(getattr(network.forward, "__qualname__", ""))
+    wrapper = [str(getattr(network, "active_adapter", "")), forward]
+    settings = {name: _settings(config.to_dict()) for name, config in configs.items()}
+    return [settings, layers, wrapper]
 
 
 def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=_plain)
+    def plain(value: Any) -> Any:
+        """Sets in a fixed order; types, enums and the like as text."""
+        return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+    text = json.dumps(value, sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Sets in a fixed order; types, enums and the like as text."""
-    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from simkit.types import FloatArray, listed, one_of, shown
 __all__ = ["SETTLES", "belief_recorded"]
 
 SETTLES = ("token", "string")
+_COLUMNS = ("logprob", "belief", "low", "high", "ambiguous", "valid_mass", "unlisted")
 
 
 def belief_recorded(
@@ -44,33 +46,65 @@ def belief_recorded(
 
     Parameters
     ----------
-    recorded : N runs from `read_recorded`.
-    pivots : of their texts, from `find_pivots`.
-    alternatives : see `surface_forms`. whole_words : as for `find_pivots`.
-    settle : "token": a token that begins one alternative only counts as that alternative (the
-        source's formula, the softmax over the alternatives' first tokens). "string": only a
-        whole form does; so the tokens behind the one written are used, and alternatives of
-        several tokens that were not written are bounded only.
-    read : statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
+    recorded : Recorded, or a sequence of these
+        N runs from `read_recorded`.
+    pivots : pandas.DataFrame
+        Of their texts, from `find_pivots`.
+    alternatives : list of str, or dict
+        As in :func:`surface_forms`.
+    whole_words : bool
+        As in :func:`find_pivots`.
+    settle : str
+        "token": a token that begins one alternative only counts as that alternative (the softmax
+        over the alternatives' first tokens of Sun & Zhang). "string": only a whole form does; so
+        the tokens behind the one written are used, and alternatives of several tokens that were
+        not written are bounded only.
+    read : sequence of str
+        Statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
 
     Returns
     -------
-    One row per run × alternative: `run`, `status`, `option`, `option_id`, `logprob` (natural, of
-    the listed mass that is this alternative's), `belief` (of the listed mass; NaN where it cannot
-    be divided), `low` and `high` (the belief is between them, whatever the tokens not listed
-    are), `ambiguous` (listed mass that may be this alternative's or not), `valid_mass`
-    (listed mass of all alternatives, in 0–1), `unlisted` (mass of the tokens not listed: the
-    valid mass may be larger by up to this), `alternative` (the one written, or None), `choice`
-    (1 for the alternative written, else 0), `finish` (why the run ended), `model` and, of runs
-    from a batch file, `custom_id`. Runs that are not read have NaN.
+    pandas.DataFrame
+        One row per run × alternative: `run`, `status`, `option`, `option_id`, `logprob` (natural,
+        of the listed mass that is this alternative's), `belief` (of the listed mass; NaN where it
+        cannot be divided), `low` and `high` (the belief is between them, whatever the tokens not
+        listed are), `ambiguous` (listed mass that may be this alternative's or not), `valid_mass`
+        (listed mass of all alternatives, in 0–1), `unlisted` (mass of the tokens not listed: the
+        valid mass may be larger by up to this), `finish` (why the run ended), `model`,
+        `alternative` (the one written, or None), `choice` (1 for the alternative written, else 0)
+        and, of runs from a batch file, `custom_id`. Runs that are not read have NaN.
 
+    Raises
+    ------
+    ValueError
+        For an unknown `settle`, unequal lengths, and a pivot that does not fit its text or lies
+        on no token, naming the run.
+
+    Notes
+    -----
     The bounds hold for the alternatives' strings as tokens spell them; under "token" they take
     for granted that a token which begins an alternative goes on to one. Whether log-probabilities
     were recorded at the runs' temperature the record does not say; they are taken as they are.
 
-    Raises ValueError for an unknown `settle`, unequal lengths, and a pivot that does not fit its
-    text or lies on no token, naming the run. Source: Sun & Zhang, arXiv 2512.23184; bounds and
-    the treatment of collisions are our formulation.
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184; bounds and the treatment of collisions are ours.
+
+    Examples
+    --------
+    Two tokens are listed, with 0.6 and 0.3; the other 0.1 may be either alternative or none.
+
+    >>> import math, simkit as sk
+    >>> top = [{"token": t, "logprob": math.log(p)} for t, p in (("Yes", 0.6), ("No", 0.3))]
+    >>> choice = {"message": {"content": "Yes"}, "finish_reason": "stop",
+    ...           "logprobs": {"content": [{**top[0], "top_logprobs": top}]}}
+    >>> runs = sk.read_recorded({"model": "m", "choices": [choice]})
+    >>> pivots = sk.find_pivots([run.text for run in runs], ["Yes", "No"])
+    >>> table = sk.belief_recorded(runs, pivots, ["Yes", "No"])
+    >>> table[["option", "belief", "low", "high", "unlisted"]].round(2)
+      option  belief  low  high  unlisted
+    0    Yes    0.67  0.6   0.7       0.1
+    1     No    0.33  0.3   0.4       0.1
     """
     one_of(settle, "settle", SETTLES)
     runs = [recorded] if isinstance(recorded, Recorded) else listed(recorded, "recorded")
@@ -79,27 +113,28 @@ def belief_recorded(
             raise ValueError(f"run {number}: {shown(run)} is no Recorded; see read_recorded")
     forms = surface_forms(alternatives)
     table = check_pivots(pivots, [run.text for run in runs], forms, read)
-    shape = len(runs), len(forms)
-    numbers = {name: np.full(shape, np.nan) for name in _Masses.PER_OPTION}
-    totals = {name: np.full(len(runs), np.nan) for name in _Masses.PER_RUN}
-    owned = [(form, k) for k, some in enumerate(forms.values()) for form in some]
+    names = [(form, k) for k, spellings in enumerate(forms.values()) for form in spellings]
+    numbers = np.full((len(_COLUMNS), len(runs), len(forms)), np.nan)
     for i in np.flatnonzero(table["status"].isin(list(read))):
         t, lead = _pivot_token(runs[i], int(table["start"].iloc[i]), int(i))
-        targets = [_Target(lead + utf8(form), form, k) for form, k in owned]
-        masses = _Masses(len(forms), settle == "string")
+        targets = [_Target(lead + utf8(form), form, k) for form, k in names]
+        masses = _Masses(np.zeros(len(forms)), settle == "string")
         _read(runs[i], t, targets, whole_words, masses)
-        for name, values in (masses.of_options() | masses.of_run()).items():
-            (numbers if name in numbers else totals)[name][i] = values
-    finish = np.array([run.finish for run in runs], dtype=object)
-    model = np.array([run.model for run in runs], dtype=object)
-    out = run_table(table, list(forms), read, **numbers, **totals, finish=finish, model=model)
-    asked = np.array([run.custom_id for run in runs], dtype=object)
-    return out.assign(custom_id=np.repeat(asked, len(forms))) if asked.any() else out
+        for column, values in zip(numbers, masses.columns(), strict=True):
+            column[i] = values
+    of_runs = {
+        name: np.array([getattr(run, name) for run in runs], dtype=object)
+        for name in ("finish", "model", "custom_id")
+    }
+    columns = dict(zip(_COLUMNS, numbers, strict=True))
+    out = run_table(table, list(forms), read, **columns, **of_runs)
+    return out if of_runs["custom_id"].any() else out.drop(columns="custom_id")
 
 
-@dataclass(frozen=True)
-class _Target:
-    spelt: bytes
+class _Target(NamedTuple):
+    """A string to look for: the form of an alternative, with what its first token writes before."""
+
+    written: bytes
     form: str
     option: int
 
@@ -108,38 +143,29 @@ class _Target:
 class _Masses:
     """Where the probability at a pivot goes.
 
-    settled : (K,) to one option. open : (mass, options it may go to, whether also to none), for
-    listed tokens. unlisted : the same for the tokens not listed.
+    settled : (K,) to one option. strings : whether only whole forms settle an option.
+    open : (mass, options it may go to, whether also to none), for listed tokens.
+    unlisted : the same for the tokens not listed.
     """
 
-    PER_OPTION = ("logprob", "belief", "low", "high", "ambiguous")
-    PER_RUN = ("valid_mass", "unlisted")
-
-    options: int
+    settled: FloatArray
     strings: bool
-    settled: FloatArray = field(init=False)
     open: list[tuple[float, frozenset[int], bool]] = field(default_factory=list)
     unlisted: list[tuple[float, frozenset[int], bool]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.settled = np.zeros(self.options)
-
-    def of_options(self) -> dict[str, FloatArray]:
+    def columns(self) -> list[Any]:
+        """The values of `_COLUMNS`: (K,) each, or one for all options."""
         with np.errstate(divide="ignore"):
             logprob = np.log(self.settled)
-        ends = np.array([self._bounds(k) for k in range(self.options)])
-        shared = np.array(
-            [sum(m for m, may, _ in self.open if k in may) for k in range(self.options)], float
-        )
+        options = range(len(self.settled))
+        low, high = np.array([self._bounds(k) for k in options]).T
+        shared = np.array([sum(m for m, may, _ in self.open if k in may) for k in options], float)
         total = self.settled.sum() + sum(m for m, _, _ in self.open)
-        belief = self.settled / total if total > 0 else np.full(self.options, np.nan)
+        belief = self.settled / total if total > 0 else np.full(len(options), np.nan)
         belief[(shared > 0) | any(lost for _, _, lost in self.open)] = np.nan
-        parts = (logprob, belief, ends[:, 0], ends[:, 1], shared)
-        return dict(zip(self.PER_OPTION, parts, strict=True))
-
-    def of_run(self) -> dict[str, float]:
-        listed = self.settled.sum() + sum(m for m, _, lost in self.open if not lost)
-        return {"valid_mass": float(listed), "unlisted": float(sum(u[0] for u in self.unlisted))}
+        valid = self.settled.sum() + sum(m for m, _, lost in self.open if not lost)
+        unlisted = float(sum(m for m, _, _ in self.unlisted))
+        return [logprob, belief, low, high, shared, valid, unlisted]
 
     def _bounds(self, k: int) -> tuple[float, float]:
         """Ends of the belief in option k: mass that is free goes where it hurts or helps most."""
@@ -162,10 +188,10 @@ class _Masses:
 
 def _pivot_token(run: Recorded, start: int, number: int) -> tuple[int, bytes]:
     """The token that writes the pivot's first byte, and what it writes before it."""
-    raw, at = utf8(run.text), len(utf8(run.text[:start]))
+    raw, place = utf8(run.text), len(utf8(run.text[:start]))
     for t, (a, b) in enumerate(run.spans):
-        if a <= at < b:
-            return t, raw[a:at]
+        if a <= place < b:
+            return t, raw[a:place]
     raise ValueError(f"run {number}: no token holds character {start}, where the choice begins")
 
 
@@ -173,49 +199,44 @@ def _read(
     run: Recorded, t: int, targets: Sequence[_Target], whole_words: bool, masses: _Masses
 ) -> None:
     """Divide the mass at token t; where what was written leaves it open, at the next ones too."""
-    spelt, weight = b"", 1.0
+    before, weight = b"", 1.0
     while True:
         ahead: tuple[bytes, float] | None = None
         for token, logprob in run.top[t]:
-            mass, here = weight * float(np.exp(logprob)), spelt + token.split(LOSSY)[0]
-            reached, pending = _reads(here, targets, whole_words)
+            mass, path = weight * float(np.exp(logprob)), before + token.split(LOSSY)[0]
+            reached, pending = _reads(path, targets, whole_words)
             lost = LOSSY in token or not token  # part of a character, or a mark that writes none
             if lost:
-                pending = frozenset(
-                    x.option for x in targets if x.spelt.startswith(here) and _foreign(x, here)
-                )
+                # Only a target that goes on with a character beyond ASCII may have been lost.
+                foreign = [x for x in targets if x.written[len(path) : len(path) + 1] >= b"\x80"]
+                pending = frozenset(x.option for x in foreign if x.written.startswith(path))
             may = pending | {reached} if reached is not None else pending
             if len(may) == 1 and (reached is not None or not (masses.strings or lost)):
                 masses.settled[list(may)] += mass
             elif token == run.tokens[t] and t + 1 < len(run.tokens) and not (lost or ahead):
-                ahead = (here, mass) if may else None
+                ahead = (path, mass) if may else None
             elif may:
                 masses.open.append((mass, may, reached is None and (masses.strings or lost)))
         rest = weight * max(0.0, 1.0 - sum(float(np.exp(value)) for _, value in run.top[t]))
-        reached, pending = _reads(spelt, targets, whole_words)
+        reached, pending = _reads(before, targets, whole_words)
         masses.unlisted.append(
             (rest, pending | ({reached} if reached is not None else set()), True)
         )
         if ahead is None:
             return
-        t, (spelt, weight) = t + 1, ahead
+        t, (before, weight) = t + 1, ahead
 
 
 def _reads(
-    spelt: bytes, targets: Sequence[_Target], whole_words: bool
+    written: bytes, targets: Sequence[_Target], whole_words: bool
 ) -> tuple[int | None, frozenset[int]]:
     """The option that the bytes have written, by its longest form, and those they may yet write."""
     done = [
         x for x in targets
-        if spelt.startswith(x.spelt)
-        and not (whole_words and joined(x.form, spelt[len(x.spelt) :].decode(errors="ignore")))
+        if written.startswith(x.written)
+        and not (whole_words and joined(x.form, written[len(x.written) :].decode(errors="ignore")))
     ]  # fmt: skip
-    best = max(done, key=lambda x: len(x.spelt)).option if done else None
+    best = max(done, key=lambda x: len(x.written)).option if done else None
     return best, frozenset(
-        x.option for x in targets if len(x.spelt) > len(spelt) and x.spelt.startswith(spelt)
+        x.option for x in targets if len(x.written) > len(written) and x.written.startswith(written)
     )
-
-
-def _foreign(target: _Target, here: bytes) -> bool:
-    """Whether the target goes on with a character that is not ASCII, so may have been lost."""
-    return target.spelt[len(here) : len(here) + 1] >= b"\x80"

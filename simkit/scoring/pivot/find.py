@@ -29,34 +29,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 
-from simkit.scoring.pivot.mentions import Alternatives, Mention, Wanted
-from simkit.types import check_labels, framed, listed, one_of, shown
+from simkit.scoring.pivot.mentions import Alternatives, Mention, mentions_of, surface_forms
+from simkit.scoring.types import check_columns
+from simkit.types import check_labels, listed, one_of, shown
 
 __all__ = ["RULES", "STATUSES", "Pivot", "Status", "count_pivots", "find_pivots", "pivot_frame"]
 
 Anchors = str | re.Pattern[str] | Sequence[str | re.Pattern[str]]
 Status = Literal["found", "several", "outside", "none"]
 
-STATUSES: tuple[Status, ...] = ("found", "several", "outside", "none")
+STATUSES: tuple[Status, ...] = get_args(Status)
 RULES = ("after last anchor", "after first anchor", "first", "last")
 
 
-@dataclass(frozen=True)
-class Pivot:
+class Pivot(NamedTuple):
     """Where one text settles its choice.
 
+    Attributes
+    ----------
     status : "found"; "several" where the rule had more than one alternative to pick from (the
         other fields say what it picked); "outside" where the choice is none of the alternatives;
         "none" where there is no place to read.
     start, end : characters [start, end) of the text in which the choice is written; `end` is None
         where something unknown follows the anchor.
-    alternative : its name. written : the surface form, as the text has it.
+    alternative : its name.
+    written : the surface form, as the text has it.
     gap : characters between the anchor and the pivot; None without anchors.
     """
 
@@ -80,24 +82,57 @@ def find_pivots(
 
     Parameters
     ----------
-    texts : N runs, what the model wrote, as it wrote it (not stripped).
-    alternatives : see `surface_forms`. At one place the longest form wins ("Pampers Pure" over
+    texts : sequence of str
+        N runs, what the model wrote, as it wrote it (not stripped).
+    alternatives : list of str, or dict
+        As in :func:`surface_forms`. At one place the longest form wins ("Pampers Pure" over
         "Pampers"), and what lies within it is not another mention.
-    anchors : strings or compiled patterns that announce the choice ("I would choose", "Answer:").
-    rule : "after last anchor" (the default with anchors) or "after first anchor": the first
+    anchors : str, compiled pattern, or a sequence of these
+        What announces the choice ("I would choose", "Answer:").
+    rule : str, optional
+        "after last anchor" (the default with anchors) or "after first anchor": the first
         alternative that begins behind it; "first" (the default without anchors) or "last"
-        alternative of the text. Status "several": the places that the rule picks from (what
-        follows each anchor, or every mention) name more than one alternative. "outside": text
-        follows the anchor, but no alternative.
-    whole_words : no "Luvs" in "Luvsome". Set False for scripts that put no blanks between words.
+        alternative of the text.
+    whole_words : bool
+        True finds no "Luvs" in "Luvsome". Set False for scripts without blanks between words.
 
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run, in order: `run` (0 … N-1); `status`; `start` and `end`, the characters of
+        the text in which the choice is written; `alternative`, its name; `written`, its form in
+        the text; and `gap`, the characters between anchor and pivot. The status is "found",
+        "several" (the places that the rule picks from, which are what follows each anchor or
+        every mention, name more than one alternative), "outside" (text follows the anchor, but no
+        alternative) or "none" (there is no place to read). No run is left out.
+
+    Raises
+    ------
+    ValueError
+        For what `surface_forms` refuses, an unknown rule or one that does not fit the anchors,
+        and a text that is no string, naming the run.
+
+    See Also
+    --------
+    count_pivots : how many runs have which status.
+
+    Notes
+    -----
     Rules read no grammar: "not Pampers", or "Pampers? No, Huggies", need a judge.
 
-    Returns one row per run, in order: `run` (0 … N-1), and the fields of `Pivot`. No
-    run is left out; `count_pivots` counts the statuses.
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184, for pivot and belief; rules and statuses are ours.
 
-    Raises ValueError for what `surface_forms` refuses, an unknown rule or one that does not fit
-    the anchors, and a text that is no string, naming the run.
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> texts = ["It is soft. I would choose Pampers.", "Either is fine."]
+    >>> pivots = sk.find_pivots(texts, ["Pampers", "Huggies"], anchors="I would choose")
+    >>> pivots[["run", "status", "start", "alternative"]]
+       run status  start alternative
+    0    0  found     27     Pampers
+    1    1   none   <NA>        None
     """
     if isinstance(texts, str):
         raise ValueError("texts must be a list of strings, not one string")
@@ -105,22 +140,43 @@ def find_pivots(
     for run, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"run {run}: text is {shown(text)}; it must be a string")
-    wanted, place = Wanted.of(alternatives, whole_words), _Rule.of(anchors, rule)
-    return pivot_frame([place.place(text, wanted.mentions(text)) for text in texts])
+    mentions = mentions_of(surface_forms(alternatives), texts, whole_words)
+    patterns, rule = _rule(anchors, rule)
+    runs = zip(texts, mentions, strict=True)
+    return pivot_frame([_pivot(text, named, patterns, rule) for text, named in runs])
 
 
 def count_pivots(table: pd.DataFrame) -> pd.DataFrame:
     """How many runs have which status.
 
-    table : from `find_pivots`, `belief_at_pivot` or `belief_recorded`; runs are told apart by
-    `run`.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `find_pivots`, `belief_at_pivot` or `belief_recorded`, with the columns `run`, by
+        which runs are told apart, and `status`.
 
-    Returns one row per status, zeros included: `status`, `runs`, `share` (of all runs). Raises
-    ValueError for a missing column.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per status, zeros included: `status`, `runs`, `share` (of all runs; NaN if there
+        are none).
+
+    Raises
+    ------
+    ValueError
+        For a missing column.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> sk.count_pivots(sk.find_pivots(["I take Pampers.", "Hm."], ["Pampers", "Huggies"]))
+        status  runs  share
+    0    found     1    0.5
+    1  several     0    0.0
+    2  outside     0    0.0
+    3     none     1    0.5
     """
-    missing = [c for c in ("run", "status") if c not in framed(table, "the table")]
-    if missing:
-        raise ValueError(f"no column {missing[0]!r}; the table has {list(table.columns)}")
+    check_columns(table, ("run", "status"), "the table", "see find_pivots")
     check_labels(table[["run", "status"]], "the table")
     status = table.drop_duplicates("run")["status"]
     runs = status.value_counts().reindex(STATUSES, fill_value=0).astype(int)
@@ -130,56 +186,44 @@ def count_pivots(table: pd.DataFrame) -> pd.DataFrame:
 
 def pivot_frame(pivots: Sequence[Pivot]) -> pd.DataFrame:
     """One row per pivot: `run` and its fields."""
-    fields = list(Pivot.__dataclass_fields__)
-    frame = pd.DataFrame([[getattr(p, f) for f in fields] for p in pivots], columns=fields)
-    types: dict[str, Any] = dict.fromkeys(fields, object)
-    frame = frame.astype(types | dict.fromkeys(("start", "end", "gap"), "Int64"))
+    frame = pd.DataFrame(pivots, columns=list(Pivot._fields), dtype=object)
+    frame = frame.astype({"start": "Int64", "end": "Int64", "gap": "Int64"})
     frame.insert(0, "run", np.arange(len(pivots)))
     return frame
 
 
-@dataclass(frozen=True)
-class _Rule:
-    anchors: tuple[re.Pattern[str], ...]
-    rule: str
+def _rule(anchors: Anchors, rule: str | None) -> tuple[list[re.Pattern[str]], str]:
+    """The anchors as patterns and the rule, checked."""
+    items = [anchors] if isinstance(anchors, str | re.Pattern) else listed(anchors, "anchors")
+    for anchor in items:
+        text = anchor.pattern if isinstance(anchor, re.Pattern) else anchor
+        if not isinstance(text, str) or (text is anchor and not text.strip()):
+            raise ValueError(f"an anchor of {shown(items)} is empty, or neither text nor a "
+                             "compiled pattern of text")  # fmt: skip
+    default = "after last anchor" if items else "first"
+    rule = one_of(default if rule is None else rule, "rule", RULES)
+    if rule.startswith("after") != bool(items):
+        raise ValueError(f"rule {rule!r} {'takes no' if items else 'needs'} anchors")
+    return [re.compile(re.escape(a)) if isinstance(a, str) else a for a in items], rule
 
-    @classmethod
-    def of(cls, anchors: Anchors, rule: str | None) -> _Rule:
-        some = [anchors] if isinstance(anchors, str | re.Pattern) else listed(anchors, "anchors")
-        for anchor in some:
-            text = anchor.pattern if isinstance(anchor, re.Pattern) else anchor
-            if not isinstance(text, str) or (text is anchor and not text.strip()):
-                raise ValueError(f"an anchor of {shown(some)} is empty, or neither text nor a "
-                                 "compiled pattern of text")  # fmt: skip
-        used = ("after last anchor" if some else "first") if rule is None else rule
-        one_of(used, "rule", RULES)
-        if used.startswith("after") != bool(some):
-            raise ValueError(f"rule {used!r} {'takes no' if some else 'needs'} anchors")
-        return cls(tuple(re.compile(re.escape(a)) if isinstance(a, str) else a for a in some), used)
 
-    def place(self, text: str, mentions: list[Mention]) -> Pivot:
-        """The pivot among the mentions."""
-        if not self.anchors:
-            if not mentions:
-                return Pivot("none")
-            return _pivot(text, mentions[0 if self.rule == "first" else -1], mentions)
-        ends = sorted({match.end() for anchor in self.anchors for match in anchor.finditer(text)})
-        if not ends:
-            return Pivot("none")
-        follow = [next((m for m in mentions if e <= m.start), None) for e in ends]
-        at = 0 if self.rule == "after first anchor" else -1
-        picked = follow[at]
-        if picked is not None:
-            rivals = [m for m in follow if m is not None]
-            return _pivot(text, picked, rivals, gap=picked.start - ends[at])
-        rest = text[ends[at] :]
-        if not rest.strip():
-            return Pivot("none")
+def _pivot(text: str, mentions: list[Mention], anchors: list[re.Pattern[str]], rule: str) -> Pivot:
+    """The pivot among the mentions of a text."""
+    place, gap = (0 if "first" in rule else -1), None
+    candidates: Sequence[Mention | None] = mentions
+    if anchors:
+        ends = sorted({match.end() for anchor in anchors for match in anchor.finditer(text)})
+        candidates = [next((m for m in mentions if end <= m.start), None) for end in ends]
+    if not candidates:
+        return Pivot("none")
+    pick = candidates[place]
+    if pick is None:  # the text behind the anchor names no alternative
+        rest = text[ends[place] :]
         blanks = len(rest) - len(rest.lstrip())
-        return Pivot("outside", start=ends[at] + blanks, gap=blanks)
-
-
-def _pivot(text: str, picked: Mention, rivals: list[Mention], gap: int | None = None) -> Pivot:
-    status: Status = "several" if len({m.alternative for m in rivals}) > 1 else "found"
-    written = text[picked.start : picked.end]
-    return Pivot(status, picked.start, picked.end, picked.alternative, written, gap)
+        known = bool(rest.strip())
+        return Pivot("outside", start=ends[place] + blanks, gap=blanks) if known else Pivot("none")
+    if anchors:
+        gap = pick.start - ends[place]
+    several = len({m.alternative for m in candidates if m is not None}) > 1
+    written = text[pick.start : pick.end]
+    return Pivot("several" if several else "found", *pick, written, gap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ import pandas as pd
 from simkit.scoring.belief import softmax
 from simkit.scoring.pivot.find import STATUSES, Status
 from simkit.scoring.pivot.mentions import Alternatives, surface_forms
-from simkit.scoring.types import Model, check_model, renamed_rows
+from simkit.scoring.types import Model, check_columns, check_model, renamed_rows
 from simkit.templates import check_text
-from simkit.types import FloatArray, IntArray, aligned, framed, listed, shown
+from simkit.types import FloatArray, IntArray, aligned, listed, shown
 
 __all__ = ["belief_at_pivot", "check_pivots", "run_table"]
 
@@ -37,61 +38,89 @@ def belief_at_pivot(
 
     Parameters
     ----------
-    model : from `simkit.load`, or any object with `name` and `scores`.
-    prompts : what each text continues, character by character; one for all, or N.
-    texts : N runs, as written (a blank that opens a text belongs to it).
-    pivots : from `find_pivots`, of these texts.
-    alternatives : see `surface_forms`. All forms of an alternative count, each as
-        the tokens that the tokenizer gives it. A form whose tokens begin with another form's is
-        part of that form: it is counted once, and for the longer form's alternative.
-    read : statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
+    model : Model
+        From `simkit.load`, or any object with `name` and `scores`.
+    prompts : str or sequence of str
+        What each text continues, character by character; one for all, or N.
+    texts : str or sequence of str
+        N runs, as written (a blank that opens a text belongs to it).
+    pivots : pandas.DataFrame
+        From `find_pivots`, of these texts.
+    alternatives : list of str, or dict
+        As in :func:`surface_forms`. All forms of an alternative count, each as the tokens that the
+        tokenizer gives it. A form whose tokens begin with another form's is part of that form: it
+        is counted once, and for the longer form's alternative.
+    read : sequence of str
+        Statuses at which belief is read: "found", "several" (at the rule's pick), "outside".
 
     Returns
     -------
-    One row per run × alternative: `run`, `prompt_id` (number of the distinct prompt), `status`,
-    `option`, `option_id`, `logprob` (natural, of the alternative's forms together), `belief`
-    (sums to 1), `valid_mass` (probability in 0–1 that one of the alternatives begins here),
-    `alternative` (the one written, or None), `choice` (1 for the alternative written, else 0),
-    `lead` (what stands before the form in the scored string: a blank as a rule, more where tokens
-    straddle the pivot; its probability is part of logprob and valid_mass) and `model`. Runs that
-    are not read have NaN; so has the belief where all alternatives have probability zero.
+    pandas.DataFrame
+        One row per run × alternative: `run`, `status`, `option`, `option_id`, `prompt_id` (number
+        of the distinct prompt), `logprob` (natural, of the alternative's forms together),
+        `belief` (sums to 1), `valid_mass` (probability in 0–1 that one of the alternatives begins
+        here), `alternative` (the one written, or None), `choice` (1 for the alternative written,
+        else 0), `lead` (what stands before the form in the scored string: a blank as a rule, more
+        where tokens straddle the pivot; its probability is part of logprob and valid_mass) and
+        `model`. Runs that are not read have NaN; so has the belief where all alternatives have
+        probability zero.
 
+    Raises
+    ------
+    ValueError
+        For unequal lengths, a pivot that does not fit its text, naming the run, and what `score`
+        raises.
+
+    Notes
+    -----
     All runs are scored in one call, so what prompts and texts share is read once. The mass of a
     form includes texts that go on within the word ("Luvs" has the mass of "Luvsome" where the
     tokens of the one begin the other's).
 
-    Raises ValueError for unequal lengths, a pivot that does not fit its text, naming the run, and
-    what `score` raises.
+    References
+    ----------
+    Sun & Zhang, arXiv 2512.23184.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.MockModel(lambda prompt: {"tea": 0.6, "milk": 0.2})
+    >>> texts = ["It is late, so tea.", "I would like milk."]
+    >>> pivots = sk.find_pivots(texts, ["tea", "milk"])
+    >>> table = sk.belief_at_pivot(model, "What do you drink? ", texts, pivots, ["tea", "milk"])
+    >>> table[["run", "option", "belief", "choice"]].round(2)
+       run option  belief  choice
+    0    0    tea    0.75     1.0
+    1    0   milk    0.25     0.0
+    2    1    tea    0.75     0.0
+    3    1   milk    0.25     1.0
     """
     check_model(model)
     both = aligned({"texts": texts, "prompts": prompts})  # a frame of pivots has the runs' numbers
-    texts = [texts] if isinstance(texts, str) else listed(texts, "texts")
-    given = (
-        [prompts] * len(texts) if isinstance(prompts, str) else listed(both["prompts"], "prompts")
-    )
-    if not all(isinstance(text, str) for text in (*texts, *given)):
-        raise ValueError("texts and prompts must be strings")
-    for text in (*texts, *given):
+    texts = listed([texts] if isinstance(texts, str) else texts, "texts")
+    prompts = [prompts] * len(texts) if isinstance(prompts, str) else both["prompts"]
+    prompts = listed(prompts, "prompts")
+    for text in (*texts, *prompts):
+        if not isinstance(text, str):
+            raise ValueError(f"texts and prompts must be strings, and one is {shown(text)}")
         check_text(text)
-    if len(given) != len(texts):
-        raise ValueError(f"{len(given)} prompts for {len(texts)} texts")
+    if len(prompts) != len(texts):
+        raise ValueError(f"{len(prompts)} prompts for {len(texts)} texts")
     forms = surface_forms(alternatives)
     table = check_pivots(pivots, texts, forms, read)
     runs = np.flatnonzero(table["status"].isin(list(read)))
     logprob = np.full((len(texts), len(forms)), np.nan)
     leads = np.full(len(texts), None, dtype=object)
     if len(runs):
-        before = [given[i] + texts[i][: int(table["start"].iloc[i])] for i in runs]
+        before = [prompts[i] + texts[i][: int(table["start"].iloc[i])] for i in runs]
         logprob[runs], leads[runs] = _logprob(model, before, forms, runs)
-    out = run_table(
-        table,
-        list(forms),
-        read,
-        prompt_id=pd.factorize(np.array(given, dtype=object))[0],
-        logprob=logprob,
-        belief=softmax(logprob),
-        valid_mass=np.exp(logprob).sum(1),
-    )
+    columns = {
+        "prompt_id": pd.factorize(np.array(prompts, dtype=object))[0],
+        "logprob": logprob,
+        "belief": softmax(logprob),
+        "valid_mass": np.exp(logprob).sum(1),
+    }
+    out = run_table(table, list(forms), read, **columns)
     return out.assign(lead=np.repeat(leads, len(forms)), model=model.name)
 
 
@@ -104,36 +133,27 @@ def check_pivots(
     """The pivots as a frame, one row per text; ValueError where one does not fit its text."""
     if isinstance(read, str) or any(r not in STATUSES[:3] for r in listed(read, "read")):
         raise ValueError(f"read is {shown(read)}; it must be a list of {', '.join(STATUSES[:3])}")
-    table = framed(pivots, "pivots").reset_index(drop=True)
-    missing = [c for c in ("status", "start", "written", "alternative") if c not in table]
-    if missing:
-        raise ValueError(f"pivots has no column {missing[0]!r}; see find_pivots")
+    columns = ("status", "start", "written", "alternative")
+    table = check_columns(pivots, columns, "pivots", "see find_pivots").reset_index(drop=True)
     if len(table) != len(texts):
         raise ValueError(f"{len(table)} pivots for {len(texts)} texts")
-    columns = (table[c] for c in ("status", "start", "written", "alternative"))
-    for run, (status, start, written, name) in enumerate(zip(*columns, strict=True)):
+    rows = zip(*(table[column] for column in columns), strict=True)
+    for run, (status, start, written, name) in enumerate(rows):
         if isinstance(name, str) and name not in names:
             raise ValueError(f"run {run}: {name!r} is none of the alternatives {list(names)}")
         if pd.isna(start):
             if status in read:
                 raise ValueError(f"run {run}: its status is {status!r}, but its pivot has no start")
         elif not isinstance(start, int | float | np.integer | np.floating) or start % 1 != 0:
+            raise ValueError(f"run {run}: its pivot is at {shown(start)}, no whole number")
+        elif not 0 <= start <= len(text := texts[run]):
+            raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
+        elif isinstance(written, str) and not text.startswith(written, int(start)):
             raise ValueError(
-                f"run {run}: its pivot is at {shown(start)}; it must be a whole number"
+                f"run {run}: {text[int(start) :][:20]!r} stands at character {start}, where its "
+                f"pivot has {written!r}; was the text changed after find_pivots?"
             )
-        else:
-            _check_place(run, texts[run], int(start), written)
     return table
-
-
-def _check_place(run: int, text: str, start: int, written: Any) -> None:
-    if not 0 <= start <= len(text):
-        raise ValueError(f"run {run}: its pivot is at {start}, its text ends at {len(text)}")
-    if isinstance(written, str) and not text.startswith(written, start):
-        raise ValueError(
-            f"run {run}: {text[start : start + 20]!r} stands at character {start}, where its "
-            f"pivot has {written!r}; was the text changed after find_pivots?"
-        )
 
 
 def run_table(
@@ -150,9 +170,8 @@ def run_table(
             "option": list(names) * n,
             "option_id": np.tile(np.arange(k), n),
         }
+        | {name: v.ravel() if v.ndim == 2 else np.repeat(v, k) for name, v in columns.items()}
     )
-    for name, values in columns.items():
-        table[name] = values.ravel() if values.ndim == 2 else np.repeat(values, k)
     choice = (table["alternative"] == table["option"]).astype(float)
     return table.assign(choice=choice.where(table["status"].isin(list(read))))
 
@@ -161,8 +180,8 @@ def _logprob(
     model: Model, before: list[str], forms: Mapping[str, tuple[str, ...]], runs: IntArray
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """Log-probability (rows, alternatives) of each alternative's forms together; and the leads."""
-    flat = [form for some in forms.values() for form in some]
-    owner = np.repeat(np.arange(len(forms)), [len(some) for some in forms.values()])
+    flat = [form for spellings in forms.values() for form in spellings]
+    owner = np.repeat(np.arange(len(forms)), [len(spellings) for spellings in forms.values()])
     cut = _cutter(flat, getattr(model, "tokenizer", None))
     contexts, leads = zip(*map(cut, before), strict=True)
     spoken = [[lead + form for form in flat] for lead in leads]
@@ -172,11 +191,11 @@ def _logprob(
     top = scores.logprob.max(1, keepdims=True)
     top[np.isneginf(top)] = 0.0
     mass = np.exp(scores.logprob - top)
-    own = mass.copy()
+    alone = mass.copy()
     row, inner = np.nonzero(parent >= 0)
-    np.subtract.at(own, (row, parent[row, inner]), mass[row, inner])
-    own = own.clip(0)  # rounding, where nearly all of a form goes on to the longer one
-    total = np.stack([own[:, owner == k].sum(1) for k in range(len(forms))], axis=1)
+    np.subtract.at(alone, (row, parent[row, inner]), mass[row, inner])
+    alone = alone.clip(0)  # rounding, where nearly all of a form goes on to the longer one
+    total = np.stack([alone[:, owner == k].sum(1) for k in range(len(forms))], axis=1)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(total) + top), np.array(leads, dtype=object)
 
@@ -209,23 +228,20 @@ def _cutter(forms: list[str], tokenizer: Any) -> Callable[[str], tuple[str, str]
     (" Pampers"); more goes along only where tokens straddle the cut (`"Pam`). The engine checks
     the whole text again, and raises where this, which looks at its tail only, was wrong.
     """
-    known: dict[tuple[str, str], bool] = {}
 
-    def fits(context: str, lead: str) -> bool:
-        key = context[-_TAIL:], lead
-        if key not in known:
-            texts = [key[0], *(key[0] + lead + form for form in forms)]
-            start, *rest = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-            known[key] = all(len(r) > len(start) and r[: len(start)] == start for r in rest)
-        return known[key]
+    @cache
+    def fits(tail: str, lead: str) -> bool:
+        texts = [tail, *(tail + lead + form for form in forms)]
+        start, *rest = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return all(len(r) > len(start) and r[: len(start)] == start for r in rest)
 
     def cut(before: str) -> tuple[str, str]:
         tail = before[-_TAIL:]
         sizes = [int(tail.endswith(" ")), *(len(e[0]) for p in _ENDS if (e := p.search(tail)))]
         cuts = dict.fromkeys(len(before) - size for size in sizes)
-        ways = [(before[:at], before[at:]) for at in cuts if at] or [(before, "")]
+        ways = [(before[:i], before[i:]) for i in cuts if i] or [(before, "")]
         if tokenizer is None:
             return ways[0]
-        return next((way for way in ways if fits(*way)), ways[0])
+        return next((way for way in ways if fits(way[0][-_TAIL:], way[1])), ways[0])
 
     return cut

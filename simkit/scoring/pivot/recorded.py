@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, kind_of, utf8
+from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, utf8
 from simkit.scoring.types import Model, ability
 from simkit.types import integer, shown
 
@@ -32,12 +31,18 @@ _UNFINISHED = ("cancelled", "failed", "in_progress", "queued")
 class Recorded:
     """One run with the log-probabilities that were recorded of it.
 
-    text : as written, "" where there is none. tokens : (T,) bytes of each token; a token may
-    be a part of a character. spans : (T,) the bytes [start, end) of the text that it wrote; empty
-    for tokens behind the end of the text. top : (T,) the (token, log-probability) pairs that are
-    known of its place, the token written among them where it is known. finish : why it ended
-    ("stop", "length", "refusal", …). model : as the interface names it. custom_id : of a batch
-    file's line; such lines come in any order, so this says which prompt was asked.
+    Attributes
+    ----------
+    text : as written, "" where there is none.
+    tokens : (T,) bytes of each token; a token may be a part of a character.
+    spans : (T,) the bytes [start, end) of the text that each wrote; empty for tokens behind the
+        end of the text.
+    top : (T,) the (token, log-probability) pairs that are known of its place, the token written
+        among them where it is known.
+    finish : why it ended ("stop", "length", "refusal", …).
+    model : as the interface names it.
+    custom_id : of a batch file's line; such lines come in any order, so this says which prompt was
+        asked.
     """
 
     text: str
@@ -50,11 +55,38 @@ class Recorded:
 
 
 def as_recorded(model: Model, prompt: str, text: str, *, top: int = 20) -> dict[str, Any]:
-    """A chat response with the log-probabilities of the `top` likeliest tokens of each place.
+    """A chat response with the log-probabilities of the likeliest tokens of each place.
 
-    It shows what is lost where only such records can be had: `read_recorded` reads it. Raises
-    TypeError for a model without them (see `Model`), and ValueError for a `top` below 1 and where
-    prompt and text are not tokenized apart.
+    It shows what is lost where only such records can be had: `read_recorded` reads it.
+
+    Parameters
+    ----------
+    model : Model
+        A language model from `simkit.load`.
+    prompt, text : str
+        What was asked, and what the model is taken to have written.
+    top : int
+        Number of tokens that are listed for each place.
+
+    Returns
+    -------
+    dict
+        The response, as JSON would hold it.
+
+    Raises
+    ------
+    TypeError
+        For a model without such records (see `Model`).
+    ValueError
+        For a `top` below 1, and where prompt and text cannot be tokenized separately.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.load("glassbox")
+    >>> response = sk.scoring.as_recorded(model, "Question: Do you buy milk?\\nAnswer:", " yes")
+    >>> response["choices"][0]["message"]
+    {'role': 'assistant', 'content': ' yes'}
     """
     recorded = ability(model, "recorded", "as_recorded")
     if not isinstance(prompt, str) or not isinstance(text, str):
@@ -67,26 +99,44 @@ def read_recorded(payloads: Any) -> list[Recorded]:
 
     Parameters
     ----------
-    payloads : one response or a list of them, each a mapping, its JSON text, or the client
-        library's object (anything with `model_dump`); JSON Lines as one text; or the path of a
-        file of either (`pathlib.Path`). A line of a batch file counts as the response in it. A
-        response with several choices is several runs.
-        Read are chats (`choices[].message` and `logprobs.content[]`, or the flat
-        `logprobs.tokens[]`), responses (`output[].content[].logprobs[]`) and completions
-        (`choices[].text` and `logprobs.tokens[]`, …), told apart by what is there.
+    payloads : mapping, str, bytes, path, client object, or a list of these
+        One response or a list of them, each a mapping, its JSON text, or the client library's
+        object (anything with `model_dump`); JSON Lines as one text; or the path of a file of
+        either (`pathlib.Path`). A line of a batch file counts as the response in it. A response
+        with several choices is several runs. Read are chats (`choices[].message` and
+        `logprobs.content[]`, or the flat `logprobs.tokens[]`), responses
+        (`output[].content[].logprobs[]`) and completions (`choices[].text` and
+        `logprobs.tokens[]`, …), told apart by their fields.
 
     Returns
     -------
-    Runs in order, numbered from 0 in errors. A refusal, a tool call, a text that the interface
-    filtered out and a run that ended in its reasoning are runs with an empty text: `find_pivots`
-    counts them under "none", and `finish` says why. Blanks that the server took off a text's
-    start are put back, and tokens of reasoning that stand before the answer's are left out. A
-    log-probability of null or -9999 is one that is not listed.
+    list of Recorded
+        Runs in order, numbered from 0 in errors. A refusal, a tool call, a text that the
+        interface filtered out and a run that ended in its reasoning are runs with an empty text:
+        `find_pivots` counts them under "none", and `finish` says why.
 
-    Raises ValueError naming run, line and field: for text without log-probabilities or without
-    text, log-probabilities that end before the text does or do not spell it, numbers that are no
-    log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for failed
-    responses, all of which it counts.
+    Raises
+    ------
+    ValueError
+        Naming run, line and field: for text without log-probabilities or without text,
+        log-probabilities that end before the text does or do not spell it, numbers that are no
+        log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for
+        failed responses, all of which it counts.
+
+    Notes
+    -----
+    Blanks that the server took off a text's start are put back, and tokens of reasoning that
+    stand before the answer's are left out. A log-probability of null or -9999 is one that is not
+    listed.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> token = {"token": "Yes", "logprob": -0.5}
+    >>> choice = {"message": {"content": "Yes"}, "finish_reason": "stop",
+    ...           "logprobs": {"content": [{**token, "top_logprobs": [token]}]}}
+    >>> sk.read_recorded({"model": "m", "choices": [choice]})[0].text
+    'Yes'
     """
     runs: list[Recorded] = []
     failed: list[str] = []
@@ -99,12 +149,11 @@ def read_recorded(payloads: Any) -> list[Recorded]:
             if failure:
                 failed.append(f"response {count - 1}{place}: {failure}")
                 continue
-            form = kind_of(body, f"run {len(runs)}{place}")
             model = str(body.get("model") or "")
-            found = drafts(body, form, len(runs), place)
+            choices = drafts(body, len(runs), place)
         except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"run {len(runs)}{place}: it is no response: {error}") from error
-        for run, draft in found:
+        for run, draft in choices:
             spans = _align(draft.text, draft.tokens, f"{run}: {draft.source}")
             tokens, top = tuple(draft.tokens), tuple(draft.top)
             runs.append(Recorded(draft.text, tokens, spans, top, draft.finish, model, custom_id))
@@ -123,23 +172,18 @@ def _each(payloads: Any) -> Iterator[tuple[Any, str]]:
         if not payloads.is_file():
             raise ValueError(f"no file {str(payloads)!r} with responses")
         payloads = payloads.read_bytes()
-    if isinstance(payloads, str | bytes):
-        yield from _parsed(payloads, "run 0")
-    elif isinstance(payloads, Mapping) or hasattr(payloads, "model_dump"):
-        yield payloads, ""
+    if isinstance(payloads, str | bytes | Mapping) or hasattr(payloads, "model_dump"):
+        payloads = [payloads]
     elif isinstance(payloads, pd.DataFrame) or not isinstance(payloads, Iterable):
         raise ValueError(
             f"run 0: {shown(payloads)} is no response; it must be a mapping, JSON text, a list of "
             "these, or the pathlib.Path of a file"
         )
-    else:
-        for i, payload in enumerate(
-            np.atleast_1d(payloads) if isinstance(payloads, np.ndarray) else payloads
-        ):
-            if isinstance(payload, str | bytes):
-                yield from _parsed(payload, f"run {i}")
-            else:
-                yield payload, ""
+    for i, payload in enumerate(payloads):
+        if isinstance(payload, str | bytes):
+            yield from _parsed(payload, f"run {i}")
+        else:
+            yield payload, ""
 
 
 def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
@@ -152,45 +196,33 @@ def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
     text = text.removeprefix("\ufeff")
     # Lines end at "\n" only: other line breaks may stand within a JSON string.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    values: list[tuple[Any, str]] = []
     try:
-        values = [(_json(text), "")] if lines else []
-    except json.JSONDecodeError as error:
-        try:
-            _json(lines[0][1])
-        except json.JSONDecodeError:
-            hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
-            hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
-            raise ValueError(f"{where}: its JSON is broken: {error}{hint}") from error
-        if len(lines) == 1:
-            raise ValueError(f"{where}: its JSON is broken: {error}") from error
-        values = []
+        values += [(_json(text), "")] if lines else []
+    except ValueError as whole:
         for n, line in lines:
             try:
                 values.append((_json(line), f" (line {n})"))
-            except json.JSONDecodeError as broken:
-                raise ValueError(f"{where} (line {n}): its JSON is broken: {broken}") from broken
+            except ValueError as error:
+                if values:
+                    raise ValueError(f"{where} (line {n}): its JSON is broken: {error}") from error
+                hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
+                hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
+                raise ValueError(f"{where}: its JSON is broken: {whole}{hint}") from whole
     for value, place in values:
-        if isinstance(value, list):
-            yield from ((item, place) for item in value)
-        else:
-            yield value, place
+        yield from ((item, place) for item in (value if isinstance(value, list) else [value]))
 
 
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise json.JSONDecodeError("nested too deeply", text[:20], 0) from None
-    except json.JSONDecodeError:
-        raise
-    except ValueError as error:  # a number of thousands of digits
-        raise json.JSONDecodeError(str(error), text[:20], 0) from error
+        raise ValueError("nested too deeply") from None
 
 
 def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
     """The body of a response, its custom_id, and why it failed ("" if it did not)."""
-    if hasattr(payload, "model_dump"):
-        payload = payload.model_dump()
+    payload = payload.model_dump() if hasattr(payload, "model_dump") else payload
     if not isinstance(payload, Mapping):
         raise ValueError(f"{where}: {type(payload).__name__} is no response; it must be a mapping")
     custom_id, body, status = str(payload.get("custom_id") or ""), payload, None
@@ -211,39 +243,39 @@ def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
 
 def _align(text: str, tokens: list[bytes], where: str) -> tuple[tuple[int, int], ...]:
     """The bytes of the text that each token wrote."""
-    raw, at = utf8(text), 0
+    raw, place = utf8(text), 0
     spans: list[tuple[int, int]] = []
     for t, token in enumerate(tokens):
-        if raw.startswith(token, at):
-            span = at, at + len(token)
-        elif len(raw) < at + len(token) and token.startswith(raw[at:]):
-            span = at, len(raw)  # a stop string cut the text; or this is the mark of its end
+        if raw.startswith(token, place):
+            span = place, place + len(token)
+        elif len(raw) < place + len(token) and token.startswith(raw[place:]):
+            span = place, len(raw)  # a stop string cut the text; or this is the mark of its end
         elif LOSSY in token:
-            span = _lost(raw, at, token, spans[-1] if t and LOSSY in tokens[t - 1] else None)
+            span = _lost(raw, place, token, spans[-1] if t and LOSSY in tokens[t - 1] else None)
         else:
-            span = at, -1
-        if span[1] < at:
+            span = place, -1
+        if span[1] < place:
             hint = ""
             if any(mark in token and mark not in raw for mark in _VOCABULARY):
                 hint = "; ask the server for tokens as written, not as its vocabulary holds them"
             raise ValueError(
                 f"{where}[{t}]: token {shown(token)} does not go on with the text, where "
-                f"{raw[at : at + 20]!r} stands{hint}"
+                f"{raw[place : place + 20]!r} stands{hint}"
             )
         spans.append(span)
-        at = span[1]
-    if at < len(raw):
-        raise ValueError(f"{where} ends at byte {at} of a text of {len(raw)}: it was truncated")
+        place = span[1]
+    if place < len(raw):
+        raise ValueError(f"{where} ends at byte {place} of a text of {len(raw)}: it was truncated")
     return tuple(spans)
 
 
-def _lost(raw: bytes, at: int, token: bytes, before: tuple[int, int] | None) -> tuple[int, int]:
+def _lost(raw: bytes, place: int, token: bytes, before: tuple[int, int] | None) -> tuple[int, int]:
     """The span of a token with lost bytes: all that is not ASCII from here, for each such token."""
     head = token.split(LOSSY)[0]
-    start = at + len(head)
+    start = place + len(head)
     end = start
     while end < len(raw) and raw[end] >= 0x80:
         end += 1
-    if end > start and raw.startswith(head, at):
-        return at, end
-    return before if before is not None and not head else (at, -1)
+    if end > start and raw.startswith(head, place):
+        return place, end
+    return before if before is not None and not head else (place, -1)

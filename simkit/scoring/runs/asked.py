@@ -26,9 +26,10 @@ class Writing:
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """What a design row asks: prompt, and the options' spellings with the separator before them.
+    """What a design row asks.
 
-    again : how many rows before it have the same prompt.
+    row, text : its number and its prompt. spelled : the options' spellings with the separator
+    before them. again : how many rows before it have the same prompt.
     """
 
     row: int
@@ -39,10 +40,11 @@ class Ask:
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """What some runs of a design row came to.
+    """How some runs of a design row ended.
 
-    before : what stands before the answer, marker included; None if there is no marker.
-    forced : the marker was not written but given. tokens : that were written.
+    reasoning : the text before the marker. tokens : their number, as written. before : the text
+    before the answer, marker included; None if there is no marker. forced : whether the marker was
+    added because it was not written.
     """
 
     ask: Ask
@@ -56,9 +58,9 @@ class End:
 class Runs:
     """Finished runs.
 
-    row, run : (runs,) which they are. first : (runs,) the uniforms that draw their choices.
-    number : (runs,) the end that each came to. ends : the distinct ends. logprob, mass : (ends, K)
-    and (ends,), of the options there; NaN without a marker.
+    row, run : (runs,) numbers of design row and run. first : (runs,) the uniforms that draw their
+    choices. number : (runs,) the number of each run's end. ends : the distinct ends.
+    logprob, mass : (ends, K) and (ends,), of the options there; NaN without a marker.
     """
 
     row: IntArray

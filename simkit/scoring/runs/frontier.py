@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache
 
 from simkit.scoring.engine.padded import Together, _batches, _last_logprobs, parameters_of
 from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
-from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask
+from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask, _Paths
 from simkit.scoring.engine.trie import Plan, build
 from simkit.types import IntArray
 
 __all__ = ["KeptReader", "Node", "PlainReader", "plain_logits"]
 
 FIRST = 2_048  # nodes for which there is room at first
-_NOWHERE = np.empty(0, dtype=np.int64)
 
 
 @dataclass(eq=False)
@@ -32,58 +30,46 @@ class Node:
     context: int
     ids: Ids
     runs: IntArray
-    path: IntArray = field(default_factory=lambda: _NOWHERE)
+    path: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
-class Pool(DynamicCache):
-    """Keys and values of nodes, a slot for each, with room for more when there is need.
-
-    It is the network's cache for one batch after another: `turn` says what the next one reads.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-        self._kept: dict[int, list[torch.Tensor]] = {}  # layer -> keys, values
+class Pool(_Paths):
+    """Keys and values of nodes, a slot for each, with room for more when there is need."""
 
     def grow(self, size: int) -> None:
         """Make room for `size` nodes; what is kept stays."""
-        for stores in self._kept.values():
-            for i, s in enumerate(stores):
-                stores[i] = torch.cat([s, s.new_zeros(size - self.size, *s.shape[1:])])
-        self.size = size
 
-    def turn(
-        self, read: torch.Tensor, columns: int, cells: torch.Tensor, slots: torch.Tensor
+        def wider(store: torch.Tensor) -> torch.Tensor:
+            return torch.cat([store, store.new_zeros(size - self._size, *store.shape[1:])])
+
+        self._kept = {layer: (wider(k), wider(v)) for layer, (k, v) in self._kept.items()}
+        self._size = size
+
+    def turn_to(
+        self, paths: torch.Tensor, columns: int, cells: torch.Tensor, slots: torch.Tensor
     ) -> None:
-        """read : (rows, path + columns) slots of each row's path and of its own nodes.
-        cells : (2, k) row and column of what is to be kept in `slots` (k,)."""
-        self._read, self._cells, self._slots = read, cells, slots
-        self._columns = columns
+        """paths : (rows, path + columns) slots of each row's path and of its own `columns` nodes.
+        cells, slots : as in `turn`."""
+        self.turn(paths[:, :0], cells, slots)
+        self._paths, self._columns = paths, columns
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int,
         *args: Any, **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
         """Keep a layer's new states, and give these with their paths before them."""
-        new = key_states, value_states  # (rows, heads, columns, size)
-        if layer_idx not in self._kept:
-            # Zeros, for padding reads slots that may hold nothing, and a masked NaN would spread.
-            self._kept[layer_idx] = [s.new_zeros(self.size, s.shape[1], s.shape[3]) for s in new]
-        read, cells, slots = (
-            t.to(key_states.device) for t in (self._read, self._cells, self._slots)
+        super().update(key_states, value_states, layer_idx)
+        paths = self._paths.to(key_states.device)
+        # One copy: what is new is read back from where it was put, next to its path.
+        keys, values = (
+            store.index_select(0, paths.flatten()).unflatten(0, paths.shape).transpose(1, 2)
+            for store in self._kept[layer_idx]
         )
-        out = []
-        for store, states in zip(self._kept[layer_idx], new, strict=True):
-            store[slots] = states[cells[0], :, cells[1]]
-            # One copy: what is new is read back from where it was put, next to its path.
-            every = store.index_select(0, read.flatten()).unflatten(0, read.shape)
-            out.append(every.transpose(1, 2))
-        return out[0], out[1]
+        return keys, values
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Columns before the batch's own."""
-        return self._read.shape[1] - self._columns
+        return self._paths.shape[1] - self._columns
 
 
 class KeptReader:
@@ -151,15 +137,15 @@ class KeptReader:
             return
         trie, row = build([node.ids[:-WIDTH] for node in nodes])
         slots, self.free = self.free[: len(trie)], self.free[len(trie) :]
-        none = np.zeros(len(trie), dtype=bool)
-        width = int(np.clip(np.median(trie.depth), 64, 256))
-        plan = Plan.of(trie, none, width=width, budget=self.budget, most_heads=1)
+        width, no_heads = int(np.clip(np.median(trie.depth), 64, 256)), np.zeros(len(trie), bool)
+        plan = Plan.of(trie, no_heads, width=width, budget=self.budget, most_heads=1)
         for rows in plan.batches:
-            at, real = rows.nodes
+            cells, real = rows.nodes
             path, known = trie.paths(rows.start)
             mask = _mask(trie, rows, path, known, self.network.device, self.network.dtype)
-            read = slots[np.concatenate([path, at], axis=1)]
-            self._forward(trie.token[at], trie.depth[at], mask, read, real, slots[at[real]])
+            read = slots[np.concatenate([path, cells], axis=1)]
+            token, depth = trie.token[cells], trie.depth[cells]
+            self._forward(token, depth, mask, read, real, slots[cells[real]])
         self.work.nodes += len(trie)
         for node, r in zip(nodes, row, strict=True):
             node.path = slots[trie.at(r, np.arange(len(node.ids) // WIDTH - 1))]
@@ -175,12 +161,10 @@ class KeptReader:
             read[known] = np.concatenate(paths)
             known[:, -1], read[:, -1] = True, slots  # itself
             token = unpack(b"".join(node.ids[-WIDTH:] for node in nodes))
-            seen = torch.from_numpy(known).to(self.network.device)[:, None, None]
-            dtype = self.network.dtype
-            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-            mask.masked_fill_(~seen, torch.finfo(dtype).min)
-            every = np.ones((len(nodes), 1), dtype=bool)
-            logits = self._forward(token[:, None], depth[:, None], mask, read, every, slots)
+            cells = np.ones((len(nodes), 1), dtype=bool)
+            mask = torch.from_numpy(np.where(known, 0.0, torch.finfo(self.network.dtype).min))
+            mask = mask[:, None, None].to(self.network.dtype).to(self.network.device)
+            logits = self._forward(token[:, None], depth[:, None], mask, read, cells, slots)
             for node, path, slot in zip(nodes, paths, slots, strict=True):
                 node.path = np.append(path, slot)
             self.work.nodes += len(nodes)
@@ -203,24 +187,23 @@ class KeptReader:
     def _forward(
         self, token: IntArray, depth: IntArray, mask: torch.Tensor, read: IntArray,
         real: Any, slots: IntArray,
-    ) -> torch.Tensor:  # fmt: skip
+    ) -> Any:  # fmt: skip
         """Logits at the last column of each row; the `real` cells are kept in `slots`."""
-        ids, at, rows, cells, into = (
+        ids, positions, rows, cells, into = (
             torch.from_numpy(np.ascontiguousarray(a)).to(self.network.device)
             for a in (token, depth, read, np.array(np.nonzero(real)), slots)
         )
-        self.cache.turn(rows, token.shape[1], cells, into)
+        self.cache.turn_to(rows, token.shape[1], cells, into)
         self.work.positions += token.size
         self.work.passes += 1
-        logits: torch.Tensor = self.network(
+        return self.network(
             input_ids=ids,
-            position_ids=at,
+            position_ids=positions,
             attention_mask=mask,
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits
-        return logits
 
 
 class PlainReader:
@@ -232,19 +215,19 @@ class PlainReader:
 
     def admit(self, live: list[Node], waiting: list[Node]) -> list[Node]:
         """Everything: nothing is held between passes."""
-        every = live + waiting
+        nodes = live + waiting
         waiting.clear()
-        return every
+        return nodes
 
     def read(self, live: list[Node]) -> Iterator[tuple[list[Node], torch.Tensor]]:
         """Log-probabilities after each node, in batches."""
-        at = {node.ids: node for node in live}
-        for batch in _batches(self.network, self.accepted, at, self.together):
+        by_ids = {node.ids: node for node in live}
+        for batch in _batches(self.network, self.accepted, by_ids, self.together):
             self.work.nodes += len(batch)
             self.work.heads += len(batch)
             self.work.passes += 1
             self.work.positions += len(batch) * len(batch[-1]) // WIDTH
-            yield [at[ids] for ids in batch], plain_logits(self.network, self.accepted, batch)
+            yield [by_ids[ids] for ids in batch], plain_logits(self.network, self.accepted, batch)
 
 
 def plain_logits(network: Any, accepted: set[str], sequences: list[Ids]) -> torch.Tensor:

@@ -65,10 +65,10 @@ def draw(
     # uniform must not round it up into the next row.
     start = torch.arange(len(logits), device=logits.device)[:, None]
     borders = (below / below[:, -1:] + start).flatten()
-    at = torch.from_numpy(np.minimum(u, 1 - 2.0**-32)).to(logits.device) + where
-    cell = torch.searchsorted(borders, at, right=True)
+    target = torch.from_numpy(np.minimum(u, 1 - 2.0**-32)).to(logits.device) + where
+    cell = torch.searchsorted(borders, target, right=True)
     lower = torch.where(cell > 0, borders[cell - 1], 0.0)
-    near = torch.minimum(at - lower, borders[cell] - at)
+    near = torch.minimum(target - lower, borders[cell] - target)
     token = cell - where * logits.shape[-1]
     return token.cpu().numpy(), near / unit * temperature
 
@@ -164,10 +164,10 @@ class _Growth:
         children = list(self.children(nodes, logits))
         ended, following = [], []
         for child, text, ids in zip(children, *self._read(children), strict=True):
-            found = text.find(self.marker)
+            place = text.find(self.marker)
             over = len(ids) == self.uniforms.shape[1] * WIDTH or ids[-WIDTH:] in self.end
-            if found >= 0 or over:
-                ended.append(Written(child.context, child.runs, ids, text, found))
+            if place >= 0 or over:
+                ended.append(Written(child.context, child.runs, ids, text, place))
             else:
                 following.append(child)
         return ended, following
@@ -214,10 +214,10 @@ class _Growth:
     def _read(self, nodes: list[Node]) -> tuple[list[str], list[Ids]]:
         """What was written on the way to each node, as text and as ids."""
         ids = [self._own(node) for node in nodes]
-        said = [own[:-WIDTH] if own[-WIDTH:] in self.end else own for own in ids]
+        spoken = [tokens[:-WIDTH] if tokens[-WIDTH:] in self.end else tokens for tokens in ids]
         anchors = [self.anchors[node.context] for node in nodes]
         texts = self._decode(
-            [a + unpack(s).tolist() for (a, _), s in zip(anchors, said, strict=True)]
+            [a + unpack(s).tolist() for (a, _), s in zip(anchors, spoken, strict=True)]
         )
         return [text[cut:] for text, (_, cut) in zip(texts, anchors, strict=True)], ids
 
@@ -227,11 +227,11 @@ class _Growth:
         A text's first token may be decoded otherwise than the same token later (its blank goes),
         and a character may be spread over tokens: so the anchor begins with a whole one.
         """
-        for some in range(1, 9):
-            (text,) = self._decode([context[-some:]])
+        for length in range(1, 9):
+            (text,) = self._decode([context[-length:]])
             if "\ufffd" not in text:
                 break
-        return context[-some:], len(text)
+        return context[-length:], len(text)
 
     def _decode(self, ids: list[list[int]]) -> list[str]:
         texts: list[str] = self.tokenizer.batch_decode(

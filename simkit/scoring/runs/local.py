@@ -15,16 +15,17 @@ from simkit.scoring.engine.precision import SLACK, Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, nested
 from simkit.scoring.engine.tree import Work
 from simkit.scoring.engine.turns import evaluating
-from simkit.scoring.forms import Spelled, flat, refuse_same_tokens
+from simkit.scoring.forms import Spelled, add_forms, flat, refuse_same_tokens
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.runs.generate import NotNumbers, Written, grow
-from simkit.scoring.temperature import softmax_within
+from simkit.scoring.temperature import softmax_rows
+from simkit.scoring.types import Scores, renamed_rows
 from simkit.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from simkit.scoring.local import LocalModel
 
-__all__ = ["near_borders", "write_runs"]
+__all__ = ["grow_each", "near_borders", "write_runs"]
 
 BLOCK = 2**23  # uniforms held at a time
 
@@ -46,14 +47,18 @@ def write_runs(
     for part in _parts(asked, row, run, most if block is None else min(block, most)):
         drawn = uniforms(asked, row[part], run[part], how.seed, how.max_tokens)
         with evaluating(model.network):
-            written = _write(model, contexts, row[part], drawn[:, 1:], how, work)
-            here = [asked[i] for i in row[part]]
-            number, ends, ids = _ends(written, here, contexts, how)
+            texts_of = [contexts[i] for i in row[part]]
+            with renamed_rows(row[part].tolist()):
+                written = grow_each(
+                    model, texts_of, drawn[:, 1:], how.marker, how.temperature, work
+                )
+            questions = [asked[i] for i in row[part]]
+            number, ends, ids = _ends(written, questions, contexts, how)
             logprob, mass = _score(model, ends, ids, work)
             near = near_borders(logprob, number, drawn[:, 0], how.temperature)
             if len(near) and exact.network is not model.network and fine(model.network):
-                some = [ends[i] for i in near], [ids[i] for i in near]
-                logprob[near], mass[near] = _score(model, *some, work, exact.network)
+                again = [ends[i] for i in near], [ids[i] for i in near]
+                logprob[near], mass[near] = _score(model, *again, work, exact.network)
         yield Runs(row[part], run[part], drawn[:, 0], number, ends, logprob, mass)
         texts += len(ends)
         length = np.array([len(contexts[end.ask.row]) // WIDTH + end.tokens - 1 for end in ends])
@@ -96,13 +101,13 @@ def _parts(asked: Sequence[Ask], row: IntArray, run: IntArray, most: int) -> Ite
         yield place[start : start + most]
 
 
-def _write(
-    model: LocalModel, contexts: list[Ids], row: IntArray, drawn: FloatArray, how: Writing,
-    work: Work,
+def grow_each(
+    model: LocalModel, contexts: Sequence[Ids], uniforms: FloatArray, marker: str,
+    temperature: float, work: Work | None = None,
 ) -> list[Written]:  # fmt: skip
-    """The distinct texts that runs write, one run per item of `row` and row of `drawn`."""
+    """The distinct texts that runs write, each from its own context and row of `uniforms`."""
     number: dict[Ids, int] = {}
-    which = np.array([number.setdefault(contexts[i], len(number)) for i in row])
+    which = np.array([number.setdefault(context, len(number)) for context in contexts])
     order = np.argsort(which, kind="stable")
     try:
         return grow(
@@ -110,42 +115,42 @@ def _write(
             model.tokenizer,
             list(number),
             np.split(order, np.bincount(which).cumsum()[:-1]),
-            drawn,
-            marker=how.marker,
+            uniforms,
+            marker=marker,
             kept=model.path == "tree",
             together=model.choice.together,
-            temperature=how.temperature,
+            temperature=temperature,
             limits=model.limits,
             work=work,
         )
     except NotNumbers as error:
-        bad = next(i for i in row if number[contexts[i]] == error.place)
-        raise ValueError(f"row {bad}: {NOT_NUMBERS}") from error
+        run = int(np.flatnonzero(which == error.place)[0])
+        raise ValueError(f"row {run}: {NOT_NUMBERS}") from error
 
 
 def _ends(
-    written: list[Written], here: list[Ask], contexts: list[Ids], how: Writing
+    written: list[Written], questions: list[Ask], contexts: list[Ids], how: Writing
 ) -> tuple[IntArray, list[End], list[Ids | None]]:
     """The number of each run's end; the ends, a text and the options that await it; and the tokens
     of prompt and text where they end with the marker."""
     codes: dict[Spelled, int] = {}
-    asks = np.array([codes.setdefault(ask.spelled, len(codes)) for ask in here])
-    number = np.empty(len(here), dtype=np.int64)
+    asks = np.array([codes.setdefault(ask.spelled, len(codes)) for ask in questions])
+    number = np.empty(len(questions), dtype=np.int64)
     ends: list[End] = []
     exact: list[Ids | None] = []
-    for some in written:
-        for code in np.unique(asks[some.runs]):
-            who = some.runs[asks[some.runs] == code]
-            ask, stop = here[who[0]], some.found + len(how.marker)
-            tokens, before, reasoning = len(some.ids) // WIDTH, None, some.text
-            if some.found >= 0:
-                before, reasoning = ask.text + some.text[:stop], some.text[: some.found]
+    for item in written:
+        for code in np.unique(asks[item.runs]):
+            runs = item.runs[asks[item.runs] == code]
+            ask, stop = questions[runs[0]], item.found + len(how.marker)
+            tokens, before, reasoning = len(item.ids) // WIDTH, None, item.text
+            if item.found >= 0:
+                before, reasoning = ask.text + item.text[:stop], item.text[: item.found]
             elif how.forced:
-                before = ask.text + some.text + how.marker
-            number[who] = len(ends)
-            ends.append(End(ask, reasoning, tokens, before, how.forced and some.found < 0))
-            whole = some.found >= 0 and stop == len(some.text)
-            exact.append(contexts[ask.row] + some.ids if whole else None)
+                before = ask.text + item.text + how.marker
+            number[runs] = len(ends)
+            ends.append(End(ask, reasoning, tokens, before, how.forced and item.found < 0))
+            whole = item.found >= 0 and stop == len(item.text)
+            exact.append(contexts[ask.row] + item.ids if whole else None)
     return number, ends, exact
 
 
@@ -158,41 +163,35 @@ def _score(
     """
     logprob = np.full((len(ends), len(ends[0].ask.spelled)), np.nan)
     mass = np.full(len(ends), np.nan)
-    at = [i for i, end in enumerate(ends) if end.before is not None]
-    if not at:
+    rows = [i for i, end in enumerate(ends) if end.before is not None]
+    if not rows:
         return logprob, mass
     read, answers = model.reader.read(
-        [str(ends[i].before) for i in at],
-        [flat(ends[i].ask.spelled) for i in at],
-        [ends[i].ask.row for i in at],
+        [str(ends[i].before) for i in rows],
+        [flat(ends[i].ask.spelled) for i in rows],
+        [ends[i].ask.row for i in rows],
     )
-    contexts = [exact[i] or ids for i, ids in zip(at, read, strict=True)]
-    order = sorted(range(len(at)), key=contexts.__getitem__)  # alike side by side
+    contexts = [exact[i] or ids for i, ids in zip(rows, read, strict=True)]
+    order = sorted(range(len(rows)), key=contexts.__getitem__)  # alike side by side
     contexts, answers = [contexts[j] for j in order], [answers[j] for j in order]
-    at = [at[j] for j in order]
+    rows = [rows[j] for j in order]
     if network is not None:
         by_form = score_padded(network, contexts, answers, model.choice.together)
     else:
         by_form = model.choice.score(model.network, contexts, answers, model.limits, work)
-    refuse_nan([ends[i].ask.row for i in at], by_form)
-    logprob[at], mass[at] = _sum(by_form, answers, ends[at[0]].ask.spelled)
+    refuse_nan([ends[i].ask.row for i in rows], by_form)
+    # As `believe` has it: a spelling that begins with another of the same option adds nothing to
+    # it, one that begins with any other adds nothing to the valid mass.
+    spelled = ends[rows[0]].ask.spelled
+    start = np.cumsum([0, *map(len, spelled)]).tolist()
+    within = {
+        ids: [x for a, b in pairwise(start) for x in nested(ids[a:b])] for ids in set(answers)
+    }
+    anywhere = {ids: nested(ids) for ids in within}
+    inside = np.array([within[ids] for ids in answers])
+    logprob[rows] = add_forms(by_form, inside, spelled)
+    mass[rows] = Scores(by_form, np.array([anywhere[ids] for ids in answers])).valid_mass
     return logprob, mass
-
-
-def _sum(
-    by_form: FloatArray, answers: list[tuple[Ids, ...]], spelled: Spelled
-) -> tuple[FloatArray, FloatArray]:
-    """Log-probability of the options and valid mass, from that of every spelling (n, spellings).
-
-    As `believe` has it: a spelling that begins with another of the same option adds nothing to
-    it, one that begins with any other adds nothing to the valid mass.
-    """
-    start = np.cumsum([0, *map(len, spelled)])
-    apart = {ids: nested(ids) for ids in dict.fromkeys(answers)}
-    within = {ids: [x for a, b in pairwise(start) for x in nested(ids[a:b])] for ids in apart}
-    own = np.where([within[ids] for ids in answers], -np.inf, by_form)
-    mass = np.where([apart[ids] for ids in answers], 0.0, np.exp(by_form)).sum(1)
-    return np.logaddexp.reduceat(own, start[:-1], axis=1), mass
 
 
 def near_borders(
@@ -202,14 +201,12 @@ def near_borders(
 
     number : (runs,) the end of each run. u : (runs,) what its choice is drawn by.
     """
-    n, k = logprob.shape
     size = np.where(np.isfinite(logprob), np.abs(logprob), 0).max(1, initial=1)
     error = SLACK * np.finfo(np.float32).eps * size
     with np.errstate(invalid="ignore"):  # no answer, or one of no probability
         if temperature == 0:
             top = np.sort(logprob, axis=1)
             return np.flatnonzero(top[:, -1] - top[:, -2] < error)
-        whose, t = np.repeat(np.arange(n), k), np.full(n * k, temperature)
-        borders = softmax_within(logprob.ravel(), whose, t).reshape(n, k).cumsum(1)
+        borders = softmax_rows(logprob, temperature).cumsum(1)
         gap = np.abs(borders[number, :-1] - u[:, None]).min(1)
         return np.unique(number[gap < error[number] / temperature])

@@ -20,10 +20,40 @@ def write(
     stop: str = "\n",
     temperature: float = 1.0,
 ) -> list[str]:
-    """What a model writes after each prompt, up to `stop` (left out) or `max_tokens`.
+    """What a model writes after each prompt.
 
-    Text i depends on prompt i and seed i alone. Raises ValueError for prompts and seeds of
-    different number, and numbers out of range; TypeError for a model that cannot write.
+    Parameters
+    ----------
+    model : Model
+        A language model from `simkit.load`.
+    prompts : sequence of str
+    seeds : sequence of int
+        One per prompt. Text i depends on prompt i and seed i alone.
+    max_tokens : int
+        A text ends after so many tokens at the latest.
+    stop : str
+        A text ends where this is written; it is left out.
+    temperature : float
+        0 takes the likeliest token.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        For prompts and seeds of different number, and numbers out of range.
+    TypeError
+        For a model that cannot write.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> model = sk.load("glassbox")
+    >>> texts = sk.scoring.write(model, ["Question: At $3.00, do you buy milk?\\nAnswer:"], [1])
+    >>> len(texts)
+    1
     """
     writes = ability(model, "write", "write")
     prompts, seeds = listed(prompts, "prompts"), listed(seeds, "seeds")

@@ -14,8 +14,6 @@ Rafailov et al., arXiv 2305.18290, by trl.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,8 @@ from simkit.types import IntArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.kinds import wordings
 
-__all__ = ["PROFILES", "Profile", "demonstrations", "ladder", "preferences", "train_adapters"]
+__all__ = ["PROFILES", "Profile", "comparisons", "demonstrations", "ladder", "preferences",
+           "train_adapters"]  # fmt: skip
 
 ASKS = ("colour", "animal")
 CONTROL = "sft"
@@ -77,10 +76,10 @@ def demonstrations(n: int, seed: int) -> pd.DataFrame:
     A row per answer, as `examples` gives them for `finetune`; every person answers one question,
     asked in the phrasings of the training text.
     """
-    parts = [_told(ask, n // 2 + (n % 2) * (ask == "colour"), seed, "sft") for ask in ASKS]
     frames = []
-    for ask, told in zip(ASKS, parts, strict=True):
-        design = told.assign(**{ask: told["answer"]})
+    for ask in ASKS:
+        people = _respondents(ask, n // 2 + (n % 2) * (ask == "colour"), seed, "sft")
+        design = people.rename(columns={"answer": ask})
         frames.append(examples(design, {ask: concepts.question(ask)}, respondent="person"))
     return pd.concat(frames, ignore_index=True)
 
@@ -89,28 +88,27 @@ def preferences(n: int, seed: int, *, panel: int = 400) -> pd.DataFrame:
     """n pairs of answers to one prompt, of which the panel's majority gave `chosen` more often.
 
     Both answers of a pair were given by people of the world: one by the person whom the prompt
-    describes, one by another person, until the two differ. A panel of `panel` other people answers
-    everything once; whichever of the two answers more of the panel gave is preferred, whoever is
-    asked. Pairs that the panel is even on are drawn anew.
+    describes, one by another person. A panel of `panel` other people answers everything once;
+    whichever of the two answers more of the panel gave is preferred, whoever is asked. Pairs that
+    the panel is even on, and of one answer twice, are drawn anew.
 
     Columns `ask`, `prompt`, `chosen`, `rejected` (with the separator in front).
     """
     parts = []
     for ask in ASKS:
-        wanted = n // 2 + (n % 2) * (ask == "colour")
-        votes = _votes(ask, panel, seed)
-        found: list[pd.DataFrame] = []
+        size = n // 2 + (n % 2) * (ask == "colour")
+        votes, pairs = _votes(ask, panel, seed), pd.DataFrame()
         for attempt in range(100):
-            told = _told(ask, 2 * wanted + 50, seed, "dpo", attempt)
-            found.append(_pairs(ask, told, votes, seed, attempt))
-            if sum(map(len, found)) >= wanted:
+            people = _respondents(ask, 2 * size + 50, seed, "dpo", attempt)
+            pairs = pd.concat([pairs, _pairs(ask, people, votes)], ignore_index=True)
+            if len(pairs) >= size:
                 break
-        parts.append(pd.concat(found, ignore_index=True).iloc[:wanted])
-    mixed = generator(seed, "alignment", "order").permutation(n)
-    return pd.concat(parts, ignore_index=True).iloc[mixed].reset_index(drop=True)
+        parts.append(pairs.iloc[:size])
+    order = generator(seed, "alignment", "order").permutation(n)
+    return pd.concat(parts, ignore_index=True).iloc[order].reset_index(drop=True)
 
 
-def _told(ask: str, n: int, seed: int, *names: str | int) -> pd.DataFrame:
+def _respondents(ask: str, n: int, seed: int, *names: str | int) -> pd.DataFrame:
     """n people, each asked one thing: what the prompt says, `answer`, and `other`.
 
     `other` is what another person, drawn from the population, says to the same.
@@ -123,66 +121,65 @@ def _told(ask: str, n: int, seed: int, *names: str | int) -> pd.DataFrame:
     frame = people.assign(wording=wordings(n, rng, False), turned=turned < 0.5)
     parts = []
     for i, name in enumerate(about):  # everybody answers about one item only
-        at = np.flatnonzero(item == i)
-        part = frame.iloc[at].copy()
+        rows = np.flatnonzero(item == i)
+        part = frame.iloc[rows]
         for column, who, draw in (("answer", people, draws[0]), ("other", others, draws[1])):
-            rows = who.iloc[at].assign(person=np.arange(len(at)))
-            said = concepts.answers(rows, ask, int(draw) + i, blocks=1, about=[name])
-            part = _asked(part, said, ask, column, pair[at])
+            asked = who.iloc[rows].assign(person=np.arange(len(rows)))
+            answers = concepts.answers(asked, ask, int(draw) + i, blocks=1, about=[name])
+            part = _with_answers(part, answers, ask, column, pair[rows])
         parts.append(part)
-    told = pd.concat(parts).drop(columns=["colour_type", "way", "turned"])
-    return concepts.with_context(told.reset_index(drop=True), ask)
+    every = pd.concat(parts, ignore_index=True).drop(columns=["colour_type", "way", "turned"])
+    return concepts.with_context(every, ask)
 
 
-def _asked(
-    part: pd.DataFrame, said: pd.DataFrame, ask: str, column: str, pair: IntArray
+def _with_answers(
+    people: pd.DataFrame, answers: pd.DataFrame, ask: str, column: str, pair: IntArray
 ) -> pd.DataFrame:
-    """The people with what they were asked (the same in each call) and what they said."""
+    """The people with what they were asked (the same in each call) and what they answered."""
     if ask == "colour":
-        return part.assign(word=said["word"].to_numpy(), **{column: said["colour"].to_numpy()})
-    rows = said.iloc[np.arange(len(part)) * 36 + pair]
-    one, two = rows["first"].to_numpy(), rows["second"].to_numpy()
-    turned = part["turned"].to_numpy()
-    return part.assign(
-        target=rows["target"].to_numpy(), first=np.where(turned, two, one),
-        second=np.where(turned, one, two),
-        **{column: np.where(rows["answer"].to_numpy() == 0, one, two)},
+        return people.assign(
+            word=answers["word"].to_numpy(), **{column: answers["colour"].to_numpy()}
+        )
+    rows = answers.iloc[np.arange(len(people)) * 36 + pair].set_axis(people.index)
+    one, two, turned = rows["first"], rows["second"], people["turned"]
+    return people.assign(
+        target=rows["target"], first=two.where(turned, one), second=one.where(turned, two),
+        **{column: one.where(rows["answer"] == 0, two)},
     )  # fmt: skip
 
 
-def _votes(ask: str, panel: int, seed: int) -> Counter[tuple[str, ...]]:
-    """How many of the panel gave each answer, {(word, colour) or (target, a, b, chosen): n}."""
+def _votes(ask: str, panel: int, seed: int) -> pd.Series:
+    """How many of the panel gave each answer, by `_key`."""
     rng = generator(seed, "alignment", ask, "panel")
     people = concepts.individuals(panel, rng)
-    said = concepts.answers(people, ask, int(rng.integers(2**31)), blocks=1)
-    keys: list[tuple[str, ...]]
+    answers = concepts.answers(people, ask, int(rng.integers(2**31)), blocks=1)
     if ask == "colour":
-        keys = list(zip(said["word"], said["colour"], strict=True))
-    else:
-        chosen = np.where(said["answer"] == 0, said["first"], said["second"])
-        keys = list(zip(said["target"], said["first"], said["second"], chosen, strict=True))
-    return Counter(keys)
+        return _key(ask, answers, answers["colour"]).value_counts()
+    first = answers["answer"] == 0
+    return _key(ask, answers, answers["first"].where(first, answers["second"])).value_counts()
 
 
-def _pairs(
-    ask: str, told: pd.DataFrame, votes: Mapping[tuple[str, ...], int], seed: int, attempt: int
-) -> pd.DataFrame:
+def _key(ask: str, asked: pd.DataFrame, answer: pd.Series) -> pd.Series:
+    """Question and answer as one text, in whichever order two animals were named."""
+    if ask == "colour":
+        return asked["word"] + ": " + answer
+    two = [" ".join(sorted(pair)) for pair in zip(asked["first"], asked["second"], strict=True)]
+    return asked["target"] + ", " + two + ": " + answer
+
+
+def _pairs(ask: str, people: pd.DataFrame, votes: pd.Series) -> pd.DataFrame:
+    """Of two answers to a prompt the one that more of the panel gave, and the other."""
     question = concepts.question(ask)
-    prompts = question.prompts(told)
-    rows = []
-    for prompt, row in zip(prompts, told.to_dict("records"), strict=True):
-        if ask == "colour":
-            keys = [(row["word"], row[who]) for who in ("answer", "other")]
-        else:
-            two = sorted((row["first"], row["second"]), key=concepts.ANIMALS.index)
-            keys = [(row["target"], *two, row[who]) for who in ("answer", "other")]
-        a, b = (votes.get(key, 0) for key in keys)
-        if a == b or keys[0] == keys[1]:
-            continue
-        better, worse = ("answer", "other") if a > b else ("other", "answer")
-        chosen, rejected = (question.separator + row[who] for who in (better, worse))
-        rows.append((ask, prompt, chosen, rejected))
-    return pd.DataFrame(rows, columns=["ask", "prompt", "chosen", "rejected"])
+    one, other = people["answer"], people["other"]
+    for_one, for_other = (
+        votes.reindex(_key(ask, people, answer)).fillna(0).to_numpy() for answer in (one, other)
+    )
+    pairs = pd.DataFrame({
+        "ask": ask, "prompt": question.prompts(people),
+        "chosen": question.separator + one.where(for_one > for_other, other),
+        "rejected": question.separator + other.where(for_one > for_other, one),
+    })  # fmt: skip
+    return pairs[for_one != for_other]
 
 
 def train_adapters(
@@ -213,9 +210,7 @@ def train_adapters(
         raise ValueError(
             f"{base.name} was not trained on the concepts world; it must be a glass box"
         )
-    if isinstance(profile, str):
-        profile = PROFILES[one_of(profile, "profile", PROFILES)]
-    size = profile
+    size = PROFILES[one_of(profile, "profile", PROFILES)] if isinstance(profile, str) else profile
     out = Path(out)
     control = out / CONTROL
     _clear(out)
@@ -227,16 +222,15 @@ def train_adapters(
         "each to a prompt that describes them: the supervised control.",
     )  # fmt: skip
     pairs = preferences(size.pairs, seed, panel=size.panel)
-    kept = train_dpo(
+    rungs = {0: control} | train_dpo(
         base, control, pairs, {dose: out / f"dpo-{dose:04d}" for dose in size.doses},
         batch=size.batch, beta=size.beta, rate=size.dpo_rate, seed=seed, progress=progress,
-        told={"panel": size.panel},
+        card={"panel": size.panel},
     )  # fmt: skip
-    steps = [{"name": CONTROL, "dose": 0}]
-    steps += [{"name": path.name, "dose": dose} for dose, path in kept.items()]
-    said = {"base": base.name, "seed": seed, "batch": size.batch, "beta": size.beta}
-    write_text(out / "ladder.json", json.dumps({**said, "steps": steps}, indent=1) + "\n")
-    return [control, *kept.values()]
+    steps = [{"name": path.name, "dose": dose} for dose, path in rungs.items()]
+    about = {"base": base.name, "seed": seed, "batch": size.batch, "beta": size.beta}
+    write_text(out / "ladder.json", json.dumps({**about, "steps": steps}, indent=1) + "\n")
+    return list(rungs.values())
 
 
 def _clear(out: Path) -> None:
@@ -265,3 +259,16 @@ def ladder(base: LocalModel, folder: Path | str | None = None) -> dict[str, tupl
     return {
         step["name"]: (step["dose"], load_adapter(base, place / step["name"])) for step in steps
     }
+
+
+def comparisons(base: Any, other: Any = None) -> tuple[dict[str, tuple[int, LocalModel]], str]:
+    """The ladder of a model, and a sentence that says what is compared with it.
+
+    Where there is none for it: `other` alone, as the aligned model of dose 1, or nothing.
+    """
+    try:
+        rungs = ladder(base)
+    except (FileNotFoundError, ValueError) as error:
+        rungs = {"compared": (1, other)} if other else {}
+        return rungs, f"No ladder of adapters for {base.name}: {str(error).split(';')[0]}."
+    return rungs, ", ".join(f"{name} (dose {dose})" for name, (dose, _) in rungs.items())

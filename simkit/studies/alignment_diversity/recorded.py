@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from simkit import datasets
 from simkit.estimators import (
@@ -26,22 +27,12 @@ from simkit.estimators import (
     srgb_to_lab,
 )
 from simkit.estimators.diversity.clusters import MIXED
-from simkit.result import Result, t_frame
-from simkit.studies.tables import Table
+from simkit.studies.claims import holm, mean_ends
+from simkit.studies.tables import Table, twins
 from simkit.types import FloatArray, generator, one_of
 
-__all__ = [
-    "PAIRS",
-    "SMALL",
-    "TABLES",
-    "colour_blocks",
-    "holm",
-    "human_results",
-    "model_results",
-    "pair_table",
-    "position_logit",
-    "results",
-]
+__all__ = ["PAIRS", "SMALL", "TABLES", "colour_blocks", "human_results", "model_results",
+           "pair_table", "position_logit", "results"]  # fmt: skip
 
 PAIRS = {
     "openchat": "starling",
@@ -51,7 +42,7 @@ PAIRS = {
     "llama2": "llama2-chat",
 }
 SAME_N = 75  # people per concept in the better way: every model has as many
-CAPS = (25, 50, 75, 100)  # people per concept in the source's way: the first with all 36 answers
+CAPS = (25, 50, 75, 100)  # people per concept as published: the first with all 36 answers
 BURN_IN = 100  # of the 499 sweeps of the human chains, which begin with everybody alone
 SMALL = 0.05  # a change of P(multiple concepts) that would not matter
 QUESTIONS = [f"q{i:02d}" for i in range(1, 37)]
@@ -60,7 +51,7 @@ QUESTIONS = [f"q{i:02d}" for i in range(1, 37)]
 def colour_blocks() -> tuple[FloatArray, FloatArray, list[str]]:
     """The human colour associations: two (people, words, 3) CIELAB blocks, and the words.
 
-    People in the order of their numbers, which the source's pairs i < j depend on. Raises
+    People in the order of their numbers, which the published pairs i < j depend on. Raises
     `DataError` without the data.
     """
     frame = datasets.load("onefish_colors")
@@ -77,19 +68,19 @@ def human_results(*, seed: int = 1) -> pd.DataFrame:
     high, low_people, high_people, n.
 
     Sections "colour, i < j" and "colour, i != j": the means over words of `line_of_unity`.
-    "concepts": P(multiple concepts) of each concept from the source's own chains (3 chains without
+    "concepts": P(multiple concepts) of each concept from the published chains (3 chains without
     their first 100 sweeps; low and high are quantiles of the posterior, NaN where R-hat is above
     1.05; n people), with its R-hat as another quantity, and the means over animals, politicians
     and all. The answers behind these chains are not published: they have no permutation null, and
-    nobody was asked twice, so alpha is the source's 0.16. "twins, sd", "twins,
+    nobody was asked twice, so alpha is 0.16, as published. "twins, sd", "twins,
     entropy": `spread_ratio` of the language-model twins of Twin-2K-500 over studies, and "twins,
     sd, study: ..." its geometric mean within each study.
     """
     one, two, words = colour_blocks()
     parts = []
     for pairs, label in (("source", "colour, i < j"), ("all", "colour, i != j")):
-        found = line_of_unity(one, two, words=words, pairs=pairs, permutations=200, rng=seed)
-        parts.append(_rows(found.overall, label, len(words)))
+        unity = line_of_unity(one, two, words=words, pairs=pairs, permutations=200, rng=seed)
+        parts.append(_rows(unity.overall, label, len(words)))
     parts += [_human_concepts(), _twins()]
     return pd.concat(parts, ignore_index=True)
 
@@ -97,8 +88,8 @@ def human_results(*, seed: int = 1) -> pd.DataFrame:
 def _rows(result: object, section: str, n: int) -> pd.DataFrame:
     frame = result.to_frame()  # type: ignore[attr-defined]
     columns = ["estimate", "low", "high", "low_people", "high_people"]
-    kept = frame.reindex(columns=columns).rename_axis("quantity").reset_index()
-    return kept.assign(section=section, n=n)[["section", "quantity", *columns, "n"]]
+    rows = frame.reindex(columns=columns).rename_axis("quantity").reset_index()
+    return rows.assign(section=section, n=n)[["section", "quantity", *columns, "n"]]
 
 
 def _human_concepts() -> pd.DataFrame:
@@ -110,43 +101,31 @@ def _human_concepts() -> pd.DataFrame:
         draws = [c.to_numpy() for _, c in multiple.groupby(part["Chain"])]
         least = min(map(len, draws))
         rhat = split_rhat(np.stack([d[:least] for d in draws]))
-        ends = np.quantile(multiple, [0.025, 0.975])
-        low, high = ends if rhat <= MIXED else (np.nan, np.nan)
+        low, high = np.quantile(multiple, [0.025, 0.975]) if rhat <= MIXED else (np.nan, np.nan)
         n = int(part["NumberOfPeople"].iloc[0])
-        means[str(concept)] = float(multiple.mean())
-        rows.append([f"p_multiple, {concept}", means[str(concept)], low, high, n])
+        means[str(concept)] = multiple.mean()
+        rows.append([f"p_multiple, {concept}", multiple.mean(), low, high, n])
         rows.append([f"rhat, {concept}", rhat, np.nan, np.nan, n])
-    animals = [v for k, v in means.items() if k[0].islower()]
-    politicians = [v for k, v in means.items() if k[0].isupper()]
-    for name, values in (("animals", animals), ("politicians", politicians),
-                         ("all", animals + politicians)):  # fmt: skip
-        row = _mean_of(values)
-        rows.append([f"p_multiple, mean of {name}", *row, len(values)])
+    every = pd.Series(means)
+    animals = every.index.str.islower()  # politicians have capitals
+    kinds = {"animals": every[animals], "politicians": every[~animals], "all": every}
+    groups = pd.concat(kinds).groupby(level=0, sort=False)
+    for (kind, row), n in zip(mean_ends(groups).iterrows(), groups.size(), strict=True):
+        rows.append([f"p_multiple, mean of {kind}", *row[["estimate", "low", "high"]], n])
     frame = pd.DataFrame(rows, columns=["quantity", "estimate", "low", "high", "n"])
     return frame.assign(section="concepts")
 
 
-def _mean_of(values: list[float]) -> list[float]:
-    x = np.array(values)
-    error = x.std(ddof=1) / np.sqrt(len(x))
-    row = t_frame(["mean"], x.mean(), error, len(x) - 1, 0.05).iloc[0]
-    return [float(row[c]) for c in ("estimate", "low", "high")]
-
-
 def _twins() -> pd.DataFrame:
-    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
-    study = dict(zip(scales["outcome"], scales["study"], strict=True))
-    people, twins = (
-        both[both["population"] == who].set_index("person").drop(columns="population")
-        for who in ("human", "twin")
-    )
-    by = [study.get(name, "unnamed") for name in people]
+    people, of_people, scales = twins()
+    study = scales.set_index("outcome")["study"]
+    by = list(study.reindex(people.columns, fill_value="unnamed"))
     parts = []
     for kind in ("sd", "entropy"):
-        found = spread_ratio(people, twins, kind=kind, by=by)
-        parts.append(_rows(found.overall, f"twins, {kind}", people.shape[1]))
+        ratio = spread_ratio(people, of_people, kind=kind, by=by)
+        parts.append(_rows(ratio.overall, f"twins, {kind}", people.shape[1]))
         if kind == "sd":
-            within = np.log(found.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
+            within = np.log(ratio.to_frame()["estimate"]).groupby(by).agg(["mean", "size"])
             parts.append(pd.DataFrame({
                 "section": "twins, sd, study", "quantity": within.index,
                 "estimate": np.exp(within["mean"]).to_numpy(), "n": within["size"].to_numpy(),
@@ -155,7 +134,7 @@ def _twins() -> pd.DataFrame:
 
 
 def model_results(*, seed: int = 1) -> pd.DataFrame:
-    """P(multiple concepts) of the ten recorded models, in the source's way and in a better one.
+    """P(multiple concepts) of the ten recorded models, as published and in a better way.
 
     One row per model, concept and way (prompt "none", the default temperature). "source": people
     with all 36 answers, the first 25, 50, 75 and 100 of them, one chain each from everybody alone,
@@ -180,67 +159,60 @@ def model_results(*, seed: int = 1) -> pd.DataFrame:
     return pd.concat(models, ignore_index=True)
 
 
-def _model(own: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
-    own = own.sort_values("subject", kind="stable")
-    whole = own[own[QUESTIONS].notna().all(axis=1)]
+def _model(answers: pd.DataFrame, model: str, seed: int) -> pd.DataFrame:
+    answers = answers.sort_values("subject", kind="stable")
     rng = generator(seed, "people", model)
-    picked = [
+    drawn = [
         part.iloc[np.sort(rng.permutation(len(part))[:SAME_N])]
-        for _, part in own.groupby("concept")
+        for _, part in answers.groupby("concept")
     ]
-    parts = [_better(pd.concat(picked), seed)]
-    if len(whole):
-        parts.insert(0, _source(whole, seed))
+    whole = answers.dropna(subset=QUESTIONS)
+    parts = [_source(whole, seed)] if len(whole) else []
+    parts.append(_better(pd.concat(drawn), seed))
     return pd.concat(parts, ignore_index=True).assign(model=model)
 
 
 def _source(whole: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Mean over the caps of the end of one chain; where fewer answered, all of them each time."""
     how: dict[str, Any] = {"chains": 1, "sweeps": 500, "burn_in": 498, "start": "alone"}
-    parts = []
-    for cap in CAPS:
-        people = whole.groupby("concept", sort=False).head(cap)
-        x, by = _answers(people)
-        parts.append(_multiple(crp_clusters(x, by=by, rng=generator(seed, cap), **how)))
-    found = parts[-1].assign(estimate=np.mean([p["estimate"] for p in parts], axis=0))
-    found[["low", "high", "rhat"]] = np.nan  # one sweep: nothing to take an interval from
-    return _described(found, x, by).assign(way="source")
+    capped = {cap: whole.groupby("concept", sort=False).head(cap) for cap in CAPS}
+    parts = [_clusters(p, rng=generator(seed, cap), **how) for cap, p in capped.items()]
+    table = parts[-1].assign(estimate=np.mean([p["estimate"] for p in parts], axis=0))
+    table[["low", "high", "rhat"]] = np.nan  # one sweep: nothing to take an interval from
+    return _described(table, capped[CAPS[-1]]).assign(way="source")
 
 
 def _better(people: pd.DataFrame, seed: int) -> pd.DataFrame:
-    x, by = _answers(people)
-    agreement = _agreement(x, by)
-    found = crp_clusters(
-        x, by=by, agreement=agreement, sweeps=120, chains=4, permutations=19, rng=seed
-    )
-    return _described(_multiple(found), x, by).assign(way="better")
+    how: dict[str, Any] = {"sweeps": 120, "chains": 4, "permutations": 19, "rng": seed}
+    table = _clusters(people, agreement=_agreement(people), **how)
+    return _described(table, people).assign(way="better")
 
 
-def _answers(people: pd.DataFrame) -> tuple[FloatArray, npt.NDArray[Any]]:
-    return people[QUESTIONS].to_numpy(dtype=float), people["concept"].to_numpy()
-
-
-def _agreement(x: FloatArray, by: npt.NDArray[Any]) -> dict[str, float]:
-    """Of two answers to one question, per concept; 0.5 where nobody answered one with another."""
-    found = pairwise_agreement(x, by=by).frame["estimate"]
-    return dict(zip(np.unique(by), found.fillna(0.5), strict=True))
-
-
-def _multiple(found: Result) -> pd.DataFrame:
-    frame = found.frame
-    kept = frame[(frame["quantity"] == "p_multiple") & (frame["group"] != "mean of groups")]
+def _clusters(people: pd.DataFrame, **how: Any) -> pd.DataFrame:
+    """What `crp_clusters` says of P(multiple concepts) of each concept."""
+    frame = crp_clusters(_array(people), by=people["concept"], **how).frame
+    rows = frame[(frame["quantity"] == "p_multiple") & (frame["group"] != "mean of groups")]
     columns = ["people", "estimate", "low", "high", "rhat", "missing"]
-    columns += [c for c in ("null", "above", "p", "power", "alpha") if c in frame]
-    return kept.set_index("group")[columns].rename_axis("concept").reset_index()
+    columns += ["null", "above", "p", "power", "alpha"]  # with a null only
+    return rows.set_index("group").filter(columns).rename_axis("concept").reset_index()
 
 
-def _described(found: pd.DataFrame, x: FloatArray, by: npt.NDArray[Any]) -> pd.DataFrame:
-    own = {c: x[by == c] for c in found["concept"]}
-    agreement = _agreement(x, by)
-    return found.assign(
-        agreement=[agreement[c] for c in own],
-        second=[float(np.nanmean(a)) for a in own.values()],
-        position=[position_logit(a) for a in own.values()],
+def _array(people: pd.DataFrame) -> FloatArray:
+    return np.asarray(people[QUESTIONS], dtype=float)
+
+
+def _agreement(people: pd.DataFrame) -> dict[str, float]:
+    """Of two answers to one question, per concept; 0.5 where nobody answered one with another."""
+    frame = pairwise_agreement(_array(people), by=people["concept"]).frame
+    return dict(zip(sorted(set(people["concept"])), frame["estimate"].fillna(0.5), strict=True))
+
+
+def _described(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    each = [_array(people[people["concept"] == concept]) for concept in table["concept"]]
+    return table.assign(
+        agreement=table["concept"].map(_agreement(people)),
+        second=[float(np.nanmean(a)) for a in each],
+        position=[position_logit(a) for a in each],
     )
 
 
@@ -258,59 +230,49 @@ def position_logit(answers: npt.ArrayLike) -> float:
     design = np.zeros((36, 10))
     design[np.arange(36), pairs[:, 1]], design[np.arange(36), pairs[:, 0]] = 1, -1
     design[:, 9] = 1
-    told, ones = (~np.isnan(x)).sum(0), np.nansum(x, axis=0)
-    if not told.sum():
+    answered, ones = (~np.isnan(x)).sum(0), np.nansum(x, axis=0)
+    if not answered.any():
         return float("nan")
-    beta = np.zeros(10)
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-design @ beta))
-        slope = design.T @ (ones - told * p) - 0.1 * beta
-        curve = (design * (told * p * (1 - p))[:, None]).T @ design + 0.1 * np.eye(10)
-        beta += np.clip(np.linalg.solve(curve, slope), -2, 2)
-    return float(beta[9])
+
+    def loss(beta: FloatArray) -> tuple[float, FloatArray]:
+        z = design @ beta
+        value = answered @ np.logaddexp(0, z) - ones @ z + 0.05 * beta @ beta
+        return float(value), design.T @ (answered * expit(z) - ones) + 0.1 * beta
+
+    return float(minimize(loss, np.zeros(10), jac=True, tol=1e-10).x[9])
 
 
 def pair_table(models: pd.DataFrame) -> pd.DataFrame:
     """Aligned minus unaligned P(multiple concepts) of each pair, paired by concept, per way.
 
-    The better way compares what is above each null, the source's way the numbers as they are.
+    The better way compares what is above each null, the published way the numbers as they are.
     Columns pair, way, before, after, estimate, low, high (t over concepts), p, p_holm (Holm's,
     over the pairs of a way), small (the whole interval is within 0.05 of none), concepts, and the
     share of answers for the second-named option before and after.
     """
-    rows = []
+    if "above" in models:
+        models = models.assign(
+            estimate=models["above"].where(models["way"] == "better", models["estimate"])
+        )
+    parts = []
     for before, after in PAIRS.items():
-        for way, part in models.groupby("way", sort=False):
-            value = "above" if way == "better" and "above" in part else "estimate"
-            wide = part[part["model"].isin([before, after])].pivot(
-                index="concept", columns="model", values=[value, "second"]
-            )
-            if not {(value, before), (value, after)} <= set(wide):
-                continue
-            wide = wide.dropna()
-            apart = (wide[value][after] - wide[value][before]).to_numpy()
-            n = len(apart)
-            error = apart.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-            row = t_frame(["d"], apart.mean() if n else np.nan, error, n - 1, 0.05).iloc[0]
-            means = wide.mean()
-            rows.append({
-                "pair": f"{before} → {after}", "way": way, "before": means[value, before],
-                "after": means[value, after], "estimate": row["estimate"], "low": row["low"],
-                "high": row["high"], "p": row["p"],
-                "small": bool(row["low"] > -SMALL and row["high"] < SMALL),
-                "concepts": n, "second_before": means["second", before],
-                "second_after": means["second", after],
-            })  # fmt: skip
-    found = pd.DataFrame(rows)
-    return found.assign(p_holm=found.groupby("way")["p"].transform(holm))
-
-
-def holm(p: pd.Series) -> pd.Series:
-    """Holm's (1979) p values of one family; NaN stays and does not count."""
-    known = p.dropna()
-    if known.empty:
-        return p
-    return pd.Series(multipletests(known, method="holm")[1], index=known.index).reindex(p.index)
+        two = models[models["model"].isin([before, after])]
+        if two["model"].nunique() < 2:
+            continue
+        wide = two.pivot(index=["way", "concept"], columns="model", values=["estimate", "second"])
+        wide = wide.dropna().sort_index(level="way", ascending=False)  # the published way first
+        ways = wide.groupby(level="way", sort=False)
+        apart, means = wide["estimate"][after] - wide["estimate"][before], ways.mean()
+        parts.append(mean_ends(apart.groupby(level="way", sort=False)).assign(
+            pair=f"{before} → {after}", concepts=ways.size(),
+            before=means["estimate", before], after=means["estimate", after],
+            second_before=means["second", before], second_after=means["second", after],
+        ))  # fmt: skip
+    table = pd.concat(parts).reset_index()
+    return table.assign(
+        p_holm=table.groupby("way")["p"].transform(holm),
+        small=(table["low"] > -SMALL) & (table["high"] < SMALL),
+    )
 
 
 TABLES = {

@@ -7,36 +7,24 @@ The prompts are the concepts world's own; any causal model can be asked them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.estimators import delta_e, expected_delta_e, srgb_to_lab
-from simkit.result import t_frame
-from simkit.scoring import at_temperature, believe
+from simkit.estimators import crp_clusters, delta_e, expected_delta_e, srgb_to_lab
+from simkit.scoring import at_temperature, believe, worlds_of
 from simkit.scoring.types import Model
+from simkit.studies.claims import mean_ends
 from simkit.types import FloatArray, generator, one_of
 from simkit.worlds import concepts
 from simkit.worlds.concepts import people as population
 
-__all__ = [
-    "CONTEXTS",
-    "LAB",
-    "UNRELATED",
-    "animal_answers",
-    "animal_design",
-    "colour_answers",
-    "colour_design",
-    "concept_means",
-    "cube",
-    "exact_cube",
-    "exact_multiple",
-    "measures",
-    "mixed",
-    "person_values",
-    "personas",
-]
+__all__ = ["CONTEXTS", "LAB", "UNRELATED", "animal_answers", "animal_design", "colour_answers",
+           "colour_design", "concept_means", "concept_table", "cube", "exact_cube",
+           "exact_multiple", "measures", "person_values", "personas"]  # fmt: skip
 
 LAB: FloatArray = srgb_to_lab(list(concepts.PALETTE.values()))
 CONTEXTS = ("persona", "none", "unrelated")
@@ -80,8 +68,8 @@ def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataF
             f"{len(people)} people: there are {len(UNRELATED)} unrelated sentences, and each "
             "person must read another one; ask fewer people"
         )
-    said = design["person"].map(dict(zip(people["person"], UNRELATED, strict=False)))
-    return design.assign(context=[f"{opening} {text}" for text in said])
+    sentences = design["person"].map(dict(zip(people["person"], UNRELATED, strict=False)))
+    return design.assign(context=[f"{opening} {text}" for text in sentences])
 
 
 def animal_design(people: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -97,8 +85,13 @@ def cube(table: pd.DataFrame, temperature: float = 1.0, *, column: str = "belief
     return values.reshape(people, -1, len(concepts.PALETTE))
 
 
-def exact_cube(design: pd.DataFrame) -> FloatArray:
-    """What the world says to a colour design, (people, words, options)."""
+def exact_cube(design: pd.DataFrame, model: Any) -> FloatArray | None:
+    """What the world says to a colour design, (people, words, options).
+
+    None where `model` has not read the world: the truth about its people is not known.
+    """
+    if "concepts" not in worlds_of(model):
+        return None
     people = design["person"].nunique()
     return concepts.exact(design, "colour").reshape(people, -1, len(concepts.PALETTE))
 
@@ -108,13 +101,21 @@ def measures(
 ) -> pd.DataFrame:
     """Per word: internal, population and signed ΔE, expected from the beliefs; and their quality.
 
+    Parameters
+    ----------
     belief : (people, words, options), two people or more; pairs are of different people, as with
-    sampled answers. `consensus` is the belief in the answer that most of the
-    world's population gives, and `share` how many do. `error` is the mean absolute distance from
-    exact, NaN without; `valid_mass` from mass (people, words, options), NaN without.
+        sampled answers.
+    exact : the world's own, of the same shape; None where it is not known.
+    mass : valid mass, of the same shape.
+
+    Returns
+    -------
+    Columns internal, population, signed; `consensus`, the belief in the answer that most of the
+    world's population gives, and `share`, how many do; `error`, the mean absolute distance from
+    exact, NaN without; `valid_mass`, NaN without.
     """
-    found = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
-    frame = found[["internal", "population", "signed"]].copy()
+    distances = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
+    frame = distances[["internal", "population", "signed"]].copy()
     frame["signed"] = frame["signed"].where(frame["signed"].abs() > 1e-9, 0.0)  # rounding dust
     top = [concepts.consensus(word) for word in concepts.WORDS]
     place = [list(concepts.PALETTE).index(colour) for colour, _ in top]
@@ -154,6 +155,38 @@ def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArra
     return LAB[drawn[0]], LAB[drawn[1]]
 
 
+def concept_table(
+    animals: Mapping[tuple[str, str], tuple[FloatArray, float, float, float]],
+    *,
+    sweeps: int,
+    seed: int,
+) -> pd.DataFrame:
+    """P(multiple concepts) of each target and model beside its null, at two values of alpha.
+
+    Parameters
+    ----------
+    animals : (target, model) -> what `animal_answers` returns.
+    sweeps, seed : of `crp_clusters`.
+
+    Returns
+    -------
+    Columns target, model, alpha ("source's", 0.16 as published, or "own", from the agreement of
+    two answers), estimate, null, above, p, power, rhat, agreement, second, valid_mass.
+    """
+    rows = []
+    for (target, model), (answers, agreement, second, mass) in animals.items():
+        for alpha, assumed in (("source's", None), ("own", agreement)):
+            row = crp_clusters(
+                answers, agreement=assumed, sweeps=sweeps, permutations=39, rng=seed
+            )["p_multiple"]  # fmt: skip
+            rows.append({
+                "target": target, "model": model, "alpha": alpha,
+                **row[["estimate", "null", "above", "p", "power", "rhat"]],
+                "agreement": agreement, "second": second, "valid_mass": mass,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def concept_means(table: pd.DataFrame) -> pd.DataFrame:
     """Means over targets of what `crp_clusters` says per model and alpha.
 
@@ -161,14 +194,10 @@ def concept_means(table: pd.DataFrame) -> pd.DataFrame:
     intervals of `above` over targets, and p tests it against 0; with one target there is no such
     interval, and p is that of its shuffles.
     """
-    keys = ["model", "alpha"]
-    means = table.drop(columns="target").groupby(keys, sort=False).mean()
-    above = table.groupby(keys, sort=False)["above"]
-    n = above.size()
-    error = above.std() / np.sqrt(n)  # NaN for one target
-    found = t_frame(np.arange(len(means)), means["above"], error, n - 1, 0.05).set_axis(means.index)
-    means["p"] = means["p"].where(n == 1, found["p"])
-    return means.join(found[["low", "high"]])
+    groups = table.drop(columns="target").groupby(["model", "alpha"], sort=False)
+    means, ends = groups.mean(), mean_ends(groups["above"])
+    means["p"] = means["p"].where(groups.size() == 1, ends["p"])
+    return means.join(ends[["low", "high"]])
 
 
 def animal_answers(
@@ -190,10 +219,3 @@ def animal_answers(
     agreement = float((later**2 + (1 - later) ** 2).mean())
     mass = float(table["valid_mass"].mean())
     return drawn.astype(float), agreement, float(second.mean()), mass
-
-
-def mixed(one: FloatArray, other: FloatArray, share: float) -> FloatArray:
-    """Beliefs when `share` (0 to 1, else ValueError) of the answers come from `other`."""
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share!r}; it must be a number from 0 to 1")
-    return (1 - share) * one + share * other

@@ -5,9 +5,12 @@ Each function takes a `Survey`; whatever is measured is measured on the people h
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from simkit import estimators
 from simkit.personas import read_answers
@@ -19,9 +22,12 @@ from simkit.survey import Survey
 from simkit.training import data
 from simkit.types import generator
 
-__all__ = ["SMOOTHING", "baselines", "belief", "believe", "examples", "fit", "sample", "wide"]
+__all__ = ["NAMES", "SMOOTHING", "baselines", "belief", "believe", "compared", "examples", "fit",
+           "kl", "sample", "shares", "true_shares", "wide", "written"]  # fmt: skip
 
 SMOOTHING = 1e-3  # of KL: mass added to every answer
+NAMES = {"kl": "KL", "log_loss": "Log loss", "rmse_mean": "RMSE of the mean",
+         "rmse": "RMSE of a draw"}  # fmt: skip
 
 
 def examples(
@@ -86,11 +92,11 @@ def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
     """
     seen = ("train", "validation")
     known, new = pd.concat([survey.part(name) for name in seen]), survey.part("test")
-    told = list(survey.told[question])
+    attributes = list(survey.told[question])
     y = pd.concat([survey.answers(question, name) for name in seen])
     scale, ordered = survey.scale(question), survey.ordered(question)
     logit = "ordered logit" if ordered else "multinomial logit"
-    pair = known[told], new[told]
+    pair = known[attributes], new[attributes]
     return {
         "uniform": estimators.uniform_belief(new, scale),
         "training marginal": estimators.marginal_belief(y, new, scale, pseudo=0.05),
@@ -104,12 +110,19 @@ def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
 def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.DataFrame:
     """Distances and errors of a belief (n, K), one row per metric with its interval.
 
-    "kl" (smoothed by `SMOOTHING`) and "tv" of the population; on a scale also "wasserstein",
-    "rmse" and "mae" of answers drawn from the belief; "log_loss". Columns estimate, std_error,
-    low, high, floor (sampling noise; the truth's own error where it is known), ceiling
-    (uniform answers). On a scale also "rmse_mean", the error of the mean of the belief; unlike
-    that of a draw it does not fall only because beliefs are sharper. how : n_boot, rng (of the
-    floor).
+    Parameters
+    ----------
+    survey, question : the people held out are those to be met.
+    belief : (n, K), a row per person held out.
+    how : n_boot and rng of the floor.
+
+    Returns
+    -------
+    Columns metric, estimate, std_error, low, high, floor (sampling noise; the truth's own error
+    where it is known), ceiling (uniform answers). Metrics: "kl" (smoothed by `SMOOTHING`) and "tv"
+    of the population; "log_loss". On a scale also "wasserstein", "rmse" and "mae" of answers drawn
+    from the belief, and "rmse_mean", the error of the mean of the belief; unlike that of a draw it
+    does not fall only because beliefs are sharper.
     """
     y, scale = survey.answers(question), survey.scale(question)
     ordered, exact = survey.ordered(question), survey.exact(question)
@@ -125,3 +138,127 @@ def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.D
     each = pd.concat([each, point]) if ordered else each[each["metric"] == "log_loss"]
     columns = ["metric", "estimate", "std_error", "low", "high", "floor", "ceiling"]
     return pd.concat([crowd[columns], each[columns]], ignore_index=True)
+
+
+def kl(
+    answers: pd.Series, simulated: pd.DataFrame | pd.Series, scale: list[float], alpha: float = 0.05
+) -> pd.Series:
+    """KL of a belief (n, K), or of simulated answers, from the respondents', with its interval."""
+    how: dict[str, Any] = {"metrics": ["kl"], "smoothing": SMOOTHING, "n_boot": 2, "alpha": alpha}
+    return estimators.marginal_fit(answers, simulated, scale, **how)["kl"]
+
+
+def shares(survey: Survey, question: str, beliefs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Share of each answer among the people held out and in each belief: method, value, share."""
+    people = survey.answers(question).value_counts(normalize=True)
+    columns = {"respondents": people.reindex(survey.scale(question), fill_value=0.0)}
+    wide = pd.DataFrame(columns | {m: b.mean() for m, b in beliefs.items()})
+    return wide.rename_axis("value").reset_index().melt(
+        "value", var_name="method", value_name="share"
+    )  # fmt: skip
+
+
+def true_shares(survey: Survey, question: str) -> pd.DataFrame | None:
+    """The world's own share of each answer (value, share) for the same people; None if unknown."""
+    exact = survey.exact(question)
+    return None if exact is None else exact.mean().rename_axis("value").reset_index(name="share")
+
+
+def compared(
+    asked: Iterable[tuple[Survey, str]],
+    beliefs: Mapping[tuple[str, str], Mapping[str, pd.DataFrame]],
+    masses: Mapping[tuple[str, str, str], pd.Series],
+    first: str,
+    second: str,
+    measure: str,
+    claim: str,
+    margin: float = 0.0,
+) -> pd.DataFrame:
+    """The second method's error less the first's on every question, for `judged`.
+
+    Parameters
+    ----------
+    asked : surveys and their questions; those that lack one of the two methods, and for an RMSE
+        those without a scale, are left out.
+    beliefs : (survey, question) -> method -> belief.
+    masses : (survey, question, method) -> valid mass.
+    first, second : methods; "logit" is the logit that the question has.
+    measure : "kl", "log_loss", "rmse_mean" (of the belief's mean) or "rmse" (of a draw).
+    claim : in words.
+    margin : what the difference must lie below.
+
+    Returns
+    -------
+    A row per question: survey, question, pair, measure, claim, margin; mass, the lower mean of the
+    two; what `fit_difference` gives; p, against the margin.
+    """
+    rows = []
+    name, statistic = measure.removesuffix("_mean"), "mean" if measure == "rmse_mean" else "draw"
+    for survey, question in asked:
+        of = beliefs[survey.name, question]
+        two = [m for n in (first, second) for m in of if m == n or m.endswith(f" {n}")]
+        if len(two) < 2 or (name == "rmse" and not survey.ordered(question)):
+            continue
+        result = estimators.fit_difference(
+            survey.answers(question), of[two[0]], of[two[1]], survey.scale(question),
+            metrics=[name], smoothing=SMOOTHING, statistic=statistic,
+        )  # fmt: skip
+        row = result[name]
+        far = (row["estimate"] - margin) / (row["std_error"] or np.nan)
+        keys = [(survey.name, question, m) for m in two]
+        rows.append({
+            "survey": survey.name, "question": question, "pair": f"{second} − {two[0]}",
+            "measure": measure, "claim": claim, "margin": margin,
+            "mass": min(masses[key].mean() for key in keys if key in masses), **row,
+            "p": 2 * stats.t.sf(abs(far), result.n - 1),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def written(
+    survey: Survey,
+    model: LocalModel,
+    question: str,
+    belief: pd.DataFrame,
+    temperatures: Iterable[float],
+    *,
+    seed: int,
+) -> pd.DataFrame:
+    """Answers that the model writes itself, against where answers drawn from its belief would lie.
+
+    Parameters
+    ----------
+    survey, question : the people held out are asked.
+    model : a model that writes.
+    belief : its belief (n, K).
+    temperatures : of the answers.
+    seed : of the answers and of the draws from the belief.
+
+    Returns
+    -------
+    A row per metric (kl, rmse of a draw) and temperature: success rate, `sampled` (of the written
+    answers), `exact` (of the belief), low and high (99.9 % of such samples), within. Temperatures
+    without one valid answer are left out.
+    """
+    y, scale, rows = survey.answers(question), survey.scale(question), []
+    for t in temperatures:
+        answers = sample(survey, model, question, t, seed=seed)
+        valid = answers["valid"]
+        if not valid.any():
+            continue
+        value, people = answers.loc[valid, "value"], y[valid]
+        ends = estimators.drawn_fit(
+            people, belief[valid], scale, smoothing=SMOOTHING, repetitions=4_000, alpha=0.001,
+            rng=seed, temperature=t,
+        ).to_frame()  # fmt: skip
+        errors = {"kl": kl(people, value, scale)["estimate"],
+                  "rmse": float(np.sqrt(((value - people) ** 2).mean()))}  # fmt: skip
+        rows += [
+            {"metric": m, "temperature": t, "success rate": valid.mean(), "sampled": error,
+             **ends.loc[m, ["exact", "low", "high"]]}
+            for m, error in errors.items()
+        ]  # fmt: skip
+    names = ["metric", "temperature", "success rate", "sampled", "exact", "low", "high"]
+    table = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[1:], float))
+    inside = table["sampled"].between(table["low"] - 1e-9, table["high"] + 1e-9)
+    return table.assign(within=inside)

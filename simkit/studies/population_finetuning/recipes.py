@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,8 @@ from simkit.training.loop import OtherCallError
 from simkit.training.loss import NumericLoss
 from simkit.types import one_of
 
-__all__ = [
-    "METHODS",
-    "PENALTY",
-    "SIZES",
-    "SLOPES",
-    "SURVEYS",
-    "WIDTHS",
-    "Recipe",
-    "cell",
-    "loaded",
-    "recipes",
-    "train_adapters",
-    "tuned",
-]
+__all__ = ["METHODS", "PENALTY", "SIZES", "SLOPES", "SURVEYS", "WIDTHS", "Recipe", "cell",
+           "loaded", "recipes", "train_adapters", "tuned"]  # fmt: skip
 
 METHODS = {"lora": "LoRA", "qlora": "QLoRA", "numeric": "LoRA + numeric loss"}
 # The numeric loss with distances as shares of the scale: its headline, and the grid around it.
@@ -154,21 +143,18 @@ def _train(
         "rank": 4, "alpha": 8.0, "learning_rate": rate, "steps": 60, "batch": 16, "every": 30,
         "patience": None, **recipe.settings,
     }  # fmt: skip
-    told = examples(survey, "train", recipe.respondents, seed)
-    people = told["respondent"].nunique()
+    table = examples(survey, "train", recipe.respondents, seed)
+    people = table["respondent"].nunique()
     words = f"{people} respondents of the survey {survey.name!r} of the population study"
-    for attempt in (1, 2):
-        try:
-            finetune(
-                base, told, folder, validation=examples(survey, "validation"), seed=seed,
-                data=words, progress=progress, **settings,
-            )  # fmt: skip
-        except OtherCallError:
-            if attempt == 2:
-                raise
-            shutil.rmtree(folder)
-        else:
-            break
+    train = partial(
+        finetune, base, table, folder, validation=examples(survey, "validation"), seed=seed,
+        data=words, progress=progress, **settings,
+    )  # fmt: skip
+    try:
+        train()
+    except OtherCallError:
+        shutil.rmtree(folder)
+        train()
     return folder
 
 
@@ -190,29 +176,33 @@ def tuned(
     if folder and place.exists() and not place.is_dir():
         raise ValueError(f"folder is {str(folder)!r}, which is a file; it must be a folder")
     if profile == "fast":
-        found = loaded(model, place if folder else adapters("population"), seed)
-        if found:
-            return found, f"{len(found)} adapters, trained before on this model"
+        ready = loaded(model, seed=seed, folder=place if folder else None)
+        if ready:
+            return ready, f"{len(ready)} adapters, trained before on this model"
     place = place if folder else Path(tempfile.mkdtemp(prefix="simkit-adapters-"))
     train_adapters(place, model=model, seed=seed, profile=profile, progress=False)
-    found = loaded(model, place, seed)
+    trained = loaded(model, seed=seed, folder=place)
     short = "" if profile == "full" else ", a few steps each"
-    return found, f"{len(found)} adapters, trained in this run{short}"
+    return trained, f"{len(trained)} adapters, trained in this run{short}"
 
 
-def loaded(model: LocalModel, place: Path, seed: int, names: str = "*") -> dict[str, LocalModel]:
-    """The adapters in a folder of this seed and model (or of the larger glass box, if it ships).
+def loaded(
+    model: LocalModel, *names: str, seed: int, folder: Path | None = None
+) -> dict[str, LocalModel]:
+    """The adapters of this seed and model (or of the larger glass box, if it ships), by name.
 
-    names : pattern of the names of those wanted.
+    names : patterns of the names of those wanted; all if none is given. seed : also decides who is
+    held out, so that nobody of another seed's held-out people has taught an adapter. folder : None
+    for the adapters that ship.
     """
-    own, found = fingerprint(model.network), {}
-    for folder in sorted(p.parent for p in place.glob(f"{names}/{RECORD}")):
-        record = read_record(folder) or {}
+    weights, models = fingerprint(model.network), {}
+    place = adapters("population") if folder is None else folder
+    for path in (p.parent for n in names or ["*"] for p in sorted(place.glob(f"{n}/{RECORD}"))):
+        record = read_record(path) or {}
         if record["settings"]["seed"] != seed:
             continue
-        base = model
-        if record["base"] == LARGE and LARGE in bundled():
-            base = load(LARGE)
-        if record["fingerprint"] in (own, fingerprint(base.network)):
-            found[folder.name] = load_adapter(base, folder)
-    return found
+        large = record["base"] == LARGE and LARGE in bundled()
+        base = load(LARGE) if large else model
+        if record["fingerprint"] in (weights, fingerprint(base.network)):
+            models[path.name] = load_adapter(base, path)
+    return models

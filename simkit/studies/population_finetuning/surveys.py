@@ -28,14 +28,7 @@ from simkit.survey import Survey
 from simkit.training import split_respondents
 from simkit.worlds import survey as world
 
-__all__ = [
-    "PARTY",
-    "SPLIT",
-    "VOTE",
-    "anes_survey",
-    "car_survey",
-    "ev_survey",
-]
+__all__ = ["PARTY", "SPLIT", "VOTE", "anes_survey", "car_survey", "ev_survey"]
 
 SPLIT = {"train": 0.6, "validation": 0.1, "test": 0.3}
 ATTITUDES = ("climate", "gadgets")  # told to the EV survey beside the demographics
@@ -93,9 +86,9 @@ def anes_survey(*, seed: int = 1) -> Survey:
         "TVnews": question_of(ANES96, "TVnews"),
         "vote": Question(VOTE, ("1", "2")),
     }
-    said = render(people, ANES96, attributes=[name for name in told if name != "PID"])
+    person = render(people, ANES96, attributes=[name for name in told if name != "PID"])
     party = people["PID"].map(PARTY.format)
-    design = pd.DataFrame({"context": said + " " + party})
+    design = pd.DataFrame({"context": person + " " + party})
     return Survey(
         "anes96",
         people,

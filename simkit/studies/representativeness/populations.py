@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.estimators.structure.compare import compare_structure
-from simkit.estimators.structure.margins import compare_marginals
+from simkit import estimators as est
 from simkit.personas import ANES96, Battery, Item, draw, likert, margin_of, rake, render
 from simkit.personas.answers import Believe
-from simkit.resources import adapters
 from simkit.result import Result
-from simkit.scoring import LocalModel, believe
-from simkit.studies.population_finetuning import recipes, surveys
+from simkit.scoring import LocalModel, believe, worlds_of
+from simkit.studies.population_finetuning import surveys
 from simkit.studies.representativeness.techniques import (
     independent_answers,
     joint_answers,
@@ -25,15 +23,8 @@ from simkit.studies.representativeness.techniques import (
 from simkit.survey import Survey
 from simkit.worlds import survey as world
 
-__all__ = [
-    "adapted",
-    "anes_survey",
-    "battery",
-    "errors",
-    "simulate",
-    "world_people",
-    "world_survey",
-]
+__all__ = ["against_truth", "anes_survey", "battery", "errors", "mixture",
+           "other_measures", "simulate", "world_people", "world_survey"]  # fmt: skip
 
 ANES_TOLD = ("educ", "income", "age")
 ANES_TELLS = {  # how an answer is told to later questions
@@ -108,8 +99,8 @@ def battery(survey: Survey) -> Battery:
     return Battery(items, order="random")
 
 
-def _mixture(survey: Survey, seed: int) -> pd.DataFrame:
-    """Personas drawn from the people's margins, one attribute independent of the other."""
+def mixture(survey: Survey, *, seed: int = 1) -> pd.DataFrame:
+    """As many personas, drawn from the people's margins: one attribute independent of the other."""
     assert survey.personas is not None
     told = list(next(iter(survey.told.values())))
     source = f"the {survey.name}'s own margins"
@@ -121,68 +112,72 @@ def _mixture(survey: Survey, seed: int) -> pd.DataFrame:
 
 
 def simulate(
-    model: LocalModel | Believe,
-    survey: Survey,
-    *,
-    seed: int = 1,
-    tuned: Mapping[str, Any] | None = None,
+    model: LocalModel | Believe, survey: Survey, *, seed: int = 1
 ) -> dict[str, pd.DataFrame]:
-    """The answers of each technique, as many respondents as the survey's personas.
+    """The answers of the four techniques, as many respondents as the survey's personas.
 
-    The mean valid mass of the questions asked is in `.attrs["valid_mass"]` of each frame (none
-    where no model was asked) and is to be shown: no warning says that it is low.
-
+    Parameters
+    ----------
     model : a model, or a belief function (an exact one, for a check of the techniques themselves).
-    tuned : name -> model with an adapter; asked persona by persona and in joint interviews.
+    survey : whose personas are asked its questions.
+    seed : of all draws.
+
+    Returns
+    -------
+    Technique -> numbers (n, questions). The mean valid mass of the questions asked is in
+    `.attrs["valid_mass"]` of each frame (none where no model was asked) and is to be shown: no
+    warning says that it is low.
     """
     assert survey.personas is not None
     ask = model if callable(model) else partial(believe, model, least_mass=0.0)
-    how, personas = battery(survey), survey.personas
-    mixed = _mixture(survey, seed)
-    made = {
+    questions, personas, mixed = battery(survey), survey.personas, mixture(survey, seed=seed)
+    return {
         "independent margins": independent_answers(survey.humans, len(personas), seed=seed),
-        "personas": persona_answers(ask, how, personas, seed=seed),
-        "mixture": persona_answers(ask, how, mixed, seed=seed + 1),
-        "joint interview": joint_answers(ask, how, personas, seed=seed + 2),
+        "personas": persona_answers(ask, questions, personas, seed=seed),
+        "mixture": persona_answers(ask, questions, mixed, seed=seed + 1),
+        "joint interview": joint_answers(ask, questions, personas, seed=seed + 2),
     }
-    for name, other in (tuned or {}).items():
-        ask = partial(believe, other, least_mass=0.0)
-        made[f"{name}, personas"] = persona_answers(ask, how, personas, seed=seed)
-        made[f"{name}, joint interview"] = joint_answers(ask, how, personas, seed=seed + 2)
-    return made
 
 
 def errors(
     survey: Survey,
-    found: Mapping[str, pd.DataFrame],
+    simulated: Mapping[str, pd.DataFrame],
     *,
     n_boot: int = 200,
     seed: int = 1,
 ) -> tuple[pd.DataFrame, dict[str, Result]]:
     """Both errors of each technique, one row each (for `plots.quadrant`), and the details.
 
-    marginal : mean total variation over the items, sampling noise taken out; structural : RMSD of
-    the item correlations, likewise; kept : share of the structure; pattern : the correlation of
+    Parameters
+    ----------
+    survey : with the humans' answers.
+    simulated : technique -> numbers (n, questions), as `simulate` gives them.
+    n_boot, seed : resamples of respondents, and of all draws.
+
+    Returns
+    -------
+    A frame, and technique -> what `compare_structure` gives. Columns of the frame: technique;
+    marginal, mean total variation over the items, sampling noise taken out; structural, RMSD of
+    the item correlations, likewise; kept, share of the structure; pattern, the correlation of
     correlations; each of the populations, with the ends of its 95 % interval over respondents of
-    both sides (a simulated one with an order of questions of its own). marginal_raw,
-    structural_raw : of the samples as they are, with the floor of samples of this size;
-    valid_mass : mean of the questions asked (see `simulate`), NaN where no model was asked.
+    both sides (a simulated one with an order of questions of its own). marginal_raw and
+    structural_raw are of the samples as they are, with the floor of samples of this size;
+    valid_mass is the mean of the questions asked, NaN where no model was asked.
     """
     rows, details = [], {}
     humans, scales = survey.humans, survey.scales
-    for name, answers in found.items():
-        margin = compare_marginals(humans, answers, scales=scales, n_boot=n_boot, rng=seed)["tv"]
-        structure = compare_structure(
-            humans, answers, n_boot=n_boot, splits=40, permutations=199, rng=seed
-        )
-        row: dict[str, Any] = {"technique": name}
-        row["valid_mass"] = answers.attrs.get("valid_mass", float("nan"))
+    how: dict[str, Any] = {"n_boot": n_boot, "rng": seed}
+    for name, answers in simulated.items():
+        margin = est.compare_marginals(humans, answers, scales=scales, **how)["tv"]
+        structure = est.compare_structure(humans, answers, splits=40, permutations=199, **how)
         distance, kept, pattern = (
             structure[m] for m in ("rmsd", "structure_kept", "correlation_of_correlations")
         )
-        of = (("marginal", margin, "corrected"), ("structural", distance, "estimate"),
-              ("kept", kept, "estimate"), ("pattern", pattern, "estimate"))  # fmt: skip
-        for side, part, value in of:
+        row = {"technique": name, "valid_mass": answers.attrs.get("valid_mass", float("nan"))}
+        for side, part, value in (
+            ("marginal", margin, "corrected"), ("structural", distance, "estimate"),
+            ("kept", kept, "estimate"), ("pattern", pattern, "estimate"),
+        ):  # fmt: skip
             row |= {side: part[value], f"{side}_low": part["low"], f"{side}_high": part["high"]}
         row |= {"marginal_raw": margin["estimate"], "structural_raw": distance["raw"]}
         row |= {"marginal_raw_floor": margin["floor"], "structural_raw_floor": distance["floor"]}
@@ -191,17 +186,57 @@ def errors(
     return pd.DataFrame(rows), details
 
 
-def adapted(model: LocalModel, *names: str, seed: int) -> tuple[dict[str, LocalModel], str]:
-    """The shipped adapters of study 03 that fit this model, and a sentence that says which.
+def other_measures(
+    humans: pd.DataFrame, simulated: Mapping[str, pd.DataFrame], *, seed: int = 1
+) -> pd.DataFrame:
+    """The structure by other measures, of the samples as they are: a column per technique.
 
-    names : of the adapters ("anes96-lora"). One that was trained on other weights, or with another
-    seed, which holds out other people, is not loaded.
+    Parameters
+    ----------
+    humans : answers (n, questions).
+    simulated : technique -> numbers (n, questions); two techniques or more.
+    seed : of the resamples.
+
+    Returns
+    -------
+    Rows: the RMSD of rank and polychoric correlations beside Pearson's, what `compare_factors` and
+    `compare_networks` give. `floor` is what samples of one population of this size would score (of
+    the second technique, for all).
     """
-    place = adapters("population")
-    ours = {k: m for n in names for k, m in recipes.loaded(model, place, seed, n).items()}
-    if ours:
-        return ours, f"Adapters of study 03: {', '.join(ours)}."
-    return {}, (
-        f"No adapters for this model and seed {seed}: `simkit train-adapters population` makes "
-        "them."
+    few: dict[str, Any] = {"n_boot": 20, "rng": seed}
+    columns, floors = {}, []
+    for name, answers in simulated.items():
+        rows = {
+            f"rmsd, {method}": est.compare_structure(
+                humans, answers, method=method, splits=5, permutations=9, **few
+            )["rmsd"]
+            for method in ("pearson", "spearman", "polychoric")
+        }
+        frames = [pd.DataFrame(rows).T, est.compare_networks(humans, answers, **few).frame]
+        factors = est.compare_factors(humans, answers, **few).frame
+        table = pd.concat([frames[0], factors.assign(raw=factors["estimate"]), frames[1]])
+        columns[name] = table["raw"]
+        floors.append(table["floor"])
+    return pd.DataFrame(columns).assign(floor=floors[1])
+
+
+def against_truth(model: Any, matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Correlation matrices against those of the survey world's persons: `compare_matrices` of each.
+
+    Parameters
+    ----------
+    model : whose answers they are.
+    matrices : name -> correlations (8, 8) of the world's items.
+
+    Returns
+    -------
+    A row per matrix; the first is of perfect personas, made by the world itself. There are no rows
+    for a model that has not read that world: its truth is not known.
+    """
+    if "survey" not in worlds_of(model):
+        return pd.DataFrame(columns=["rmsd"], index=pd.Index([], dtype=str))
+    persons, personas = (
+        world.item_correlation(level=level) for level in ("individual", "demographic")
     )
+    rows = {"perfect personas": personas, **matrices}
+    return pd.DataFrame({n: est.compare_matrices(persons, m) for n, m in rows.items()}).T

@@ -22,16 +22,10 @@ from simkit.estimators.structure.margins import compare_marginals
 from simkit.estimators.structure.measures import structure_kept
 from simkit.estimators.structure.samples import sampled
 from simkit.result import Result
+from simkit.studies import tables
 from simkit.studies.tables import Table
 
-__all__ = [
-    "TABLES",
-    "ces24_results",
-    "results",
-    "twin2k_results",
-    "wvs7_groups",
-    "wvs7_results",
-]
+__all__ = ["TABLES", "ces24_results", "results", "twin2k_results", "wvs7_groups", "wvs7_results"]
 
 RESAMPLES = {"twin2k": 100, "ces24": 200}  # behind the intervals of the tables that ship
 SEED = 1
@@ -58,11 +52,7 @@ def twin2k_results() -> pd.DataFrame:
     of the pairs within a study (kept within) and of two studies (kept across). Raises `DataError`
     without the data.
     """
-    both, scales = datasets.load("twin2k"), datasets.load("twin2k_scales")
-    people, twins = (
-        both[both["population"] == who].set_index("person").drop(columns="population")
-        for who in ("human", "twin")
-    )
+    people, twins, scales = tables.twins()
     rows: list[dict[str, object]] = []
     for study, about in scales.groupby("study"):
         items = [name for name in about["outcome"] if name in people]
@@ -88,8 +78,8 @@ def _kept_by_study(
     rows: list[dict[str, object]] = []
     for name, pairs in (("kept within", of[i] == of[j]), ("kept across", of[i] != of[j])):
         h, s = human[:, pairs], twin[:, pairs]
-        found = kept(h, s, 0.05, True)
-        row = {"estimate": found["estimate"], "low": found["low"], "high": found["high"]}
+        share = kept(h, s, 0.05, True)
+        row = {end: share[end] for end in ("estimate", "low", "high")}
         head = {"study": OVERALL, "items": len(of), "people": len(people), "measure": name}
         rows.append({**head, **row, "raw": float(structure_kept(h[0], s[0]))})
     return rows
@@ -116,7 +106,7 @@ def _both_errors(
     margin = compare_marginals(people, twins, scales=inside or None, metrics=["nemd"], **how)
     structure = compare_structure(people, twins, splits=20, permutations=199, least=least, **how)
     head = {"study": study, "items": people.shape[1], "people": len(people)}
-    found = [{**head, "measure": "marginal", **{e: margin["nemd"][e] for e in _ENDS}}]
+    rows = [{**head, "measure": "marginal", **{e: margin["nemd"][e] for e in _ENDS}}]
     names = {
         "structural": "rmsd",
         "kept": "structure_kept",
@@ -124,8 +114,8 @@ def _both_errors(
     }
     for name, row in names.items():
         part = structure[row]
-        found.append({**head, "measure": name, **{e: part[e] for e in (*_ENDS, *_SAMPLES)}})
-    return [*found, {**head, "measure": "own", **_own(people, twins)}]
+        rows.append({**head, "measure": name, **{e: part[e] for e in (*_ENDS, *_SAMPLES)}})
+    return [*rows, {**head, "measure": "own", **_own(people, twins)}]
 
 
 def _own(people: pd.DataFrame, twins: pd.DataFrame) -> dict[str, float]:
@@ -184,8 +174,9 @@ def wvs7_groups(frame: pd.DataFrame) -> pd.DataFrame:
 
     liberal (Q240, own place from left to right, 1 to 4), conservative (7 to 10), german, american,
     latin_america, middle_east (by B_COUNTRY_ALPHA), men, women (Q260), people_over_30 (Q262
-    over 30), old_people (60 or more). The source names the groups; the cuts and lists of countries
-    here are ours, for its public code does not hold them. Somebody without an answer is in neither.
+    over 30), old_people (60 or more). Williams et al. name the groups; the cuts and lists of
+    countries here are ours, for their public code does not hold them. Somebody without an answer is
+    in neither.
     """
     place, country, age = frame["Q240"], frame["B_COUNTRY_ALPHA"], frame["Q262"]
     return pd.DataFrame({
@@ -210,7 +201,7 @@ def wvs7_results(
     n_boot: int = 200,
     seed: int = 1,
 ) -> Result:
-    """The source's measure on World Values Survey answers: see `subgroup_structure`.
+    """The measure of Williams et al. on World Values Survey answers: see `subgroup_structure`.
 
     humans, simulated : as `load("wvs7")` gives them (a simulation needs the columns that define
     the groups too). items : as `load("wvs7_items")`; those that both sides have, with an ordered

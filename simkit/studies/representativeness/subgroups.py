@@ -12,18 +12,13 @@ from simkit.estimators.structure.compare import compare_structure
 from simkit.estimators.structure.correlations import off_diagonal
 from simkit.estimators.structure.measures import compare_matrices, rmsd
 from simkit.estimators.structure.samples import sampled
-from simkit.result import t_frame
+from simkit.studies.claims import mean_ends
 from simkit.survey import answer_values
 from simkit.types import FloatArray, generator
 from simkit.worlds import survey
 
-__all__ = [
-    "interval_check",
-    "known_populations",
-    "subgroup_simulation",
-    "ten_groups",
-    "world_groups",
-]
+__all__ = ["interval_check", "known_populations", "subgroup_simulation", "ten_groups",
+           "world_groups"]  # fmt: skip
 
 POPULATIONS = ("second sample", "personas", "independent margins")
 GROUPS = (5, 10, 20, 50, 100)
@@ -31,7 +26,7 @@ FAR = 1.5  # times a second sample's distance, from which a measure tells a popu
 
 
 def ten_groups(people: pd.DataFrame) -> pd.DataFrame:
-    """Ten overlapping groups of the survey world, as the source has ten: a column of bools each."""
+    """Ten overlapping groups of the survey world, a column of bools each (Williams et al.: ten)."""
     return pd.DataFrame({
         "men": people["gender"] == "man",
         "women": people["gender"] == "woman",
@@ -58,8 +53,8 @@ def world_groups(people: pd.DataFrame) -> pd.DataFrame:
         for a, b in combinations(single, 2)
         if a.split("=")[0] != b.split("=")[0]
     }
-    found = pd.DataFrame({**single, **pairs})
-    return found.loc[:, found.sum() >= 10]
+    groups = pd.DataFrame({**single, **pairs})
+    return groups.loc[:, groups.sum() >= 10]
 
 
 def subgroup_simulation(
@@ -82,53 +77,43 @@ def subgroup_simulation(
     10 members, the row is missing. The second has the RMSD of the individual correlations:
     population, estimate, low, high, power and its ends.
     """
-    rows, single = [], []
+    rows = []
     for r in range(repetitions):
         stream = generator(seed, "subgroups", r)
         ours, theirs = (survey.respondents(n, stream) for _ in range(2))
-        answers = [
+        human, second = (
             pd.DataFrame({q: answer_values(people[q], survey.question(q)) for q in survey.ITEMS})
             for people in (ours, theirs)
-        ]
+        )
         personas = _drawn(theirs[list(survey.DEMOGRAPHICS)], stream)
-        torn = answers[1].apply(lambda c, s=stream: s.permutation(c.to_numpy()))
-        made = dict(zip(POPULATIONS, (answers[1], personas, torn), strict=True))
+        torn = second.apply(lambda c, s=stream: s.permutation(c.to_numpy()))
+        simulated = dict(zip(POPULATIONS, (second, personas, torn), strict=True))
         pools = [world_groups(people) for people in (ours, theirs)]
         names = sorted(set(pools[0]) & set(pools[1]))
-        means = [_means(answers[0], pools[0][names])]
-        means += [_means(other, pools[1][names]) for other in made.values()]
+        true = _means(human, pools[0][names])
+        means = {name: _means(answers, pools[1][names]) for name, answers in simulated.items()}
         for g in (g for g in GROUPS if g <= len(names)):  # few people fill few groups
             drawn = stream.choice(len(names), g, replace=False)
-            true = _correlations(means[0][:, drawn])
-            for name, m in zip(made, means[1:], strict=True):
-                rows.append((name, g, r, float(rmsd(true, _correlations(m[:, drawn])))))
-        human = off_diagonal(answers[0].corr())
-        single += [
-            (name, 0, r, float(rmsd(human, off_diagonal(a.corr())))) for name, a in made.items()
+            rows += [
+                (name, g, r, _distance(true[:, drawn], m[:, drawn])) for name, m in means.items()
+            ]
+        rows += [
+            (name, 0, r, _distance(human.to_numpy().T, answers.to_numpy().T))
+            for name, answers in simulated.items()
         ]
-    columns = ["population", "groups", "repetition", "value"]
-    by, alone = (pd.DataFrame(found, columns=columns) for found in (rows, single))
+    every = pd.DataFrame(rows, columns=["population", "groups", "repetition", "value"])
+    by, alone = every[every["groups"] > 0], every[every["groups"] == 0]
     grouped = _summary(by).join(_excess(by), on=["population", "groups"])
     return grouped, _summary(alone).drop(columns="groups")
 
 
-def _drawn(told: pd.DataFrame, stream: np.random.Generator) -> pd.DataFrame:
+def _drawn(people: pd.DataFrame, stream: np.random.Generator) -> pd.DataFrame:
     """Each answer drawn by itself, from what the world believes of these demographics."""
     out = {}
     for name in survey.ITEMS:
-        below = survey.exact(told, name).cumsum(axis=1)[:, :-1]
-        out[name] = 1.0 + (below <= stream.random((len(told), 1))).sum(axis=1)
-    return pd.DataFrame(out, index=told.index)
-
-
-def _excess(by: pd.DataFrame) -> pd.DataFrame:
-    """Mean of value less FAR times the second sample's, with the t interval over repetitions."""
-    wide = by.pivot(index=["groups", "repetition"], columns="population", values="value")
-    over = wide.sub(FAR * wide[POPULATIONS[0]], axis=0).stack()
-    found = over.groupby(level=["population", "groups"]).agg(["mean", "sem", "size"])
-    frame = t_frame(list(found.index), found["mean"], found["sem"], found["size"] - 1, 0.05)
-    ends = frame[["estimate", "low", "high"]].set_axis(found.index)
-    return ends.set_axis(["excess", "excess_low", "excess_high"], axis=1)
+        below = survey.exact(people, name).cumsum(axis=1)[:, :-1]
+        out[name] = 1.0 + (below <= stream.random((len(people), 1))).sum(axis=1)
+    return pd.DataFrame(out, index=people.index)
 
 
 def _means(answers: pd.DataFrame, groups: pd.DataFrame) -> FloatArray:
@@ -137,22 +122,31 @@ def _means(answers: pd.DataFrame, groups: pd.DataFrame) -> FloatArray:
     return np.asarray(answers.to_numpy(dtype=float).T @ member / member.sum(axis=0))
 
 
-def _correlations(means: FloatArray) -> FloatArray:
-    return off_diagonal(np.corrcoef(means))
+def _distance(human: FloatArray, simulated: FloatArray) -> float:
+    """RMSD of the correlations of items (items, groups or people)."""
+    return float(rmsd(*(off_diagonal(np.corrcoef(values)) for values in (human, simulated))))
+
+
+def _excess(by: pd.DataFrame) -> pd.DataFrame:
+    """Mean of value less FAR times the second sample's, with the t interval over repetitions."""
+    wide = by.pivot(index=["groups", "repetition"], columns="population", values="value")
+    over = wide.sub(FAR * wide[POPULATIONS[0]], axis=0).stack()
+    means = mean_ends(over.groupby(level=["population", "groups"]))[["estimate", "low", "high"]]
+    return means.set_axis(["excess", "excess_low", "excess_high"], axis=1)
 
 
 def _summary(by: pd.DataFrame) -> pd.DataFrame:
     """Per population and number of groups: mean, quantiles, and power against a second sample."""
     keys = ["population", "groups"]
-    found = by.groupby(keys, sort=False)["value"]
-    ends = found.quantile([0.025, 0.975]).unstack().set_axis(["low", "high"], axis=1)
+    values = by.groupby(keys, sort=False)["value"]
+    ends = values.quantile([0.025, 0.975]).unstack().set_axis(["low", "high"], axis=1)
     line = by[by["population"] == POPULATIONS[0]].groupby("groups")["value"].quantile(0.95)
-    over = by.assign(value=by["value"] > by["groups"].map(line)).groupby(keys, sort=False)["value"]
-    power = over.mean().to_frame("power")
+    above = by.assign(value=by["value"] > by["groups"].map(line)).groupby(keys, sort=False)["value"]
+    power = above.mean().to_frame("power")
     power["power_low"], power["power_high"] = score_interval(
-        power["power"].to_numpy(), over.size().to_numpy(dtype=float), 1.96
+        power["power"].to_numpy(), above.size().to_numpy(dtype=float), 1.96
     )
-    return found.mean().to_frame("estimate").join([ends, power]).reset_index()
+    return values.mean().to_frame("estimate").join([ends, power]).reset_index()
 
 
 def known_populations() -> tuple[FloatArray, FloatArray]:
@@ -171,7 +165,7 @@ def interval_check(*, repetitions: int, n_boot: int, seed: int) -> pd.DataFrame:
     In each repetition 200 humans and 200 simulated respondents are drawn from `known_populations`.
     Returns one row per way of making the interval: coverage, low, high (Wilson's, over
     repetitions), width (mean): "25 to 97.5 %" are the quantiles of plain resamples that the
-    source's code takes for a 95 % interval, "2.5 to 97.5 %" the ones that the name says (each
+    published code takes for a 95 % interval, "2.5 to 97.5 %" the ones that the name says (each
     resample adds sampling error once more, which counts as distance) and "noise taken out" those of
     `compare_structure`.
     """

@@ -8,27 +8,16 @@ respondent and one column per question, as the estimators want them. A fine-tune
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from simkit.personas import Battery, Item, interview
-from simkit.personas.answers import Believe, believed
-from simkit.personas.interview import Interviews, _texts
-from simkit.questions import Question
-from simkit.survey import answer_values, scale_of
-from simkit.templates import records_of
-from simkit.types import FloatArray, framed, generator, integer, shown
+from simkit.personas import Battery, Interviews, interview
+from simkit.personas.answers import Believe
+from simkit.survey import answer_values
+from simkit.types import framed, generator, integer, typed
 
-__all__ = [
-    "answer_numbers",
-    "chained_correlation",
-    "independent_answers",
-    "joint_answers",
-    "persona_answers",
-]
+__all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers"]
 
 
 def persona_answers(
@@ -88,41 +77,13 @@ def independent_answers(answers: pd.DataFrame, n: int, *, seed: int = 0) -> pd.D
     return pd.DataFrame(out)
 
 
-def chained_correlation(believe: Believe, battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
-    """Correlations (k, k) of the model's answers to two questions in a row, without any sampling.
-
-    For each ordered pair, P(a, b) = P(a) P(b | a), averaged over people: entry (i, j) is the
-    correlation when i is asked first. A model whose beliefs are
-    of one joint distribution gives a symmetric matrix. k (k - 1) K prompts per person: give few
-    people, or one without attributes. NaN where an answer does not vary. Raises ValueError for
-    people without a `context` that is text.
-    """
-    framed(people, "the people")
-    if people.empty or "context" not in people:
-        raise ValueError("there are no people, or they have no column 'context'; see render")
-    for row, text in zip(people.index, people["context"], strict=True):
-        if not isinstance(text, str):
-            raise ValueError(f"context: row {row!r} holds {shown(text)}; it must be text")
-    _check_battery(battery)
-    items = {item.name: item for item in battery.items if item.question is not None}
-    scales = [np.array(scale_of(item.question)) for item in items.values() if item.question]
-    alone = {name: _beliefs(believe, item, people) for name, item in items.items()}
-    out = np.eye(len(items))
-    for (i, a), (j, b) in permutations(enumerate(items), 2):
-        asked = _told(items[a], people)
-        after = _beliefs(believe, items[b], asked)
-        joint = alone[a][:, :, None] * after.reshape(len(people), -1, after.shape[1])
-        out[i, j] = _correlation(joint.mean(axis=0), scales[i], scales[j])
-    return pd.DataFrame(out, index=list(items), columns=list(items))
-
-
 def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
     """Answers to a battery's closed questions as numbers, see `simkit.survey.answer_values`.
 
     answers : with a column per question. Raises ValueError for a question without a column.
     """
     framed(answers, "the answers")
-    _check_battery(battery)
+    typed(battery, "battery", Battery, "a Battery")
     out = {}
     for item in battery.items:
         if item.question is None:
@@ -131,38 +92,3 @@ def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
             raise ValueError(f"the answers have no column {item.name!r}, as the question is called")
         out[item.name] = answer_values(answers[item.name], item.question)
     return pd.DataFrame(out, index=answers.index)
-
-
-def _check_battery(battery: Any) -> None:
-    if not isinstance(battery, Battery):
-        raise ValueError(f"battery is {shown(battery)}; it must be a Battery")
-
-
-def _beliefs(believe: Believe, item: Item, people: pd.DataFrame) -> FloatArray:
-    """Beliefs (n, K) in the answers to one question."""
-    assert isinstance(item.question, Question)
-    table = believed(believe, item.question, item.name, people)
-    return np.asarray(table["belief"].to_numpy(dtype=float).reshape(len(people), -1))
-
-
-def _told(item: Item, people: pd.DataFrame) -> pd.DataFrame:
-    """Each respondent once per option, that option told as the answer given before."""
-    assert isinstance(item.question, Question)
-    scale, asked = scale_of(item.question), _texts(item.question, people)
-    told = [option for row in item.question.options_for(people) for option in row]
-    rows = people.iloc[np.repeat(np.arange(len(people)), len(scale))].reset_index(drop=True)
-    lines = []
-    for number, record in enumerate(records_of(rows)):
-        person, k = divmod(number, len(scale))
-        own = {"question": asked[person], "answer": told[number], "value": scale[k]}
-        lines.append(f"{record['context']}\n{item.line(record, **own)}")
-    return rows.assign(context=lines)
-
-
-def _correlation(joint: FloatArray, x: FloatArray, y: FloatArray) -> float:
-    """Correlation of two answers valued x and y from their joint distribution (K, L)."""
-    p, q = joint.sum(1), joint.sum(0)
-    spread = (p @ x**2 - (p @ x) ** 2) * (q @ y**2 - (q @ y) ** 2)
-    if not spread > 0:
-        return float("nan")
-    return float((x @ joint @ y - (p @ x) * (q @ y)) / np.sqrt(spread))

@@ -2,31 +2,23 @@
 
 A person has a home, a job and a hobby. These decide, mostly but not wholly, two latent types: a
 colour type (which colours come to mind) and a way of grouping animals. Given the types, a person's
-answers are independent draws: he agrees with himself often, with others of his type as often, and
-with the rest of the population less. So a population is more than noise (Murthy, Ullman & Hu, NAACL
-2025, arXiv 2411.04427), by an amount that enumeration gives exactly. Persons, types and
-associations are invented; nothing here describes people.
+answers are independent draws: they agree with one another often, with those of people of the same
+type as often, and with those of the rest of the population less. So a population is more than noise
+(Murthy, Ullman & Hu, NAACL 2025, arXiv 2411.04427), by an amount that enumeration gives exactly.
+Persons, types and associations are invented; nothing here describes people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
-from simkit.types import (
-    FloatArray,
-    IntArray,
-    SeedLike,
-    framed,
-    generator,
-    integer,
-    listed,
-    one_of,
-)
+from simkit.types import FloatArray, SeedLike, framed, generator, integer, listed, one_of
 from simkit.worlds.scm import SCM, Variable, codes, draw
 
 __all__ = ["ANIMALS", "ATTRIBUTES", "COLOUR", "COLOUR_NAMES", "COLOUR_TYPES", "FIRST", "PALETTE",
@@ -140,26 +132,14 @@ def _colour_table() -> FloatArray:
     return table
 
 
-def _difference(way: str, a: str, b: str) -> float:
-    (kind_a, life_a, size_a), (kind_b, life_b, size_b) = _ANIMALS[a], _ANIMALS[b]
-    if way == "by size":
-        return abs(size_a - size_b)
-    if way == "by where it lives":  # total variation of the two shares of life
-        return float(np.abs(np.subtract(life_a, life_b)).sum() / 2)
-    return 0.0 if kind_a == kind_b else _KINSHIP[min(kind_a, kind_b), max(kind_a, kind_b)]
-
-
 def _similarity() -> FloatArray:
     """Similarity in logits, shape (ways, animals, animals)."""
-    return np.array(
-        [
-            [
-                [_LIKENESS * np.exp(-((_difference(w, a, b) / _WIDTH[w]) ** 2)) for b in ANIMALS]
-                for a in ANIMALS
-            ]
-            for w in WAYS
-        ]
-    )
+    kinds, lives, sizes = zip(*_ANIMALS.values(), strict=True)
+    by_kind = [[0 if a == b else _KINSHIP[min(a, b), max(a, b)] for b in kinds] for a in kinds]
+    by_life = cdist(lives, lives, "cityblock") / 2  # total variation of the two shares of life
+    by_size = np.abs(np.subtract.outer(sizes, sizes))
+    width = np.array([_WIDTH[way] for way in WAYS])[:, None, None]
+    return np.asarray(_LIKENESS * np.exp(-((np.array([by_kind, by_life, by_size]) / width) ** 2)))
 
 
 COLOUR: FloatArray = _colour_table()  # (words, colour types, colours)
@@ -172,49 +152,62 @@ def _by_home(attribute: str, place: int) -> FloatArray:
     """P(attribute | home), shape (homes, values)."""
     values = ATTRIBUTES[attribute]
     local = [_LOCAL[home][place] for home in ATTRIBUTES["home"]]
-    weight = np.array([[_COMMONER if v == own else 1.0 for v in values] for own in local])
+    weight = np.array([[_COMMONER if v == common else 1.0 for v in values] for common in local])
     return np.asarray(weight / weight.sum(1, keepdims=True))
 
 
 def _types(votes: Mapping[str, tuple[float, tuple[str, ...]]], types: Sequence[str]) -> FloatArray:
     """P(type | home, work, hobby): softmax of the votes' weights, summed per type."""
-    one_hot = np.eye(len(types))
     home, work, hobby = (
-        weight * one_hot[[types.index(t) for t in pointed]]
-        for weight, pointed in (votes[a] for a in ATTRIBUTES)
+        votes[a][0] * np.eye(len(types))[[types.index(t) for t in votes[a][1]]] for a in ATTRIBUTES
     )
-    votes_ = home[:, None, None] + work[None, :, None] + hobby[None, None, :]
-    return np.asarray(softmax(votes_, axis=-1))
+    total = home[:, None, None] + work[None, :, None] + hobby[None, None, :]
+    return np.asarray(softmax(total, axis=-1))
 
 
 def _people() -> SCM:
     homes, jobs, hobbies = ATTRIBUTES.values()
-    return SCM(
-        (
-            Variable("home", homes, np.array([0.25, 0.2, 0.3, 0.25])),
-            Variable("work", jobs, _by_home("work", 0), ("home",)),
-            Variable("hobby", hobbies, _by_home("hobby", 1), ("home",)),
-            Variable(
-                "colour_type", COLOUR_TYPES, _types(_COLOUR_VOTE, COLOUR_TYPES), tuple(ATTRIBUTES)
-            ),
-            Variable("way", WAYS, _types(_WAY_VOTE, WAYS), tuple(ATTRIBUTES)),
-        )
-    )
+    attributes = tuple(ATTRIBUTES)
+    return SCM((
+        Variable("home", homes, np.array([0.25, 0.2, 0.3, 0.25])),
+        Variable("work", jobs, _by_home("work", 0), ("home",)),
+        Variable("hobby", hobbies, _by_home("hobby", 1), ("home",)),
+        Variable("colour_type", COLOUR_TYPES, _types(_COLOUR_VOTE, COLOUR_TYPES), attributes),
+        Variable("way", WAYS, _types(_WAY_VOTE, WAYS), attributes),
+    ))  # fmt: skip
 
 
 people: SCM = _people()
 
 
 def individuals(n: int, seed: SeedLike) -> pd.DataFrame:
-    """n persons drawn from the population.
+    """People drawn from the population.
 
-    Columns `person` (0 to n - 1), the three attributes, and the latent `colour_type` and `way`,
-    which no prompt states. The same seed gives the same persons.
+    Parameters
+    ----------
+    n : how many.
+    seed : of the draws; the same seed gives the same people.
+
+    Returns
+    -------
+    DataFrame
+        Columns `person` (0 to n - 1), the three attributes, and the latent `colour_type` and `way`,
+        which no prompt states.
+
+    Examples
+    --------
+    >>> individuals(2, seed=1)[["home", "work", "hobby"]].values.tolist()
+    [['the coast', 'driver', 'chess'], ['the city', 'teacher', 'chess']]
     """
     rng = seed if isinstance(seed, np.random.Generator) else generator(seed, "individuals")
     drawn = people.frame(people.sample(n, rng), people.axis)
     drawn.insert(0, "person", np.arange(n))
     return drawn
+
+
+def comparisons(targets: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Each target with each pair of the other animals, in the order of itertools.combinations."""
+    return [(t, *pair) for t in targets for pair in combinations([a for a in ANIMALS if a != t], 2)]
 
 
 def answers(
@@ -225,86 +218,90 @@ def answers(
     blocks: int = 2,
     about: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Answers that persons give, one row each, in the form of the human data of arXiv 2411.04427.
+    """Answers that people give, in the form of the human data of Murthy, Ullman & Hu (2025).
 
     Parameters
     ----------
     persons : as `individuals` gives them.
-    ask : "colour" (columns `person`, `block`, `word`, `colour`) or "animal" (`person`, `block`,
-        `target`, `pair`, `first`, `second`, `answer`). `pair` counts the pairs of the nine other
-        animals in the order of itertools.combinations; `answer` is 0 for `first`, 1 for `second`.
+    ask : "colour" or "animal".
     seed : of the draws.
     blocks : how often each person answers everything, independently given the types.
     about : the words or the targets to ask about; all by default.
 
-    Raises ValueError for an unknown `ask`, `about` or latent type, naming what is legal.
+    Returns
+    -------
+    DataFrame
+        One row per answer. "colour": `person`, `block`, `word`, `colour`. "animal": `person`,
+        `block`, `target`, `pair`, `first`, `second`, `answer`; `pair` counts the pairs of the nine
+        other animals in the order of itertools.combinations, and `answer` is 0 for `first` and 1
+        for `second`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown `ask`, `about` or latent type, naming those there are.
+
+    References
+    ----------
+    Murthy, Ullman & Hu 2025, NAACL, arXiv 2411.04427.
+
+    Examples
+    --------
+    >>> answers(individuals(1, seed=1), "colour", 2, about=["banana"])["colour"].tolist()
+    ['#ffdd00', '#ffdd00']
     """
     one_of(ask, "question", ("colour", "animal"))
-    legal = WORDS if ask == "colour" else ANIMALS
-    about = None if about is None else listed(about, "about")
-    if about == []:
+    choices = WORDS if ask == "colour" else ANIMALS
+    about = list(choices) if about is None else listed(about, "about")
+    if not about:
         raise ValueError("about holds no word and no target; None asks about all")
     integer(blocks, "blocks", 1, 10_000)
-    for name in ("person", "colour_type" if ask == "colour" else "way"):
+    latent = "colour_type" if ask == "colour" else "way"
+    for name in ("person", latent):
         if name not in framed(persons, "persons"):
             raise ValueError(f"persons have no column {name!r}; see `individuals`")
-    for item in about or ():
-        one_of(item, "word" if ask == "colour" else "target", legal)
-    asked = tuple(legal if about is None else about)
+    for item in about:
+        one_of(item, "word" if ask == "colour" else "target", choices)
     rng = generator(seed, "answers", ask)
-    return (_colour_answers if ask == "colour" else _animal_answers)(persons, asked, blocks, rng)
-
-
-def _type_codes(persons: pd.DataFrame, latent: str) -> IntArray:
-    return codes(latent, persons[latent].tolist(), people[latent].values, missing=False)
-
-
-def _colour_answers(
-    persons: pd.DataFrame, words: Sequence[str], blocks: int, rng: np.random.Generator
-) -> pd.DataFrame:
-    index = pd.MultiIndex.from_product(
-        [range(len(persons)), range(1, blocks + 1), words], names=["person", "block", "word"]
-    )
-    frame = index.to_frame(index=False)
-    who = frame["person"].to_numpy()
-    word = np.array([WORDS.index(w) for w in words])[np.arange(len(frame)) % len(words)]
-    code = draw(COLOUR[word, _type_codes(persons, "colour_type")[who]], rng)
-    frame["person"] = persons["person"].to_numpy()[who]
-    return frame.assign(colour=np.array(list(PALETTE), dtype=object)[code])
-
-
-def _animal_answers(
-    persons: pd.DataFrame, targets: Sequence[str], blocks: int, rng: np.random.Generator
-) -> pd.DataFrame:
-    pairs = [
-        (ANIMALS.index(target), number, *pair)
-        for target in targets
-        for number, pair in enumerate(
-            combinations([i for i, a in enumerate(ANIMALS) if a != target], 2)
-        )
-    ]
-    target, number, first, second = np.tile(np.array(pairs).T, len(persons) * blocks)
-    who = np.repeat(np.arange(len(persons)), blocks * len(pairs))
-    p = FIRST[_type_codes(persons, "way")[who], target, first, second]
-    names = np.array(ANIMALS, dtype=object)
-    return pd.DataFrame(
-        {
-            "person": persons["person"].to_numpy()[who],
-            "block": np.tile(np.repeat(np.arange(1, blocks + 1), len(pairs)), len(persons)),
-            "target": names[target],
-            "pair": number,
-            "first": names[first],
-            "second": names[second],
-            "answer": (rng.random(len(p)) >= p).astype(np.int64),
-        }
-    )
+    items = [(word,) for word in about] if ask == "colour" else comparisons(about)
+    person, block, item = (i.ravel() for i in np.indices((len(persons), blocks, len(items))))
+    types = codes(latent, persons[latent].tolist(), people[latent].values, missing=False)[person]
+    asked = np.array([[choices.index(part) for part in parts] for parts in items])[item].T
+    frame = pd.DataFrame({"person": persons["person"].to_numpy()[person], "block": block + 1})
+    names = [np.array(choices, dtype=object)[part] for part in asked]
+    if ask == "colour":
+        colour = draw(COLOUR[asked[0], types], rng)
+        return frame.assign(word=names[0], colour=np.array(list(PALETTE), dtype=object)[colour])
+    second = rng.random(len(frame)) >= FIRST[types, *asked]
+    return frame.assign(
+        target=names[0], pair=item % (len(items) // len(about)), first=names[1], second=names[2],
+        answer=second.astype(np.int64),
+    )  # fmt: skip
 
 
 def consensus(word: str) -> tuple[str, float]:
-    """The population's commonest answer to a word (a hex code) and its share."""
-    joint = people.joint().sum(people.axis["way"])
-    p = (
-        joint.reshape(-1, len(COLOUR_TYPES)).sum(0)
-        @ COLOUR[WORDS.index(one_of(word, "word", WORDS))]
-    )
+    """The population's commonest answer to a word, and its share.
+
+    Parameters
+    ----------
+    word : of `WORDS`.
+
+    Returns
+    -------
+    tuple
+        A hex code of `PALETTE`, and a share from 0 to 1, by enumeration.
+
+    Raises
+    ------
+    ValueError
+        For another word.
+
+    Examples
+    --------
+    >>> code, share = consensus("banana")
+    >>> code, round(share, 2)
+    ('#ffdd00', 0.75)
+    """
+    types = people.joint().sum((0, 1, 2, people.axis["way"]))
+    p = types @ COLOUR[WORDS.index(one_of(word, "word", WORDS))]
     return tuple(PALETTE)[int(p.argmax())], float(p.max())

@@ -1,17 +1,16 @@
 """The concepts world in words: colours that come to mind, animals that are alike.
 
-A prompt says some attributes of a person, or what the person answered before, or both, and asks
+A prompt states some attributes of a person, or what the person answered before, or both, and asks
 for a word's colour (a hex code) or which of two animals is more like a third. The exact answer
-sums over the latent types: P(type | attributes said, answers said) times P(answer | type). So the
-spread within one person and across the population is known for every word, which is the ground for
-measuring conceptual diversity (arXiv 2411.04427). The numbers are in
+sums over the latent types: P(type | what is stated) times P(answer | type). So the spread within
+one person and across the population is known for every word, which is the ground for measuring
+conceptual diversity (Murthy, Ullman & Hu 2025, arXiv 2411.04427). The numbers are in
 `simkit.worlds.concepts.causal`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from simkit.worlds.concepts.causal import (
     FIRST,
     PALETTE,
     WORDS,
+    comparisons,
     individuals,
     people,
 )
@@ -55,7 +55,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "hobby": ("The hobby is {hobby}.", "Free time goes to {hobby}."),
 }
 # An earlier answer: (word, hex code), or (target, the animal chosen, the other one).
-_SAID = {
+_EARLIER = {
     "colour": (
         "For {0} this person said {1}.",
         "The answer to {0} was {1}.",
@@ -77,9 +77,26 @@ QUESTIONS = tuple(_QUESTIONS)
 
 
 def question(ask: str) -> Question:
-    """The question "colour" (options: the twelve hex codes) or "animal" (options: first, second).
+    """One of the two questions.
 
-    The prompts fill in the design's `word`, or its `target`, `first` and `second`.
+    Parameters
+    ----------
+    ask : "colour" (options: the twelve hex codes) or "animal" (options: first, second).
+
+    Returns
+    -------
+    Question
+        Its prompts fill in the design's `word`, or its `target`, `first` and `second`.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+
+    Examples
+    --------
+    >>> question("animal").text
+    'Which is more like the {target}, the {first} or the {second}?'
     """
     one_of(ask, "question", QUESTIONS)
     return _QUESTIONS[ask]
@@ -98,50 +115,58 @@ def exact(design: pd.DataFrame, ask: str) -> FloatArray:
 
     Returns
     -------
-    Array of shape (n_rows, n_options), options in the question's order. Raises ValueError for a
-    value that the world does not have, naming row, column and the legal values.
+    ndarray
+        Shape (n_rows, n_options), options in the question's order.
+
+    Raises
+    ------
+    ValueError
+        For a value that the world does not have, naming row, column and the values there are.
+
+    Examples
+    --------
+    >>> row = pd.DataFrame({"target": ["penguin"], "first": ["seal"], "second": ["finch"]})
+    >>> exact(row, "animal").round(2).tolist()
+    [[0.59, 0.41]]
     """
     types = _type_beliefs(design, ask)
+    asked = ("word",) if ask == "colour" else ("target", "first", "second")
+    missing = [name for name in asked if name not in design]
+    if missing:
+        raise ValueError(f"the design has no column {missing[0]!r}; it has: {', '.join(design)}")
+    choices = WORDS if ask == "colour" else ANIMALS
+    parts = [codes(name, list(design[name]), choices, missing=False) for name in asked]
     if ask == "colour":
-        words = codes("word", _column(design, "word"), WORDS, missing=False)
-        return np.asarray(np.einsum("nt,ntk->nk", types, COLOUR[words]))
-    target, first, second = (
-        codes(c, _column(design, c), ANIMALS, missing=False) for c in ("target", "first", "second")
-    )
-    _distinct(np.stack([target, first, second], axis=1), np.arange(len(design)))
-    p = (types * FIRST[:, target, first, second].T).sum(1)
+        return np.asarray(np.einsum("nt,ntk->nk", types, COLOUR[parts[0]]))
+    _check_triples(np.stack(parts, axis=1), np.arange(len(design)))
+    p = (types.T * FIRST[:, parts[0], parts[1], parts[2]]).sum(0)
     return np.stack([p, 1 - p], axis=1)
 
 
 def _type_beliefs(design: pd.DataFrame, ask: str) -> FloatArray:
-    """P(latent type | what the row says), shape (n_rows, types)."""
+    """P(latent type | what the row states), shape (n_rows, types)."""
     one_of(ask, "question", QUESTIONS)
-    n = len(framed(design, "the design"))
-    given = {a: people.encode(a, design[a].tolist() if a in design else [None] * n)
-             for a in ATTRIBUTES}  # fmt: skip
-    prior = people.conditional(_LATENT[ask], given)
-    rows, said = _interviews(design, ask)
+    rows = framed(design, "the design").reindex(columns=list(ATTRIBUTES))
+    prior = people.conditional(_LATENT[ask], people.stated(rows, ATTRIBUTES))
+    row, earlier = _interviews(design, ask)
     log_likelihood = np.zeros_like(prior)
-    if len(rows):
-        p = COLOUR[said[:, 0], :, said[:, 1]] if ask == "colour" else FIRST[:, *said.T].T
-        np.add.at(log_likelihood, rows, np.log(p))
+    if len(row):
+        p = COLOUR[earlier[:, 0], :, earlier[:, 1]] if ask == "colour" else FIRST[:, *earlier.T].T
+        np.add.at(log_likelihood, row, np.log(p))
     posterior = prior * np.exp(log_likelihood - log_likelihood.max(1, keepdims=True))
     return np.asarray(posterior / posterior.sum(1, keepdims=True))
 
 
-def _column(design: pd.DataFrame, name: str) -> list[Any]:
-    if name not in design:
-        raise ValueError(f"the design has no column {name!r}; it has: {', '.join(design)}")
-    return list(design[name])
-
-
-def _distinct(triples: IntArray, rows: IntArray) -> None:
+def _check_triples(triples: IntArray, rows: IntArray) -> None:
+    """ValueError where target, first and second are not three animals."""
     target, first, second = triples.T
-    bad = (target == first) | (target == second) | (first == second)
-    if bad.any():
-        i = int(np.argmax(bad))
+    repeated = (target == first) | (target == second) | (first == second)
+    if repeated.any():
+        i = int(np.argmax(repeated))
         names = [ANIMALS[c] for c in triples[i]]
-        raise ValueError(f"row {rows[i]}: target, first, second are {names}; legal: three animals")
+        raise ValueError(
+            f"row {rows[i]}: target, first, second are {names}; they must be three animals"
+        )
 
 
 def _interviews(design: pd.DataFrame, ask: str) -> tuple[IntArray, IntArray]:
@@ -149,57 +174,71 @@ def _interviews(design: pd.DataFrame, ask: str) -> tuple[IntArray, IntArray]:
 
     Codes are (word, colour), shape (m, 2), or (target, chosen, other), shape (m, 3).
     """
-    legal = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 4
-    rows: list[int] = []
-    flat: list[Sequence[str]] = []
-    for row, said in enumerate(design.get("earlier", ())):
-        if is_missing(said):
+    choices = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 4
+    flat: list[tuple[int, Sequence[str]]] = []
+    for row, earlier in enumerate(design.get("earlier", ())):
+        if is_missing(earlier):
             continue
-        if isinstance(said, str) or any(isinstance(x, str) or len(x) != len(legal) for x in said):
+        single = isinstance(earlier, str)
+        if single or any(isinstance(x, str) or len(x) != len(choices) for x in earlier):
             form = "(word, hex code)" if ask == "colour" else "(target, first, second, chosen)"
-            raise ValueError(f"row {row}: earlier={said!r}; it must be a sequence of {form}")
-        rows += [row] * len(said)
-        flat += said
-    at = np.array(rows, dtype=np.int64)
-    coded = [
-        codes("earlier", [told[i] for told in flat], there, rows=at, missing=False)
-        for i, there in enumerate(legal)
+            raise ValueError(f"row {row}: earlier={earlier!r}; it must be a sequence of {form}")
+        flat += [(row, answer) for answer in earlier]
+    rows = np.array([row for row, _ in flat], dtype=np.int64)
+    parts = [
+        codes("earlier", [answer[i] for _, answer in flat], names, rows=rows, missing=False)
+        for i, names in enumerate(choices)
     ]
     if ask == "colour":
-        return at, np.stack(coded, axis=1)
-    target, first, second, chosen = coded
-    _distinct(np.stack([target, first, second], axis=1), at)
+        return rows, np.stack(parts, axis=1)
+    target, first, second, chosen = parts
+    _check_triples(np.stack([target, first, second], axis=1), rows)
     stray = (chosen != first) & (chosen != second)
     if stray.any():
-        i = int(np.argmax(stray))
-        raise ValueError(f"row {at[i]}: earlier={flat[i]!r}: the chosen one is not of the pair")
-    return at, np.stack([target, chosen, first + second - chosen], axis=1)
+        row, answer = flat[int(np.argmax(stray))]
+        raise ValueError(f"row {row}: earlier={answer!r}: the chosen one is not of the pair")
+    return rows, np.stack([target, chosen, first + second - chosen], axis=1)
 
 
 def with_context(frame: pd.DataFrame, ask: str) -> pd.DataFrame:
     """The frame with a column `context`: what the prompt says, in English.
 
-    Raises ValueError for more than four earlier answers in a row, and as `exact` does for
-    malformed ones.
+    Parameters
+    ----------
+    frame : one row per prompt, with any of the attributes, `earlier` and `wording`.
+    ask : "colour" or "animal".
+
+    Returns
+    -------
+    DataFrame
+        A copy, with the column `context`.
+
+    Raises
+    ------
+    ValueError
+        For more than four earlier answers in a row, and as `exact` does for malformed ones.
+
+    Examples
+    --------
+    >>> with_context(pd.DataFrame({"work": ["farmer"]}), "animal").context.item()
+    'A person talks about animals. The person works as a farmer.'
     """
     one_of(ask, "question", QUESTIONS)
-    rows, said = _interviews(framed(frame, "the frame"), ask)
-    legal = (WORDS, tuple(PALETTE)) if ask == "colour" else (ANIMALS,) * 3
-    slots: list[list[tuple[str, ...] | None]] = [[None] * len(frame) for _ in range(EARLIER)]
-    used = np.zeros(len(frame), dtype=int)
-    for row, told in zip(rows, said, strict=True):
-        if used[row] == EARLIER:
-            raise ValueError(f"row {row}: more than {EARLIER} earlier answers; legal: up to four")
-        slots[used[row]][row] = tuple(x[c] for x, c in zip(legal, told, strict=True))
-        used[row] += 1
+    rows, earlier = _interviews(framed(frame, "the frame"), ask)
+    number = pd.Series(rows).groupby(rows).cumcount().to_numpy()  # which answer of its row
+    if (number >= EARLIER).any():
+        row = rows[np.argmax(number >= EARLIER)]
+        raise ValueError(f"row {row}: more than {EARLIER} earlier answers; there may be up to four")
     spoken = frame.reindex(columns=[*ATTRIBUTES, *(["wording"] if "wording" in frame else [])])
     spoken = spoken.assign(about=_ABOUT[ask])
     book = dict(SENTENCES)
-    for i, values in enumerate(slots):
-        spoken[f"said_{i}"] = pd.Series(values, index=frame.index, dtype=object)
-        for place in range(len(legal)):
-            spoken[f"said_{i}_{place}"] = [None if v is None else v[place] for v in values]
-        book[f"said_{i}"] = tuple(s.replace("{", f"{{said_{i}_") for s in _SAID[ask])
+    for i in range(EARLIER):
+        for part, values in enumerate(earlier[number == i].T):
+            names = (WORDS, tuple(PALETTE))[part] if ask == "colour" else ANIMALS
+            column = np.full(len(frame), None, dtype=object)
+            column[rows[number == i]] = np.array(names, dtype=object)[values]
+            spoken[f"earlier_{i}_{part}"] = column
+        book[f"earlier_{i}_0"] = tuple(s.replace("{", f"{{earlier_{i}_") for s in _EARLIER[ask])
     return frame.assign(context=describe(spoken, book))
 
 
@@ -209,9 +248,9 @@ def design(
     *,
     about: Sequence[str] | None = None,
     wordings: int = 1,
-    **said: Any,
+    **stated: Any,
 ) -> pd.DataFrame:
-    """Everything that can be asked × wordings × persons, with the text.
+    """Everything that can be asked × wordings × persons, and the text.
 
     Parameters
     ----------
@@ -220,67 +259,76 @@ def design(
         types are never stated); None asks about nobody in particular.
     about : the words or the targets; all by default.
     wordings : phrasings and orders of the text, of which no two are the same text of any person:
-        the first numbers of the training text that differ in what is said of everybody. Raises
-        ValueError for more than there are, saying how many, and for words or targets that are
-        there twice.
-    said : attributes or `earlier`, the same in every row.
+        the first numbers of the training text that differ in what is stated of everybody.
+    **stated
+        Attributes or `earlier`, the same in every row.
 
+    Returns
+    -------
+    DataFrame
+        One row per prompt: the columns of `persons`, what is asked, `wording`, what is stated, and
+        `context`.
+
+    Raises
+    ------
+    ValueError
+        For more wordings than there are, saying how many; for words or targets that stand twice;
+        for an unknown field.
+
+    Examples
+    --------
     >>> design("colour", about=["luck"], work="farmer").context.item()
     'A person talks about colours. The person works as a farmer.'
     """
     one_of(ask, "question", QUESTIONS)
     if persons is not None:
         framed(persons, "persons")
-    unknown = [name for name in said if name not in (*ATTRIBUTES, "earlier")]
+    unknown = [name for name in stated if name not in (*ATTRIBUTES, "earlier")]
     if unknown:
-        raise ValueError(f"no field {unknown[0]!r}; legal: {', '.join(ATTRIBUTES)}, earlier")
+        raise ValueError(f"no field {unknown[0]!r}; there are: {', '.join(ATTRIBUTES)}, earlier")
     if about is not None:
         about = listed(about, "about")
         once("about", about)
     if ask == "colour":
         items = pd.DataFrame({"word": list(WORDS if about is None else about)})
     else:
-        triples = [
-            (target, *order)
-            for target in (ANIMALS if about is None else about)
-            for pair in combinations([a for a in ANIMALS if a != target], 2)
-            for order in (pair, pair[::-1])
-        ]
+        pairs = comparisons(ANIMALS if about is None else about)
+        triples = [(t, *order) for t, *pair in pairs for order in (pair, pair[::-1])]
         items = pd.DataFrame(triples, columns=["target", "first", "second"])
-    numbers = pd.DataFrame({"wording": _numbers(wordings, ask, persons, said)})
+    numbers = pd.DataFrame({"wording": _numbers(wordings, ask, persons, stated)})
     frame = items.merge(numbers, how="cross")
     if persons is not None:
         frame = persons.merge(frame, how="cross")
-    for name, value in said.items():
+    for name, value in stated.items():
         frame[name] = pd.Series([value] * len(frame), index=frame.index, dtype=object)
     return with_context(frame, ask)
 
 
-def _numbers(asked: int, ask: str, persons: pd.DataFrame | None, said: dict[str, Any]) -> list[int]:
-    """So many wordings that are distinct even if no more is said than what all rows say."""
-    given = {a: v for a, v in said.items() if a in ATTRIBUTES}
-    frame = (pd.DataFrame(index=[0]) if persons is None else persons).assign(**given)
-    told = [a for a in ATTRIBUTES if a in frame and frame[a].notna().all()]
+def _numbers(
+    wordings: int, ask: str, persons: pd.DataFrame | None, stated: dict[str, Any]
+) -> list[int]:
+    """So many wordings that are distinct even if no more is stated than what all rows state."""
+    same = {a: v for a, v in stated.items() if a in ATTRIBUTES}
+    frame = (pd.DataFrame(index=[0]) if persons is None else persons).assign(**same)
+    always = [a for a in ATTRIBUTES if a in frame and frame[a].notna().all()]
     every = pd.DataFrame({"wording": range(WORDINGS)})
-    probe = with_context(frame[told].head(1).merge(every, how="cross"), ask)
-    distinct: list[int] = probe["context"].drop_duplicates().index.tolist()
-    check_wordings(asked, len(distinct))
-    return distinct[:asked]
+    texts = with_context(frame[always].head(1).merge(every, how="cross"), ask)["context"]
+    distinct: list[int] = texts.drop_duplicates().index.tolist()
+    check_wordings(wordings, len(distinct))
+    return distinct[:wordings]
 
 
 def _kind(ask: str, *, interview: bool = False, full: bool = False, again: float = 0.2) -> Build:
     """Prompts with attributes (an even number of them, or all), perhaps with earlier answers.
 
-    `again` is the share of the colour interviews whose word has been answered before, for sure.
+    `again` is the share of the colour interviews that ask for a word answered before.
     """
 
     def build(n: int, rng: np.random.Generator, held_out: bool = False) -> Prompts:
         frame = individuals(n, rng)
         if interview:
-            frame["earlier"] = (_earlier_colours if ask == "colour" else _earlier_animals)(
-                frame, rng
-            )
-        frame = _asked(frame, ask, again, rng)
+            frame["earlier"] = _earlier_answers(frame, ask, rng)
+        frame = _with_item(frame, ask, again, rng)
         if not full:
             leave_out(frame, ATTRIBUTES, rng)
         frame["wording"] = wordings(n, rng, held_out)
@@ -290,19 +338,21 @@ def _kind(ask: str, *, interview: bool = False, full: bool = False, again: float
     return build
 
 
-def _asked(frame: pd.DataFrame, ask: str, again: float, rng: np.random.Generator) -> pd.DataFrame:
-    """What each row asks about; half the comparisons after others keep to the first's target."""
+def _with_item(
+    frame: pd.DataFrame, ask: str, again: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """What each row asks about; half the comparisons after others keep the first one's target."""
     n = len(frame)
-    earlier = frame["earlier"].tolist() if "earlier" in frame else None
+    before = [earlier[0][0] for earlier in frame["earlier"]] if "earlier" in frame else None
     if ask == "colour":
         word = np.array(WORDS, dtype=object)[rng.integers(len(WORDS), size=n)]
-        if earlier is not None:
-            word = np.where(rng.random(n) < again, [said[0][0] for said in earlier], word)
+        if before is not None:
+            word = np.where(rng.random(n) < again, before, word)
         return frame.assign(word=word)
     triple = rng.random((n, len(ANIMALS))).argsort(1)[:, :3]
-    if earlier is not None:
-        told = np.array([ANIMALS.index(said[0][0]) for said in earlier])
-        triple = _keep_target(triple, np.where(rng.random(n) < 0.5, told, triple[:, 0]))
+    if before is not None:
+        target = np.array([ANIMALS.index(name) for name in before])
+        triple = _keep_target(triple, np.where(rng.random(n) < 0.5, target, triple[:, 0]))
     names = np.array(ANIMALS, dtype=object)[triple]
     return frame.assign(target=names[:, 0], first=names[:, 1], second=names[:, 2])
 
@@ -314,37 +364,26 @@ def _keep_target(triple: IntArray, target: IntArray) -> IntArray:
     return swapped
 
 
-def _earlier_colours(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
-    """One to four answers of each person to words drawn with replacement."""
-    words = rng.integers(len(WORDS), size=(len(frame), EARLIER))
-    types = people.encode("colour_type", frame["colour_type"].tolist())
-    p = COLOUR[words, types[:, None]].reshape(-1, len(PALETTE))
-    colours = draw(p, rng).reshape(words.shape)
-    hexes = tuple(PALETTE)
-    many = rng.integers(1, EARLIER + 1, size=len(frame))
-    said = [
-        tuple((WORDS[w], hexes[c]) for w, c in zip(row[:k], drawn[:k], strict=True))
-        for row, drawn, k in zip(words, colours, many, strict=True)
-    ]
-    return pd.Series(said, index=frame.index, dtype=object)
-
-
-def _earlier_animals(frame: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
-    """One to four comparisons of each person; half the persons keep to one target."""
+def _earlier_answers(frame: pd.DataFrame, ask: str, rng: np.random.Generator) -> pd.Series:
+    """One to four answers of each person: to words drawn with replacement, or comparisons, of
+    which half the persons keep to one target."""
     n = len(frame)
-    triples = rng.random((n, EARLIER, len(ANIMALS))).argsort(2)[..., :3]
-    kept = np.where(rng.random((n, 1)) < 0.5, triples[:, :1, 0], triples[..., 0])
-    triples = _keep_target(triples.reshape(-1, 3), kept.ravel())
-    ways = people.encode("way", frame["way"].tolist()).repeat(EARLIER)
-    takes_first = rng.random(len(triples)) < FIRST[ways, *triples.T]
-    chosen = np.where(takes_first, triples[:, 1], triples[:, 2])
-    names = np.array(ANIMALS, dtype=object)[np.column_stack([triples, chosen])]
+    types = people.encode(_LATENT[ask], frame[_LATENT[ask]].tolist()).repeat(EARLIER)
+    if ask == "colour":
+        words = rng.integers(len(WORDS), size=(n, EARLIER)).ravel()
+        colours = np.array(list(PALETTE), dtype=object)[draw(COLOUR[words, types], rng)]
+        parts = np.column_stack([np.array(WORDS, dtype=object)[words], colours])
+    else:
+        triples = rng.random((n, EARLIER, len(ANIMALS))).argsort(2)[..., :3]
+        target = np.where(rng.random((n, 1)) < 0.5, triples[:, :1, 0], triples[..., 0])
+        triples = _keep_target(triples.reshape(-1, 3), target.ravel())
+        takes_first = rng.random(len(triples)) < FIRST[types, *triples.T]
+        chosen = np.where(takes_first, triples[:, 1], triples[:, 2])
+        parts = np.array(ANIMALS, dtype=object)[np.column_stack([triples, chosen])]
     many = rng.integers(1, EARLIER + 1, size=n)
-    said = [
-        tuple(tuple(x) for x in row[:k])
-        for row, k in zip(names.reshape(n, EARLIER, 4).tolist(), many, strict=True)
-    ]
-    return pd.Series(said, index=frame.index, dtype=object)
+    answers = parts.reshape(n, EARLIER, -1).tolist()
+    earlier = [tuple(map(tuple, row[:k])) for row, k in zip(answers, many, strict=True)]
+    return pd.Series(earlier, index=frame.index, dtype=object)
 
 
 KINDS: Kinds = {

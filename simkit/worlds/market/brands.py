@@ -53,6 +53,7 @@ _DECIDED = {
 THOUGHTS = (*_ALOUD, *_DECIDED)
 _TASTE = (0.35, 0.15, 0.0)  # logit at 30 cents each
 _PRICE_WEIGHT = 0.12  # logits per cent
+_PRICED = ("cuddles_price", "snugly_price")
 _KEEPS_TO_IT = 0.98  # P(choice = what was decided)
 PULL = (0.8, 0.2, 0.0)  # logits that the first, second and third place in a list add
 LISTED = ("listed_first", "listed_second", "listed_third")  # columns: the brand in each place
@@ -79,48 +80,56 @@ QUESTIONS: dict[str, Question] = {
 
 def _shopper() -> SCM:
     prices = np.array(PRICES, dtype=float)
-    a, b = np.meshgrid(prices, prices, indexing="ij")
-    plain = np.stack(
-        [
-            _TASTE[0] - _PRICE_WEIGHT * (a - 30),
-            _TASTE[1] - _PRICE_WEIGHT * (b - 30),
-            np.full_like(a, _TASTE[2]),
-        ],
-        axis=-1,
-    )
-    shifts = np.array([s for _, _, s in _ALOUD.values()])
+    own = np.stack([*np.meshgrid(prices, prices, indexing="ij"), np.full((6, 6), 30.0)], axis=-1)
+    plain = np.array(_TASTE) - _PRICE_WEIGHT * (own - 30)
+    shifts = np.array([shift for _, _, shift in _ALOUD.values()])
     aloud_choice = softmax(plain[:, :, None, :] + shifts, axis=-1)
-    mean = ((a + b) / 2 - 31.5) / 10
+    mean = (own[..., :2].mean(-1) - 31.5) / 10
     base, slope = np.array([(np.log(w), s) for w, s, _ in _ALOUD.values()]).T
-    aloud = softmax(base + slope * mean[..., None], axis=-1)
     # Deciding first: the thought is the decision, drawn from the same utilities.
-    decided = softmax(plain, axis=-1)
     keeps = np.full((3, 3), (1 - _KEEPS_TO_IT) / 2) + np.eye(3) * (1.5 * _KEEPS_TO_IT - 0.5)
-    thought = np.zeros((2, *a.shape, len(THOUGHTS)))
-    thought[0, ..., : len(_ALOUD)] = aloud
-    thought[1, ..., len(_ALOUD) :] = decided
-    choice = np.concatenate([aloud_choice, np.broadcast_to(keeps, (*a.shape, 3, 3))], axis=2)
+    thought = np.zeros((2, *mean.shape, len(THOUGHTS)))
+    thought[0, ..., : len(_ALOUD)] = softmax(base + slope * mean[..., None], axis=-1)
+    thought[1, ..., len(_ALOUD) :] = softmax(plain, axis=-1)
+    choice = np.concatenate([aloud_choice, np.broadcast_to(keeps, (*mean.shape, 3, 3))], axis=2)
     uniform = np.full(len(PRICES), 1 / len(PRICES))
-    return SCM(
-        (
-            Variable("style", STYLES, np.array([0.5, 0.5])),
-            Variable("cuddles_price", PRICES, uniform),
-            Variable("snugly_price", PRICES, uniform),
-            Variable("thought", THOUGHTS, thought, ("style", "cuddles_price", "snugly_price")),
-            Variable("choice", BRANDS, choice, ("cuddles_price", "snugly_price", "thought")),
-        )
-    )
+    return SCM((
+        Variable("style", STYLES, np.array([0.5, 0.5])),
+        *(Variable(name, PRICES, uniform) for name in _PRICED),
+        Variable("thought", THOUGHTS, thought, ("style", *_PRICED)),
+        Variable("choice", BRANDS, choice, (*_PRICED, "thought")),
+    ))  # fmt: skip
 
 
 shopper: SCM = _shopper()
 
 
 def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
-    """True probabilities of `QUESTIONS[ask]` for each design row, shape (n_rows, n_options).
+    """True probabilities of the answers to `QUESTIONS[ask]`, by enumeration.
 
-    Columns used: `cuddles_price`, `snugly_price` (cents), `style`, for "choice" `thought`, and for
-    "letters" the brands in the columns of `LISTED`, whose options are the places in the list.
     Prices are set by the design, never by demand, so conditional and interventional agree here.
+
+    Parameters
+    ----------
+    design : one row per prompt, with `cuddles_price`, `snugly_price` (cents), `style`, for
+        "choice" `thought`, and for "letters" the brands in the columns of `LISTED`.
+    ask : a key of `QUESTIONS`.
+
+    Returns
+    -------
+    ndarray
+        Shape (n_rows, n_options); the options of "letters" are the places in the list. NaN where a
+        style never has the thought.
+
+    Raises
+    ------
+    ValueError
+        For an unknown question or value, and for places that do not hold each brand once.
+
+    Examples
+    --------
+    >>> exact(design([24], [30])).round(3).tolist()
+    [[0.58, 0.235, 0.185]]
     """
     one_of(ask, "question", QUESTIONS)
     framed(design, "the design")
@@ -130,31 +139,45 @@ def exact(design: pd.DataFrame, ask: str = "share") -> FloatArray:
             raise ValueError(f"the design has no column {missing[0]!r}, the brand in that place")
         return _by_place(exact(design.drop(columns=list(LISTED))), design)
     target = "thought" if ask == "thought" else "choice"
-    names = [v.name for v in shopper.variables if v.name in design and v.name != target]
-    if ask in ("share", "run"):
-        names = [n for n in names if n != "thought"]
-    return shopper.conditional(target, {n: shopper.encode(n, design[n].tolist()) for n in names})
+    unread = (target,) if ask == "choice" else (target, "thought")
+    return shopper.conditional(target, shopper.stated(design, but=unread))
 
 
 def efficiency(design: pd.DataFrame) -> float:
-    """True efficiency factor: Var(choice) / Var(belief), summed over brands and design rows.
+    """True efficiency factor Var(choice) / Var(belief), summed over brands and design rows.
 
-    Both by enumeration over thoughts; Var(choice) = p (1 - p) with p the share. Columns as `exact`.
+    Parameters
+    ----------
+    design : as for :func:`exact`, without `thought`.
+
+    Returns
+    -------
+    float
+        Both variances by enumeration over the thoughts; Var(choice) = p (1 - p), p the share.
+
+    References
+    ----------
+    Sun & Zhang 2025, arXiv 2512.23184.
+
+    Examples
+    --------
+    >>> round(efficiency(design([24], [30])), 1)
+    45.2
     """
     design = framed(design, "the design").reset_index(drop=True)
     weight, share = exact(design, "thought"), exact(design)
     each = design.loc[design.index.repeat(len(THOUGHTS))].assign(thought=THOUGHTS * len(design))
-    after = np.nan_to_num(exact(each, "choice").reshape(len(design), len(THOUGHTS), -1))
-    between = (weight[..., None] * (after - share[:, None]) ** 2).sum()
+    belief = np.nan_to_num(exact(each, "choice").reshape(len(design), len(THOUGHTS), -1))
+    between = (weight[..., None] * (belief - share[:, None]) ** 2).sum()
     return float((share * (1 - share)).sum() / between)
 
 
 def _by_place(share: FloatArray, design: pd.DataFrame) -> FloatArray:
     """P(place in the list): the shares of the brands that stand there, tilted by `PULL`."""
     names = design[list(LISTED)].to_numpy()
-    for row, listed in enumerate(names):
-        if sorted(listed) != sorted(BRANDS):
-            raise ValueError(f"row {row}: {list(listed)} is no order of: {', '.join(BRANDS)}")
+    for row, order in enumerate(names):
+        if sorted(order) != sorted(BRANDS):
+            raise ValueError(f"row {row}: {list(order)} is no order of: {', '.join(BRANDS)}")
     place = np.array([[BRANDS.index(name) for name in row] for row in names])
     tilted = np.log(np.take_along_axis(share, place, 1)) + np.array(PULL)
     return np.asarray(softmax(tilted, axis=1))
@@ -163,19 +186,50 @@ def _by_place(share: FloatArray, design: pd.DataFrame) -> FloatArray:
 def design(
     cuddles: Sequence[int] = PRICES, snugly: Sequence[int] = PRICES, style: str = STYLES[0]
 ) -> pd.DataFrame:
-    """All pairs of unit prices (cents) with the prompt's `context`.
+    """All pairs of unit prices, and their text.
 
-    Raises ValueError for a price that is there twice.
+    Parameters
+    ----------
+    cuddles, snugly : prices in cents, of `PRICES`.
+    style : how the parent decides, of `STYLES`.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair: `cuddles_price`, `snugly_price`, `style`, `context`.
+
+    Raises
+    ------
+    ValueError
+        For a price that stands twice.
+
+    Examples
+    --------
+    >>> design([24], [30]).context.item().split(". ")[1:3]
+    ['Cuddles cost 24 cents each', 'Snugly cost 30 cents each']
     """
     for name, prices in (("cuddles", cuddles), ("snugly", snugly)):
         once(name, prices)
-    frame = pd.DataFrame(
-        list(cartesian(cuddles, snugly)), columns=["cuddles_price", "snugly_price"]
-    ).assign(style=style)
-    return with_context(frame)
+    frame = pd.DataFrame(list(cartesian(cuddles, snugly)), columns=list(_PRICED))
+    return with_context(frame.assign(style=style))
 
 
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with a column `context`: what the prompt says, in English."""
+    """The frame with a column `context`: what the prompt says, in English.
+
+    Parameters
+    ----------
+    frame : with any of `cuddles_price`, `snugly_price` and `style`.
+
+    Returns
+    -------
+    DataFrame
+        A copy, with the column `context`.
+
+    Examples
+    --------
+    >>> with_context(pd.DataFrame({"snugly_price": [30]})).context.item()
+    'A parent buys diapers. Snugly cost 30 cents each.'
+    """
     framed(frame, "the frame")
     return frame.assign(context=describe(frame.assign(cuddles=BRANDS[0]), SENTENCES))

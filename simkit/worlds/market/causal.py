@@ -66,31 +66,19 @@ def _store() -> SCM:
     items, temps = _grid(3, 3)
     rival_centre = 3.0 + 0.5 * warmth[items] * (temps - 1.0)
     before = ("product", "season", "temperature", "rival_price", "regular_price", "income")
+    by_season = np.array([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]])
+    rival_table = bell(COVARIATES["rival_price"], rival_centre, _RIVAL_SPREAD)
     thirds = np.array([0.3, 0.4, 0.3])
-    return SCM(
-        (
-            Variable("product", PRODUCTS, np.full(3, 1 / 3)),
-            Variable("season", COVARIATES["season"], np.array([0.5, 0.5])),
-            Variable(
-                "temperature",
-                COVARIATES["temperature"],
-                np.array([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]]),
-                ("season",),
-            ),
-            Variable(
-                "rival_price",
-                COVARIATES["rival_price"],
-                bell(COVARIATES["rival_price"], rival_centre, _RIVAL_SPREAD),
-                ("product", "temperature"),
-            ),
-            Variable("regular_price", COVARIATES["regular_price"], thirds),
-            Variable("income", COVARIATES["income"], thirds),
-            Variable("price", PRICES, bell(PRICES, centre, _POLICY_SPREAD), before),
-            Variable(
-                "buys", ("yes", "no"), np.stack([buys, 1 - buys], axis=-1), (*before, "price")
-            ),
-        )
-    )
+    return SCM((
+        Variable("product", PRODUCTS, np.full(3, 1 / 3)),
+        Variable("season", COVARIATES["season"], np.array([0.5, 0.5])),
+        Variable("temperature", COVARIATES["temperature"], by_season, ("season",)),
+        Variable("rival_price", COVARIATES["rival_price"], rival_table, ("product", "temperature")),
+        Variable("regular_price", COVARIATES["regular_price"], thirds),
+        Variable("income", COVARIATES["income"], thirds),
+        Variable("price", PRICES, bell(PRICES, centre, _POLICY_SPREAD), before),
+        Variable("buys", ("yes", "no"), np.stack([buys, 1 - buys], axis=-1), (*before, "price")),
+    ))  # fmt: skip
 
 
 store: SCM = _store()

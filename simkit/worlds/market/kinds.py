@@ -60,7 +60,7 @@ def _store_rows(n: int, rng: np.random.Generator, held_out: bool) -> pd.DataFram
 def _announce(frame: pd.DataFrame, announced: np.ndarray, rng: np.random.Generator) -> None:
     """Write an experiment into the announced rows, with the weather and the prices it implies."""
     names = np.array(list(EXPERIMENTS), dtype=object)
-    weights = np.array([3.0 if name == "all days" else 1.0 for name in names])
+    weights = np.where(names == "all days", 3.0, 1.0)
     chosen = rng.choice(names, size=len(frame), p=weights / weights.sum())
     frame["experiment"] = pd.Series(chosen, dtype=object).where(announced, None)
     for name, plan in EXPERIMENTS.items():
@@ -86,11 +86,11 @@ def _brand_kind(ask: str) -> Build:
     return build
 
 
-# What is stated, and whether an experiment is, where a covariate is asked for.
+# Where a covariate is asked for: share, what is stated, and whether an experiment is.
 _COVARIATE_KINDS = {
-    "blind": ("none", "never"),
-    "some stated": ("some", "maybe"),
-    "unblinded": ("none", "always"),
+    "blind": (0.09, "none", "never"),
+    "some stated": (0.07, "some", "maybe"),
+    "unblinded": (0.06, "none", "always"),
 }
 
 KINDS: Kinds = {
@@ -101,7 +101,7 @@ KINDS: Kinds = {
     "purchase, unblinded and stated": Kind(_store_kind("buys", "some", "always"), 0.08),
     **{
         f"covariate, {kind}": Kind(_store_kind("covariate", *how), share, held_out=False)
-        for share, (kind, how) in zip((0.09, 0.07, 0.06), _COVARIATE_KINDS.items(), strict=True)
+        for kind, (share, *how) in _COVARIATE_KINDS.items()
     },
     "ten customers": Kind(_store_kind("buyers", "none", "maybe"), 0.05),
     "brand share": Kind(_brand_kind("share"), 0.02),
@@ -110,7 +110,7 @@ KINDS: Kinds = {
     "brand letters": Kind(_brand_kind("letters"), 0.05),
     **{  # held out, each covariate apart
         f"{name}, {kind}": Kind(_store_kind(name, *how))
-        for kind, how in _COVARIATE_KINDS.items()
+        for kind, (_, *how) in _COVARIATE_KINDS.items()
         for name in COVARIATES
     },
 }

@@ -42,7 +42,8 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     "all prices": {"days": None, "prices": slice(None), "told": "range"},
     "prices listed": {"days": None, "prices": slice(None), "told": "list"},
 }
-MULTIPLES = tuple((np.arange(11) / 5).tolist())  # of the regular price: the source's grid
+# Of the regular price: the grid of Gui & Toubia (2023).
+MULTIPLES = tuple((np.arange(11) / 5).tolist())
 
 SENTENCES: Sentences = {  # what the glass box reads in training
     "product": ("A store sells {product}.", "A customer looks at {product}."),
@@ -160,7 +161,22 @@ OTHER: Sentences = {
 
 
 def distinct(known: bool) -> int:
-    """How many distinct wordings a prompt of product and price has."""
+    """How many distinct wordings a prompt of product and price has.
+
+    Parameters
+    ----------
+    known : whether the product is one of the market world's, with the sentences of `KNOWN`.
+
+    Returns
+    -------
+    int
+        The least common multiple of the numbers of sentences about product and price.
+
+    Examples
+    --------
+    >>> distinct(known=True), distinct(known=False)
+    (10, 20)
+    """
     table = KNOWN if known else OTHER
     return lcm(len(table["product"]), len(table["price"]))
 
@@ -173,18 +189,19 @@ def tell(frame: pd.DataFrame) -> pd.Series:
     of a prompt tell nothing new, and must not count as further phrasings.
     """
     rows = framed(frame, "the frame").reset_index(drop=True)
+    number, known = pd.Series(0, index=rows.index), pd.Series(True, index=rows.index)
     if "wording" in rows:
         column(rows["wording"], "wording", high=1e6)
+        number = rows["wording"]
     if "product" in rows:
         labels(rows["product"], "product", len(rows))
-    number = rows["wording"] if "wording" in rows else pd.Series(0, index=rows.index)
-    known = rows["product"].isin(PRODUCTS) if "product" in rows else pd.Series(True, rows.index)
+        known = rows["product"].isin(PRODUCTS)
     parts = [
-        describe(part.drop(columns="wording", errors="ignore"), _sentences(int(w), at_home))
-        for (w, at_home), part in rows.groupby([number, known], sort=False)
+        describe(part.drop(columns="wording", errors="ignore"), _sentences(int(w), ours))
+        for (w, ours), part in rows.groupby([number, known], sort=False)
     ]
     text = pd.concat(parts).sort_index() if parts else pd.Series(dtype=object)
-    _refuse_copies(text, number, known)
+    _check_distinct(text, number, known)
     return text.set_axis(frame.index)
 
 
@@ -202,12 +219,13 @@ def _sentences(wording: int, known: bool) -> Sentences:
     return {c: (table[c][wording % len(table[c])],) for c in (*lead, *rest)}
 
 
-def _refuse_copies(text: pd.Series, number: pd.Series, known: pd.Series) -> None:
-    told = pd.DataFrame({"text": text, "wording": number}).drop_duplicates()
-    copies = told[told.duplicated("text", keep=False)]
+def _check_distinct(text: pd.Series, number: pd.Series, known: pd.Series) -> None:
+    """ValueError where two wordings are one text."""
+    texts = pd.DataFrame({"text": text, "wording": number}).drop_duplicates()
+    copies = texts[texts.duplicated("text", keep=False)]
     if len(copies):
         first = copies.index[0]
-        same = copies.loc[copies["text"] == copies.loc[first, "text"], "wording"].tolist()
+        same = copies.loc[copies["text"] == text[first], "wording"].tolist()
         raise ValueError(
             f"row {first}: wordings {same[0]} and {same[1]} are one text, "
             f"{text[first]!r}; a prompt of product and price has {distinct(known[first])} "
@@ -216,29 +234,53 @@ def _refuse_copies(text: pd.Series, number: pd.Series, known: pd.Series) -> None
 
 
 def announce(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with each experiment's name replaced by the end of the sentence that tells it."""
+    """The frame with each experiment's name replaced by the end of the sentence that tells it.
+
+    Parameters
+    ----------
+    frame : with the columns `experiment` (a key of `EXPERIMENTS`, or None) and `product`, and for
+        products that this world does not sell `usual_price`, in dollars.
+
+    Returns
+    -------
+    DataFrame
+        A copy; the frame itself where it has no column `experiment`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown experiment, and for a product or usual price that is missing.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"product": ["hot soup"], "experiment": ["low prices"]})
+    >>> announce(frame).experiment.item()
+    ' from $1.00 to $3.00'
+    """
     if "experiment" not in framed(frame, "the frame"):
         return frame
     if "product" not in frame:
         raise ValueError("the frame has no column 'product', whose prices experiments name")
     labels(frame["product"], "product", len(frame))  # raises for what is missing or no label
-    told: list[str | None] = []
     usual = frame["usual_price"] if "usual_price" in frame else [USUAL_PRICE] * len(frame)
-    named = codes("experiment", frame["experiment"].tolist(), tuple(EXPERIMENTS))
-    for row, (code, product, price) in enumerate(zip(named, frame["product"], usual, strict=True)):
+    numbers = codes("experiment", frame["experiment"].tolist(), tuple(EXPERIMENTS))
+    endings: list[str | None] = []
+    for row, (code, product, price) in enumerate(
+        zip(numbers, frame["product"], usual, strict=True)
+    ):
         if code == len(EXPERIMENTS):  # none is announced
-            told.append(None)
+            endings.append(None)
             continue
         if product not in PRODUCTS:
             if is_missing(price):
                 raise ValueError(f"row {row}: usual_price is {price}; experiments name its prices")
             price = scalar(price, f"row {row}: usual_price")
-        told.append(_where([*EXPERIMENTS][code], product, price))
-    return frame.assign(experiment=pd.Series(told, index=frame.index, dtype=object))
+        endings.append(_ending([*EXPERIMENTS][code], product, price))
+    return frame.assign(experiment=pd.Series(endings, index=frame.index, dtype=object))
 
 
 @cache
-def _where(experiment: str, product: str, usual_price: float) -> str:
+def _ending(experiment: str, product: str, usual_price: float) -> str:
     """The end of the sentence that announces an experiment."""
     plan = EXPERIMENTS[experiment]
     if plan["days"] is not None:

@@ -1,29 +1,8 @@
 """The survey world: respondents whose values move all their answers, and their interviews."""
 
-from simkit.worlds.survey.causal import (
-    AGREEMENT,
-    DEMOGRAPHICS,
-    INFORMATION,
-    ITEMS,
-    LATENTS,
-    LEVELS,
-    POPULATIONS,
-    Population,
-    item_correlation,
-    latent_share,
-    respondents,
-)
-from simkit.worlds.survey.prompts import (
-    KINDS,
-    QUESTIONS,
-    SENTENCES,
-    design,
-    exact,
-    marginal,
-    profiles,
-    question,
-    with_context,
-)
+# ruff: noqa: F403, F405
+from simkit.worlds.survey.causal import *
+from simkit.worlds.survey.prompts import *
 
 __all__ = ["AGREEMENT", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "KINDS", "LATENTS", "LEVELS",
            "POPULATIONS", "QUESTIONS", "SENTENCES", "Population", "design", "exact",

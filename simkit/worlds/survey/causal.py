@@ -9,20 +9,20 @@ drawn at random. All numbers are this project's own, and none describes people.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
-from simkit.types import FloatArray, IntArray, generator, one_of, shown
+from simkit.types import FloatArray, generator, one_of, shown
 from simkit.worlds.scm import SCM, Variable, bell
 
-__all__ = ["AGREEMENT", "DAYS", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "LATENTS", "POPULATIONS",
-           "SCALE", "VEHICLES", "Population", "item_correlation", "latent_share",
+__all__ = ["AGREEMENT", "DAYS", "DEMOGRAPHICS", "INFORMATION", "ITEMS", "LATENTS", "LEVELS",
+           "POPULATIONS", "SCALE", "VEHICLES", "Population", "item_correlation", "latent_share",
            "respondents"]  # fmt: skip
 
 DEMOGRAPHICS: dict[str, tuple[str, ...]] = {
@@ -39,6 +39,7 @@ SCALE = tuple(range(0, 101, 10))
 INFORMATION = ("nothing", "running costs", "charging network")
 VEHICLES = ("petrol", "hybrid", "electric", "none")
 DAYS = tuple(range(8))
+ELECTRIC = ("ev_before", "information", "ev_after")  # the questions on electric cars, as they come
 
 # Statement; ease (in logits); logits per level of green and of tech; half-distance of the cuts.
 ITEMS: dict[str, tuple[str, float, float, float, float]] = {
@@ -59,7 +60,12 @@ class Population:
 
     Its variables are the demographics, the latent values `green` and `tech`, and the answers,
     whose parents are the latent values (and, for `ev_after`, `ev_before` and `information`).
-    The whole joint is never multiplied out: given the latent values the answers fall apart.
+    The whole joint is never multiplied out: the answers are independent given the latent values.
+
+    Attributes
+    ----------
+    name : "general" or "target".
+    scm : the causal model.
     """
 
     name: str
@@ -70,34 +76,20 @@ class Population:
         """Demographics and latent values alone."""
         return SCM(self.scm.variables[: len(DEMOGRAPHICS) + len(LATENTS)])
 
-    def values_given(self, said: Mapping[str, IntArray], rows: int) -> FloatArray:
-        """P(green, tech | demographics said), shape (rows, 25); codes as `SCM.encode` gives."""
-        unsaid = {n: np.full(rows, len(k)) for n, k in DEMOGRAPHICS.items()}
-        index = tuple(said.get(n, unsaid[n]) for n in DEMOGRAPHICS)
-        size = len(LEVELS)
-        mass = self.core.cube()[index][:, :size, :size].reshape(rows, -1)
-        return np.asarray(mass / mass.sum(1, keepdims=True))
-
     def answer(self, name: str) -> FloatArray:
-        """P(answer | green, tech) of an answer other than the electric-car ones, shape (25, K)."""
+        """P(answer | green, tech) of an answer other than `ev_after`, shape (25, K)."""
         table = self.scm[name].table
         return table.reshape(-1, table.shape[-1])
 
     @cached_property
     def electric(self) -> FloatArray:
-        """P(ev_before, information, ev_after | green, tech), shape (25, 12, 4, 12).
+        """P(ev_before, information, ev_after, green, tech), both values even: (25, 12, 4, 12).
 
-        The last index of each of the three axes is the total, "not said", as in `SCM.cube`.
+        The last index of each of the last three axes is the total, "not stated", as in `SCM.cube`.
         """
-        before, shown = self.answer("ev_before"), self.scm["information"].table
-        after = self.scm["ev_after"].table  # (ev_before, information, tech, ev_after)
-        size = len(LEVELS)
-        table = np.transpose(np.stack([after] * size), (0, 3, 1, 2, 4))
-        table = table.reshape(size * size, *after.shape[:2], after.shape[-1])
-        joint = before[:, :, None, None] * shown[None, None, :, None] * table
-        for axis in (1, 2, 3):
-            joint = np.concatenate([joint, joint.sum(axis, keepdims=True)], axis)
-        return np.asarray(joint)
+        even = [Variable(n, LEVELS, np.full(len(LEVELS), 1 / len(LEVELS))) for n in LATENTS]
+        cube = SCM((*even, *(self.scm[n] for n in ELECTRIC))).cube()
+        return cube[: len(LEVELS), : len(LEVELS)].reshape(-1, *cube.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -161,10 +153,8 @@ _VEHICLE_TASTE = ((-0.6, -0.4), (0.1, 0.0), (0.6, 0.6), (0.2, -0.3))
 
 def _graded(lean: FloatArray, half: float) -> FloatArray:
     """Five ordered answers by cumulative logits (Samejima 1969): (…,) -> (…, 5)."""
-    cuts = half * np.array([-2.5, -0.8, 0.8, 2.5])
-    above = 1 / (1 + np.exp(cuts - lean[..., None]))
-    edge = np.ones((*lean.shape, 1))
-    return -np.diff(np.concatenate([edge, above, 0 * edge], axis=-1), axis=-1)
+    above = expit(lean[..., None] - half * np.array([-2.5, -0.8, 0.8, 2.5]))
+    return np.asarray(-np.diff(above, axis=-1, prepend=1.0, append=0.0))
 
 
 def _people(place: _Place) -> list[Variable]:
@@ -172,29 +162,26 @@ def _people(place: _Place) -> list[Variable]:
     age, education = (a.astype(float) for a in np.meshgrid(range(4), range(3), indexing="ij"))
     lean = 0.6 * (education - 1) + 0.35 * (1.5 - abs(age - 1.5)) - 0.35 + place.wealth
     earned = lean[..., None] * np.array([-1.0, 0.0, 1.0]) + np.array([0.0, 0.3, 0.0])
-    legal, named = DEMOGRAPHICS, tuple(DEMOGRAPHICS)
-    green, tech = (_sum_of_effects(e) for e in (place.green, place.tech))
-    levels = np.array(LEVELS, dtype=float)
-    pulled = tech[..., None] + place.bond * (levels - green[..., None])
+    tables = {
+        "age": np.array(place.age), "gender": np.array([0.5, 0.5]),
+        "education": np.array(place.education), "residence": np.array(place.residence),
+        "income": softmax(earned, axis=-1),
+    }  # fmt: skip
+    green, tech = (
+        np.sum(np.meshgrid(*effects, indexing="ij"), axis=0)
+        for effects in (place.green, place.tech)
+    )
+    tech = tech[..., None] + place.bond * (np.array(LEVELS, dtype=float) - green[..., None])
     return [
-        Variable("age", legal["age"], np.array(place.age)),
-        Variable("gender", legal["gender"], np.array([0.5, 0.5])),
-        Variable("education", legal["education"], np.array(place.education)),
-        Variable("residence", legal["residence"], np.array(place.residence)),
-        Variable("income", legal["income"], softmax(earned, axis=-1), ("age", "education")),
-        Variable("green", LEVELS, bell(LEVELS, green, _VALUE_SPREAD), named),
-        Variable("tech", LEVELS, bell(LEVELS, pulled, _VALUE_SPREAD), (*named, "green")),
-    ]
-
-
-def _sum_of_effects(effects: Sequence[Sequence[float]]) -> FloatArray:
-    grids = np.meshgrid(*(np.array(e, dtype=float) for e in effects), indexing="ij")
-    return np.asarray(sum(grids))
+        *(Variable(n, DEMOGRAPHICS[n], t, ("age", "education") if n == "income" else ())
+          for n, t in tables.items()),
+        Variable("green", LEVELS, bell(LEVELS, green, _VALUE_SPREAD), tuple(DEMOGRAPHICS)),
+        Variable("tech", LEVELS, bell(LEVELS, tech, _VALUE_SPREAD), (*DEMOGRAPHICS, "green")),
+    ]  # fmt: skip
 
 
 def _population(name: str, place: _Place) -> Population:
     green, tech = np.meshgrid(LEVELS, LEVELS, indexing="ij")
-    level = np.array(LEVELS, dtype=float)
     items = []
     for item, (_, ease, g, t, half) in ITEMS.items():
         lean = ease + place.ease.get(item, 0.0) + g * green + t * tech
@@ -203,24 +190,22 @@ def _population(name: str, place: _Place) -> Population:
     utility = place.vehicle + green[..., None] * taste[:, 0] + tech[..., None] * taste[:, 1]
     centre = place.ev[0] + place.ev[1] * green + place.ev[2] * tech
     points, per_level = np.array(place.shown).T
-    shift = points[:, None] + per_level[:, None] * level  # (information, tech)
-    after = np.array(SCALE, dtype=float)[:, None, None] + shift
+    shift = points[:, None] + per_level[:, None] * np.array(LEVELS)  # (information, tech)
+    after = np.array(SCALE)[:, None, None] + shift
     return Population(name, SCM((
         *_people(place), *items,
         Variable("vehicle", VEHICLES, softmax(utility, axis=-1), LATENTS),
         Variable("news_days", DAYS, bell(DAYS, 3.4 + 0.7 * green - 1.0 * tech, 2.0), LATENTS),
         Variable("ev_before", SCALE, bell(SCALE, centre, _EV_SPREAD), LATENTS),
         Variable("information", INFORMATION, np.full(3, 1 / 3)),
-        Variable(
-            "ev_after", SCALE, bell(SCALE, after, _SHIFT_SPREAD),
-            ("ev_before", "information", "tech"),
-        ),
+        Variable("ev_after", SCALE, bell(SCALE, after, _SHIFT_SPREAD),
+                 ("ev_before", "information", "tech")),
     )))  # fmt: skip
 
 
 POPULATIONS: dict[str, Population] = {
-    "general": _population("general", _GENERAL),
-    "target": _population("target", _TARGET),
+    name: _population(name, place)
+    for name, place in {"general": _GENERAL, "target": _TARGET}.items()
 }
 
 
@@ -238,9 +223,24 @@ def respondents(
     seed: int | np.random.Generator,
     population: Population = POPULATIONS["general"],
 ) -> pd.DataFrame:
-    """n people drawn from the population: demographics and all answers, one row each.
+    """People drawn from a population: demographics and all answers.
 
-    Answers are the options' own values (words for agreement, integers for numeric scales).
+    Parameters
+    ----------
+    n : how many.
+    seed : of the draws; the same seed gives the same people.
+    population : of `POPULATIONS`.
+
+    Returns
+    -------
+    DataFrame
+        One row per person. Answers are the values of the options (words for agreement, integers
+        for numeric scales).
+
+    Examples
+    --------
+    >>> respondents(2, seed=1)[["age", "climate", "ev_before"]].values.tolist()
+    [['50 to 64', 'strongly disagree', 20], ['18 to 34', 'unsure', 60]]
     """
     check_population(population)
     names = [n for n in population.scm.axis if n not in LATENTS]
@@ -263,37 +263,58 @@ def item_correlation(
 
     Returns
     -------
-    DataFrame (8, 8), items by items, 1 on the diagonal. Raises ValueError for another level.
+    DataFrame
+        Shape (8, 8), items by items, 1 on the diagonal.
+
+    Raises
+    ------
+    ValueError
+        For another level.
+
+    Examples
+    --------
+    >>> item_correlation().loc["climate", ["pay_more", "jobs_first"]].round(2).tolist()
+    [0.49, -0.33]
     """
     one_of(level, "level", ("individual", "demographic"))
     check_population(population)
     joint = population.core.joint().reshape(-1, len(LEVELS) ** 2)  # (groups, latent pairs)
     scale = np.arange(1.0, 6.0)
     tables = np.stack([population.answer(n) for n in ITEMS])  # (items, latent pairs, 5)
-    mean = (tables @ scale).T
+    mean, square = tables @ scale, tables @ scale**2
     weight = joint.sum(0)
-    centre = weight @ mean
-    variance = weight @ (tables @ scale**2).T - centre**2
+    variance = square @ weight - (mean @ weight) ** 2
     if level == "demographic":
         weight = joint.sum(1)
-        mean = joint @ mean / weight[:, None]
-    covariance = (mean - centre).T @ (weight[:, None] * (mean - centre))
-    found = covariance / np.sqrt(np.outer(variance, variance))
-    np.fill_diagonal(found, 1.0)
-    return pd.DataFrame(found, index=list(ITEMS), columns=list(ITEMS))
+        mean = mean @ joint.T / weight
+    table = np.cov(mean, aweights=weight, ddof=0) / np.sqrt(np.outer(variance, variance))
+    np.fill_diagonal(table, 1.0)
+    return pd.DataFrame(table, index=list(ITEMS), columns=list(ITEMS))
 
 
 def latent_share(population: Population = POPULATIONS["general"]) -> dict[str, float]:
-    """Share of each latent value's variance that lies between demographic groups (0 to 1)."""
+    """Share of each latent value's variance that lies between demographic groups.
+
+    Parameters
+    ----------
+    population : whose values.
+
+    Returns
+    -------
+    dict
+        Latent value -> share, from 0 to 1, by enumeration.
+
+    Examples
+    --------
+    >>> {name: round(share, 2) for name, share in latent_share().items()}
+    {'green': 0.3, 'tech': 0.3}
+    """
     check_population(population)
-    joint = population.core.joint()
-    level = np.array(LEVELS, dtype=float)
+    joint = population.core.joint().reshape(-1, len(LEVELS), len(LEVELS))
     shares: dict[str, float] = {}
-    for name, other in (("green", "tech"), ("tech", "green")):
-        table = joint.sum(population.core.axis[other]).reshape(-1, len(LEVELS))
-        weight = table.sum(1)
-        mean = table @ level / weight
-        centre = float(weight @ mean)
-        between = weight @ (mean - centre) ** 2
-        shares[name] = float(between / (table.sum(0) @ (level - centre) ** 2))
+    for name, other in (("green", 2), ("tech", 1)):
+        table = joint.sum(other)  # (groups, levels)
+        mean = table @ np.array(LEVELS) / table.sum(1)
+        between = np.cov(mean, aweights=table.sum(1), ddof=0)
+        shares[name] = float(between / np.cov(LEVELS, aweights=table.sum(0), ddof=0))
     return shares

@@ -1,13 +1,13 @@
 """The survey world in words: interviews with respondents, their questions and exact answers.
 
-A prompt says some demographics and some earlier answers of a respondent, and asks for one answer
-more. The truth is P(answer | all that is said), by enumeration over the two latent values
+A prompt states some demographics and some earlier answers of a respondent, and asks for one answer
+more. The truth is P(answer | all that is stated), by enumeration over the two latent values
 (`exact`). The numbers are in `simkit.worlds.survey.causal`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,12 @@ from simkit.worlds.kinds import Build, Kind, Kinds, Prompts, leave_out, wordings
 from simkit.worlds.scm import codes
 from simkit.worlds.scm import profiles as combinations
 from simkit.worlds.survey.causal import (
-    AGREEMENT,
     DAYS,
     DEMOGRAPHICS,
+    ELECTRIC,
     ITEMS,
     POPULATIONS,
     SCALE,
-    VEHICLES,
     Population,
     check_population,
     respondents,
@@ -51,40 +50,53 @@ _INFORMED = {
     "charging network": "The respondent read about the charging network.",
 }
 
-# Name -> what an earlier answer is introduced by, the question's text, options, their values.
-_ASK: dict[str, tuple[str, str, tuple[Any, ...], tuple[float, ...] | None]] = {
+# Name -> what an earlier answer is introduced by, the question's text, the options' values.
+_ASK: dict[str, tuple[str, str, tuple[float, ...] | None]] = {
     **{
-        name: (text, f"How far does the respondent agree? {text}.", AGREEMENT, (1, 2, 3, 4, 5))
+        name: (text, f"How far does the respondent agree? {text}.", (1, 2, 3, 4, 5))
         for name, (text, *_) in ITEMS.items()
     },
-    "vehicle": ("Next car", "Which car will the respondent buy next?", VEHICLES, None),
+    "vehicle": ("Next car", "Which car will the respondent buy next?", None),
     "news_days": (
-        "TV news, days a week", "On how many days a week does the respondent watch TV news?",
-        DAYS, DAYS,
+        "TV news, days a week", "On how many days a week does the respondent watch TV news?", DAYS,
     ),
     "ev_before": (
-        "Electric car next, 0 to 100", "How likely is an electric car next, 0 to 100?",
-        SCALE, SCALE,
+        "Electric car next, 0 to 100", "How likely is an electric car next, 0 to 100?", SCALE,
     ),
     "ev_after": (
-        "Electric car now, 0 to 100", "How likely is an electric car now, 0 to 100?",
-        SCALE, SCALE,
+        "Electric car now, 0 to 100", "How likely is an electric car now, 0 to 100?", SCALE,
     ),
 }  # fmt: skip
 QUESTIONS = tuple(_ASK)
 # What may stand after the demographics, in the order in which it is told unless a row says else.
-TOLD = (*ITEMS, "vehicle", "news_days", "ev_before", "information", "ev_after")
-_EV = ("ev_before", "information", "ev_after")
+TOLD = (*ITEMS, "vehicle", "news_days", *ELECTRIC)
 
 
 def question(name: str) -> Question:
-    """One of the world's questions: an item's name, vehicle, news_days, ev_before or ev_after.
+    """One of the survey's questions.
 
-    Values are 1 to 5 for agreement, days a week, and points from 0 to 100; `vehicle` has none.
+    Parameters
+    ----------
+    name : an item's name, "vehicle", "news_days", "ev_before" or "ev_after".
+
+    Returns
+    -------
+    Question
+        Values are 1 to 5 for agreement, days a week, and points from 0 to 100; "vehicle" has none.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+
+    Examples
+    --------
+    >>> question("climate").text
+    'How far does the respondent agree? Climate change worries me.'
     """
     one_of(name, "question", QUESTIONS)
-    _, text, options, values = _ASK[name]
-    return Question(text, [str(o) for o in options], values)
+    _, text, values = _ASK[name]
+    return Question(text, [str(option) for option in GENERAL.scm[name].values], values)
 
 
 def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> FloatArray:
@@ -93,64 +105,92 @@ def exact(design: pd.DataFrame, ask: str, population: Population = GENERAL) -> F
     Parameters
     ----------
     design : one row per prompt, with any of the demographics, the answers and `information` as
-        columns; None and NaN are "not said" and averaged over. A column named as `ask` is
+        columns; None and NaN are "not stated" and averaged over. A column named as `ask` is
         ignored, and so are columns that the world does not have.
     ask : the question's name.
     population : whose answers.
 
     Returns
     -------
-    Array of shape (n_rows, K): P(answer | all that the row says), options in the question's
-    order. `information` is randomised, so saying it alone tells nothing of the other answers.
-    Raises ValueError for a value that the world does not have, naming row, column and the legal
-    values.
+    ndarray
+        Shape (n_rows, K): P(answer | all that the row states), options in the question's order.
+        `information` is randomised, so stating it alone tells nothing of the other answers.
+
+    Raises
+    ------
+    ValueError
+        For a value that the world does not have, naming row, column and the values there are.
+
+    Examples
+    --------
+    >>> exact(pd.DataFrame({"climate": ["strongly agree"]}), "fewer_cars").round(2).tolist()
+    [[0.03, 0.14, 0.34, 0.34, 0.15]]
     """
     one_of(ask, "question", QUESTIONS)
     check_population(population)
     rows = framed(design, "the design").reset_index(drop=True)
-    said = {
-        name: population.scm.encode(name, rows[name].tolist())
-        for name in (*DEMOGRAPHICS, *TOLD)
-        if name in rows and name != ask
-    }
-    weight = population.values_given(said, len(rows))  # (rows, latent pairs)
-    for name in (n for n in said if n not in (*DEMOGRAPHICS, *_EV)):
+    stated = population.scm.stated(rows, (*DEMOGRAPHICS, *TOLD), but=(ask,))
+    groups = [stated.get(n, np.full(len(rows), len(k))) for n, k in DEMOGRAPHICS.items()]
+    # P(what is stated, latent pair), up to a constant factor of the row: (rows, latent pairs).
+    weight = population.core.cube()[tuple(groups)][:, :-1, :-1].reshape(len(rows), -1)
+    for name in (n for n in stated if n not in (*DEMOGRAPHICS, *ELECTRIC)):
         table = population.answer(name)
-        unsaid = np.ones((len(table), 1))
-        weight = weight * np.concatenate([table, unsaid], axis=1)[:, said[name]].T
-    if ask in ("ev_before", "ev_after"):
-        mass = np.einsum("rl,lrk->rk", weight, _electric(said, len(rows), population, ask))
+        weight = weight * np.pad(table, ((0, 0), (0, 1)), constant_values=1.0)[:, stated[name]].T
+    # P(what is stated of the electric car | latent pair), up to a constant factor, shape
+    # (latent pairs, rows, 1), or (latent pairs, rows, K) for the K options of what is asked.
+    lengths = {name: len(population.scm[name].values) for name in ELECTRIC}
+    index = {n: stated.get(n, np.full(len(rows), k))[:, None] for n, k in lengths.items()}
+    if ask in index:
+        index[ask] = np.arange(lengths[ask])[None, :]
+    electric = np.stack([cells[*index.values()] for cells in population.electric])
+    if ask in index:
+        mass = np.einsum("rl,lrk->rk", weight, electric)
     else:
-        if said.keys() & set(_EV):
-            weight = weight * _electric(said, len(rows), population).T
-        mass = weight @ population.answer(ask)
+        mass = (weight * electric[..., 0].T) @ population.answer(ask)
     return np.asarray(mass / mass.sum(1, keepdims=True))
 
 
-def _electric(
-    said: Mapping[str, IntArray], rows: int, population: Population, ask: str | None = None
-) -> FloatArray:
-    """P(what is said of the electric car | latent pair): (25, rows), or (25, rows, 11) of `ask`."""
-    index: list[Any] = []
-    for name in _EV:
-        options = len(population.scm[name].values)
-        codes = said.get(name, np.full(rows, options))  # `options` itself: not said
-        if ask is None:
-            index.append(codes)
-        else:
-            index.append(np.arange(options)[None, :] if name == ask else codes[:, None])
-    return np.asarray(population.electric[(slice(None), *index)])
-
-
 def marginal(ask: str, population: Population = GENERAL) -> FloatArray:
-    """P(answer) in the whole population, shape (K,); information as randomised."""
+    """P(answer) in the whole population; information as randomised.
+
+    Parameters
+    ----------
+    ask : the question's name.
+    population : whose answers.
+
+    Returns
+    -------
+    ndarray
+        Shape (K,), options in the question's order.
+
+    Examples
+    --------
+    >>> marginal("vehicle").round(2).tolist()
+    [0.38, 0.21, 0.27, 0.14]
+    """
     return np.asarray(exact(pd.DataFrame(index=[0]), ask, population)[0])
 
 
 def profiles(
     names: Sequence[str] = tuple(DEMOGRAPHICS), population: Population = GENERAL
 ) -> pd.DataFrame:
-    """All combinations of the named demographics with their probability (column `weight`)."""
+    """All combinations of the named demographics with their probability.
+
+    Parameters
+    ----------
+    names : of the demographics.
+    population : whose.
+
+    Returns
+    -------
+    DataFrame
+        One row per combination; the probability is in the column `weight`.
+
+    Examples
+    --------
+    >>> profiles(["residence"]).weight.round(2).tolist()
+    [0.36, 0.38, 0.26]
+    """
     check_population(population)
     return combinations(population.core.joint(), DEMOGRAPHICS, names, "demographic")
 
@@ -162,42 +202,55 @@ def design(
     answered: Iterable[str | Sequence[str]] = (),
     wording: int | Sequence[int] | IntArray = 0,
 ) -> pd.DataFrame:
-    """Prompts that say the named demographics and earlier answers of each person.
+    """Prompts that state the named demographics and earlier answers of each person.
 
     Parameters
     ----------
     people : one row per prompt, as `respondents` or `profiles` gives them.
-    demographics : what is said of the person.
+    demographics : what is stated of the person.
     answered : earlier answers (and `information`) in the order in which they were given: names
         for all rows alike, or one sequence of names per row.
     wording : phrasing and order of the demographics: one number, or one per row.
 
     Returns
     -------
-    The said columns, `answered` (tuples), `wording` and `context`, on the index of `people`. What
-    a row does not say is None.
+    DataFrame
+        The stated columns, `answered` (tuples), `wording` and `context`, on the index of `people`.
+        What a row does not state is None.
+
+    Raises
+    ------
+    ValueError
+        For a name that the people have no column for, or that cannot be stated.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"age": ["18 to 34"], "climate": ["agree"]})
+    >>> print(design(people, demographics=["age"], answered=["climate"]).context.item())
+    A survey of adults. The respondent is aged 18 to 34.
+    Climate change worries me: agree
     """
     orders = _orders(answered, len(framed(people, "the people")))
     named = {*demographics, *(name for order in orders for name in order)}
-    unknown = sorted((named - {*DEMOGRAPHICS, *TOLD}) | (named - {*people.columns}))
+    unknown = sorted(named - ({*DEMOGRAPHICS, *TOLD} & {*people.columns}))
     if unknown:
-        raise ValueError(f"people have no column {unknown[0]!r}, or it is nothing to be said")
+        raise ValueError(f"people have no column {unknown[0]!r}, or prompts cannot state it")
     frame = people[[n for n in DEMOGRAPHICS if n in demographics]].astype(object)
     for name in (n for n in TOLD if n in named):
-        said = np.array([name in order for order in orders], dtype=bool)
-        frame[name] = people[name].astype(object).where(said, None)
+        stated = np.array([name in order for order in orders], dtype=bool)
+        frame[name] = people[name].astype(object).where(stated, None)
     order = pd.Series(orders, index=people.index, dtype=object)
     return with_context(frame.assign(answered=order, wording=wording))
 
 
 def _orders(answered: Iterable[str | Sequence[str]], rows: int) -> list[tuple[str, ...]]:
     """The names in `answered`, one tuple per row."""
-    given = list(answered)
-    if all(isinstance(a, str) for a in given):
-        return [tuple(str(a) for a in given)] * rows
-    if len(given) != rows:
-        raise ValueError(f"answered has {len(given)} rows; legal is {rows}, as the people have")
-    return [tuple(a) for a in given]
+    names = list(answered)
+    if all(isinstance(a, str) for a in names):
+        return [tuple(str(a) for a in names)] * rows
+    if len(names) != rows:
+        raise ValueError(f"answered has {len(names)} rows; it must be {rows}, as the people have")
+    return [tuple(a) for a in names]
 
 
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
@@ -206,38 +259,51 @@ def with_context(frame: pd.DataFrame) -> pd.DataFrame:
     The demographics come first (a column `wording` sets their phrasing and order), then one line
     per earlier answer, in the order of the column `answered` (a tuple of names per row); answers
     that it does not name, and all where there is no such column, follow in the world's order.
-    Missing values are not told. Raises ValueError for a value that the world does not have.
+
+    Parameters
+    ----------
+    frame : one row per prompt; missing values are not told.
+
+    Returns
+    -------
+    DataFrame
+        A copy, with the column `context`.
+
+    Raises
+    ------
+    ValueError
+        For a value that the world does not have.
+
+    Examples
+    --------
+    >>> with_context(pd.DataFrame({"gender": ["woman"]})).context.item()
+    'A survey of adults. The respondent is a woman.'
     """
     framed(frame, "the frame")
-    told = {n: _told(n, frame[n].tolist()) for n in TOLD if n in frame}
-    said = frame.assign(survey="said")
-    for name in DEMOGRAPHICS.keys() & set(frame.columns):
-        GENERAL.scm.encode(name, frame[name].tolist())  # raises where the value is not legal
-    opening = describe(said, SENTENCES)
-    orders = frame["answered"] if "answered" in frame else [()] * len(frame)
-    given = [tuple(o) if isinstance(o, tuple | list) else () for o in orders]
-    rows = np.repeat(np.arange(len(given)), [len(order) for order in given])
-    codes("answered", [name for order in given for name in order], TOLD, rows=rows, missing=False)
+    lines = {n: _lines(n, frame[n].tolist()) for n in TOLD if n in frame}
+    GENERAL.scm.stated(frame, DEMOGRAPHICS)  # raises for a value that the world does not have
+    openings = describe(frame.assign(survey="here"), SENTENCES)
+    answered = frame["answered"] if "answered" in frame else [()] * len(frame)
+    orders = [tuple(o) if isinstance(o, tuple | list) else () for o in answered]
+    rows = np.repeat(np.arange(len(orders)), [len(order) for order in orders])
+    codes("answered", [name for order in orders for name in order], TOLD, rows=rows, missing=False)
     contexts = []
-    for row, (start, order) in enumerate(zip(opening, given, strict=True)):
-        names = [*order, *(n for n in told if n not in order)] if order else told
-        lines = [told[n][row] for n in names if n in told]
-        contexts.append("\n".join([start, *(line for line in lines if line is not None)]))
+    for row, (opening, order) in enumerate(zip(openings, orders, strict=True)):
+        names = [*order, *(n for n in lines if n not in order)]
+        known = (lines[n][row] for n in names if n in lines)
+        contexts.append("\n".join([opening, *filter(None, known)]))
     return frame.assign(context=pd.Series(contexts, index=frame.index, dtype=object))
 
 
-def _told(name: str, values: Sequence[Any]) -> list[str | None]:
+def _lines(name: str, values: Sequence[Any]) -> list[str | None]:
     """The line that tells each value of one answer, None where it is missing.
 
     Written from the variable's own values, so that 40.0 (a column with gaps) reads 40.
     """
-    codes = GENERAL.scm.encode(name, values)
     options = GENERAL.scm[name].values
-    if name == "information":
-        lines = [_INFORMED[v] for v in options]
-    else:
-        lines = [f"{_ASK[name][0]}: {v}" for v in options]
-    return [*np.array([*lines, None], dtype=object)[codes]]
+    informed = name == "information"
+    lines = [_INFORMED[v] if informed else f"{_ASK[name][0]}: {v}" for v in options]
+    return [*np.array([*lines, None], dtype=object)[GENERAL.scm.encode(name, values)]]
 
 
 _OPINIONS = tuple(ITEMS)

@@ -94,10 +94,10 @@ def test_expected_value_is_numpys_weighted_average(rows):
     [
         (lambda t: t.assign(value=[1, None, 1, 2]), "value: row 1 holds nan"),
         (lambda t: t.assign(belief=[0.5, -0.5, 0.5, 0.5]), "belief: row 1 holds -0.5"),
-        (lambda t: t.assign(belief=[0.5, 0.5, 0.3, 0.5]), r"\{'price': 2\} sums to 0.8; legal"),
-        (lambda t: t.assign(price=1), r"several prompts have \{'price': 1\}; legal are columns"),
+        (lambda t: t.assign(belief=[0.5, 0.5, 0.3, 0.5]), r"\{'price': 2\} sums to 0.8; it must"),
+        (lambda t: t.assign(price=1), r"several prompts have \{'price': 1\}; name columns"),
         (lambda t: t.assign(prompt_id="p", price=1), r"several prompts have \{'price': 1\}"),
-        (lambda t: t.drop(columns="belief"), r"no column 'belief'; the frame has \['prompt_id'"),
+        (lambda t: t.drop(columns="belief"), "no column 'belief'; it has prompt_id"),
     ],
 )  # fmt: skip
 def test_expected_value_errors(change, message):
@@ -316,12 +316,12 @@ def test_a_covariate_that_never_varies_is_left_out_and_told():
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({"wording": 1}, {}, "cluster: 1 clusters; legal are 3 or more"),
-        ({"price": 2}, {}, "treatment: a stratum has the one level 2; legal are two or more"),
+        ({"wording": 1}, {}, "cluster: 1 clusters; there must be 3 or more"),
+        ({"price": 2}, {}, "treatment: a stratum has the one level 2; every stratum must"),
         ({"c0": np.inf}, {}, "c0: row 0 holds inf"),
         ({"c0_sd": -1.0}, {}, "c0_sd: row 0 holds -1.0"),
         ({"product": None}, {}, "strata: row 0 has no label"),
-        ({}, {"cluster": "order"}, r"no column 'order'; the frame has \['wording'"),
+        ({}, {"cluster": "order"}, "no column 'order'; it has wording"),
         ({}, {"covariates": []}, "covariates is empty"),
         ({}, {"covariates": {"heat": ("c0", "sd")}}, "no column 'sd'"),
     ],
@@ -362,7 +362,7 @@ def test_elicited_curve_of_clusters_that_all_say_the_same_has_no_interval():
     result = elicited_curve(frame, covariates={"heat": ("c0", "c0_sd")}, cluster="g")
     assert result["heat, price=1"][["std_error", "low", "high"]].isna().all()
     assert result["heat, price=2"]["std_error"] == pytest.approx(np.sqrt(2.5 / 5))
-    assert result.notes[0].startswith("1 of 2 cells whose clusters all say the same")
+    assert result.notes[0].startswith("1 of 2 cells have clusters that are all equal")
 
 
 def test_elicited_curve_tells_labels_of_the_same_text_apart():

@@ -94,8 +94,7 @@ def test_undefined_cells_are_nan_and_counted():
         "1 of 5 rows weigh 0",
         "1 of 3 cells are empty (NaN)",
         "1 of 3 cells have one cluster (no interval)",
-        "2.0 effective clusters: with fewer than 5 an interval rests on the normal shape of what "
-        "varies between clusters, and is not to be trusted alone",
+        "2.0 effective clusters: below 5 no interval is to be trusted",
     )
 
 
@@ -174,7 +173,7 @@ def test_curve_coverage():
         ({"price": [1, np.nan]}, "price: row 1 holds nan"),
         ({"weights": [1, -2]}, "weights: row 1 holds -2"),
         ({"cluster": [1, None]}, "cluster: row 1 has no label"),
-        ({"groups": [1, 2, 3]}, "group has 3 rows; legal is 2"),
+        ({"groups": [1, 2, 3]}, "group has 3 rows; it must have 2"),
         ({"alpha": 2}, "alpha is 2"),
     ],
 )
@@ -510,9 +509,9 @@ def test_step_size_under_no_step():
 
 
 def test_step_errors():
-    with pytest.raises(ValueError, match=r"at: prices run from 1 to 3, at from 5 to 5; legal is"):
+    with pytest.raises(ValueError, match=r"at: prices run from 1 to 3, at from 5 to 5; there"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 5)
-    with pytest.raises(ValueError, match="degree is 0; legal are 1 to 9"):
+    with pytest.raises(ValueError, match="degree is 0; it must be a whole number from 1"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], 2, degree=0)
     with pytest.raises(ValueError, match="at is 'two', the name of a column"):
         step_test([1, 2, 3], [0.1, 0.2, 0.3], "two")

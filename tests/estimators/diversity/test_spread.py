@@ -115,11 +115,18 @@ def test_bad_input_is_refused():
         spread_ratio(x, x[:3])
     with pytest.raises(ValueError, match="no kind 'range'"):
         spread_ratio(x, x, kind="range")
-    with pytest.raises(ValueError, match=r"\[0, 1\] is inf; legal are finite numbers"):
+    with pytest.raises(ValueError, match=r"\[0, 1\] is inf; it must be a finite number"):
         spread_ratio(x, np.array([[0, np.inf, 0]] * 4))
-    one, two = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"b": [1.0], "a": [2.0]})
-    with pytest.raises(ValueError, match="outcome 'a' is not at the same place"):
+    one, two = pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"b": [1.0], "c": [2.0]})
+    with pytest.raises(ValueError, match="human has a column 'a' and simulated has none"):
         spread_ratio(one, two)
+
+
+def test_outcomes_pair_by_the_names_of_their_columns():
+    human = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=["a", "b"])
+    twins = human * [0.5, 2.0]
+    found = spread_ratio(human, twins[["b", "a"]]).to_frame()["estimate"]
+    assert found.to_dict() == pytest.approx({"a": 0.5, "b": 2.0})
 
 
 def test_four_outcomes_below_are_no_certainty():

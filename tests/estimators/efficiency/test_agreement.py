@@ -253,7 +253,7 @@ def test_rate_keywords_and_errors():
     assert again["slope"]["estimate"] == plain["slope"]["estimate"]
     wide = difference_rate(y, b, condition=code, alpha=0.01)
     assert wide["slope"]["high"] > plain["slope"]["high"]
-    with pytest.raises(ValueError, match=r"sizes are \[5\]; legal are two or more"):
+    with pytest.raises(ValueError, match=r"sizes are \[5\]; there must be two or more"):
         difference_rate(y, b, condition=code, sizes=[5])
     with pytest.raises(ValueError, match="whole numbers from 1 to 12"):
         difference_rate(y, b, condition=code, sizes=[1, 13])

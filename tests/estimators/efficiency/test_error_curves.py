@@ -146,7 +146,7 @@ def test_keywords_and_errors():
     wrong[3] = [0.2, 0.3, 0.5]
     with pytest.raises(ValueError, match="truth: row 3 of condition 'x' holds"):
         rmse_curve(y, b, wrong, condition=code)
-    with pytest.raises(ValueError, match=r"truth has shape \(131,\); legal is \(131, 3\)"):
+    with pytest.raises(ValueError, match=r"truth has shape \(131,\); it must be \(131, 3\)"):
         rmse_curve(y, b, truth[:, 0], condition=code)
     with pytest.raises(ValueError, match="whole numbers from 1 to 60"):
         rmse_curve(y, b, truth, condition=code, sizes=[1, 61])

@@ -191,7 +191,10 @@ def good():
         (lambda t: t[t["order"] < 1], "do not stand equally often"),
         (lambda t: t.iloc[:-1], r"prompt \{'prompt_id': 2\}"),
         (lambda t: t.assign(belief=t["belief"] * 9), "belief: row 1 holds 5.9"),
-        (lambda t: t.assign(position=t["position"] + 1), "position is 3; legal are 0 to 2"),
+        (
+            lambda t: t.assign(position=t["position"] + 1),
+            "position: row 2 holds 3; it must be a whole number from 0 to 2",
+        ),
         (lambda t: t.assign(position=-1), "position: row 0 holds -1"),
         (lambda t: t.assign(position=t["position"] + 0.5), "position: row 0 holds 0.5"),
         (lambda t: t.assign(option_id=None), "option_id: row 0 has no label"),

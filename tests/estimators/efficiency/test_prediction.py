@@ -123,7 +123,7 @@ def test_keywords_and_errors():
     assert folded[gain]["estimate"] != plain[gain]["estimate"]
     wide = share_prediction(y, b, true, condition=code, alpha=0.01)
     assert wide[at]["low"] < plain[at]["low"]
-    with pytest.raises(ValueError, match="there are 8 conditions and 9 folds"):
+    with pytest.raises(ValueError, match="folds is 9; it must be a whole number from 2 to 8"):
         share_prediction(y, b, true, condition=code, folds=9)
     with pytest.raises(ValueError, match="there are 1 conditions"):
         share_prediction(y, b, true[:1].repeat(96, axis=0), condition=np.zeros(96))

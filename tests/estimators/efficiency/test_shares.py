@@ -51,5 +51,13 @@ def test_runs_without_belief_are_counted():
 
 @pytest.mark.parametrize("name", ["runs", "repetitions"])
 def test_too_few(name):
-    with pytest.raises(ValueError, match=f"{name} is 1; legal are whole numbers from 2"):
+    with pytest.raises(ValueError, match=f"{name} is 1; it must be a whole number from 2"):
         est.share_coverage(pool(), **{"runs": 10, "repetitions": 50, name: 1})
+
+
+def test_one_option_is_chosen_as_often_as_believed():
+    # 500 beliefs around 0.4: choice was drawn as if the option were the only one, always chosen
+    pool = np.random.default_rng(0).beta(20, 30, 500)
+    found = est.share_coverage(pool, runs=30, repetitions=300, rng=1).frame
+    assert found["estimate"].between(0.9, 0.99).all()
+    assert (found["bias"].abs() < 4 * found["bias_error"]).all()

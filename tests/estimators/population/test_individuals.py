@@ -15,7 +15,7 @@ from simkit.estimators import (
     shift_fit,
     success_rate,
 )
-from simkit.estimators.population.individuals import STATISTICS
+from simkit.estimators.population.errors import STATISTICS
 
 pytestmark = pytest.mark.filterwarnings("error")
 SCALE = [0.0, 10.0, 50.0]
@@ -61,7 +61,7 @@ def test_temperature_of_logprobs_and_axes():
     for t in (-1, np.inf, np.nan):
         with pytest.raises(ValueError, match=f"temperature is {t}"):
             belief_at_temperature([0.5, 0.5], t)
-    with pytest.raises(ValueError, match=r"belief holds -0\.1; legal are"):
+    with pytest.raises(ValueError, match=r"belief holds -0\.1; it must hold"):
         belief_at_temperature([0.7, -0.1, 0.4], 1)
 
 
@@ -213,13 +213,13 @@ def test_intervals_cover():
 
 def test_bad_input_is_named():
     cases = [
-        ({"human": [10, 5]}, r"human: row 1 holds 5; legal are \[0.0, 10.0, 50.0\]"),
-        ({"statistic": "max"}, "statistic is 'max'; legal are"),
-        ({"belief": BELIEF[:1]}, "belief has 1 rows; legal is 2"),
+        ({"human": [10, 5]}, r"human: row 1 holds 5; it must be one of \[0.0, 10.0, 50.0\]"),
+        ({"statistic": "max"}, "statistic is 'max'; it must be one of"),
+        ({"belief": BELIEF[:1]}, "belief has 1 rows; it must have 2"),
         ({"belief": [[0.5, 0.5, 0.5]] * 2}, "belief: row 0 holds"),
         ({"truth": BELIEF[:1]}, "truth has 1 rows"),
         ({"values": [0, 10]}, "belief has shape"),
-        ({"values": [0, 10, 10]}, "options are"),
+        ({"values": [0, 10, 10]}, "options is"),
         ({"temperature": -1}, "temperature is -1"),
     ]
     for change, message in cases:
@@ -248,7 +248,7 @@ def test_success_rate_of_answers_counts_what_is_missing_as_failure():
     expected = stats.binomtest(2, 5).proportion_ci(method="wilson")
     assert found.interval("success_rate") == pytest.approx((expected.low, expected.high))
     for wrong in ({}, {"valid_mass": [1], "answers": [1], "options": [1]}, {"answers": [1]}):
-        with pytest.raises(ValueError, match="legal are valid_mass alone, or answers together"):
+        with pytest.raises(ValueError, match="give valid_mass alone, or answers together"):
             success_rate(**wrong)
     with pytest.raises(ValueError, match=r"valid_mass has shape \(1, 2\)"):
         success_rate([[0.5, 0.5]])
@@ -293,11 +293,11 @@ def test_shift_keywords():
 
 def test_shift_refuses():
     y = [[1.0, 2.0]] * 4
-    with pytest.raises(ValueError, match="values: legal are"):
+    with pytest.raises(ValueError, match="values: give one number per column"):
         shift_fit(*y, values=[1, 2])
-    with pytest.raises(ValueError, match="values: legal are"):
+    with pytest.raises(ValueError, match="values: give one number per column"):
         shift_fit([1], [2], [[0.5, 0.5]], [[0.5, 0.5]])
-    with pytest.raises(ValueError, match="rows; legal is the same number"):
+    with pytest.raises(ValueError, match="rows; they must have the same"):
         shift_fit([1.0], *y[1:])
     with pytest.raises(ValueError, match="after: row 1 holds 'x'"):
         shift_fit(y[0], [1, "x"], *y[2:])

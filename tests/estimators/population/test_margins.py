@@ -104,7 +104,7 @@ def test_few_clusters_are_told_and_two_unequal_ones_have_no_interval():
     y, own = people(90, np.random.default_rng(11))
     four = np.repeat([0, 1, 2, 3], [10, 10, 20, 50])
     found = marginal_fit(y, own, SCALE, metrics=["mean_difference"], cluster=four)
-    said = "4 clusters, worth 2.6 equal ones: below 5, no interval is to be trusted"
+    said = "4 clusters, worth 2.6 equal ones: below 5 no interval is to be trusted"
     assert said in found.notes and found.over == "clusters (4)"
     assert np.isfinite(found["mean_difference"]["low"])
     two = np.repeat([0, 1], [10, 80])
@@ -368,17 +368,20 @@ def test_no_interval_ends_above_the_largest_distance():
 def test_bad_input_is_named():
     y, b = [1, 2], [[0.5, 0.5], [0.2, 0.8]]
     cases = [
-        ({"human": [1, 3]}, r"human: row 1 holds 3; legal are \[1, 2\]"),
+        ({"human": [1, 3]}, r"human: row 1 holds 3; it must be one of \[1, 2\]"),
         ({"human": ["1", 2]}, "human: row 0 holds '1'"),
         ({"simulated": [[0.5, 0.5], [0.2, 0.7]]}, "simulated: row 1 sums to 0.9"),
-        ({"simulated": [[0.5, 0.5, 0.0]] * 2}, r"simulated has shape \(2, 3\); legal is \(n, 2\)"),
+        (
+            {"simulated": [[0.5, 0.5, 0.0]] * 2},
+            r"simulated has shape \(2, 3\); it must be \(n, 2\)",
+        ),
         ({"simulated": b[:1]}, "paired: human has 2 rows, simulated 1"),
         ({"simulated_by": [0, 0]}, "paired: human has 2 rows, simulated 2"),
-        ({"options": [1, 1]}, "options are"),
-        ({"metrics": ["emd"]}, "metric 'emd' is unknown; legal are"),
-        ({"metrics": "tv"}, "metrics are 'tv'"),
+        ({"options": [1, 1]}, "options is"),
+        ({"metrics": ["emd"]}, "no metric 'emd'; there are: kl"),
+        ({"metrics": "tv"}, "metrics is 'tv'"),
         ({"metrics": ["kl"]}, "smoothing: metric 'kl' depends on it"),
-        ({"values": [1, 2, 3]}, "values has 3 rows; legal is 2"),
+        ({"values": [1, 2, 3]}, "values has 3 rows; it must have 2"),
         ({"n_boot": 1}, "n_boot is 1"),
         (
             {"paired": False, "by": ["a", "b"], "simulated_by": ["a", "c"]},

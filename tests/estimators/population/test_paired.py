@@ -171,8 +171,9 @@ def test_an_answer_that_was_never_given_is_told():
     ("how", "said"),
     [
         ({"metrics": ["rms"]}, "metrics are"),
-        ({"metrics": []}, "metrics are"),
+        ({"metrics": []}, "metrics is"),
         ({"metrics": ["kl"]}, "smoothing"),
+        ({"metrics": ["rmse"], "statistic": "max"}, "statistic is 'max'"),  # was the median
     ],
 )
 def test_bad_input_is_named(how, said):

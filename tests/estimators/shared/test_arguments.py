@@ -128,9 +128,9 @@ def test_paired_and_unpaired_sides():
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("split_rhat", {"draws": [1.0, 2, 3]}, r"draws has shape \(3,\); legal is \(chains, swee"),
+        ("split_rhat", {"draws": [1.0, 2, 3]}, r"shape \(3,\); it must have shape \(chains, swe"),
         ("split_rhat", {"draws": [[1, 2], [3]]}, "draws has rows of unequal length"),
-        ("split_rhat", {"draws": [["a", 2], [3, 4]]}, r"draws\[0, 0\] is 'a'; legal are numbers"),
+        ("split_rhat", {"draws": [["a", 2], [3, 4]]}, r"draws\[0, 0\] is 'a'; it must be a fin"),
         ("mean_belief", {"weights": [1e300] * 12}, r"row 0 holds 1e\+300; .* up to 1e\+50"),
         ("mean_belief", {"belief": "yes"}, "belief"),
         ("mean_belief", {"by": [[1]] * 12}, "by"),
@@ -140,13 +140,13 @@ def test_paired_and_unpaired_sides():
         ("demand_curve", {"price": {"a": 1}}, r"price is \{'a': 1\}; it must be a list"),
         ("compare_structure", {"humans": [[1, 2]]}, "humans is .* must be a DataFrame"),
         ("by_groups", {"items": ["zz"]}, "no column 'zz'; it has"),
-        ("balance_audit", {"treatment": "zz"}, "no column 'zz'; the frame has"),
+        ("balance_audit", {"treatment": "zz"}, "frame has no column 'zz'; it has"),
         ("balance_audit", {"cluster": ["product", "product"]}, "names that differ"),
-        ("marginal_fit", {"options": [1.0, None, 3.0]}, "options holds None"),
-        ("temperature_curve", {"metrics": [3]}, r"metrics are \[3\]; legal is a list"),
-        ("compare_marginals", {"scales": {"i": (5, 1)}}, "i: the scale is 5 to 1"),
+        ("marginal_fit", {"options": [1.0, None, 3.0]}, "an item of options is None"),
+        ("temperature_curve", {"metrics": [3]}, r"metrics is \[3\]; it must be a list"),
+        ("compare_marginals", {"scales": {"i": (5, 1)}}, r"scales\[.i.\] is \(5, 1\); it must"),
         ("flatness_ratio", {"truth": "steep"}, "truth is 'steep'; it must be a number"),
-        ("chao1", {"sizes": [1.5, 2]}, "sizes holds 1.5; legal are whole numbers from 0"),
+        ("chao1", {"sizes": [1.5, 2]}, "sizes holds 1.5; it must hold whole numbers from 0"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(name, change, message):

@@ -17,6 +17,14 @@ def grid(table):
     return np.ravel(table).astype(float), np.ones(np.size(table)), [a.ravel(), b.ravel()]
 
 
+def test_one_factor_known_values():
+    # clusters a: 1, 3 and b: 6 (weight 2): mean = (1 + 3 + 12) / 4 = 4; without a 6, without b 2;
+    # variance = 1/2 ((6 - 4)^2 + (2 - 4)^2) = 4
+    found = mean_over(np.array([1.0, 3, 6]), np.array([1.0, 1, 2]), [np.array([0, 0, 1])])
+    assert (found.estimate, found.error, found.clusters) == pytest.approx((4, 2, 2))
+    assert np.isnan(mean_over(np.ones(2), np.ones(2), [np.array([0, 0])]).error)
+
+
 def test_two_factors_are_added_less_their_interaction():
     # rows 1 2 6, 3 4 5: row means 3, 4 (variance 1/2, /2 = 1/4); column means 2, 3, 5.5 (variance
     # 3.25, /3 = 1.0833). Residuals off both effects: -0.5 -0.5 1, 0.5 0.5 -1: squares 3, on

@@ -9,8 +9,8 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from simkit.estimators import mean_belief, mean_choice
+from simkit.estimators.shared.clustering import mean_over
 from simkit.estimators.shared.intervals import score_interval
-from simkit.result import clustered_mean
 from simkit.worlds.market import brands
 from tests.estimators.runs import OPTIONS, binomial_bounds, draw, market
 
@@ -109,12 +109,11 @@ def test_belief_tends_to_the_t_interval():
 def test_clusters_and_weights_are_the_jackknifes():
     rng = np.random.default_rng(1)
     b, w, g = rng.random(17), rng.integers(1, 4, 17), rng.integers(0, 5, 17)
-    mean, error, n_g = clustered_mean(b, w.astype(float), g)
     for function, x in ((mean_belief, b), (mean_choice, (b > 0.5).astype(float))):
         row = function(x, weights=w, cluster=g).frame.iloc[0]
-        mean, error, n_g = clustered_mean(x, w.astype(float), g)
+        mean = mean_over(x, w.astype(float), [g])
         assert row[["estimate", "std_error", "clusters"]].tolist() == pytest.approx(
-            [mean, error, n_g]
+            [mean.estimate, mean.error, mean.clusters]
         )
         again = function(np.repeat(x, w), cluster=np.repeat(g, w)).frame.iloc[0]
         same = ["estimate", "std_error"] + ["low", "high"] * (function is mean_belief)
@@ -181,7 +180,7 @@ def test_a_rare_settling_thought_that_no_run_shows():
 
 
 def test_choices_must_be_choices():
-    with pytest.raises(ValueError, match=r"row 1 holds \[0\.5\]; legal are 0 and 1"):
+    with pytest.raises(ValueError, match=r"row 1 holds \[0\.5\]; it must be a row of 0 and 1"):
         mean_choice([1, 0.5])
     with pytest.raises(ValueError, match="no row to use"):
         mean_belief([0.5, 0.5], weights=[0, 0])

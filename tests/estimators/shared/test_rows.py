@@ -15,7 +15,7 @@ def test_one_hot():
     assert frame.columns.tolist() == ["a", "b", "c"]
     assert frame.loc[7].tolist() == [0, 1, 0]
     assert frame.loc[8].isna().all()
-    with pytest.raises(ValueError, match=r"row 1 holds 'd'; legal are \['a', 'b'\]"):
+    with pytest.raises(ValueError, match=r"row 1 holds 'd'; it must be one of \['a', 'b'\]"):
         one_hot(["a", "d"], ["a", "b"])
 
 
@@ -30,13 +30,17 @@ def test_shapes_and_names():
 @pytest.mark.parametrize(
     ("values", "binary", "message"),
     [
-        ([0.2, 1.5], False, "belief: row 1 holds 1.5; legal are finite numbers from 0 to"),
+        ([0.2, 1.5], False, "belief: row 1 holds 1.5; it must be a finite number from 0 to"),
         ([[0.2, "x"]], False, r"belief\[1\]: row 0 holds 'x'"),
-        ([[0.5, 0.5], [0.7, 0.4]], False, "row 1 holds .*; legal are rows that sum to at most 1"),
-        ([[0, 1], [0.5, 0.5]], True, "row 1 holds .*; legal are 0 and 1"),
-        ([[0, 1], [1, 1]], True, "row 1 holds .*; legal are rows that sum to at most 1"),
+        (
+            [[0.5, 0.5], [0.7, 0.4]],
+            False,
+            "row 1 holds .*; it must be a row that sums to at most 1",
+        ),
+        ([[0, 1], [0.5, 0.5]], True, "row 1 holds .*; it must be a row of 0 and 1"),
+        ([[0, 1], [1, 1]], True, "row 1 holds .*; it must be a row that sums to at most 1"),
         (np.zeros((2, 2, 2)), False, r"shape \(2, 2, 2\)"),
-        (pd.DataFrame([[0.1, 0.2]], columns=["a", "a"]), False, "legal are columns that differ"),
+        (pd.DataFrame([[0.1, 0.2]], columns=["a", "a"]), False, "they must differ"),
     ],
 )
 def test_bad_values(values, binary, message):
@@ -54,7 +58,9 @@ def test_paired_runs_skip_and_count():
 
 
 def test_paired_runs_refuse():
-    with pytest.raises(ValueError, match="condition 'b' has 1 complete runs; legal are 2 or more"):
+    with pytest.raises(
+        ValueError, match="condition 'b' has 1 complete runs; it must have 2 or more"
+    ):
         paired_runs([1, 0, 1], [0.5, 0.5, 0.5], ["a", "a", "b"])
     with pytest.raises(ValueError, match=r"choice has 2 runs .* belief 3"):
         paired_runs([1, 0], [0.5, 0.5, 0.5], None)

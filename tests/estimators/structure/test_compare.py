@@ -208,7 +208,7 @@ def test_a_simulated_item_that_collapsed_counts_as_a_failure(humans):
     left = (HUMAN[2:, 2:][np.triu_indices(4, 1)] ** 2).sum() / off.sum()
     assert zero["structure_kept"]["estimate"] == pytest.approx(left, abs=0.08)
     assert "2 of 6 items do not vary among the simulated (a, b)" in zero.notes[0]
-    with pytest.raises(ValueError, match="must be zero or skip"):
+    with pytest.raises(ValueError, match="no constant 'drop'; there are: zero, skip"):
         compare(humans, twin, constant="drop")
 
 

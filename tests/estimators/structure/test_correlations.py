@@ -140,7 +140,7 @@ def test_bad_frames(likert, change, message):
 
 
 def test_bad_method_weights_and_categories(likert):
-    with pytest.raises(ValueError, match="must be one of pearson, spearman, polychoric"):
+    with pytest.raises(ValueError, match="no method 'kendall'; there are: pearson, spearman, poly"):
         correlation_matrix(likert, method="kendall")
     with pytest.raises(ValueError, match="weights: row 1 holds -1"):
         correlation_matrix(likert.head(3), weights=[1, -1, 1])

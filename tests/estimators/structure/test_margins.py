@@ -73,7 +73,7 @@ def test_every_keyword_changes_the_output(more):
 
 def test_bad_input():
     h, s = sample(1, 20), sample(2, 20)
-    with pytest.raises(ValueError, match="a: an answer is 5; legal are 1 to 4"):
+    with pytest.raises(ValueError, match="a: an answer is 5; it must be from 1 to 4"):
         compare_marginals(h, s.assign(a=5.0), scales={"a": (1, 4)})
     with pytest.raises(ValueError, match="item 'b' is on one side only"):
         compare_marginals(h, s.rename(columns={"b": "c"}))

@@ -207,7 +207,7 @@ def test_bad_input_is_named() -> None:
         survey.profiles(["climate"])
     with pytest.raises(ValueError, match="no column 'hobby'"):
         survey.design(PEOPLE.head(2), answered=["hobby"])
-    with pytest.raises(ValueError, match="answered has 1 rows; legal is 2"):
+    with pytest.raises(ValueError, match="answered has 1 rows; it must be 2"):
         survey.design(PEOPLE.head(2), answered=[("climate",)])
     with pytest.raises(ValueError, match="row 0: answered='hobby' is not one of: climate"):
         survey.with_context(pd.DataFrame({"climate": ["agree"], "answered": [("hobby",)]}))

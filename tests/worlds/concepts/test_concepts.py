@@ -229,7 +229,7 @@ def test_bad_arguments_are_named() -> None:
         concepts.consensus("tea")
     with pytest.raises(ValueError, match="no word 'tea'; there are: banana"):
         concepts.answers(concepts.individuals(2, 1), "colour", 1, about=["tea"])
-    with pytest.raises(ValueError, match="no field 'hoby'; legal: home, work, hobby, earlier"):
+    with pytest.raises(ValueError, match="no field 'hoby'; there are: home, work, hobby, earlier"):
         concepts.design("colour", hoby="chess")
     with pytest.raises(ValueError, match="row 0: more than 4 earlier answers"):
         concepts.design("colour", about=["luck"], earlier=(("luck", "#cc3333"),) * 5)
