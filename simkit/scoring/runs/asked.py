@@ -59,8 +59,8 @@ class Runs:
     """Finished runs.
 
     row, run : (runs,) numbers of design row and run. first : (runs,) the uniforms that draw their
-    choices. number : (runs,) the number of each run's end. ends : the distinct ends. logprob, mass : (ends, K)
-    and (ends,), of the options there; NaN without a marker.
+    choices. number : (runs,) the number of each run's end. ends : the distinct ends.
+    logprob, mass : (ends, K) and (ends,), of the options there; NaN without a marker.
     """
 
     row: IntArray
