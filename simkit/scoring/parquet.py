@@ -273,15 +273,20 @@ def score_parquet(
 
     Parameters
     ----------
-    model : from `simkit.load`, or any object with `name` and `scores`.
-    source, out : parquet files; `out` gets a row group per batch, and under "simkit" in its
-        metadata the model's name and path, the hash of its weights and the options. It is written
-        beside itself under another name and moved into place at the end, over a file that may be
-        there: so it is whole or not there.
-    options : K strings for every row, in which `{column}` fields are filled from the design; or
-        the name of a column that holds a list of strings for each row, of any length from 2.
-    progress : is called after each batch with how far it came.
-    **asked : what is asked, and how:
+    model : Model
+        From `simkit.load`, or any object with `name` and `scores`.
+    source, out : str or path
+        Parquet files; `out` gets a row group per batch, and under "simkit" in its metadata the
+        model's name and path, the hash of its weights and the options. It is written beside
+        itself under another name and moved into place at the end, over a file that may be there:
+        so it is whole or not there.
+    options : sequence of str, or str
+        K strings for every row, in which `{column}` fields are filled from the design; or the
+        name of a column that holds a list of strings for each row, of any length from 2.
+    progress : callable, optional
+        Is called with a `Streamed` after each batch.
+    **asked
+        What is asked, and how:
 
         - template : the prompt with `{column}` fields; None to take the prompts from a column.
         - prompt : that column, "prompt".
@@ -300,10 +305,11 @@ def score_parquet(
 
     Returns
     -------
-    A `Streamed` with the numbers of prompts, rows and tokens. The file has one row per design row
-    × option: the design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`,
-    `valid_mass` and `model`, and where the options are listed `orders` and `order_range`; all as
-    `believe` has them.
+    Streamed
+        The numbers of prompts, rows and tokens. The file has one row per design row × option: the
+        design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`, `valid_mass`
+        and `model`, and where the options are listed `orders` and `order_range`; all as `believe`
+        has them.
 
     Raises
     ------
