@@ -120,9 +120,7 @@ def test_fits_have_the_metrics_that_the_scale_allows(ev: Survey, anes: Survey) -
     ).set_index("metric")
     assert list(vote.index) == ["kl", "tv", "log_loss"]
     assert vote.loc["log_loss", "estimate"] == pytest.approx(np.log(2))
-    with pytest.raises(
-        ValueError, match="no part 'all'; there are: train, validation, test"
-    ):
+    with pytest.raises(ValueError, match="no part 'all'; there are: train, validation, test"):
         ev.part("all")
 
 
