@@ -444,6 +444,9 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
+        "estimate_text": lambda: (reports.estimate_text, {
+            "row": {"estimate": 0.5, "low": 0.4, "high": 0.6}, "form": ".2f",
+        }),
         "number": lambda: (reports.number, {
             "name": "a", "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "claim": "c",
             "verdict": True, "unit": "u", "over": "people"}),
