@@ -33,7 +33,8 @@ def test_holm_by_hand():
 
 def test_claims_of_one_family_are_judged_together():
     table = pd.DataFrame({
-        "measure": ["a", "a", "b", "b"], "estimate": [-1.0, 0.2, 0.3, -2.0], "low": -3.0, "high": 3.0,
+        "measure": ["a", "a", "b", "b"], "estimate": [-1.0, 0.2, 0.3, -2.0],
+        "low": -3.0, "high": 3.0,
         "margin": [0.0, 0.0, 0.5, 0.0], "p": [0.001, 0.004, np.nan, 0.001],
         "mass": [1.0, 1.0, 1.0, 0.4],
     })  # fmt: skip
