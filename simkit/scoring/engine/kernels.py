@@ -46,11 +46,6 @@ def _amd() -> bool:
     return "AuthenticAMD" in text
 
 
-def _use() -> bool:
-    """Whether products go to oneDNN."""
-    return ON and _amd() and _works()
-
-
 def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """x @ weight.T + bias by oneDNN.
 
@@ -129,7 +124,7 @@ def fast_products(network: Any) -> Iterator[None]:
     layers and anything else of another class are left alone.
     """
     plain: list[nn.Module] = []
-    if network.device.type == "cpu" and _use():
+    if network.device.type == "cpu" and ON and _amd() and _works():
         plain = [m for m in network.modules() if type(m) in _FASTER]
     was = [type(m) for m in plain]
     for module in plain:
