@@ -29,6 +29,7 @@ from simkit.types import FloatArray, listed, scalar, shown
 
 __all__ = ["ParquetDesign", "Streamed", "score_parquet"]
 
+LISTS = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
 ROWS = 8_192  # prompts per batch: more would share a little more and hold more
 RESULT = {
     "prompt_id": pa.int64(), "option": pa.string(), "option_id": pa.int64(),
@@ -176,7 +177,7 @@ class ParquetDesign:
             raise ValueError(f"column {self.prompt!r} holds {kind}; prompts must be text")
         if isinstance(self.options, str):
             name, kind = self.options, schema.field(self.options).type
-            if not (_is_list(kind) and _is_text(kind.value_type)):
+            if not (any(f(kind) for f in LISTS) and _is_text(kind.value_type)):
                 raise ValueError(f"column {name!r} holds {kind}; options must be lists of text")
         return list(dict.fromkeys(needed))
 
@@ -409,11 +410,6 @@ def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return any(f(kind) for f in (types.is_list, types.is_large_list, types.is_fixed_size_list))
 
 
 def _readable(source: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -79,9 +79,8 @@ def _works() -> bool:
     except (AttributeError, RuntimeError):  # a private operator may go or change
         return False
     plain = nn.functional.linear(x, weight)
-    return torch.allclose(found[0], plain + bias, atol=1e-5) and torch.allclose(
-        found[1], plain, atol=1e-5
-    )
+    pairs = zip(found, (plain + bias, plain), strict=True)
+    return all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 
 
 def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
