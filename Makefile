@@ -21,8 +21,8 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 SAMPLED := $(filter notebooks/02_% notebooks/05_%,$(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SLOWEST := docs/test_contributing.py docs/test_new_study.py docs/test_site.py \
-  notebooks/test_other_models.py notebooks/test_processors.py \
-  notebooks/test_representativeness.py simulations/test_cases.py test_wheel.py
+  estimators/efficiency/test_agreement.py notebooks simulations studies test_fuzz.py \
+  test_makefile.py test_reports.py test_wheel.py training
 NBVAL := $(PYTEST) --nbval --nbval-cell-timeout 600 --nbval-kernel-name python3 \
   --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
@@ -70,7 +70,8 @@ test: $(READY)
 	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \
 	  MKL_CBWR=COMPATIBLE $(NBVAL) $(SAMPLED)
 
-# Without the files that take longest: whole notebooks, simulations, trainings, builds.
+# Without what takes longest: whole notebooks, simulations, trainings, builds. The tests take about
+# 180 s of processor time, so 90 s on two cores; the first run of mypy takes a minute more.
 test-fast: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

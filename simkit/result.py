@@ -204,10 +204,14 @@ def number_text(value: float | None, form: str = "") -> str:
     >>> number_text(-0.123456), number_text(1234.5), number_text(0.5, ".0%")
     ('−0.123', '1234', '50%')
     """
-    if value is None or not math.isfinite(value):
-        return "undefined"
-    text = format(float(value), form) if form else f"{rounded(float(value)):.12g}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    try:
+        number = math.nan if value is None else float(value)
+        text = format(number, form) if form else f"{rounded(number):.12g}"
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{value!r:.80} cannot be written in format {form!r:.80}: {error}"
+        ) from None
+    return text.replace("-", "\N{MINUS SIGN}") if math.isfinite(number) else "undefined"
 
 
 def estimate_text(row: Mapping[str, Any] | pd.Series | pd.DataFrame, form: str = "") -> str:
@@ -226,6 +230,11 @@ def estimate_text(row: Mapping[str, Any] | pd.Series | pd.DataFrame, form: str =
     str
         The estimate alone where an end of the interval is missing.
 
+    Raises
+    ------
+    ValueError
+        For a row without an estimate, what is not a number, and a format that is none of numbers.
+
     Examples
     --------
     >>> row = {"estimate": 8.34, "low": 7.02, "high": 9.91}
@@ -236,6 +245,8 @@ def estimate_text(row: Mapping[str, Any] | pd.Series | pd.DataFrame, form: str =
     """
     if isinstance(row, pd.DataFrame):
         return "; ".join(f"{name} {estimate_text(one, form)}" for name, one in row.iterrows())
+    if not isinstance(row, Mapping | pd.Series) or "estimate" not in row:
+        raise ValueError(f"row is {row!r:.80}; it must have an estimate")
     low, high = (number_text(row.get(end), form) for end in ("low", "high"))
     text = number_text(row["estimate"], form)
     return text if "undefined" in (low, high) else f"{text} [{low}, {high}]"

@@ -270,7 +270,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         | {"rng": None, "n_boot": None},
         "flatness_ratio": lambda: {"blind": -0.5, "truth": -1.0, "quantity": "price",
                                    "covariance": 0.0, "alpha": 0.1},
-        "group_means": lambda: {"groups": groups(3), "scales": {"i": (1, 5), "j": (1, 5)}},
         "half_dose": lambda: {"values": lab()[0] * [[3], [2], [1]], "doses": [0, 1, 2]},
         "individual_fit": lambda: _human(truth=people()["belief"], statistic="mean",
                                          temperature=0.8)
@@ -296,7 +295,6 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
                                 "strata": np.arange(N) // 6},
         "neighbour_belief": lambda: _features(neighbours=2, weights=[1.0] * N),
         "normalised_emd": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
-        "one_hot": lambda: {"choice": ["a", "b", None], "options": OPTIONS},
         "optimal_price": lambda: _shares(cost=0.5, brand="a", at=[2.0, 2.0]),
         "own_price_elasticity": lambda: _demand(at=[1.5, 2.0], covariates=covariates()),
         "pairwise_agreement": lambda: {"answers": answers, "by": ["u", "v"] * 4, "alpha": 0.1},
@@ -444,6 +442,9 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
+        "estimate_text": lambda: (reports.estimate_text, {
+            "row": {"estimate": 0.5, "low": 0.4, "high": 0.6}, "form": ".2f",
+        }),
         "number": lambda: (reports.number, {
             "name": "a", "row": {"estimate": 1.0, "low": 0.5, "high": 2.0}, "claim": "c",
             "verdict": True, "unit": "u", "over": "people"}),

@@ -197,7 +197,7 @@ def more_calls() -> dict[str, Callable[[], Call]]:
             "alternatives": {"a": ["A", "a."], "b": "B"}}),
         "reports.check": lambda: (_check, {
             "values": {"seed": 3, "__annotations__": {"seed": int}}, "seed": range(10)}),
-        "Study.values": lambda: (reports.find("quickstart").values, {"given": {}}),
+        "Study.values": lambda: (reports.find("quickstart").values, {"arguments": {}}),
         "reports.run": lambda: (_run, {
             "study": "quickstart", "parameters": {"model": "glassbox"}}),
         "export_html": lambda: (reports.export_html, {

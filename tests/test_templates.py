@@ -274,6 +274,9 @@ class Talker:
     def tokenizer(self) -> Talker:
         return self
 
+    def scores(self, prompts: Any, options: Any) -> Any:
+        raise NotImplementedError
+
     def get_chat_template(self) -> str:
         return self.chat_template
 

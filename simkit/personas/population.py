@@ -99,13 +99,13 @@ def draw(
         by = population.variables if isinstance(population, Raking) else list(frame.columns)
     else:
         by = columns_of(frame, by, "by", "the population")
-        check_labels(frame[by], "the population")
+        check_labels(frame.loc[:, list(dict.fromkeys(by))], "the population")
     w = weights_of(frame, weight, "the population")
     if not w.sum() > 0:
         raise ValueError(f"nobody to draw: {len(frame)} rows, all of weight 0")
     share = w / w.sum()
     rows = np.flatnonzero(share > 0)
-    rank = _ranks(frame[[c for c in by if c not in (weight, "person")]])
+    rank = _ranks(frame[[c for c in dict.fromkeys(by) if c not in (weight, "person")]])
     rng = generator(seed, "draw")
     places, heavy = _drawn(share[rows], rank[rows], n, replace, rng)
     order = rng.permutation(n)

@@ -106,14 +106,14 @@ class Caption:
         return {"text/plain": self.text, "text/markdown": self.text}, {"simkit": {"caption": True}}
 
 
-def caption(*parts: str | Result) -> Caption:
+def caption(text: str | Result, *more: str | Result) -> Caption:
     """A caption for the figure just drawn; the last expression of the cell that draws it.
 
     The figure is displayed first, so that it stands above its caption in the notebook too.
 
     Parameters
     ----------
-    parts : str or Result
+    text, *more : str or Result
         Sentences in Markdown, and results, which make theirs (see :meth:`simkit.Result.caption`).
 
     Returns
@@ -124,8 +124,8 @@ def caption(*parts: str | Result) -> Caption:
     inline = sys.modules.get("matplotlib_inline.backend_inline")
     if inline is not None:
         inline.flush_figures()
-    texts = [part.caption() if isinstance(part, Result) else part for part in parts]
-    return Caption(" ".join(texts))
+    texts = [part.caption() if isinstance(part, Result) else part for part in (text, *more)]
+    return Caption(" ".join(typed(part, "a caption", str, "text, or a Result") for part in texts))
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ __all__ = ["LocalModel", "check_local", "load_local"]
 
 BLOCK = 4_096  # prompts that are in work at a time
 BLOCK_CHARACTERS = 2**21
-SHOWN, SEEN = 5, 1e-3  # next tokens that are told, and their least probability
+SHOWN, SEEN = 5, 1e-3  # next tokens that are named, and their least probability
 
 
 @dataclass(frozen=True, eq=False)

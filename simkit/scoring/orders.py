@@ -59,7 +59,7 @@ def orders_for(
         if len(order) != k or any(place not in order for place in range(k)):
             raise ValueError(f"orders[{i}] is {list(order)}; it must hold 0 to {k - 1} once each")
         if order in permutations[:i]:
-            raise ValueError(f"orders[{i}], {list(order)}, stands there twice")
+            raise ValueError(f"orders[{i}], {list(order)}, is there twice")
     return [tuple(map(int, order)) for order in permutations]
 
 

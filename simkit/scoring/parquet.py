@@ -29,6 +29,7 @@ from simkit.types import FloatArray, listed, scalar, shown
 
 __all__ = ["ParquetDesign", "Streamed", "score_parquet"]
 
+LISTS = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
 ROWS = 8_192  # prompts per batch: more would share a little more and hold more
 RESULT = {
     "prompt_id": pa.int64(), "option": pa.string(), "option_id": pa.int64(),
@@ -176,7 +177,7 @@ class ParquetDesign:
             raise ValueError(f"column {self.prompt!r} holds {kind}; prompts must be text")
         if isinstance(self.options, str):
             name, kind = self.options, schema.field(self.options).type
-            if not (_is_list(kind) and _is_text(kind.value_type)):
+            if not (any(f(kind) for f in LISTS) and _is_text(kind.value_type)):
                 raise ValueError(f"column {name!r} holds {kind}; options must be lists of text")
         return list(dict.fromkeys(needed))
 
@@ -273,15 +274,20 @@ def score_parquet(
 
     Parameters
     ----------
-    model : from `simkit.load`, or any object with `name` and `scores`.
-    source, out : parquet files; `out` gets a row group per batch, and under "simkit" in its
-        metadata the model's name and path, the hash of its weights and the options. It is written
-        beside itself under another name and moved into place at the end, over a file that may be
-        there: so it is whole or not there.
-    options : K strings for every row, in which `{column}` fields are filled from the design; or
-        the name of a column that holds a list of strings for each row, of any length from 2.
-    progress : is called after each batch with how far it came.
-    **asked : what is asked, and how:
+    model : Model
+        From `simkit.load`, or any object with `name` and `scores`.
+    source, out : str or path
+        Parquet files; `out` gets a row group per batch, and under "simkit" in its metadata the
+        model's name and path, the hash of its weights and the options. It is written beside
+        itself under another name and moved into place at the end, over a file that may be there:
+        so it is whole or not there.
+    options : sequence of str, or str
+        K strings for every row, in which `{column}` fields are filled from the design; or the
+        name of a column that holds a list of strings for each row, of any length from 2.
+    progress : callable, optional
+        Is called with a `Streamed` after each batch.
+    **asked
+        What is asked, and how:
 
         - template : the prompt with `{column}` fields; None to take the prompts from a column.
         - prompt : that column, "prompt".
@@ -300,10 +306,11 @@ def score_parquet(
 
     Returns
     -------
-    A `Streamed` with the numbers of prompts, rows and tokens. The file has one row per design row
-    × option: the design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`,
-    `valid_mass` and `model`, and where the options are listed `orders` and `order_range`; all as
-    `believe` has them.
+    Streamed
+        The numbers of prompts, rows and tokens. The file has one row per design row × option: the
+        design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`, `valid_mass`
+        and `model`, and where the options are listed `orders` and `order_range`; all as `believe`
+        has them.
 
     Raises
     ------
@@ -403,11 +410,6 @@ def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return any(f(kind) for f in (types.is_list, types.is_large_list, types.is_fixed_size_list))
 
 
 def _readable(source: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -241,6 +241,5 @@ def compiled(body: Any) -> Any:
 
 def has_bf16(device: str) -> bool:
     """Whether bf16 arithmetic is native (on a CPU without it, autocast is many times slower)."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+    cuda = device == "cuda"
+    return bool((torch.cuda.is_bf16_supported if cuda else torch.cpu._is_avx512_bf16_supported)())

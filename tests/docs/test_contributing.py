@@ -67,7 +67,9 @@ def world(copy: Path, section: str) -> None:
 def backend(copy: Path, section: str) -> None:
     path = "simkit/scoring/load.py"
     head = "from simkit.scoring.coin import is_coin, load_coin"
-    insert(copy, path, '    Backend("a bundled name', line_for(section, path), head)
+    insert(
+        copy, path, '    Backend("a bundled name', line_for(section, path).rstrip() + ",\n", head
+    )
 
 
 def data_set(copy: Path, section: str) -> None:
@@ -75,9 +77,9 @@ def data_set(copy: Path, section: str) -> None:
     line = line_for(section, path)
     digest = hashlib.sha256(PENGUINS.encode()).hexdigest()
     for old, new in {
-        '"the SHA-256 of the file", "its address, with the revision"': f'"{digest}"',
+        '"the SHA-256", "its address, with the revision"': f'"{digest}"',
         '"a revision of the source"': '"1"',
-        "),),\n": '),), "made by hand",\n',
+        "),),\n)": '),), "made by hand"\n),',
         "(344, 8)": "(3, 2)",
     }.items():
         assert old in line

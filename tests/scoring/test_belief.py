@@ -187,7 +187,7 @@ def test_orders_as_asked_for() -> None:
         ("random", "orders is 'random'; it must be 'auto', 'cyclic', None or a list"),
         ([], "orders is empty"),
         ([[0, 1, 2], [0, 1, 1]], r"orders\[1\] is \[0, 1, 1\]; it must hold 0 to 2 once each"),
-        ([[0, 1, 2], [0, 1, 2]], r"orders\[1\], \[0, 1, 2\], stands there twice"),
+        ([[0, 1, 2], [0, 1, 2]], r"orders\[1\], \[0, 1, 2\], is there twice"),
     ],
 )
 def test_bad_orders(orders: str | Sequence[Sequence[int]], message: str) -> None:

@@ -339,7 +339,7 @@ def test_a_bad_list_of_options_is_named_by_its_row(tmp_path: Path) -> None:
         (["yes", 3], {}, "option 3 is empty or not text"),
         (None, {}, "options is None; it must be a list"),
         ({"yes": 1}, {}, "must be a list"),
-        (["yes", "no"], {"forms": ["Yes"]}, "forms are .* must be {option: list"),
+        (["yes", "no"], {"forms": ["Yes"]}, "forms is .* must be {option: list"),
         (["yes", "no"], {"orders": 3, "template": "{options} {who}"}, "orders is 3"),
         (["yes", "no"], {"orders": 3}, "lists no options"),
         (["yes"], {}, "at least two options"),

@@ -74,7 +74,7 @@ def expected_value(
     Returns
     -------
     DataFrame
-        A row per prompt: `by`, `name` = sum_k b_k v_k and its standard deviation `name`_sd; of
+        A row per prompt: `by`, `name` = sum_k b_k v_k and its standard deviation ``name_sd``; of
         several tables the columns of each covariate.
 
     Raises
@@ -217,8 +217,8 @@ def balance_audit(
     frame : DataFrame
         A row per prompt, as :func:`expected_value` returns it.
     covariates : sequence of str or mapping
-        Names, for columns `name` (means) and `name`_sd (standard deviations); or {name: (column of
-        means, column of standard deviations)}.
+        Names, for columns `name` (means) and ``name_sd`` (standard deviations); or {name: (column
+        of means, column of standard deviations)}.
     treatment : str
         The column that is varied (dollars).
     strata : str or sequence of str, optional

@@ -44,7 +44,6 @@ def temperature_curve(
     values: npt.ArrayLike,
     temperatures: npt.ArrayLike = TEMPERATURES,
     *,
-    logprob: bool = False,
     metrics: Sequence[str] = ("kl", "rmse"),
     smoothing: float | None = None,
     weights: npt.ArrayLike | None = None,
@@ -67,8 +66,6 @@ def temperature_curve(
     temperatures : array_like
         (T,) different numbers from 0. :func:`belief_at_temperature` says what each does, and that
         sampling a model at T agrees with it only where each answer is one token.
-    logprob : bool
-        Whether `belief` holds log-probabilities (any constant per row may be missing).
     metrics : sequence of str
         Of "kl", "js", "tv", "wasserstein", "nemd", "mean_difference", "variance_ratio": of the
         averaged belief from the humans' answers, as in :func:`marginal_fit`; and "rmse", "mae"
@@ -120,9 +117,7 @@ def temperature_curve(
     t = column(several(temperatures), "temperatures", low=0)
     if len(np.unique(t)) < len(t) or not len(t):
         raise ValueError(f"temperatures are {t.tolist()}; they must be one or more that differ")
-    people = respondents(
-        human, {"belief": _softmax(belief) if logprob else belief}, values, weights, cluster
-    )
+    people = respondents(human, {"belief": belief}, values, weights, cluster)
     place, scale, k = people.place, people.scale, len(people.scale)
     chosen = metrics_of(metrics, MARGINAL_METRICS, ERRORS, scale, smoothing)
     codes, weight, group = people.cluster, people.weight, np.zeros_like(place)
@@ -186,10 +181,3 @@ def _best(values: FloatArray, t: FloatArray, effective: float, alpha: float) -> 
         return dict(zip(REQUIRED, (first, *[np.nan] * 3), strict=True))
     nearest = [float(t[np.argmin(np.abs(t - first - wider * (x - first)))]) for x in ends]
     return dict(zip(REQUIRED, (first, error * wider, *nearest), strict=True))
-
-
-def _softmax(logprob: Any) -> Any:
-    belief = belief_at_temperature(logprob, 1.0, logprob=True)
-    if isinstance(logprob, pd.DataFrame):
-        return pd.DataFrame(belief, index=logprob.index, columns=logprob.columns)
-    return belief

@@ -8,7 +8,6 @@ from simkit.estimators.shared.distances import (
     wasserstein,
 )
 from simkit.estimators.shared.means import mean_belief, mean_choice
-from simkit.estimators.shared.respondents import one_hot
 from simkit.estimators.shared.table import wide
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "mean_belief",
     "mean_choice",
     "normalised_emd",
-    "one_hot",
     "total_variation",
     "wasserstein",
     "wide",

@@ -70,27 +70,25 @@ def kl_divergence(p: npt.ArrayLike, q: npt.ArrayLike, *, smoothing: float) -> Fl
 
 
 @checked("p q", columns="p q")
-def jensen_shannon(p: npt.ArrayLike, q: npt.ArrayLike, *, base: float = 2.0) -> FloatArray:
-    """Jensen-Shannon divergence: the mean KL divergence of p and of q from their mean.
+def jensen_shannon(p: npt.ArrayLike, q: npt.ArrayLike) -> FloatArray:
+    """Jensen-Shannon divergence in bits: the mean KL divergence of p and of q from their mean.
 
     Parameters
     ----------
     p, q : array_like
         (..., K) probabilities that sum to 1.
-    base : float
-        Base of the logarithm, above 1; 2 gives bits.
 
     Returns
     -------
     ndarray
-        (...,) from 0 to log_base(2). This is the divergence; its square root is the
+        (...,) from 0 to 1. This is the divergence; its square root is the
         Jensen-Shannon distance (a metric, as scipy's `jensenshannon` returns). NaN for a row with
         a NaN.
 
     Raises
     ------
     ValueError
-        As in `kl_divergence`, and for a base that is not above 1.
+        As in `kl_divergence`.
 
     References
     ----------
@@ -101,12 +99,10 @@ def jensen_shannon(p: npt.ArrayLike, q: npt.ArrayLike, *, base: float = 2.0) -> 
     >>> jensen_shannon([[1, 0], [0.5, 0.5]], [0.5, 0.5]).round(3)
     array([0.311, 0.   ])
     """
-    if not 1 < base < np.inf:
-        raise invalid("base", base, "a finite number above 1")
     p, q = _pair(p, q)
     middle = (p + q) / 2
     parts = special.rel_entr(p, middle) + special.rel_entr(q, middle)
-    return _sum(parts / (2 * np.log(base)))
+    return _sum(parts / (2 * np.log(2)))
 
 
 @checked("p q", columns="p q")

@@ -37,7 +37,6 @@ __all__ = [
     "mean_moved",
     "normalised",
     "numeric_scale",
-    "one_hot",
     "percentiles",
     "resampled",
     "stretch",
@@ -85,39 +84,6 @@ def answer_rows(answers: Any, options: Sequence[Any], name: str) -> FloatArray:
 
 
 @checked("choice")
-def one_hot(choice: Any, options: Sequence[str]) -> pd.DataFrame:
-    """Named choices as a frame of 0 and 1 with a column per option.
-
-    Parameters
-    ----------
-    choice : array_like
-        (n,) the option chosen in each run; None or NaN where it is missing.
-    options : sequence of str
-        (K,) all options, in the order of the columns.
-
-    Returns
-    -------
-    DataFrame
-        (n, K). A missing choice is a row of NaN, which the estimators skip and count.
-
-    Raises
-    ------
-    ValueError
-        For a choice that is none of the options, naming the row.
-
-    Examples
-    --------
-    >>> one_hot(["yes", "no", None], ["yes", "no"])
-       yes   no
-    0  1.0  0.0
-    1  0.0  1.0
-    2  NaN  NaN
-    """
-    numeric_scale(options, None)
-    series = choice if isinstance(choice, pd.Series) else pd.Series(list(choice), dtype=object)
-    return pd.DataFrame(answer_rows(series, options, "choice"), series.index, list(options))
-
-
 def belief_rows(belief: Any, options: Sequence[Any], name: str) -> FloatArray:
     """Beliefs (n, K), checked; a row with a missing number is NaN throughout.
 

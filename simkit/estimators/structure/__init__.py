@@ -4,7 +4,7 @@ from simkit.estimators.structure.compare import compare_structure
 from simkit.estimators.structure.correlations import correlation_matrix
 from simkit.estimators.structure.factors import compare_factors, compare_networks
 from simkit.estimators.structure.fidelity import population_fidelity
-from simkit.estimators.structure.groups import by_groups, group_means, subgroup_structure
+from simkit.estimators.structure.groups import by_groups, subgroup_structure
 from simkit.estimators.structure.margins import compare_marginals
 from simkit.estimators.structure.measures import compare_matrices, mantel_test
 
@@ -16,7 +16,6 @@ __all__ = [
     "compare_networks",
     "compare_structure",
     "correlation_matrix",
-    "group_means",
     "mantel_test",
     "population_fidelity",
     "subgroup_structure",

@@ -22,7 +22,7 @@ from simkit.estimators.structure.measures import correlation_of_correlations, rm
 from simkit.result import Result
 from simkit.types import FloatArray, SeedLike, column, counted, generator, integer
 
-__all__ = ["Groups", "by_groups", "group_means", "subgroup_structure", "topic_means"]
+__all__ = ["Groups", "by_groups", "subgroup_structure"]
 
 Groups = Mapping[str, pd.DataFrame]
 Scales = Mapping[str, tuple[float, float]]
@@ -79,59 +79,12 @@ def by_groups(frame: pd.DataFrame, groups: pd.DataFrame, items: Sequence[str]) -
     return {str(g): frame.loc[groups[g].to_numpy(dtype=bool), list(items)] for g in groups}
 
 
-@checked(groups=groups_of)
-def group_means(groups: Groups, scales: Scales) -> pd.DataFrame:
-    """Means of the items in each group, as a share of the scale.
-
-    Parameters
-    ----------
-    groups : mapping
-        group: DataFrame of answers, see :func:`by_groups`.
-    scales : mapping
-        item: (lowest, highest) answer.
-
-    Returns
-    -------
-    DataFrame
-        (items, groups) means from 0 to 1. Answers that are NaN are left out; NaN where a group has
-        none.
-
-    Raises
-    ------
-    ValueError
-        For an item that a group lacks, and a scale without range.
-
-    Examples
-    --------
-    >>> group_means({"old": pd.DataFrame({"trust": [1, 2, 3]})}, {"trust": (1, 5)})
-            old
-    trust  0.25
-    """
-    means = _scaled_means(_answers(groups, list(scales)), scales)
-    return pd.DataFrame(means, index=list(scales), columns=list(groups))
-
-
-def topic_means(
-    means: pd.DataFrame, topics: Mapping[str, str], *, digits: int | None = None
-) -> pd.DataFrame:
-    """Means over the items of each topic: (topics, groups). topics : item -> topic.
-
-    digits : the means are rounded to so many. Raises ValueError for an item without a topic.
-    """
-    lost = [i for i in means.index if i not in topics]
-    if lost:
-        raise ValueError(f"item {lost[0]!r} has no topic")
-    by_topic = means.groupby([topics[i] for i in means.index], sort=False).mean()
-    return by_topic if digits is None else by_topic.round(digits)
-
-
 @checked(humans=groups_of, simulated=groups_of)
 def subgroup_structure(
     humans: Groups,
     simulated: Groups,
     scales: Scales,
     *,
-    topics: Mapping[str, str] | None = None,
     as_published: bool = False,
     n_boot: int = 200,
     splits: int = 200,
@@ -147,8 +100,6 @@ def subgroup_structure(
         labels tell who is who.
     scales : mapping
         item: (lowest, highest) answer of each ordinal item.
-    topics : mapping, optional
-        item: topic, to compare topics (means over their items) instead of items.
     as_published : bool
         True computes exactly what the code of Williams et al. does, see Notes.
     n_boot, splits : int
@@ -170,8 +121,8 @@ def subgroup_structure(
     Raises
     ------
     ValueError
-        For different or fewer than 3 groups, n_boot below 2, splits below 1, an item without a
-        topic, and as :func:`group_means`.
+        For different or fewer than 3 groups, n_boot below 2, splits below 1, an
+        item that a group lacks, and a scale without range.
 
     Notes
     -----
@@ -218,11 +169,7 @@ def subgroup_structure(
     table, twin = (_Table(groups, list(scales)) for groups in (humans, simulated))
 
     def means(parts: list[FloatArray]) -> FloatArray:
-        scaled = _scaled_means(parts, scales, 2 if as_published else None)
-        if topics is None:
-            return scaled
-        by_item = pd.DataFrame(scaled, index=list(scales))
-        return np.asarray(topic_means(by_item, topics, digits=2 if as_published else None))
+        return _scaled_means(parts, scales, 2 if as_published else None)
 
     def correlations(table: FloatArray) -> FloatArray:
         centred = table.T - table.mean(axis=1)
@@ -250,8 +197,7 @@ def subgroup_structure(
     again = [resampled() for _ in range(n_boot)]
     measures = {"pearson_r": correlation_of_correlations, "rmse": rmsd}
     flat = int(sum((pd.DataFrame(m).std(axis=1, ddof=0) < 1e-12).sum() for m in (human, model)))
-    what = "topics" if topics is not None else "items"
-    notes = counted(flat, 2 * len(human), f"{what} (both sides) have the same mean in all groups")
+    notes = counted(flat, 2 * len(human), "items (both sides) have the same mean in all groups")
     if as_published:
         values = pd.DataFrame([compared(*pair) for pair in again], columns=list(measures))
         ends = {name: values.quantile(q) for name, q in AS_PUBLISHED.items()}
@@ -280,7 +226,7 @@ def subgroup_structure(
     upper = [compared(*(turned(means(half)) for half in pair)) for pair in halves]
     bounds = {"lower_bound": mean_of(np.array(lower).T), "upper_bound": mean_of(np.array(upper).T)}
     how = "as published" if as_published else "bounds on its own matrix"
-    method = f"Structure of group means, {len(human)} {what}, {len(humans)} groups, {how}"
+    method = f"Structure of group means, {len(human)} items, {len(humans)} groups, {how}"
     over = "" if as_published else "respondents of both sides, for these groups"
     n = sum(len(g) for g in humans.values())
     frame = frame.assign(**bounds).astype(float)

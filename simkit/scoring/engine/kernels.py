@@ -46,11 +46,6 @@ def _amd() -> bool:
     return "AuthenticAMD" in text
 
 
-def _use() -> bool:
-    """Whether products go to oneDNN."""
-    return ON and _amd() and _works()
-
-
 def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """x @ weight.T + bias by oneDNN.
 
@@ -84,9 +79,8 @@ def _works() -> bool:
     except (AttributeError, RuntimeError):  # a private operator may go or change
         return False
     plain = nn.functional.linear(x, weight)
-    return torch.allclose(found[0], plain + bias, atol=1e-5) and torch.allclose(
-        found[1], plain, atol=1e-5
-    )
+    pairs = zip(found, (plain + bias, plain), strict=True)
+    return all(torch.allclose(one, other, atol=1e-5) for one, other in pairs)
 
 
 def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
@@ -129,7 +123,7 @@ def fast_products(network: Any) -> Iterator[None]:
     layers and anything else of another class are left alone.
     """
     plain: list[nn.Module] = []
-    if network.device.type == "cpu" and _use():
+    if network.device.type == "cpu" and ON and _amd() and _works():
         plain = [m for m in network.modules() if type(m) in _FASTER]
     was = [type(m) for m in plain]
     for module in plain:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,9 @@ class Reader:
         for text in (*prompts, *(o for some in dict.fromkeys(options) for o in some)):
             refuse_surrogates(text)
         contexts = self.encode(prompts)
-        self._refuse_empty(contexts, prompts, rows)
+        if b"" in contexts:
+            i = contexts.index(b"")
+            raise ValueError(f"row {rows[i]}: prompt {prompts[i]!r} has no tokens")
         answers: list[tuple[Ids, ...]] = [()] * len(prompts)
         apart = self._stand_alone(prompts, options)
         for i, known in enumerate(apart):
@@ -221,17 +223,14 @@ class Reader:
         for row in dict.fromkeys(options):
             fit = all(o.startswith(" ") for o in row)
             # An option opens no text here: its pieces all follow a blank.
-            ids = tuple(self._continuations(row)) if fit else ()
+            pieces = [_pieces(option) for option in row] if fit else []  # first is the empty one
+            self._learn(pieces)
+            ids = tuple(b"".join([self._later[p] for p in some[1:]]) for some in pieces)
             known[row] = ids if ids and all(ids) else None  # without tokens: refused in place
         return [
             None if prompt[-1:].isspace() else known[row]
             for prompt, row in zip(prompts, options, strict=True)
         ]
-
-    def _continuations(self, options: Iterable[str]) -> list[Ids]:
-        pieces = [_pieces(option) for option in options]  # the first piece is the empty one
-        self._learn(pieces)
-        return [b"".join([self._later[piece] for piece in some[1:]]) for some in pieces]
 
     def _after(
         self, row: int, prompt: str, options: tuple[str, ...], context: Ids, full: list[Ids]
@@ -290,12 +289,6 @@ class Reader:
                 "tokens. Where tokens were added to the tokenizer, the model must be given weights "
                 "for them, network.resize_token_embeddings(len(tokenizer)), and be trained on them"
             )
-
-    @staticmethod
-    def _refuse_empty(contexts: list[Ids], prompts: Sequence[str], rows: Sequence[int]) -> None:
-        for row, prompt, context in zip(rows, prompts, contexts, strict=True):
-            if not context:
-                raise ValueError(f"row {row}: prompt {prompt!r} has no tokens")
 
 
 def _pieces(text: str) -> list[str]:

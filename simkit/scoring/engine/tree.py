@@ -112,7 +112,7 @@ def score_tree(
         return np.concatenate(parts)
     if work is not None:
         work.nodes += len(trie)
-        work.positions += plan.positions
+        work.positions += sum(len(rows.size) * rows.width for rows in plan.batches)
         work.heads += len(np.unique(targets.node))
         work.passes += len(plan.batches)
     logprob = _run(network, trie, targets, plan)

@@ -221,11 +221,6 @@ class Plan:
         batches = [Rows(size[g], nodes[ranges(first[g], size[g])]) for g in groups]
         return cls(batches, np.unique(path[real]))
 
-    @property
-    def positions(self) -> int:
-        """Positions that the transformer computes, padding included."""
-        return sum(len(b.size) * b.width for b in self.batches)
-
 
 def _group(order: IntArray, waves: IntArray, widths: IntArray, heads: IntArray, budget: int,
            most_heads: int, most_rows: int | None) -> Iterator[list[int]]:  # fmt: skip

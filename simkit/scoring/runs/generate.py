@@ -130,7 +130,7 @@ def grow(
     reader = KeptReader(network, limits, longest, work) if kept else plain
     growth = _Growth(network, tokenizer, contexts, uniforms, marker, temperature, reader.work)
     live: list[Node] = []
-    # Taken from the end: what was put off last goes on first, next to what it has in common with.
+    # Taken from the end: nodes put off last come first, near those with the same beginning.
     waiting = [Node(i, c, r) for i, (c, r) in enumerate(zip(contexts, runs, strict=True))][::-1]
     written: list[Written] = []
     while live or waiting:
@@ -187,7 +187,7 @@ class _Growth:
         try:
             token, distance = draw(logits, row, u, self.temperature)
         except NotNumbers as error:
-            place = error.place  # or of a text that spoils those beside it: which one is it?
+            place = error.place  # or another text of the batch is at fault: read each alone
             for i, node in enumerate(nodes):
                 alone = plain_logits(self.network, self.accepted, [node.ids])
                 if alone.isnan().any():

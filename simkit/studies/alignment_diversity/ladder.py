@@ -43,11 +43,17 @@ CONTROL = "sft"
 class Profile:
     """Size of the experiment.
 
-    doses : DPO steps at which an adapter is kept; much beyond 80 the glass box no longer answers in
+    Attributes
+    ----------
+    doses : tuple of int
+        DPO steps at which an adapter is kept; much beyond 80 the glass box no longer answers in
         the format (valid mass 0.4 after 160 steps, 0.01 after 320), so the ladder ends.
-    batch : pairs, or demonstrations, per step.
-    sft_steps : of the control.
-    panel : people whose answers decide what the majority says.
+    batch : int
+        Pairs, or demonstrations, per step.
+    sft_steps : int
+        Steps of the control.
+    panel : int
+        People whose answers decide what the majority says.
     """
 
     doses: tuple[int, ...] = (2, 5, 10, 20, 40, 80)

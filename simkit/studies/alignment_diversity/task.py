@@ -53,9 +53,23 @@ def personas(n: int, seed: int) -> pd.DataFrame:
 def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataFrame:
     """One row per person × word with its prompt's text.
 
-    context : "persona" says who the person is, "none" says nothing (all people are asked the same),
+    Parameters
+    ----------
+    people : DataFrame
+        A row per person.
+    context : str
+        "persona" says who the person is, "none" says nothing (all people are asked the same),
         "unrelated" says a sentence that has nothing to do with it, to each person another one.
-    Raises ValueError for another context, and for more people than there are such sentences.
+
+    Returns
+    -------
+    DataFrame
+        The design, with the column `context`.
+
+    Raises
+    ------
+    ValueError
+        For another context, and for more people than there are such sentences.
     """
     design = concepts.design("colour", people)
     if one_of(context, "context", CONTEXTS) == "persona":

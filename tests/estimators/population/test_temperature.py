@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from simkit.estimators import (
@@ -95,18 +94,6 @@ def test_a_perfect_belief_has_its_least_log_loss_at_one():
     y, b = population(2500, np.random.default_rng(4))
     curve = temperature_curve(y, b, SCALE, [0.7, 1, 1.4], metrics=["log_loss"], n_boot=2)
     assert curve["best temperature, log_loss"]["estimate"] == 1
-
-
-def test_logprobs_do_as_well():
-    rng = np.random.default_rng(5)
-    y, b = population(20, rng)
-    log = pd.DataFrame(np.log(b) - rng.random((20, 1)), columns=SCALE)
-    kwargs = {"smoothing": 0.01, "n_boot": 10}
-    one = temperature_curve(y, b, SCALE, [0.3, 1], **kwargs).frame
-    two = temperature_curve(y, log, SCALE, [0.3, 1], logprob=True, **kwargs).frame
-    pd.testing.assert_frame_equal(one, two)
-    with pytest.raises(ValueError, match="belief"):
-        temperature_curve(y, log.to_numpy(), SCALE, [1], **kwargs)
 
 
 @pytest.mark.parametrize(

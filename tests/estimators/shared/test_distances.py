@@ -45,7 +45,6 @@ def test_kl_by_hand():
 def test_jensen_shannon_by_hand():
     # middle (0.35, 0.4, 0.25); KL(P) = 0.5 ln(0.5 / 0.35) + 0.5 ln(0.5 / 0.4) = 0.289909
     # KL(Q) = 0.2 ln(0.2 / 0.35) + 0.3 ln(0.3 / 0.4) + 0.5 ln 2 = 0.148346; mean 0.219127 nats
-    assert jensen_shannon(P, Q, base=np.e) == pytest.approx(0.219127, abs=1e-6)
     assert jensen_shannon(P, Q) == pytest.approx(0.219127 / np.log(2), abs=1e-6)
     assert jensen_shannon([1, 0], [0, 1]) == pytest.approx(1)  # nothing in common: 1 bit
 
@@ -95,8 +94,8 @@ def test_scipy_agrees(k):
     e = 0.03
     smooth = stats.entropy(p + e, q + e, axis=1)  # normalises by itself
     assert kl_divergence(p, q, smoothing=e) == pytest.approx(smooth)
-    root = distance.jensenshannon(p, q, base=3, axis=1)
-    assert jensen_shannon(p, q, base=3) == pytest.approx(root**2)
+    root = distance.jensenshannon(p, q, base=2, axis=1)
+    assert jensen_shannon(p, q) == pytest.approx(root**2)
     moved = [stats.wasserstein_distance(v, v, a, b) for a, b in zip(p, q, strict=True)]
     assert wasserstein(p, q, v) == pytest.approx(moved)
 
@@ -162,8 +161,6 @@ def test_bad_arguments_are_named():
     for smoothing in (-0.1, np.inf, np.nan):
         with pytest.raises(ValueError, match=f"smoothing is {smoothing}"):
             kl_divergence(P, Q, smoothing=smoothing)
-    with pytest.raises(ValueError, match="base is 1"):
-        jensen_shannon(P, Q, base=1)
     with pytest.raises(ValueError, match="values has 2 rows; it must have 3"):
         wasserstein(P, Q, [0, 1])
     with pytest.raises(ValueError, match="values: row 1 holds nan"):

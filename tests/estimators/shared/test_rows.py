@@ -6,17 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.estimators import one_hot
 from simkit.estimators.shared.rows import group_moments, paired_runs, run_matrix, run_sizes
-
-
-def test_one_hot():
-    frame = one_hot(pd.Series(["b", None, "a"], index=[7, 8, 9]), ["a", "b", "c"])
-    assert frame.columns.tolist() == ["a", "b", "c"]
-    assert frame.loc[7].tolist() == [0, 1, 0]
-    assert frame.loc[8].isna().all()
-    with pytest.raises(ValueError, match=r"row 1 holds 'd'; it must be one of \['a', 'b'\]"):
-        one_hot(["a", "d"], ["a", "b"])
 
 
 def test_shapes_and_names():

@@ -8,9 +8,7 @@ from simkit.estimators.shared import distances
 from simkit.estimators.structure.fidelity import population_fidelity
 from simkit.estimators.structure.groups import (
     by_groups,
-    group_means,
     subgroup_structure,
-    topic_means,
 )
 
 SCALES = {"a": (1, 5), "b": (0, 10), "c": (1, 4), "d": (1, 5)}
@@ -36,18 +34,6 @@ def sides():
 
 def found(sides, **more):
     return subgroup_structure(*sides, SCALES, **{"n_boot": 40, "splits": 20, **more})
-
-
-def test_group_means_known_values():
-    groups = {"g": pd.DataFrame({"a": [1, 2, 2.0], "b": [4.0, np.nan, 5]})}
-    scales = {"a": (1, 5), "b": (0, 10)}
-    # a: 5/3 = 1.6667, as a share (1.6667 - 1) / 4. b: 4.5 / 10.
-    assert group_means(groups, scales)["g"].tolist() == pytest.approx([1 / 6, 0.45])
-    means = pd.DataFrame({"g": [0.123, 0.2, 0.6]}, index=list("xyz"))
-    topics = {"x": "one", "y": "one", "z": "two"}
-    assert topic_means(means, topics, digits=2)["g"].tolist() == [0.16, 0.6]
-    with pytest.raises(ValueError, match="'z' has no topic"):
-        topic_means(means, {"x": "one", "y": "one"})
 
 
 def test_as_published_step_by_step(sides):
@@ -78,8 +64,7 @@ def test_the_two_ways_differ_in_bounds_and_interval(sides):
 
 def test_keywords(sides):
     plain = found(sides)
-    topics = {"a": "one", "b": "one", "c": "two", "d": "three"}
-    for more in ({"topics": topics}, {"n_boot": 41}, {"splits": 21}, {"alpha": 0.2}, {"rng": 4}):
+    for more in ({"n_boot": 41}, {"splits": 21}, {"alpha": 0.2}, {"rng": 4}):
         assert not plain.frame.equals(found(sides, **more).frame)
 
 
@@ -113,9 +98,9 @@ def test_bad_input(sides):
     with pytest.raises(ValueError, match="three or more"):
         subgroup_structure({"men": sides[0]["men"]}, {"men": sides[1]["men"]}, SCALES)
     with pytest.raises(ValueError, match="two numbers that rise"):
-        group_means(sides[0], {"a": (5, 5)})
+        subgroup_structure(*sides, {"a": (5, 5)})
     with pytest.raises(ValueError, match="group 'men' has no item 'z'"):
-        group_means(sides[0], {"z": (1, 5)})
+        subgroup_structure(*sides, {"z": (1, 5)})
     frame = pd.DataFrame({"a": [1.0, 2]})
     with pytest.raises(ValueError, match="group 'g' has no members"):
         by_groups(frame, pd.DataFrame({"g": [False, False]}), ["a"])
