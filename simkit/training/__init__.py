@@ -1,6 +1,6 @@
 """Training: adapters on a population's answers, and the glass box on the worlds' text."""
 
-from simkit.training.adapters import load_adapter
+from simkit.training.adapters import load_adapter, load_with_base
 from simkit.training.calibration import calibrate
 from simkit.training.card import write_card
 from simkit.training.data import examples, split_respondents
@@ -10,4 +10,4 @@ from simkit.training.pretraining import pretrain
 from simkit.training.quantise import quantise
 
 __all__ = ["Adapted", "NumericLoss", "calibrate", "examples", "finetune", "load_adapter",
-           "pretrain", "quantise", "split_respondents", "write_card"]  # fmt: skip
+           "load_with_base", "pretrain", "quantise", "split_respondents", "write_card"]  # fmt: skip

@@ -13,15 +13,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simkit.files import as_path, write_text
-from simkit.scoring import LocalModel
+from simkit.scoring import LocalModel, load
 from simkit.scoring.local import check_local
 from simkit.training.base import fingerprint, for_training, shared_copy
 from simkit.training.card import page
 from simkit.training.extras import hushed, need
 from simkit.training.quantise import is_quantised, quantise, trainable
 
-__all__ = ["RECORD", "STORED", "adapter_weights", "load_adapter", "read_record", "save_adapter",
-           "with_stored"]  # fmt: skip
+__all__ = ["RECORD", "STORED", "adapter_weights", "load_adapter", "load_with_base", "read_record",
+           "save_adapter", "with_stored"]  # fmt: skip
 
 RECORD = "training.json"
 STORED = "float16"  # the type of an adapter's weights on disk
@@ -142,6 +142,41 @@ def load_adapter(base: LocalModel, folder: Path | str, *, check: bool = True) ->
     if base.network.dtype is torch.float64:  # or the adapter's share would be as in float32
         network = network.double()
     return replace(base, network=network.eval(), name=f"{base.name} + {folder.name}")
+
+
+def load_with_base(folder: Path | str, **settings: Any) -> LocalModel:
+    """The model that an adapter was made for, with the adapter.
+
+    Parameters
+    ----------
+    folder : with adapter_model.safetensors and adapter_config.json, which names the base.
+    **settings
+        Of the base, as :func:`simkit.load` takes them.
+
+    Returns
+    -------
+    LocalModel
+        As of :func:`load_adapter`. A base is compared with the adapter's record where it has one.
+
+    Raises
+    ------
+    ValueError
+        If the adapter names no base, and as :func:`load_adapter` and :func:`simkit.load`.
+
+    Examples
+    --------
+    >>> from simkit.resources import root
+    >>> load_with_base(root("data") / "adapters" / "alignment" / "sft").name
+    'glassbox + sft'
+    """
+    folder = as_path(folder, "folder").expanduser()
+    name = json.loads((folder / "adapter_config.json").read_text()).get("base_model_name_or_path")
+    if not name:
+        raise ValueError(
+            f"{folder.name} does not name its base; load that and put the adapter on it: "
+            f"simkit.training.load_adapter(base, {str(folder)!r})"
+        )
+    return load_adapter(load(name, **settings), folder, check=read_record(folder) is not None)
 
 
 def _check_whole(expected: Mapping[str, Any], base: Mapping[str, Any], folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,16 +144,22 @@ def test_home_folders(home: Path) -> None:
         sk.load("~nobody-of-this-name/m")
 
 
-def test_an_adapter_is_told_how_to_be_loaded(tmp_path: Path) -> None:
+def test_an_adapter_is_loaded_with_its_base(tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     base = sk.load(saved(tmp_path / "base"))
-    config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"])
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM", target_modules=["q_proj"], init_lora_weights=False
+    )
     folder = tmp_path / "adapter"
-    peft.get_peft_model(base.network, config).save_pretrained(folder)
-    said = r"adapter .*its base, which it calls '.*base'.*load_adapter"
-    with pytest.raises(ValueError, match=said):
-        sk.load(folder)
-    # Beside a whole model too: transformers would load the adapter's base in its place.
+    adapted = peft.get_peft_model(base.network, config)
+    adapted.save_pretrained(folder)
+    found = sk.load(folder)
+    assert found.name == "base + adapter"
+    expected = sk.score(replace(base, network=adapted), ["The price"], [" yes", " no"])
+    np.testing.assert_allclose(sk.score(found, ["The price"], [" yes", " no"]), expected, atol=1e-6)
+    plain = sk.score(sk.load(tmp_path / "base"), ["The price"], [" yes", " no"])
+    assert np.abs(plain - expected).max() > 1e-3
+    # Beside a whole model: transformers would load the adapter's base in its place.
     both = saved(tmp_path / "both")
     shutil.copy(folder / "adapter_config.json", both)
     with pytest.raises(ValueError, match="load_adapter"):
@@ -195,8 +202,8 @@ def test_an_adapter_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     [
         ({}, ".", r"an empty folder, without config\.json"),
         ({"notes.txt": "x"}, ".", r"a folder without config\.json"),
-        ({"m.gguf": "GGUF"}, "m.gguf", "GGUF format, which cannot be loaded yet"),
-        ({"m.gguf": "GGUF", "config.json": "{}"}, ".", "GGUF format"),
+        ({"m.gguf": "GGUF"}, "m.gguf", "cannot be read as a GGUF model"),
+        ({"m.gguf": "GGUF", "config.json": "{}"}, ".", r"GGUF format; give the file.*m\.gguf"),
         ({"model.safetensors": "x"}, "model.safetensors", "is a file; give the folder"),
         ({"config.json": "{}", "tokenizer.json": "{}"}, ".", "holds no weights"),
         ({"config.json": "{}", "pytorch_model.bin": "x"}, ".", "no safetensors weights"),
