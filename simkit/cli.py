@@ -1,4 +1,4 @@
-"""The command line: `simkit run`, `list`, `score`, `models`, `data`, `train-world` and `train-adapters`."""
+"""The command line: `simkit run`, `list`, `score`, `models`, `data`, `train-world` and others."""
 
 from __future__ import annotations
 
