@@ -276,7 +276,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         | {"rng": None, "n_boot": None},
         "interval_coverage": lambda: {"low": [0.0, 1, 2], "high": [1.0, 2, 3], "truth": 0.5,
                                       "estimate": [0.5, 1.5, 2.5], "names": ["x"]},
-        "jensen_shannon": lambda: {"p": p, "q": q, "base": 2.0},
+        "jensen_shannon": lambda: {"p": p, "q": q},
         "kl_divergence": lambda: {"p": p, "q": q, "smoothing": 0.01},
         "line_of_unity": lambda: {"lab_1": lab(), "lab_2": lab() + 1, "words": ["x", "y", "z"],
                                   "pairs": "all", "permutations": 3, "alpha": 0.1, "rng": 1},
@@ -376,6 +376,9 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "model": glassbox(), "question": question("{context} {question}"), "design": design()}),
         "Cached": lambda: (sk.Cached, {"model": mock(), "store": "scores.sqlite"}),
         "worlds_of": lambda: (sk.worlds_of, {"model": mock()}),
+        "pilot": lambda: (sk.pilot, {
+            "model": mock(), "question": question("{context} {question}"), "design": design(),
+            "chat": False, "prompts": 2, "max_tokens": 3, "alpha": 0.1}),
         "chat_prompts": lambda: (sk.chat_prompts, {
             "model": glassbox(), "prompts": ["a", "b"], "design": design()}),
         "count_pivots": lambda: (sk.count_pivots, {"table": pivots()}),

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 import simkit as sk
 from simkit import datasets, plots, reports, scoring, training
+from simkit.resources import adapters
 from simkit.scoring import LocalModel
 from simkit.worlds import concepts, market, scm, survey
 from simkit.worlds.market import brands
@@ -214,6 +215,8 @@ def more_calls() -> dict[str, Callable[[], Call]]:
             "epochs": 3.0, "micro": None, "every": None, "patience": 5,
             "numeric": None, "seed": 0}),
         "load_adapter": lambda: (training.load_adapter, {"base": tiny(), "folder": _adapter()}),
+        "load_with_base": lambda: (training.load_with_base, {
+            "folder": adapters("alignment") / "sft"}),
         "market.covariate_profiles": lambda: (market.covariate_profiles, {
             "names": ["income", "season"], "product": market.PRODUCTS[0], "usual_price": 3.0}),
         "market.announce": lambda: (market.announce, {

@@ -16,10 +16,11 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from simkit.estimators.shared.arguments import share
 from simkit.personas.scales import read_answers
 from simkit.questions import Question
 from simkit.result import Result
-from simkit.scoring.belief import believe
+from simkit.scoring.belief import believe, check_asked
 from simkit.scoring.chat import Chat, chat_prompts, talk
 from simkit.scoring.runs.write import write
 from simkit.scoring.types import Model, check_model
@@ -88,6 +89,8 @@ def pilot(
     check_model(model)
     integer(prompts, "prompts", 1)
     integer(max_tokens, "max_tokens", 1)
+    alpha = share(alpha, "alpha")
+    check_asked(question, design, ())
     rows = _spread(question, framed(design, "the design"), prompts)
     table = believe(model, question, rows, chat=chat, least_mass=0)
     by_prompt = table.groupby("prompt_id")

