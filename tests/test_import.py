@@ -23,3 +23,16 @@ def test_import_loads_nothing_heavy(statement):
 
 def test_the_check_sees_a_heavy_module():
     assert "matplotlib" in loaded_by("import matplotlib")
+
+
+def test_every_module_is_imported_without_a_word():
+    """Any text on stderr fails a saved notebook: bitsandbytes writes there when it is imported."""
+    code = (
+        "import importlib, pkgutil, sys, simkit\n"
+        "for found in pkgutil.walk_packages(simkit.__path__, 'simkit.'):\n"
+        "    importlib.import_module(found.name)\n"
+        "print(*sorted({'bitsandbytes', 'peft', 'trl'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.split() == []

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from transformers import PrinterCallback, TrainerCallback
 
 from simkit.scoring import LocalModel
 from simkit.training.adapters import (
@@ -48,12 +47,15 @@ def train_dpo(
     constant, so that a smaller dose is what a shorter run would have given. Returns `keep`.
     Raises ImportError, saying what to install, without trl or peft.
     """
-    trl, datasets = need("trl"), need("datasets")
+    trl, datasets, transformers = need("trl"), need("datasets"), need("transformers")
     with _undisturbed(datasets):  # new adapter weights are drawn before they are replaced
         network = with_stored(base, start, trained=True)
     saved: dict[int, dict[str, torch.Tensor]] = {}
 
-    class Save(TrainerCallback):
+    with hushed():  # it imports peft, and that bitsandbytes, which writes to stderr
+        callback = transformers.TrainerCallback
+
+    class Save(callback):  # type: ignore[misc, valid-type]
         """Copies the adapter after the steps that are kept."""
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -73,7 +75,7 @@ def train_dpo(
             model=network, args=settings, train_dataset=data, processing_class=base.tokenizer,
             callbacks=[Save()],
         )  # fmt: skip
-        trainer.remove_callback(PrinterCallback)  # which would print a summary
+        trainer.remove_callback(transformers.PrinterCallback)  # which would print a summary
         trainer.train()
     control = (read_record(start) or {})["settings"]
     for step, folder in keep.items():
