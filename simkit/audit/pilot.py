@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from simkit.estimators.shared.arguments import share
+from simkit.estimators.shared.means import mean_belief
 from simkit.personas.scales import read_answers
 from simkit.questions import Question
-from simkit.result import Result
+from simkit.result import REQUIRED, Result
 from simkit.scoring.belief import believe, check_asked
 from simkit.scoring.chat import Chat, chat_prompts, talk
 from simkit.scoring.runs.write import write
 from simkit.scoring.types import Model, check_model
-from simkit.types import FloatArray, framed, integer
+from simkit.types import framed, integer
 
 __all__ = ["pilot"]
 
@@ -91,16 +91,17 @@ def pilot(
     integer(max_tokens, "max_tokens", 1)
     alpha = share(alpha, "alpha")
     check_asked(question, design, ())
-    rows = _spread(question, framed(design, "the design"), prompts)
+    rows, asked = _distinct(model, question, framed(design, "the design"), chat, prompts)
     table = believe(model, question, rows, chat=chat, least_mass=0)
     by_prompt = table.groupby("prompt_id")
     mass = by_prompt["valid_mass"].first().to_numpy()
     order = np.nan
     if "order_range" in table:
         order = float(by_prompt["order_range"].max().mean())
-    frame = {"valid mass": _mean(mass, alpha), "smallest valid mass": _bare(mass.min())}
+    mean = mean_belief(pd.DataFrame({"valid mass": mass}), alpha=alpha)["valid mass"]
+    frame: dict[str, Any] = {"valid mass": mean[[*REQUIRED]].to_dict()}
+    frame["smallest valid mass"] = _bare(mass.min())
     frame["order range"] = _bare(order)
-    asked = _laid_out(model, question, rows, chat)
     first = table.loc[by_prompt["belief"].idxmax().dropna()].set_index("prompt_id")["option"]
     agreed, none, notes = _written(model, question, rows, asked, first, max_tokens, alpha)
     frame |= {"written as believed": agreed, "no option written": none}
@@ -111,26 +112,8 @@ def pilot(
     return Result(method, columns, len(rows), alpha, SOURCE, notes, "prompts")
 
 
-def _spread(question: Question, design: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Up to n rows whose prompts differ, evenly from first to last."""
-    rows = design.reset_index(drop=True)
-    first = pd.Series(question.prompts(rows, warn=False)).drop_duplicates().index
-    taken = np.unique(np.linspace(0, len(first) - 1, n).round().astype(int))
-    return rows.loc[first[taken]].reset_index(drop=True)
-
-
 def _bare(value: float) -> dict[str, float]:
     return {"estimate": float(value), "std_error": np.nan, "low": np.nan, "high": np.nan}
-
-
-def _mean(x: FloatArray, alpha: float) -> dict[str, float]:
-    """A mean in 0-1 with its t interval."""
-    if len(x) < 2:
-        return _bare(x.mean())
-    error = float(x.std(ddof=1) / np.sqrt(len(x)))
-    reach = float(stats.t.isf(alpha / 2, len(x) - 1)) * error
-    low, high = max(0.0, x.mean() - reach), min(1.0, x.mean() + reach)
-    return {"estimate": float(x.mean()), "std_error": error, "low": low, "high": high}
 
 
 def _share(hits: Sequence[bool], alpha: float) -> dict[str, float]:
@@ -143,13 +126,16 @@ def _share(hits: Sequence[bool], alpha: float) -> dict[str, float]:
     return {"estimate": p, "std_error": float(np.sqrt(p * (1 - p) / n)), "low": low, "high": high}
 
 
-def _laid_out(
-    model: Model, question: Question, rows: pd.DataFrame, chat: Chat | bool | None
-) -> list[str]:
-    """The prompts as the model gets them."""
-    said = talk(chat)
+def _distinct(
+    model: Model, question: Question, design: pd.DataFrame, chat: Chat | bool | None, n: int
+) -> tuple[pd.DataFrame, list[str]]:
+    """Up to n rows whose prompts differ as the model gets them, evenly; and these prompts."""
+    rows, way = design.reset_index(drop=True), talk(chat)
     texts = question.prompts(rows, warn=False)
-    return texts if said is None else chat_prompts(model, texts, said, rows)
+    texts = texts if way is None else chat_prompts(model, texts, way, rows)
+    first = pd.Series(texts).drop_duplicates()
+    taken = np.unique(np.linspace(0, len(first) - 1, n).round().astype(int))
+    return rows.loc[first.index[taken]].reset_index(drop=True), first.iloc[taken].tolist()
 
 
 def _written(

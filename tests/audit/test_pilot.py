@@ -35,10 +35,11 @@ def rule(prompt: str) -> dict[str, float]:
 
 def test_valid_mass_is_that_of_the_prompts() -> None:
     found = sk.pilot(sk.load(rule), ASK, DESIGN)
-    # One prompt of 0.7, four of 0.4: mean 0.46, smallest 0.4, sd 0.134, t(4) 2.776.
+    # One prompt of 0.7, four of 0.4: mean 0.46, smallest 0.4; standard error 0.134 / sqrt(5).
     assert found["valid mass"]["estimate"] == pytest.approx(0.46)
     assert found["smallest valid mass"]["estimate"] == pytest.approx(0.4)
-    assert found["valid mass"]["low"] == pytest.approx(0.46 - 2.776445 * 0.134164 / np.sqrt(5))
+    assert found["valid mass"]["std_error"] == pytest.approx(0.134164 / np.sqrt(5), rel=1e-5)
+    assert 0.3 < found["valid mass"]["low"] < 0.4 < found["valid mass"]["high"] < 0.7
     assert found["written as believed"].isna().all()
     assert any("cannot write" in note for note in found.notes)
 
@@ -67,7 +68,7 @@ def test_the_order_of_listed_options_is_seen() -> None:
 
 def test_copies_of_a_prompt_are_one() -> None:
     found = sk.pilot(sk.load(rule), ASK, pd.concat([DESIGN] * 3), prompts=4)
-    assert found.n == 4
+    assert found.n == 4  # evenly: the first, the last, two between
     assert sk.pilot(sk.load(rule), ASK, pd.concat([DESIGN.head(1)] * 3)).n == 1
 
 
@@ -86,3 +87,19 @@ def test_a_real_network_writes_and_is_read() -> None:
     assert found["valid mass"]["estimate"] > 0.99
     assert found["no option written"]["estimate"] == 0
     assert found["written as believed"]["estimate"] == 1
+
+
+def test_prompts_that_differ_in_their_system_text_alone_are_two(tmp_path: Any) -> None:
+    from tests.scoring.conftest import make_network, make_tokenizer
+
+    tokenizer = make_tokenizer(bos=False)
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    network = make_network("llama", len(tokenizer)).eval()
+    network.save_pretrained(tmp_path / "m"), tokenizer.save_pretrained(tmp_path / "m")
+    lm = sk.load(tmp_path / "m")
+    rows = pd.DataFrame({"price": [1, 1], "who": ["a baker", "a judge"]})
+    assert sk.pilot(lm, ASK, rows, chat=sk.Chat(system="You are {who}.", prefix="")).n == 2
+    assert sk.pilot(lm, ASK, rows, chat=sk.Chat(prefix="")).n == 1
