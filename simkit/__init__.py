@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         sample_runs,
         score,
         score_parquet,
+        with_chat,
         worlds_of,
     )  # fmt: skip
     from simkit.scoring.load import load
@@ -46,7 +47,7 @@ __all__ = [
     "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "__version__",
     "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
     "chat_prompts", "count_pivots", "describe", "find_pivots", "load", "pilot", "read_recorded",
-    "sample_choices", "sample_runs", "score", "score_parquet", "worlds_of",
+    "sample_choices", "sample_runs", "score", "score_parquet", "with_chat", "worlds_of",
 ]  # fmt: skip
 
 # Where the names are that are not in simkit.scoring.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simkit.reports.numbers import number, within
 from simkit.reports.parameters import check
-from simkit.reports.records import caption, record
+from simkit.reports.records import caption, go_on, record
 from simkit.reports.study import Study, find, studies
 from simkit.result import estimate_text
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from simkit.reports.pages import index
 
 __all__ = [
-    "Study", "caption", "check", "estimate_text", "export_html", "find", "index", "number",
-    "record", "run", "studies", "within",
+    "Study", "caption", "check", "estimate_text", "export_html", "find", "go_on", "index",
+    "number", "record", "run", "studies", "within",
 ]  # fmt: skip
 
 _HEAVY = {"export_html": "export", "index": "pages", "run": "execute"}

@@ -6,24 +6,29 @@ import json
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simkit.files import write_text
-from simkit.reports.numbers import Numbers, judged, row
+from simkit.reports.numbers import LEAST_MASS, Numbers, judged, number, row
 from simkit.reports.study import Study
 from simkit.resources import checkout
 from simkit.result import Result
 from simkit.store import key
 from simkit.types import invalid, typed
 
-__all__ = ["Caption", "caption", "named", "read", "record", "write"]
+if TYPE_CHECKING:
+    from simkit.audit import Works
+
+__all__ = ["Caption", "caption", "go_on", "named", "read", "record", "write"]
 
 PACKAGES = ("simkit", "numpy", "pandas", "scipy", "statsmodels", "torch", "transformers")
 
@@ -126,6 +131,40 @@ def caption(text: str | Result, *more: str | Result) -> Caption:
         inline.flush_figures()
     texts = [part.caption() if isinstance(part, Result) else part for part in (text, *more)]
     return Caption(" ".join(typed(part, "a caption", str, "text, or a Result") for part in texts))
+
+
+def go_on(works: Works, study: str) -> None:
+    """End the study here if its main question does not work: the page says why, and what would.
+
+    The run is complete then, and its page, headed by the reason, has no more than was run.
+
+    Parameters
+    ----------
+    works : Works
+        Of :func:`simkit.audit.measure`; the first question is the one that the study rests on.
+    study : str
+        The study's name, under which each question's valid mass is recorded.
+
+    Raises
+    ------
+    SystemExit
+        Where the first question's mean valid mass is below 0.5. papermill takes it as an end, not
+        as an error.
+    """
+    if not works.end:
+        return
+    claim = f"at least {LEAST_MASS:g} of the probability is on the options"
+    masses = [
+        number(f"Valid mass, {asked}", mass, claim, bool(mass["estimate"] >= LEAST_MASS),
+               unit="probability", over="prompts")
+        for asked, mass in ((a, p["valid mass"]) for a, p in works.pilots.items())
+    ]  # fmt: skip
+    show: Any = import_module("IPython.display").display
+    warnings.filterwarnings("ignore", message="To exit")  # IPython's word on SystemExit
+    text = {"text/markdown": works.end, "text/plain": works.end}
+    show(text, raw=True, metadata={"simkit": {"stopped": works.end}})
+    show(record(study, masses, model=works.model))
+    raise SystemExit(0)
 
 
 def read(path: Path) -> dict[str, Any] | None:

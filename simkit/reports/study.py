@@ -41,6 +41,7 @@ class Study:
             raise ValueError(f"{path} cannot be read as a notebook: {error!s:.200}") from error
         mark = "papermill-error-cell-tag"  # of cells that papermill adds
         notebook.cells = [c for c in notebook.cells if mark not in c.metadata.get("tags", [])]
+        _cut_at_stop(notebook.cells)
         _attach_captions(notebook.cells)
         _mark_failure(notebook.cells)
         return cls(path, notebook)
@@ -92,6 +93,12 @@ class Study:
         """What the notebook recorded: study, numbers and provenance."""
         records = [o.get("metadata", {}).get("simkit", {}).get("record") for o in self._outputs()]
         return next(filter(None, reversed(records)), None)
+
+    @property
+    def stopped(self) -> str:
+        """Why the study ended itself before its end (Markdown), or ""."""
+        marks = (o.get("metadata", {}).get("simkit", {}).get("stopped") for o in self._outputs())
+        return next(filter(None, marks), "")
 
     @property
     def failure(self) -> str:
@@ -185,6 +192,16 @@ def _attach_captions(cells: list[NotebookNode]) -> None:
             elif not caption and any(k.startswith("image/") for k in output.get("data", {})):
                 output.metadata["alt"] = f"Figure in the section “{section}”"
                 waiting = output
+
+
+def _cut_at_stop(cells: list[NotebookNode]) -> None:
+    """Of a study that ended itself, leave out what was not run, and the marks of the end."""
+    for i, cell in enumerate(cells):
+        outputs = cell.get("outputs", [])
+        if any(o.get("metadata", {}).get("simkit", {}).get("stopped") for o in outputs):
+            cell.outputs = [o for o in outputs if o.output_type not in ("error", "stream")]
+            del cells[i + 1 :]
+            return
 
 
 def _mark_failure(cells: list[NotebookNode]) -> None:

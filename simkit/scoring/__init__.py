@@ -10,7 +10,7 @@ with warnings.catch_warnings():
     from simkit.scoring.local import LocalModel
 from simkit.scoring.belief import believe, score
 from simkit.scoring.cache.cached import Cached
-from simkit.scoring.chat import Chat, chat_prompts
+from simkit.scoring.chat import Chat, chat_prompts, with_chat
 from simkit.scoring.choices import sample_choices
 from simkit.scoring.load import load
 from simkit.scoring.mass import LowMassWarning
@@ -55,6 +55,7 @@ __all__ = [
     "score",
     "score_parquet",
     "surface_forms",
+    "with_chat",
     "worlds_of",
     "write",
 ]

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import special
 
 from simkit.questions import Question, check_options
-from simkit.scoring.chat import Chat, lay_out, talk
+from simkit.scoring.chat import Chat, lay_out, respelled, talk
 from simkit.scoring.forms import Spelled, flat, refuse_same, separated, sum_forms
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.orders import average_orders, orders_for
@@ -125,7 +125,7 @@ def believe(
     question: Question,
     design: pd.DataFrame,
     *,
-    chat: Chat | bool | None = False,
+    chat: Chat | bool | None = None,
     orders: str | Sequence[Sequence[int]] | None = "auto",
     average: bool = True,
     least_mass: float = LEAST_MASS,
@@ -141,8 +141,9 @@ def believe(
     design : pandas.DataFrame
         One row per prompt.
     chat : Chat, bool or None
-        False or None for plain text; True, or a `Chat` with system text and so on, to lay the
-        prompt out by the model's own chat template, the answer beginning with "Answer:".
+        True, or a `Chat` with system text and so on, to lay the prompt out by the model's own chat
+        template, the answer beginning with "Answer:"; False for plain text; None for the model's
+        own way: its `chat` (see `with_chat`), plain text where it has none.
     orders : str, list of permutations, or None
         For a question that lists its options in the prompt, in which orders. "auto" takes all K
         cyclic shifts if they have letters or numbers, else the order given; None the order given;
@@ -202,7 +203,7 @@ def believe(
     check_model(model)
     check_asked(question, design, COLUMNS, LISTED)
     least_mass = scalar(least_mass, "least_mass", 0, 1)
-    layout = talk(chat)
+    layout = talk(chat, model)
     if not isinstance(average, bool | np.bool_):
         raise ValueError(f"average is {shown(average)}; it must be True or False")
     permutations = orders_for(question, orders)
@@ -217,7 +218,10 @@ def believe(
     with renamed_rows(names):
         if layout is not None:
             people = design.iloc[rows].reset_index(drop=True)  # errors name the prompt's place
-            prompts, separator = lay_out(model, prompts, layout, people, separator=separator)
+            prompts, separator = lay_out(
+                model, prompts, layout, people, separator=separator, answers=answers
+            )
+            answers = respelled(answers) if layout.spellings else answers
         spelled = separated(separator, answers)
         scores = _scores(model, prompts, spelled)
         logprob, mass = sum_forms(model, prompts, spelled, scores), scores.valid_mass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,11 +13,12 @@ import pandas as pd
 from jinja2 import TemplateError
 
 from simkit.questions import fill
+from simkit.scoring.forms import Spelled
 from simkit.scoring.types import Model, check_model
 from simkit.templates import check_text
 from simkit.types import aligned, listed, shown
 
-__all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "talk"]
+__all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "respelled", "talk", "with_chat"]
 
 _OURS = {"add_generation_prompt", "continue_final_message", "conversation", "messages", "tokenize"}
 _NO_SYSTEM = (
@@ -35,6 +38,7 @@ _CLOSED = re.compile(
     r"|<\|channel\|>\s*final\b(?:<\|message\|>)?",
     re.IGNORECASE,
 )
+MOST_LISTED = 7  # numbers that an instruction lists; of more it says the ends
 _MARK = "answerstandshere"  # stands in for an answer, to see what a template puts before it
 
 
@@ -60,6 +64,12 @@ class Chat:
         templates that take no system turn.
     template_args : dict
         Further names for the template, such as {"enable_thinking": False}.
+    answer : str
+        How to answer, said at the end of the system text, where all prompts share it: "Answer with
+        one word: {options}." with the field {options} for "yes or no". "auto" makes the sentence of
+        the options; "" says nothing.
+    spellings : bool
+        True counts an option in capital letters, too: "Yes" and "YES" for "yes".
 
     Raises
     ------
@@ -83,12 +93,14 @@ class Chat:
     separator: str | None = None
     fold_system: bool = False
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    answer: str = ""
+    spellings: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("system", "prefix", "separator"):
-            text = getattr(self, name)
-            if not isinstance(text, str) and (text is not None or name == "prefix"):
-                hint = 'text, "" for none' if name == "prefix" else "text or None"
+        for name in ("system", "prefix", "separator", "answer"):
+            text, must = getattr(self, name), name in ("prefix", "answer")
+            if not isinstance(text, str) and (text is not None or must):
+                hint = 'text, "" for none' if must else "text or None"
                 raise ValueError(f"{name} is {shown(text)}; it must be {hint}")
         args = self.template_args
         if not isinstance(args, Mapping) or not all(isinstance(name, str) for name in args):
@@ -96,18 +108,72 @@ class Chat:
         clash = sorted(_OURS & args.keys())
         if clash:
             raise ValueError(f"template_args holds {clash[0]!r}, which is not to be set here")
-        if self.fold_system and self.system is None:
+        if self.fold_system and self.system is None and not self.answer:
             raise ValueError("fold_system is set, but there is no system text to fold")
 
 
-def talk(chat: Chat | bool | None) -> Chat | None:
-    """The chat that is meant, None for plain text: True is one as it comes, False is none.
+def talk(chat: Chat | bool | None, model: Any = None) -> Chat | None:
+    """The chat that is meant, None for plain text.
 
-    Raises ValueError for anything else.
+    False is none, None the model's own (see `with_chat`), True that or a chat as it comes. Raises
+    ValueError for anything else.
     """
     if not isinstance(chat, Chat | bool | None):
         raise ValueError(f"chat is {shown(chat)}; it must be True, False, None or a Chat")
-    return Chat() if chat is True else chat or None
+    if isinstance(chat, Chat) or chat is False:
+        return chat or None
+    own: Chat | None = getattr(model, "chat", None)
+    return own or (Chat() if chat else None)
+
+
+def with_chat(model: Any, chat: Chat | bool | None) -> Any:
+    """The model, asked in a chat wherever a call does not say how it is to be asked.
+
+    Parameters
+    ----------
+    model : Model
+    chat : Chat, bool or None
+        True for a chat as it comes; False or None for plain text.
+
+    Returns
+    -------
+    Model
+        A copy, with the chat as its `chat`. Weights and caches are shared with the model.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> lm = with_chat(sk.load(lambda prompt: {"yes": 1.0}), Chat(system="You are a shopper."))
+    >>> lm.chat.system
+    'You are a shopper.'
+    """
+    check_model(model)
+    changed = copy(model)
+    object.__setattr__(changed, "chat", talk(chat or False))
+    return changed
+
+
+def respelled(answers: Sequence[Spelled]) -> list[Spelled]:
+    """The options of each prompt, each with its spellings in other capital letters.
+
+    A spelling that another option of the prompt has, or could have, is left out.
+    """
+    wider = {row: _respelled(row) for row in dict.fromkeys(answers)}
+    return [wider[row] for row in answers]
+
+
+def _respelled(answers: Spelled) -> Spelled:
+    forms = [
+        {form: None for text in row for form in (text, text.lower(), text.capitalize(),
+                                                 text.title(), text.upper())}
+        for row in answers
+    ]  # fmt: skip
+    count = Counter(form for row in forms for form in row)
+    own = {text for row in answers for text in row}
+    return tuple(
+        tuple(form for form in row if form in given or (count[form] == 1 and form not in own))
+        for row, given in zip(forms, answers, strict=True)
+    )
 
 
 def chat_prompts(
@@ -155,17 +221,18 @@ def lay_out(
     design: pd.DataFrame | None = None,
     *,
     separator: str,
+    answers: Sequence[Spelled] | None = None,
 ) -> tuple[list[str], str]:
     """The laid-out prompts, and what is to stand between them and an option.
 
-    separator : the question's. Raises ValueError, naming the remedy, if the model has no
-    chat template, the template refuses, drops or rewrites a text or ignores one of
-    `chat.template_args`, the answer would stand in a thought that the template opens or in the head
-    of the turn, a text holds one of the tokenizer's control tokens, or nothing is left
-    for the user's turn.
+    separator : the question's. answers : of each prompt, for `chat.answer`. Raises ValueError,
+    naming the remedy, if the model has no chat template, the template refuses, drops or rewrites
+    a text or ignores one of `chat.template_args`, the answer would stand in a thought that the
+    template opens or in the head of the turn, a text holds one of the tokenizer's control tokens,
+    or nothing is left for the user's turn.
     """
     tokenizer = _with_template(model, chat)
-    systems = _systems(chat, design, len(prompts))
+    systems = _systems(chat, design, answers, len(prompts))
     users = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
     _refuse_unfit(tokenizer, users, systems)
     talks = [_turns(u, s, chat.fold_system) for u, s in zip(users, systems, strict=True)]
@@ -185,10 +252,15 @@ def lay_out(
 
 
 def open_turns(
-    model: Model, prompts: Sequence[str], chat: Chat, design: pd.DataFrame | None = None
+    model: Model,
+    prompts: Sequence[str],
+    chat: Chat,
+    design: pd.DataFrame | None = None,
+    answers: Sequence[Spelled] | None = None,
 ) -> list[str]:
     """The laid-out prompts up to where the model's turn begins, its prefix left out."""
-    texts, _ = lay_out(model, prompts, replace(chat, separator=None), design, separator="")
+    plain = replace(chat, separator=None)
+    texts, _ = lay_out(model, prompts, plain, design, separator="", answers=answers)
     return [text.removesuffix(chat.prefix).rstrip(" ") for text in texts]
 
 
@@ -206,13 +278,56 @@ def _with_template(model: Model, chat: Chat) -> Any:
     return tokenizer
 
 
-def _systems(chat: Chat, design: pd.DataFrame | None, n: int) -> list[str | None]:
-    if chat.system is None:
+def _systems(
+    chat: Chat, design: pd.DataFrame | None, answers: Sequence[Spelled] | None, n: int
+) -> list[str | None]:
+    """The system text of each prompt: its own fields filled, and how to answer."""
+    own: list[str] = [""] * n
+    if chat.system is not None:
+        own = list(fill(chat.system, pd.DataFrame(index=range(n)) if design is None else design))
+        if len(own) != n:
+            raise ValueError(f"the design has {len(own)} rows for {n} prompts")
+    elif not chat.answer:
         return [None] * n
-    filled = fill(chat.system, pd.DataFrame(index=range(n)) if design is None else design)
-    if len(filled) != n:
-        raise ValueError(f"the design has {len(filled)} rows for {n} prompts")
-    return list(filled)
+    if not chat.answer:
+        return list(own)
+    if answers is None:
+        if chat.answer == "auto" or "{options}" in chat.answer:
+            raise ValueError(
+                f"answer={chat.answer!r} needs the question's options: believe and sample_runs "
+                "know them; here, write them out"
+            )
+        return [_joined(text, chat.answer) for text in own]
+    said = {row: instruction(chat.answer, [forms[0] for forms in row]) for row in set(answers)}
+    return [_joined(text, said[row]) for text, row in zip(own, answers, strict=True)]
+
+
+def _joined(system: str, answer: str) -> str:
+    return f"{system.rstrip()} {answer}".lstrip()
+
+
+def instruction(answer: str, options: Sequence[str]) -> str:
+    """How to answer, with the options in words; "auto" for a sentence made of them.
+
+    Examples
+    --------
+    >>> instruction("auto", ["yes", "no"])
+    'Answer with one word: yes or no.'
+    >>> instruction("auto", [str(value) for value in range(0, 101, 5)])
+    'Answer with one number from 0 to 100.'
+    >>> instruction("Say {options}, nothing else.", ["A", "B", "C"])
+    'Say A, B or C, nothing else.'
+    """
+    either = f"{', '.join(options[:-1])} or {options[-1]}"
+    if answer != "auto":
+        return answer.replace("{options}", either)
+    if all(re.fullmatch(r"-?\d+(\.\d+)?", option) for option in options):
+        span = f" from {options[0]} to {options[-1]}" if len(options) > MOST_LISTED else ""
+        return f"Answer with one number{span or f': {either}'}."
+    if all(re.fullmatch(r"[A-Z]", option) for option in options):
+        return f"Answer with one letter: {either}."
+    kind = "word" if not any(re.search(r"\s", option) for option in options) else "of these"
+    return f"Answer with one {kind}: {either}."
 
 
 def _without_prefix(prompt: str, prefix: str) -> str:

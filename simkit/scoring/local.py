@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from simkit.scoring.cache.fingerprint import Fingerprint
+from simkit.scoring.chat import Chat
 from simkit.scoring.engine.choice import PATHS, Choice, choose, refuse_nan
 from simkit.scoring.engine.padded import virtual_tokens
 from simkit.scoring.engine.precision import SMALL, doubled
@@ -44,6 +45,7 @@ class LocalModel:
     network, tokenizer : as transformers has them.
     revision : of the hub, "" for none.
     asked : how prompts are to be scored: "auto", "tree" or "padded". `path` is the way taken.
+    chat : how they are laid out where a call does not say; None for plain text.
     """
 
     name: str
@@ -51,6 +53,7 @@ class LocalModel:
     tokenizer: Any
     revision: str = ""
     asked: str = "auto"
+    chat: Chat | None = None
 
     def __post_init__(self) -> None:
         one_of(self.asked, "path", PATHS)

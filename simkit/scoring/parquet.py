@@ -94,7 +94,7 @@ class ParquetDesign:
     prompt: str = "prompt"
     separator: str = " "
     bare: bool = False
-    chat: Chat | bool | None = False
+    chat: Chat | bool | None = None
     layout: str = "text"
     forms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     orders: str | Sequence[Sequence[int]] | None = "auto"
@@ -106,7 +106,8 @@ class ParquetDesign:
             text = getattr(self, name)
             if not isinstance(text, str) and (name != "template" or text is not None):
                 raise ValueError(f"{name} is {shown(text)}; it must be text")
-        self.chat, self.least_mass = talk(self.chat), scalar(self.least_mass, "least_mass", 0, 1)
+        talk(self.chat)  # raises for what is none
+        self.least_mass = scalar(self.least_mass, "least_mass", 0, 1)
         self.source, self.out = (
             Path(os.path.expanduser(as_path(getattr(self, name), name)))
             for name in ("source", "out")
@@ -293,8 +294,7 @@ def score_parquet(
         - prompt : that column, "prompt".
         - separator : put between prompt and option, " ".
         - bare : only the columns of the result, without the design's own.
-        - chat : as in `believe`: a `Chat`, or True for one as it comes, to lay the prompts out by
-          the model's chat template; its system text is filled from the design.
+        - chat : as in `believe`; a `Chat`'s system text is filled from the design.
         - layout, forms : as in `Question`: labels to score instead of the options' words
           ("letters", "numbers"; the template lists the options where it has {options}), and
           further spellings.
@@ -349,6 +349,7 @@ def score_parquet(
     3      3     no    0.25         0.8
     """
     check_model(model)
+    asked["chat"] = talk(asked.get("chat"), model) or False
     design = ParquetDesign(source, out, options, **asked)  # type: ignore[arg-type]
     began, before, done = time.monotonic(), _counts(model), Streamed(design.count)
     notes = {"simkit": json.dumps(design.provenance(model), default=_plain)}

@@ -67,6 +67,8 @@ class Model(Protocol):
     identity : mapping that JSON can hold, of all that the scores depend on besides prompt and
         options. Without it scores cannot be kept (`Cached`), and a record has no hash of the model.
     run_identity : the same of the runs, where they depend on more; `identity` holds for both.
+    chat : a `Chat`, in which prompts are laid out where a call does not say how, see `with_chat`.
+        Without it they are plain text.
     tokenizer : of transformers. Without it no chat can be laid out (`Chat`), and at a pivot the
         options are separated from the text at blanks.
     tokens : (prompt, options) -> the tokens of each option, as text. Without it options that are

@@ -48,7 +48,7 @@ def examples(
     orders: str | Sequence[Sequence[int]] | None = "auto",
     seed: int = 0,
     model: Model | None = None,
-    chat: Chat | bool | None = False,
+    chat: Chat | bool | None = None,
 ) -> pd.DataFrame:
     """One row per respondent × question that was answered, with the prompt that scoring builds.
 
@@ -99,7 +99,7 @@ def examples(
     weight = np.ones(len(design))
     if weights is not None:
         weight = column(design[weights], weights, low=np.nextafter(0, 1))
-    talker = talk(chat)
+    talker = talk(chat, model)
     for question in questions.values():
         question.warn_unsaid(design, None if talker is None else talker.system, stacklevel=3)
     parts = []
@@ -121,7 +121,10 @@ def examples(
         if talker is not None:
             if model is None:
                 raise ValueError("chat needs a model, whose chat template lays the prompts out")
-            prompts, separator = lay_out(model, prompts, talker, rows, separator=separator)
+            asked = [tuple((option,) for option in row) for row in spelled]
+            prompts, separator = lay_out(
+                model, prompts, talker, rows, separator=separator, answers=asked
+            )
         parts.append(pd.DataFrame({
             "respondent": pd.Series(who, dtype=object),
             "question": name,

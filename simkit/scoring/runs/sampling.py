@@ -14,7 +14,7 @@ import pandas as pd
 
 from simkit.questions import Question
 from simkit.scoring.belief import check_asked, option_rows
-from simkit.scoring.chat import Chat, open_turns, talk
+from simkit.scoring.chat import Chat, open_turns, respelled, talk
 from simkit.scoring.forms import separated
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.runs.asked import Ask, End, Writing
@@ -45,7 +45,7 @@ def sample_runs(
     max_tokens: int = 64,
     marker: str | None = None,
     forced: bool = False,
-    chat: Chat | bool | None = False,
+    chat: Chat | bool | None = None,
     least_mass: float = LEAST_MASS,
 ) -> pd.DataFrame:
     """Runs of reasoning, each with the belief at its answer and the choice drawn from it.
@@ -77,10 +77,10 @@ def sample_runs(
         True gives the marker to a run that ended without it, so that every run has a belief: how
         the model would answer if made to. Its `reached` stays False.
     chat : Chat, bool or None
-        False or None for plain text; True or a `Chat` to make each prompt the user's turn, laid
-        out by the model's chat template (once for all runs), and the reasoning and answer the
-        model's turn. The chat's `prefix` is how the answer begins, so it comes after the
-        reasoning; if the prompt ends with it, it is taken off there.
+        As in `believe`: in a chat each prompt is the user's turn, laid out by the model's chat
+        template (once for all runs), and the reasoning and answer the model's turn. The chat's
+        `prefix` is how the answer begins, so it comes after the reasoning; if the prompt ends with
+        it, it is taken off there.
     least_mass : float
         Valid mass, averaged over a prompt's runs, below which its beliefs should not be trusted;
         one `LowMassWarning` then says so, as in `believe`. 0 for no warning.
@@ -144,7 +144,7 @@ def sample_runs(
     if not isinstance(forced, bool | np.bool_):
         raise ValueError(f"forced is {shown(forced)}; it must be True or False")
     temperature = scalar(temperature, "temperature", 0, HOTTEST)
-    layout = talk(chat)
+    layout = talk(chat, model)
     if marker is None:
         if layout is not None and not layout.prefix:
             raise ValueError(
@@ -211,19 +211,20 @@ def _ask(
 ) -> tuple[list[Ask], str]:
     """What each row asks, and the separator before its options."""
     texts = question.prompts(design, warn=False)
-    separator = question.separator
+    separator, answers = question.separator, question.answers_for(design)
     for row, text in zip(design.index.tolist(), texts, strict=True):
         if not text:
             raise ValueError(f"row {row!r}: prompt {text!r} is empty")
     if chat is not None:
         with renamed_rows(design.index.tolist()):
-            texts = open_turns(model, texts, chat, design.reset_index(drop=True))
+            texts = open_turns(model, texts, chat, design.reset_index(drop=True), answers)
+        answers = respelled(answers) if chat.spellings else answers
         separator = separator if chat.separator is None else chat.separator
-    spelled = separated(separator, question.answers_for(design))
+    spelled = separated(separator, answers)
     again: dict[str, int] = {}
     asked = []
-    for row, (text, answers) in enumerate(zip(texts, spelled, strict=True)):
-        asked.append(Ask(row, text, answers, again.get(text, 0)))
+    for row, (text, forms) in enumerate(zip(texts, spelled, strict=True)):
+        asked.append(Ask(row, text, forms, again.get(text, 0)))
         again[text] = again.get(text, 0) + 1
     return asked, separator
 

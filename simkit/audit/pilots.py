@@ -8,6 +8,7 @@ probability on the options, and the first token of some models is not what they 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,13 +22,18 @@ from simkit.personas.scales import read_answers
 from simkit.questions import Question
 from simkit.result import REQUIRED, Result
 from simkit.scoring.belief import believe, check_asked
-from simkit.scoring.chat import Chat, chat_prompts, talk
+from simkit.scoring.chat import Chat, lay_out, respelled, talk
 from simkit.scoring.runs.write import write
 from simkit.scoring.types import Model, check_model
+from simkit.templates import field_names
 from simkit.types import framed, integer
 
 __all__ = ["pilot"]
 
+REFUSAL = re.compile(
+    r"\b(?:i['’]m sorry|i am sorry|as an ai|i (?:can['’]?t|cannot|am unable|won['’]t) )",
+    re.IGNORECASE,
+)
 SHOWN = 6  # tokens outside the options that a note lists
 SOURCE = "valid mass: our formulation; agreement: Wang et al. (2024), arXiv 2402.14499"
 
@@ -37,7 +43,7 @@ def pilot(
     question: Question,
     design: pd.DataFrame,
     *,
-    chat: Chat | bool | None = False,
+    chat: Chat | bool | None = None,
     prompts: int = 24,
     max_tokens: int = 12,
     alpha: float = 0.05,
@@ -66,9 +72,11 @@ def pilot(
           makes to a belief; NaN where the question does not list them;
         - ``written as believed``: share of the answers written at temperature 0 that are the
           option with the highest belief, among those that name an option;
-        - ``no option written``: share of the written answers that name no option.
+        - ``no option written``: share of the written answers that name no option;
+        - ``refused``: share of the written answers that decline in so many words ("I'm sorry",
+          "As an AI").
 
-        The last two are NaN, with a note, for a model that cannot write. The notes list the
+        The last three are NaN, with a note, for a model that cannot write. The notes list the
         likeliest tokens that are no option.
 
     Raises
@@ -102,11 +110,18 @@ def pilot(
     frame: dict[str, Any] = {"valid mass": mean[[*REQUIRED]].to_dict()}
     frame["smallest valid mass"] = _bare(mass.min())
     frame["order range"] = _bare(order)
-    first = table.loc[by_prompt["belief"].idxmax().dropna()].set_index("prompt_id")["option"]
-    agreed, none, notes = _written(model, question, rows, asked, first, max_tokens, alpha)
-    frame |= {"written as believed": agreed, "no option written": none}
-    notes += _outside(model, asked, {f.strip() for some in question.answers_for(rows)
-                                     for forms in some for f in forms})  # fmt: skip
+    read = table.dropna(subset="belief")  # a prompt whose options have no mass has none
+    first = table.loc[read.groupby("prompt_id")["belief"].idxmax()]
+    first = first.set_index("prompt_id")["option"]
+    way = talk(chat, model)
+    if way is not None and way.spellings:
+        question = _any_case(question)
+    shares, notes = _written(model, question, rows, asked, first, max_tokens, alpha)
+    frame |= shares
+    answers = question.answers_for(rows)
+    notes += _outside(
+        model, asked, {f.strip() for some in answers for forms in some for f in forms}
+    )
     method = f"Pilot of {len(rows)} prompts on {model.name}"
     columns = pd.DataFrame(frame).T
     return Result(method, columns, len(rows), alpha, SOURCE, notes, "prompts")
@@ -126,13 +141,26 @@ def _share(hits: Sequence[bool], alpha: float) -> dict[str, float]:
     return {"estimate": p, "std_error": float(np.sqrt(p * (1 - p) / n)), "low": low, "high": high}
 
 
+def _any_case(question: Question) -> Question:
+    """The question with the spellings that a chat with `spellings` counts."""
+    scored = question.labels or question.options
+    if any(map(field_names, scored)):
+        return question
+    given = tuple((text, *question.forms.get(text, ())) for text in scored)
+    forms = {own: more for own, *more in respelled([given])[0]}
+    return Question(question.text, question.options, question.values, question.template,
+                    question.separator, forms, question.layout)  # fmt: skip
+
+
 def _distinct(
     model: Model, question: Question, design: pd.DataFrame, chat: Chat | bool | None, n: int
 ) -> tuple[pd.DataFrame, list[str]]:
     """Up to n rows whose prompts differ as the model gets them, evenly; and these prompts."""
-    rows, way = design.reset_index(drop=True), talk(chat)
+    rows, way = design.reset_index(drop=True), talk(chat, model)
     texts = question.prompts(rows, warn=False)
-    texts = texts if way is None else chat_prompts(model, texts, way, rows)
+    if way is not None:
+        answers = question.answers_for(rows)
+        texts, _ = lay_out(model, texts, way, rows, separator=question.separator, answers=answers)
     first = pd.Series(texts).drop_duplicates()
     taken = np.unique(np.linspace(0, len(first) - 1, n).round().astype(int))
     return rows.loc[first.index[taken]].reset_index(drop=True), first.iloc[taken].tolist()
@@ -141,10 +169,12 @@ def _distinct(
 def _written(
     model: Model, question: Question, rows: pd.DataFrame, asked: list[str], first: pd.Series,
     max_tokens: int, alpha: float,
-) -> tuple[dict[str, float], dict[str, float], tuple[str, ...]]:  # fmt: skip
-    """Agreement of belief and written answer, share without an option, and notes."""
+) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:  # fmt: skip
+    """Rows: agreement of belief and written answer, none written, refused; and notes."""
+    names = ("written as believed", "no option written", "refused")
     if getattr(model, "write", None) is None:
-        return _bare(np.nan), _bare(np.nan), (f"{model.name} cannot write: not compared",)
+        nothing = {name: _bare(np.nan) for name in names}
+        return nothing, (f"{model.name} cannot write: not compared",)
     texts = write(model, asked, [0] * len(asked), max_tokens=max_tokens, temperature=0)
     read = read_answers(question, texts, rows)
     named = read.index[read["valid"]]
@@ -155,7 +185,8 @@ def _written(
         most = others.value_counts().head(3)
         shown = ", ".join(f"{text[:60]!r} ({n} x)" for text, n in most.items())
         notes = (f"written instead of an option: {shown}",)
-    return _share(same, alpha), _share((~read["valid"]).tolist(), alpha), notes
+    hits = (same, (~read["valid"]).tolist(), [bool(REFUSAL.search(text)) for text in texts])
+    return {n: _share(hit, alpha) for n, hit in zip(names, hits, strict=True)}, notes
 
 
 def _outside(model: Any, asked: list[str], forms: set[str]) -> tuple[str, ...]:

@@ -1,0 +1,238 @@
+"""How a study asks a model, and whether that works: measured before anything is claimed.
+
+A study begins with three steps: :func:`asked` lays its prompts out in the model's chat,
+:func:`measure` tries each question on a few prompts, and :func:`simkit.reports.go_on` ends the
+study there if the first question does not work, saying what would.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from simkit.audit.pilots import pilot
+from simkit.questions import Question
+from simkit.result import Result
+from simkit.scoring import Chat, Model, believe, with_chat
+from simkit.scoring.chat import lay_out
+from simkit.scoring.mass import LEAST_MASS
+from simkit.types import one_of, scalar
+
+__all__ = ["Works", "affordable", "asked", "measure"]
+
+CHATS = ("auto", "yes", "no")
+ROWS = ["valid mass", "smallest valid mass", "order range", "written as believed",
+        "no option written", "refused"]  # fmt: skip
+TIMED = 48  # prompts by which the speed is measured
+Asked = Mapping[str, tuple[Question, pd.DataFrame]]
+
+
+def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "auto") -> Model:
+    """The model, asked as a study's parameters say.
+
+    Parameters
+    ----------
+    model : Model
+    chat : str
+        "auto" for the model's chat template if it has one, "yes" for that or an error, "no" for
+        plain text.
+    system, answer : str
+        As in :class:`simkit.Chat`. Without a chat `system` must be empty, and "auto" says nothing.
+
+    Returns
+    -------
+    Model
+        With its `chat` set. A template that takes no system turn gets the text in the user's.
+
+    Raises
+    ------
+    ValueError
+        For "yes" and no template, for texts without a chat, and as a chat's layout does.
+
+    Examples
+    --------
+    >>> import simkit as sk
+    >>> asked(sk.load(lambda prompt: {"yes": 1.0})).chat is None
+    True
+    """
+    one_of(chat, "chat", CHATS)
+    template = getattr(getattr(model, "tokenizer", None), "chat_template", None)
+    if chat == "no" or (chat == "auto" and template is None):
+        if system or answer not in ("", "auto"):
+            said = f"system={system!r}" if system else f"answer={answer!r}"
+            raise ValueError(
+                f"{said} needs a chat, and {model.name} is asked in plain text; give a model whose "
+                'tokenizer has a chat template and chat="auto"'
+            )
+        plain: Model = with_chat(model, None)
+        return plain
+    way = Chat(system=system or None, answer=answer, spellings=True)
+    if system or answer:
+        try:
+            lay_out(model, ["a"], way, separator=" ", answers=[(("b",), ("c",))])
+        except ValueError as error:
+            if "fold_system" not in str(error):
+                raise
+            way = replace(way, fold_system=True)
+    chatting: Model = with_chat(model, way)
+    return chatting
+
+
+@dataclass(frozen=True)
+class Works:
+    """Whether each question of a study works on a model; :func:`measure` makes it.
+
+    Attributes
+    ----------
+    pilots : of each question, the most important one first; see :func:`simkit.pilot`.
+    model, asked : what was measured.
+    """
+
+    pilots: Mapping[str, Result]
+    model: Any
+    asked: Asked
+
+    @property
+    def mass(self) -> pd.Series:
+        """Mean valid mass of each question."""
+        return pd.Series({name: found["valid mass"]["estimate"] for name, found in
+                          self.pilots.items()}, dtype=float)  # fmt: skip
+
+    @property
+    def failing(self) -> list[str]:
+        """The questions whose mean valid mass is below 0.5: of them nothing should be claimed."""
+        mass = self.mass
+        return [str(name) for name in mass.index[~(mass >= LEAST_MASS)]]
+
+    @property
+    def end(self) -> str:
+        """Why a study that rests on the first question ends here (Markdown); "" if it goes on."""
+        main = next(iter(self.pilots))
+        if main not in self.failing:
+            return ""
+        found = self.pilots[main]
+        low = found["valid mass"]
+        return (
+            f"**This study ends here.** On {self.model.name} the options of the question “{main}” "
+            f"hold {low['estimate']:.2f} of the probability [{low['low']:.2f}, {low['high']:.2f}], "
+            f"over {found.n} prompts. Below {LEAST_MASS:g} a belief is a ratio of small numbers, "
+            f"and no claim is made on it. {_sentences(found.notes)} "
+            f"{_remedy(self)}"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per question, a column per measure."""
+        rows = {name: found.to_frame()["estimate"][ROWS] for name, found in self.pilots.items()}
+        return pd.DataFrame(rows).T.astype(float)
+
+    def notes(self) -> pd.Series:
+        """What the model would rather say, for each failing question."""
+        said = {name: " ".join(self.pilots[name].notes) for name in self.failing}
+        return pd.Series(said, dtype=object, name="instead")
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().round(3).dropna(axis=1, how="all").to_html())
+
+    def __repr__(self) -> str:
+        return str(self.to_frame().round(3).dropna(axis=1, how="all").to_string())
+
+
+def measure(model: Model, asked: Asked, *, prompts: int = 24, written: bool = True) -> Works:
+    """Try each question on a few prompts: valid mass, order, and what the model writes.
+
+    Parameters
+    ----------
+    model : Model
+        Asked in its own `chat`.
+    asked : mapping
+        Name -> (question, design), the study's main question first.
+    prompts : int
+        Distinct prompts of each.
+    written : bool
+        False leaves out what the model writes, which takes most of the time.
+
+    Returns
+    -------
+    Works
+    """
+    who = model if written else _Mute(model)
+    pilots = {name: pilot(who, *what, prompts=prompts) for name, what in asked.items()}
+    return Works(pilots, model, asked)
+
+
+class _Mute:
+    """A model that scores and does not write."""
+
+    write = None
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def _sentences(notes: Sequence[str]) -> str:
+    return " ".join(f"{note[0].upper()}{note[1:]}." for note in notes)
+
+
+def _remedy(works: Works) -> str:
+    """Of some other ways to ask the main question, the one with most valid mass."""
+    question, design = next(iter(works.asked.values()))
+    some = design.iloc[:: max(1, len(design) // 12)]
+    found: dict[str, float] = {}
+    for text, way in _ways(works.model).items():
+        if way == getattr(works.model, "chat", None):
+            continue
+        try:
+            table = believe(works.model, question, some, chat=way or False, least_mass=0)
+        except ValueError:  # a template that does not take this
+            continue
+        found[text] = float(table["valid_mass"].mean())
+    if not found:
+        return "Ask so that the model begins its answer with an option."
+    best = max(found, key=lambda text: found[text])
+    if found[best] < LEAST_MASS:
+        return f"Of other ways to ask, the best ({best}) reaches {found[best]:.2f}: it is no more."
+    return f"It would be {found[best]:.2f} with {best}."
+
+
+def _ways(model: Any) -> dict[str, Chat | None]:
+    """Ways to ask, by the parameters that choose them."""
+    ways: dict[str, Chat | None] = {"-p chat=no": None}
+    if getattr(getattr(model, "tokenizer", None), "chat_template", None) is not None:
+        ways["-p chat=yes -p answer=auto"] = Chat(answer="auto", spellings=True)
+        ways["-p chat=yes -p answer=''"] = Chat(spellings=True)
+    return ways
+
+
+def affordable(model: Model, question: Question, design: pd.DataFrame, minutes: float) -> int:
+    """How many prompts of a design the model scores in a time, from its measured speed.
+
+    Parameters
+    ----------
+    model : Model
+        Asked in its own `chat`.
+    question, design :
+        As in :func:`simkit.believe`; the speed is that of up to 48 rows in a block.
+    minutes : float
+        The time.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    minutes = scalar(minutes, "minutes", 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        believe(model, question, design.head(2), least_mass=0)  # checks and compiles, once
+        some = design.iloc[len(design) // 2 :].head(TIMED)
+        began = time.perf_counter()
+        believe(model, question, some, least_mass=0)
+    return max(1, int(60 * minutes * len(some) / (time.perf_counter() - began)))
