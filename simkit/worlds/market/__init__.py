@@ -9,5 +9,5 @@ from simkit.worlds.market.prompts import *
 
 __all__ = ["COVARIATES", "EXPERIMENTS", "KINDS", "KNOWN", "MULTIPLES", "OTHER", "PRICES",
            "PRODUCTS", "QUESTIONS", "SENTENCES", "announce", "brands", "covariate_profiles",
-           "design", "distinct", "exact", "groceries", "question", "stated", "store",
+           "design", "distinct", "exact", "groceries", "question", "shelf", "stated", "store",
            "with_context"]  # fmt: skip

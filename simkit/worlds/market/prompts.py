@@ -35,8 +35,8 @@ from simkit.worlds.market.phrasings import EXPERIMENTS, MULTIPLES, announce, dis
 from simkit.worlds.scm import codes
 from simkit.worlds.scm import profiles as combinations
 
-__all__ = ["QUESTIONS", "covariate_profiles", "design", "exact", "groceries", "question", "stated",
-           "with_context"]  # fmt: skip
+__all__ = ["QUESTIONS", "covariate_profiles", "design", "exact", "groceries", "question", "shelf",
+           "stated", "with_context"]  # fmt: skip
 
 # Question text, and the values that put the options on a scale; a covariate's options are its own.
 _ASK: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -52,13 +52,23 @@ QUESTIONS = tuple(_ASK)
 _DOLLARS = ("rival_price", "regular_price")
 
 
-def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
+# What a model that has not read this world is asked: whole dollars, or letters before the options.
+_WHOLE = {
+    "rival_price": "How many dollars does a rival store charge for it?",
+    "regular_price": "How many dollars does it cost on most days?",
+}
+_LISTED = "{context}\nQuestion: {question}\n{options}\nAnswer:"
+
+
+def question(name: str, usual_price: float = USUAL_PRICE, *, known: bool = True) -> Question:
     """One of the market's questions.
 
     Parameters
     ----------
     name : "buys", "buyers" (of ten customers) or a covariate's name.
     usual_price : in dollars; the options of the two questions about prices are multiples of it.
+    known : False for a model that has not read this world's texts. Covariates then have their
+        options listed behind letters, and prices are whole dollars from 0 to 60.
 
     Returns
     -------
@@ -78,10 +88,16 @@ def question(name: str, usual_price: float = USUAL_PRICE) -> Question:
     one_of(name, "question", QUESTIONS)
     usual_price = scalar(usual_price, "usual_price", 0)
     text, values = _ASK[name]
+    if name in _DOLLARS and not known:
+        dollars = range(61)
+        return Question(_WHOLE[name], [str(d) for d in dollars], [*dollars])
     if name in _DOLLARS:
         values = tuple(round(v * usual_price / USUAL_PRICE, 2) for v in values)
         return Question(text, [f"${v:.2f}" for v in values], values)
     options = range(11) if name == "buyers" else store[name].values
+    if name in COVARIATES and not known:
+        listed = [str(o) for o in options]
+        return Question(text, listed, values, template=_LISTED, layout="letters")
     return Question(text, [str(o) for o in options], values)
 
 
@@ -246,6 +262,42 @@ def groceries(
     ]
     frame = pd.DataFrame(rows, columns=["product", "price", "wording", "usual_price"])
     return with_context(frame.assign(**stated))
+
+
+def shelf(products: int, wordings: int = 0) -> pd.DataFrame:
+    """Some of the 40 groceries, taken evenly from the list, at all 11 prices.
+
+    Parameters
+    ----------
+    products : how many.
+    wordings : 0 for a phrasing of its own for each product (after 20 the first comes again), so
+        that products are independent in what is asked and in how; else all products in the same
+        so many phrasings.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`groceries` gives it.
+
+    Raises
+    ------
+    ValueError
+        For `products` out of 1 to 40, and as :func:`groceries`.
+
+    Examples
+    --------
+    >>> shelf(3).groupby("product", sort=False)["wording"].unique().explode().tolist()
+    [0, 1, 2]
+    """
+    integer(products, "products", 1, 40)
+    rows = groceries(wordings=wordings or None)
+    names = rows["product"].unique()
+    chosen = names[np.linspace(0, len(names) - 1, products).round().astype(int)].tolist()
+    rows = rows[rows["product"].isin(chosen)]
+    if not wordings:
+        own = {name: i % distinct(known=False) for i, name in enumerate(chosen)}
+        rows = rows[rows["wording"] == rows["product"].map(own)]
+    return rows.reset_index(drop=True)
 
 
 def with_context(frame: pd.DataFrame) -> pd.DataFrame:
