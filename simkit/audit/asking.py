@@ -19,8 +19,9 @@ from simkit.audit.pilots import pilot
 from simkit.questions import Question
 from simkit.result import Result
 from simkit.scoring import Chat, Model, believe, with_chat
-from simkit.scoring.chat import lay_out
+from simkit.scoring.chat import open_turns
 from simkit.scoring.mass import LEAST_MASS
+from simkit.scoring.thoughts import THINKING
 from simkit.types import one_of, scalar
 
 __all__ = ["Works", "affordable", "asked", "measure"]
@@ -32,7 +33,10 @@ TIMED = 48  # prompts by which the speed is measured
 Asked = Mapping[str, tuple[Question, pd.DataFrame]]
 
 
-def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "auto") -> Model:
+def asked(
+    model: Model, *, chat: str = "auto", system: str = "", answer: str = "auto",
+    thinking: str = "refuse",
+) -> Model:  # fmt: skip
     """The model, asked as a study's parameters say.
 
     Parameters
@@ -43,6 +47,9 @@ def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "
         plain text.
     system, answer : str
         As in :class:`simkit.Chat`. Without a chat `system` must be empty, and "auto" says nothing.
+    thinking : str
+        "refuse", "close" or "sample": what is done where the template would let the model think
+        before it answers, as in :class:`simkit.Chat`.
 
     Returns
     -------
@@ -61,6 +68,7 @@ def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "
     True
     """
     one_of(chat, "chat", CHATS)
+    one_of(thinking, "thinking", THINKING)
     template = getattr(getattr(model, "tokenizer", None), "chat_template", None)
     if chat == "no" or (chat == "auto" and template is None):
         if system or answer not in ("", "auto"):
@@ -71,10 +79,10 @@ def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "
             )
         plain: Model = with_chat(model, None)
         return plain
-    way = Chat(system=system or None, answer=answer, spellings=True)
+    way = Chat(system=system or None, answer=answer, spellings=True, thinking=thinking)
     if system or answer:
         try:
-            lay_out(model, ["a"], way, separator=" ", answers=[(("b",), ("c",))])
+            open_turns(model, ["a"], replace(way, system=system and "a"), None, [(("b",), ("c",))])
         except ValueError as error:
             if "fold_system" not in str(error):
                 raise
