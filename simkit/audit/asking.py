@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from simkit.audit.pilots import pilot
 from simkit.questions import Question
 from simkit.result import Result
 from simkit.scoring import Chat, Model, believe, with_chat
-from simkit.scoring.chat import open_turns
+from simkit.scoring.chat import channel_of, open_turns
 from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.thoughts import THINKING
 from simkit.types import one_of, scalar
@@ -82,7 +83,8 @@ def asked(
     way = Chat(system=system or None, answer=answer, spellings=True, thinking=thinking)
     if system or answer:
         try:
-            open_turns(model, ["a"], replace(way, system=system and "a"), None, [(("b",), ("c",))])
+            trial = replace(way, system="a" if system else None)
+            open_turns(model, ["a"], trial, None, [(("b",), ("c",))])
         except ValueError as error:
             if "fold_system" not in str(error):
                 raise
@@ -194,10 +196,12 @@ def _remedy(works: Works) -> str:
     question, design = next(iter(works.asked.values()))
     some = design.iloc[:: max(1, len(design) // 12)]
     found: dict[str, float] = {}
-    for text, way in _ways(works.model).items():
-        if way == getattr(works.model, "chat", None):
-            continue
+    own = getattr(works.model, "chat", None)
+    for text, how in _ways(works.model).items():
         try:
+            way = getattr(asked(works.model, **how), "chat", None)
+            if way == own:
+                continue
             table = believe(works.model, question, some, chat=way or False, least_mass=0)
         except ValueError:  # a template that does not take this
             continue
@@ -210,12 +214,19 @@ def _remedy(works: Works) -> str:
     return f"It would be {found[best]:.2f} with {best}."
 
 
-def _ways(model: Any) -> dict[str, Chat | None]:
-    """Ways to ask, by the parameters that choose them."""
-    ways: dict[str, Chat | None] = {"-p chat=no": None}
-    if getattr(getattr(model, "tokenizer", None), "chat_template", None) is not None:
-        ways["-p chat=yes -p answer=auto"] = Chat(answer="auto", spellings=True)
-        ways["-p chat=yes -p answer=''"] = Chat(spellings=True)
+def _ways(model: Any) -> dict[str, dict[str, str]]:
+    """Ways to ask, by the parameters that choose them -> what :func:`asked` is given."""
+    ways = {"-p chat=no": {"chat": "no"}}
+    if getattr(getattr(model, "tokenizer", None), "chat_template", None) is None:
+        return ways
+    own = getattr(model, "chat", None) or Chat()
+    kept = {"chat": "yes", "system": own.system or "", "thinking": own.thinking}
+    more = ""
+    with suppress(ValueError):  # a template that takes no chat of this kind
+        if own.thinking == "refuse" and channel_of(model, Chat(thinking="close")):
+            kept["thinking"], more = "close", " -p thinking=close"
+    ways[f"-p chat=yes -p answer=auto{more}"] = {**kept, "answer": "auto"}
+    ways[f"-p chat=yes -p answer=''{more}"] = {**kept, "answer": ""}
     return ways
 
 

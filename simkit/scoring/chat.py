@@ -287,7 +287,8 @@ def laid_out(
     texts = _render(tokenizer, talks, chat)
     _check_kept(texts, users, systems)
     lead = thought.head or _lead(tokenizer, talks[0], texts[0], chat)
-    texts, cut = [text + lead for text in texts], []
+    texts = [text + lead for text in texts]
+    cut: list[bool] = []
     if opening:
         return Laid([text.rstrip(" ") for text in texts], separator, thought)
     if thought.end:

@@ -312,8 +312,8 @@ def score_parquet(
     Streamed
         The numbers of prompts, rows and tokens. The file has one row per design row × option: the
         design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`, `valid_mass`
-        and `model`, and where the options are listed `orders` and `order_range`, and `channel` where the
-        chat's template knows thoughts; all as `believe` has them.
+        and `model`, where the options are listed `orders` and `order_range`, and where the chat's
+        template knows thoughts `channel`; all as `believe` has them.
 
     Raises
     ------

@@ -47,8 +47,8 @@ class End:
     """How some runs of a design row ended.
 
     reasoning : the text before the marker. tokens : their number, as written. before : the text
-    before the answer, marker and tail included; None if there is no marker. forced : whether the marker was
-    added because it was not written.
+    before the answer, marker and tail included; None if there is no marker. forced : whether the
+    marker was added because it was not written.
     """
 
     ask: Ask
