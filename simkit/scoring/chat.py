@@ -381,7 +381,8 @@ def instruction(answer: str, options: Sequence[str]) -> str:
     if answer != "auto":
         return answer.replace("{options}", either)
     if all(re.fullmatch(r"-?\d+(\.\d+)?", option) for option in options):
-        span = f" from {options[0]} to {options[-1]}" if len(options) > MOST_LISTED else ""
+        ends = min(options, key=float), max(options, key=float)
+        span = f" from {ends[0]} to {ends[1]}" if len(options) > MOST_LISTED else ""
         return f"Answer with one number{span or f': {either}'}."
     if all(re.fullmatch(r"[A-Z]", option) for option in options):
         return f"Answer with one letter: {either}."
