@@ -22,6 +22,7 @@ __all__ = ["app"]
 FOLDER = click.Path(path_type=Path)
 MODEL = "A bundled model, a folder, or a hub id."
 # Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own.
+CHAT = ("chat", "system", "fold_system", "prefix", "answer", "thinking")
 PROFILE = click.Choice(["fast", "full"])
 # What `train-adapters` trains: name of the adapters' folder -> module in simkit.studies.
 TRAINED = {
@@ -125,6 +126,16 @@ def list_studies() -> None:
 @click.option("--system", metavar="TEXT", help="System text of a chat; {column} fields are filled.")
 @click.option("--fold-system", is_flag=True, help="Put the system text into the user's turn.")
 @click.option(
+    "--answer",
+    metavar="TEXT",
+    help="How a chat is told to answer; auto makes a sentence of the options.",
+)
+@click.option(
+    "--thinking",
+    metavar="HOW",
+    help="Where a chat's template lets the model think: refuse, or close the thought.",
+)
+@click.option(
     "--answer-prefix", "prefix", metavar="TEXT", help="How a chat's answer begins: Answer:"
 )
 @click.option("--bare", is_flag=True, help="Leave the design's own columns out.")
@@ -148,7 +159,7 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
     # Only what was set: a backend need not know of devices.
     where = {name: value for name, value in where.items() if value not in ("auto", None)}
-    chat = {name: asked.pop(name) for name in ("chat", "system", "fold_system", "prefix")}
+    chat = {name: asked.pop(name) for name in CHAT}
     with _in_words():
         asked["options"] = _options(asked.pop("first"), asked.pop("more"), asked.pop("column"))
         asked |= {"forms": _forms(asked.pop("form")), "chat": _chat(**chat)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from simkit.audit.pilots import pilot
 from simkit.questions import Question
 from simkit.result import Result
 from simkit.scoring import Chat, Model, believe, with_chat
-from simkit.scoring.chat import lay_out
+from simkit.scoring.chat import channel_of, open_turns
 from simkit.scoring.mass import LEAST_MASS
+from simkit.scoring.thoughts import THINKING
 from simkit.types import one_of, scalar
 
 __all__ = ["Works", "affordable", "asked", "measure"]
@@ -32,7 +34,10 @@ TIMED = 48  # prompts by which the speed is measured
 Asked = Mapping[str, tuple[Question, pd.DataFrame]]
 
 
-def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "auto") -> Model:
+def asked(
+    model: Model, *, chat: str = "auto", system: str = "", answer: str = "auto",
+    thinking: str = "refuse",
+) -> Model:  # fmt: skip
     """The model, asked as a study's parameters say.
 
     Parameters
@@ -43,6 +48,9 @@ def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "
         plain text.
     system, answer : str
         As in :class:`simkit.Chat`. Without a chat `system` must be empty, and "auto" says nothing.
+    thinking : str
+        "refuse", "close" or "sample": what is done where the template would let the model think
+        before it answers, as in :class:`simkit.Chat`.
 
     Returns
     -------
@@ -61,6 +69,7 @@ def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "
     True
     """
     one_of(chat, "chat", CHATS)
+    one_of(thinking, "thinking", THINKING)
     template = getattr(getattr(model, "tokenizer", None), "chat_template", None)
     if chat == "no" or (chat == "auto" and template is None):
         if system or answer not in ("", "auto"):
@@ -71,10 +80,11 @@ def asked(model: Model, *, chat: str = "auto", system: str = "", answer: str = "
             )
         plain: Model = with_chat(model, None)
         return plain
-    way = Chat(system=system or None, answer=answer, spellings=True)
+    way = Chat(system=system or None, answer=answer, spellings=True, thinking=thinking)
     if system or answer:
         try:
-            lay_out(model, ["a"], way, separator=" ", answers=[(("b",), ("c",))])
+            trial = replace(way, system="a" if system else None)
+            open_turns(model, ["a"], trial, None, [(("b",), ("c",))])
         except ValueError as error:
             if "fold_system" not in str(error):
                 raise
@@ -186,10 +196,12 @@ def _remedy(works: Works) -> str:
     question, design = next(iter(works.asked.values()))
     some = design.iloc[:: max(1, len(design) // 12)]
     found: dict[str, float] = {}
-    for text, way in _ways(works.model).items():
-        if way == getattr(works.model, "chat", None):
-            continue
+    own = getattr(works.model, "chat", None)
+    for text, how in _ways(works.model).items():
         try:
+            way = getattr(asked(works.model, **how), "chat", None)
+            if way == own:
+                continue
             table = believe(works.model, question, some, chat=way or False, least_mass=0)
         except ValueError:  # a template that does not take this
             continue
@@ -202,12 +214,19 @@ def _remedy(works: Works) -> str:
     return f"It would be {found[best]:.2f} with {best}."
 
 
-def _ways(model: Any) -> dict[str, Chat | None]:
-    """Ways to ask, by the parameters that choose them."""
-    ways: dict[str, Chat | None] = {"-p chat=no": None}
-    if getattr(getattr(model, "tokenizer", None), "chat_template", None) is not None:
-        ways["-p chat=yes -p answer=auto"] = Chat(answer="auto", spellings=True)
-        ways["-p chat=yes -p answer=''"] = Chat(spellings=True)
+def _ways(model: Any) -> dict[str, dict[str, str]]:
+    """Ways to ask, by the parameters that choose them -> what :func:`asked` is given."""
+    ways = {"-p chat=no": {"chat": "no"}}
+    if getattr(getattr(model, "tokenizer", None), "chat_template", None) is None:
+        return ways
+    own = getattr(model, "chat", None) or Chat()
+    kept = {"chat": "yes", "system": own.system or "", "thinking": own.thinking}
+    more = ""
+    with suppress(ValueError):  # a template that takes no chat of this kind
+        if own.thinking == "refuse" and channel_of(model, Chat(thinking="close")):
+            kept["thinking"], more = "close", " -p thinking=close"
+    ways[f"-p chat=yes -p answer=auto{more}"] = {**kept, "answer": "auto"}
+    ways[f"-p chat=yes -p answer=''{more}"] = {**kept, "answer": ""}
     return ways
 
 

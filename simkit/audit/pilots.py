@@ -22,7 +22,7 @@ from simkit.personas.scales import read_answers
 from simkit.questions import Question
 from simkit.result import REQUIRED, Result
 from simkit.scoring.belief import believe, check_asked
-from simkit.scoring.chat import Chat, lay_out, respelled, talk
+from simkit.scoring.chat import Chat, lay_out, open_turns, respelled, talk
 from simkit.scoring.runs.write import write
 from simkit.scoring.types import Model, check_model
 from simkit.templates import field_names
@@ -160,10 +160,15 @@ def _distinct(
     texts = question.prompts(rows, warn=False)
     if way is not None:
         answers = question.answers_for(rows)
-        texts, _ = lay_out(model, texts, way, rows, separator=question.separator, answers=answers)
+        texts = open_turns(model, texts, way, rows, answers)
     first = pd.Series(texts).drop_duplicates()
     taken = np.unique(np.linspace(0, len(first) - 1, n).round().astype(int))
-    return rows.loc[first.index[taken]].reset_index(drop=True), first.iloc[taken].tolist()
+    some = rows.loc[first.index[taken]].reset_index(drop=True)
+    texts = first.iloc[taken].tolist()
+    if way is not None:
+        asked, answers = question.prompts(some, warn=False), question.answers_for(some)
+        texts, _ = lay_out(model, asked, way, some, separator=question.separator, answers=answers)
+    return some, texts
 
 
 def _written(

@@ -11,14 +11,14 @@ import pandas as pd
 from scipy import special
 
 from simkit.questions import Question, check_options
-from simkit.scoring.chat import Chat, lay_out, respelled, talk
+from simkit.scoring.chat import Chat, laid_out, respelled, talk
 from simkit.scoring.forms import Spelled, flat, refuse_same, separated, sum_forms
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.orders import average_orders, orders_for
 from simkit.scoring.types import Model, Scores, check_model, renamed_rows
 from simkit.types import FloatArray, IntArray, aligned, framed, listed, scalar, shown
 
-__all__ = ["believe", "check_asked", "option_rows", "score", "softmax"]
+__all__ = ["believe", "check_asked", "check_free", "option_rows", "score", "softmax"]
 
 COLUMNS = ("prompt_id", "option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
 LISTED = ("order", "position", "orders", "order_range")  # of questions that list their options
@@ -173,6 +173,10 @@ def believe(
         order) and `position` (place at which the option was listed, from 0). `option` is always
         the content.
 
+        In a chat whose template knows thoughts (see `Chat`), also `channel`: what was scored,
+        "answer", "answer after a closed thought", "answer after a sampled thought" (or "after a
+        thought cut short"), or "final".
+
     Raises
     ------
     ValueError
@@ -215,12 +219,13 @@ def believe(
     answers = [*chain(*zip(*answers_by_order, strict=True))]
     rows = np.repeat(np.arange(len(design)), len(ways))  # design row × order
     names, separator = design.index[rows].tolist(), question.separator
+    channel: list[str] | None = None
     with renamed_rows(names):
         if layout is not None:
             people = design.iloc[rows].reset_index(drop=True)  # errors name the prompt's place
-            prompts, separator = lay_out(
-                model, prompts, layout, people, separator=separator, answers=answers
-            )
+            laid = laid_out(model, prompts, layout, people, separator=separator, answers=answers)
+            prompts, separator, channel = laid.texts, laid.separator, laid.channel
+            check_free(design, () if channel is None else ("channel",))
             answers = respelled(answers) if layout.spellings else answers
         spelled = separated(separator, answers)
         scores = _scores(model, prompts, spelled)
@@ -244,6 +249,8 @@ def believe(
         valid_mass=np.repeat(mass, k),
         model=model.name,
     )
+    if channel is not None:
+        table["channel"] = np.repeat(channel, k)
     return average_orders(table) if permutations is not None and average else table
 
 
@@ -257,12 +264,16 @@ def check_asked(
     """
     if not isinstance(question, Question):
         raise ValueError(f"question is {shown(question)}; it must be a Question(text, options)")
-    names = (*added, *listed) if question.lists_options else added
+    check_free(design, (*added, *listed) if question.lists_options else added)
+    if not len(design):
+        raise ValueError("the design has no rows")
+
+
+def check_free(design: pd.DataFrame, names: Sequence[str]) -> None:
+    """ValueError for a design that has one of these columns, which are to be added."""
     clash = [name for name in names if name in framed(design, "the design")]
     if clash:
         raise ValueError(f"the design already has a column {clash[0]!r}; rename it first")
-    if not len(design):
-        raise ValueError("the design has no rows")
 
 
 def option_rows(

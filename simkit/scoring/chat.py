@@ -14,29 +14,18 @@ from jinja2 import TemplateError
 
 from simkit.questions import fill
 from simkit.scoring.forms import Spelled
+from simkit.scoring.thoughts import CUT, THINKING, Layout, Thought, answer_of, plan, think
 from simkit.scoring.types import Model, check_model
 from simkit.templates import check_text
-from simkit.types import aligned, listed, shown
+from simkit.types import aligned, integer, listed, one_of, shown
 
-__all__ = ["Chat", "chat_prompts", "lay_out", "open_turns", "respelled", "talk", "with_chat"]
+__all__ = ["Chat", "Laid", "channel_of", "chat_prompts", "laid_out", "lay_out", "open_turns",
+           "respelled", "talk", "with_chat"]  # fmt: skip
 
 _OURS = {"add_generation_prompt", "continue_final_message", "conversation", "messages", "tokenize"}
 _NO_SYSTEM = (
     "the model's chat template takes no system turn; take Chat(..., fold_system=True), which "
     "puts the text at the head of the user's turn, or no system text"
-)
-# How templates open a thought, and how they close it.
-_THOUGHT = r"(?:\w+:)?(?:think\w*|thoughts?|reason\w*|reflect\w*|analysis|scratch_?pad)"
-_OPENED = re.compile(
-    rf"<{_THOUGHT}>|\[{_THOUGHT}\]|◁{_THOUGHT}▷|<\|(?:begin_of_|start_)?{_THOUGHT}(?:_start)?\|>"
-    r"|<start_working_out>|<\|channel\|?>\s*(?:analysis|commentary|thought)\b",
-    re.IGNORECASE,
-)
-_CLOSED = re.compile(
-    rf"</{_THOUGHT}>|\[/{_THOUGHT}\]|◁/{_THOUGHT}▷|<\|(?:end_of_|end_|/){_THOUGHT}\|>"
-    rf"|<\|{_THOUGHT}_end\|>|<end_working_out>|<\|end\|>|<channel\|>"
-    r"|<\|channel\|>\s*final\b(?:<\|message\|>)?",
-    re.IGNORECASE,
 )
 MOST_LISTED = 7  # numbers that an instruction lists; of more it says the ends
 _MARK = "answerstandshere"  # stands in for an answer, to see what a template puts before it
@@ -70,14 +59,28 @@ class Chat:
         the options; "" says nothing.
     spellings : bool
         True counts an option in capital letters, too: "Yes" and "YES" for "yes".
+    thinking : str
+        What is done where the template opens a thought before the answer, or lets the model open
+        one. "refuse" raises, with the ways out. "close" closes it: by the template's own switch
+        (`enable_thinking`) where it has one, else by its closing mark. "sample" lets the model
+        write the thought to its end first, and the answer stands behind it. A template that knows
+        no thoughts is left as it is.
+    thought_tokens : int
+        With "sample": longest thought. One that is not at its end by then is closed there, and
+        counted in the log.
 
     Raises
     ------
     ValueError
-        For `template_args` that simkit sets itself, and for fold_system without a system text.
+        For `template_args` that simkit sets itself, for fold_system without a system text, and for
+        an unknown `thinking`.
 
     Notes
     -----
+    A sampled thought is written at temperature 1, by a stream of the prompt's text, so the same
+    prompt has the same thought and a belief is the one *given that thought*: one draw of many.
+    `sample_runs` draws as many as it is asked for, each of up to its own `max_tokens`.
+
     The tokens are those of the laid-out text with exactly one BOS: the template's, else the
     tokenizer's own.
 
@@ -95,8 +98,12 @@ class Chat:
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
     answer: str = ""
     spellings: bool = False
+    thinking: str = "refuse"
+    thought_tokens: int = 256
 
     def __post_init__(self) -> None:
+        one_of(self.thinking, "thinking", THINKING)
+        integer(self.thought_tokens, "thought_tokens", 1)
         for name in ("system", "prefix", "separator", "answer"):
             text, must = getattr(self, name), name in ("prefix", "answer")
             if not isinstance(text, str) and (text is not None or must):
@@ -223,13 +230,50 @@ def lay_out(
     separator: str,
     answers: Sequence[Spelled] | None = None,
 ) -> tuple[list[str], str]:
-    """The laid-out prompts, and what is to stand between them and an option.
+    """The laid-out prompts, and what is to stand between them and an option; see `laid_out`."""
+    laid = laid_out(model, prompts, chat, design, separator=separator, answers=answers)
+    return laid.texts, laid.separator
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Prompts as the model gets them.
+
+    texts : up to the option. separator : what is to stand before it. thought : what was done
+    about thoughts. cut : which of the texts hold one that had to be cut short; () for none.
+    """
+
+    texts: list[str]
+    separator: str
+    thought: Thought
+    cut: Sequence[bool] = ()
+
+    @property
+    def channel(self) -> list[str] | None:
+        """What is scored of each text; None where the template knows no thoughts."""
+        channel = self.thought.channel
+        if channel is None:
+            return None
+        return [CUT if cut else channel for cut in self.cut or [False] * len(self.texts)]
+
+
+def laid_out(
+    model: Model,
+    prompts: Sequence[str],
+    chat: Chat,
+    design: pd.DataFrame | None = None,
+    *,
+    separator: str,
+    answers: Sequence[Spelled] | None = None,
+    opening: bool = False,
+) -> Laid:
+    """The prompts, laid out by the model's template; with `opening` only to where it writes.
 
     separator : the question's. answers : of each prompt, for `chat.answer`. Raises ValueError,
     naming the remedy, if the model has no chat template, the template refuses, drops or rewrites
-    a text or ignores one of `chat.template_args`, the answer would stand in a thought that the
-    template opens or in the head of the turn, a text holds one of the tokenizer's control tokens,
-    or nothing is left for the user's turn.
+    a text or ignores one of `chat.template_args`, the answer would stand in a thought (see
+    `Chat`) or in the head of the turn, a text holds one of the tokenizer's control tokens, or
+    nothing is left for the user's turn; and TypeError for a thought of a model that cannot write.
     """
     tokenizer = _with_template(model, chat)
     systems = _systems(chat, design, answers, len(prompts))
@@ -237,18 +281,24 @@ def lay_out(
     _refuse_unfit(tokenizer, users, systems)
     talks = [_turns(u, s, chat.fold_system) for u, s in zip(users, systems, strict=True)]
     if not talks:
-        return [], separator
-    opened = _render(tokenizer, talks, chat)
-    _check_kept(opened, users, systems)
-    _refuse_open_thought(tokenizer, talks[0], chat)
-    lead = _lead(tokenizer, talks[0], opened[0], chat)
-    opened = [text + lead for text in opened]
+        return Laid([], separator, Thought())
+    thought = _thought(model, tokenizer, talks[0], chat)
+    chat = replace(chat, template_args=thought.args)
+    texts = _render(tokenizer, talks, chat)
+    _check_kept(texts, users, systems)
+    lead = thought.head or _lead(tokenizer, talks[0], texts[0], chat)
+    texts = [text + lead for text in texts]
+    cut: list[bool] = []
+    if opening:
+        return Laid([text.rstrip(" ") for text in texts], separator, thought)
+    if thought.end:
+        texts, cut = think(model, texts, thought, chat.thought_tokens)
     if chat.prefix:
         between = separator if chat.separator is None else chat.separator
-        return [text + chat.prefix for text in opened], between
-    bare = [text.rstrip(" ") for text in opened]
-    blanks = opened[0][len(bare[0]) :]
-    return bare, blanks if chat.separator is None else chat.separator
+        return Laid([text + chat.prefix for text in texts], between, thought, cut)
+    bare = [text.rstrip(" ") for text in texts]
+    blanks = texts[0][len(bare[0]) :]
+    return Laid(bare, blanks if chat.separator is None else chat.separator, thought, cut)
 
 
 def open_turns(
@@ -259,9 +309,18 @@ def open_turns(
     answers: Sequence[Spelled] | None = None,
 ) -> list[str]:
     """The laid-out prompts up to where the model's turn begins, its prefix left out."""
-    plain = replace(chat, separator=None)
-    texts, _ = lay_out(model, prompts, plain, design, separator="", answers=answers)
-    return [text.removesuffix(chat.prefix).rstrip(" ") for text in texts]
+    laid = laid_out(model, prompts, chat, design, separator="", answers=answers, opening=True)
+    return laid.texts
+
+
+def channel_of(model: Model, chat: Chat | bool | None) -> str | None:
+    """What is scored in a chat, as `believe` says it; None for plain text or no thoughts."""
+    way = talk(chat, model)
+    if way is None:
+        return None
+    plain = replace(way, system=None if way.system is None else "a", answer=way.answer and "a")
+    laid = laid_out(model, ["a"], plain, separator=" ", opening=True)
+    return laid.thought.channel
 
 
 def _with_template(model: Model, chat: Chat) -> Any:
@@ -322,7 +381,8 @@ def instruction(answer: str, options: Sequence[str]) -> str:
     if answer != "auto":
         return answer.replace("{options}", either)
     if all(re.fullmatch(r"-?\d+(\.\d+)?", option) for option in options):
-        span = f" from {options[0]} to {options[-1]}" if len(options) > MOST_LISTED else ""
+        ends = min(options, key=float), max(options, key=float)
+        span = f" from {ends[0]} to {ends[1]}" if len(options) > MOST_LISTED else ""
         return f"Answer with one number{span or f': {either}'}."
     if all(re.fullmatch(r"[A-Z]", option) for option in options):
         return f"Answer with one letter: {either}."
@@ -331,8 +391,7 @@ def instruction(answer: str, options: Sequence[str]) -> str:
 
 
 def _without_prefix(prompt: str, prefix: str) -> str:
-    closed = [*_CLOSED.finditer(prefix)]  # a prefix may close a thought before it answers
-    answer = prefix[closed[-1].end() :].lstrip() if closed else prefix
+    answer = answer_of(prefix)  # a prefix may close a thought before it answers
     return prompt.removesuffix(answer).rstrip() if answer and prompt.endswith(answer) else prompt
 
 
@@ -385,48 +444,48 @@ def _check_kept(opened: list[str], users: list[str], systems: list[str | None]) 
             raise ValueError(f"row {row}: the model's chat template drops or rewrites the prompt")
 
 
-def _refuse_open_thought(tokenizer: Any, talk: list[dict[str, str]], chat: Chat) -> None:
-    """ValueError where the model's turn begins with a thought that the prefix does not close."""
-    plain = [{**turn, "content": _MARK} if turn["role"] == "user" else turn for turn in talk]
-    turn = _render(tokenizer, [plain], chat)[0].rpartition(_MARK)[2]
-    opened = [*_OPENED.finditer(turn)]
-    if not opened or _CLOSED.search(turn + chat.prefix, opened[-1].end()):
-        return
-    mark = opened[-1][0]
-    close = re.sub(r"^([<\[◁])(?!\|)", r"\1/", mark)
-    for start, end in (("begin_of_", "end_of_"), ("start_", "end_"), ("START_", "END_")):
-        close = close.replace("/" + start, start).replace(start, end)
-    close = close.replace("_start|>", "_end|>")
-    close = close.replace("<|", "<|/", 1) if close == mark else close
-    close += "\n\n"
-    if "<|channel|>" in mark:
-        close = "<|end|><|start|>assistant<|channel|>final<|message|>"
-    elif "<|channel>" in mark:
-        close = "<channel|>"
-    names = re.findall(r"\b(?:enable_thinking|thinking)\b", tokenizer.get_chat_template())
-    switch = f"template_args={{{names[0]!r}: False}}) or Chat(" if names else ""
-    raise ValueError(
-        f"the model's chat template opens a thought with {mark!r} and leaves it open, so that the "
-        f"answer would stand in the thought; close it before the answer: "
-        f"Chat({switch}prefix={close + 'Answer:'!r})"
-    )
+def _thought(model: Model, tokenizer: Any, talk: list[dict[str, str]], chat: Chat) -> Thought:
+    """What is done about thoughts: the template's own text around an empty answer tells."""
+    talk = [{**turn, "content": _MARK} if turn["role"] == "user" else turn for turn in talk]
+
+    def opens(args: Mapping[str, Any]) -> str:
+        return _render(tokenizer, [talk], replace(chat, template_args=args))[0]
+
+    def turn(args: Mapping[str, Any]) -> str:
+        return opens(args).rpartition(_MARK)[2]
+
+    def own(args: Mapping[str, Any]) -> str:
+        return _before_answer(tokenizer, talk, opens(args), args)
+
+    source = re.sub(r"\{#.*?#\}", "", tokenizer.get_chat_template(), flags=re.DOTALL)
+    layout = Layout(model.name, source, opens, turn, own)
+    return plan(layout, chat.template_args, chat.prefix, chat.thinking)
+
+
+def _before_answer(
+    tokenizer: Any, talk: list[dict[str, str]], opened: str, args: Mapping[str, Any]
+) -> str:
+    """What the template itself puts between its generation prompt and an answer; "" if unknown.
+
+    Found by letting it lay out an answer: "[/INST]" and "[/INST] answer" differ by a blank.
+    """
+    answer = {"role": "assistant", "content": _MARK}
+    try:
+        whole: str = tokenizer.apply_chat_template(
+            [*talk, answer], add_generation_prompt=False, tokenize=False, **args
+        )
+    except TemplateError:
+        return ""
+    before = whole.rpartition(_MARK)[0]
+    return before[len(opened) :] if before.startswith(opened) else ""
 
 
 def _lead(tokenizer: Any, talk: list[dict[str, str]], opened: str, chat: Chat) -> str:
     """The blanks that the template puts between its generation prompt and an answer.
 
-    Found by letting it lay out an answer: "[/INST]" and "[/INST] answer" differ by a blank. Where
-    it writes words there, as some do around past thoughts, nothing is taken over.
+    Where it writes words there, as some do around past thoughts, nothing is taken over.
     """
-    answer = {"role": "assistant", "content": _MARK}
-    try:
-        whole: str = tokenizer.apply_chat_template(
-            [*talk, answer], add_generation_prompt=False, tokenize=False, **chat.template_args
-        )
-    except TemplateError:
-        return ""
-    before = whole.rpartition(_MARK)[0]
-    lead = before[len(opened) :] if before.startswith(opened) else ""
+    lead = _before_answer(tokenizer, talk, opened, chat.template_args)
     if "<|message|>" in lead and "<|message|>" not in chat.prefix:
         raise ValueError(
             f"the model's chat template puts {lead!r} before an answer, which is part of the "

@@ -150,6 +150,10 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
     total = np.full(len(count), -np.inf)
     np.logaddexp.at(total, code, logprob)
     out = table.iloc[first].drop(columns=["order", "position"], errors="ignore")
+    if "channel" in table:  # a thought may have been cut short in one order alone
+        said = table["channel"].astype(str).groupby(code)
+        if (said.nunique() > 1).any():
+            out["channel"] = said.agg(lambda every: "; ".join(dict.fromkeys(every))).to_numpy()
     return out.reset_index(drop=True).assign(
         logprob=total - np.log(count),
         belief=mean,

@@ -20,7 +20,7 @@ from simkit import __version__
 from simkit.files import as_path, replacing
 from simkit.questions import Question, check_options
 from simkit.scoring.belief import COLUMNS, LISTED, believe
-from simkit.scoring.chat import Chat, talk
+from simkit.scoring.chat import Chat, channel_of, talk
 from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.orders import orders_for
 from simkit.scoring.types import Model, check_model, identity_of
@@ -37,6 +37,7 @@ RESULT = {
     "model": pa.string(),
 }  # fmt: skip
 RESULT_LISTED = {"orders": pa.int64(), "order_range": pa.float64()}
+RESULT_CHANNEL = {"channel": pa.string()}
 # Columns of the design that `believe` gets: the prompt, and a row's own options.
 _PROMPT, _OPTION = "simkit prompt", "simkit option"
 
@@ -100,6 +101,7 @@ class ParquetDesign:
     orders: str | Sequence[Sequence[int]] | None = "auto"
     least_mass: float = LEAST_MASS
     rows: int = ROWS
+    channel: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("template", "prompt", "separator"):
@@ -185,8 +187,9 @@ class ParquetDesign:
     def _schema(self, source: pa.Schema) -> pa.Schema:
         """Of the output: the design's columns, then those of the result."""
         lists = self.question.lists_options and not self.own_options
-        result = pa.schema({**RESULT, **(RESULT_LISTED if lists else {})})
-        added = (*COLUMNS, *LISTED) if lists else COLUMNS
+        channel = RESULT_CHANNEL if self.channel is not None else {}
+        result = pa.schema({**RESULT, **(RESULT_LISTED if lists else {}), **channel})
+        added = (*COLUMNS, *(LISTED if lists else ()), *channel)
         clash = [name for name in added if name in self.columns]
         clash += [] if self.bare else [name for name in result.names if name in source.names]
         if clash:
@@ -309,8 +312,8 @@ def score_parquet(
     Streamed
         The numbers of prompts, rows and tokens. The file has one row per design row × option: the
         design's columns, `prompt_id`, `option` and `option_id`, `logprob`, `belief`, `valid_mass`
-        and `model`, and where the options are listed `orders` and `order_range`; all as `believe`
-        has them.
+        and `model`, where the options are listed `orders` and `order_range`, and where the chat's
+        template knows thoughts `channel`; all as `believe` has them.
 
     Raises
     ------
@@ -349,8 +352,15 @@ def score_parquet(
     3      3     no    0.25         0.8
     """
     check_model(model)
-    asked["chat"] = talk(asked.get("chat"), model) or False
-    design = ParquetDesign(source, out, options, **asked)  # type: ignore[arg-type]
+    way = talk(asked.get("chat"), model)
+    asked["chat"] = way or False
+    if way is not None and way.thinking == "sample":
+        raise ValueError(
+            "thinking='sample' writes a thought per prompt, which score_parquet does not; take "
+            "thinking='close', or sample_runs on a design in memory"
+        )
+    channel = channel_of(model, way)
+    design = ParquetDesign(source, out, options, channel=channel, **asked)  # type: ignore[arg-type]
     began, before, done = time.monotonic(), _counts(model), Streamed(design.count)
     notes = {"simkit": json.dumps(design.provenance(model), default=_plain)}
     schema = design.schema.with_metadata(notes)

@@ -121,6 +121,11 @@ def examples(
         if talker is not None:
             if model is None:
                 raise ValueError("chat needs a model, whose chat template lays the prompts out")
+            if talker.thinking == "sample":
+                raise ValueError(
+                    "thinking='sample' would train the answer behind one drawn thought; take "
+                    "thinking='close'"
+                )
             asked = [tuple((option,) for option in row) for row in spelled]
             prompts, separator = lay_out(
                 model, prompts, talker, rows, separator=separator, answers=asked

@@ -8,6 +8,8 @@ import re
 import nbformat
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import simkit as sk
 from simkit import audit, reports
@@ -52,6 +54,49 @@ def test_spellings_never_count_for_two():
     # "MAY" could be either, so it is neither's.
     assert respelled([(("may",), ("May",))])[0] == (("may",), ("May",))
     assert respelled([(("yes",), ("no",))])[0] == (("yes", "Yes", "YES"), ("no", "No", "NO"))
+
+
+WORDS = st.text("abAB z.", min_size=1, max_size=4).filter(lambda text: text == text.strip())
+
+
+@given(st.lists(WORDS, min_size=2, max_size=5, unique=True))
+def test_spellings_are_the_options_own_and_no_one_elses(options):
+    given_forms = tuple((option,) for option in options)
+    (found,) = respelled([given_forms])
+    every = [form for row in found for form in row]
+    assert len(set(every)) == len(every)  # none counts twice
+    for option, forms in zip(options, found, strict=True):
+        assert forms[0] == option
+        assert {form.casefold() for form in forms} == {option.casefold()}
+        # An option that differs from all others by more than capitals has all its spellings.
+        if [other.casefold() for other in options].count(option.casefold()) == 1:
+            assert {option.upper(), option.lower(), option.capitalize()} <= set(forms)
+    assert respelled([found]) == [found]  # nothing is left to add
+
+
+@given(
+    st.lists(WORDS, min_size=2, max_size=12, unique=True),
+    st.sampled_from(["auto", "Say {options}.", "{options}", "Be brief.", "{other} {options}"]),
+)
+def test_an_instruction_says_every_option_once(options, answer):
+    said = instruction(answer, options)
+    either = f"{', '.join(options[:-1])} or {options[-1]}"
+    if answer == "Be brief.":
+        assert said == answer
+    elif answer == "auto":
+        assert said.startswith("Answer with one ") and said.endswith(f": {either}.")
+    else:
+        assert said == answer.replace("{options}", either)
+
+
+@given(st.lists(st.integers(-50, 150), min_size=2, max_size=30, unique=True))
+def test_an_instruction_for_numbers_names_their_ends(numbers):
+    said = instruction("auto", [str(number) for number in numbers])
+    if len(numbers) > 7:
+        assert said == f"Answer with one number from {min(numbers)} to {max(numbers)}."
+    else:
+        assert said.startswith("Answer with one number: ")
+        assert all(str(number) in said for number in numbers)
 
 
 @pytest.mark.parametrize(

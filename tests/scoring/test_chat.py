@@ -48,9 +48,7 @@ class Family:
 FAMILIES = {
     "chatml": Family(
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
-        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n"
-        "{% if enable_thinking is defined and not enable_thinking %}"
-        "<think>\n\n</think>\n\n{% endif %}{% endif %}",
+        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
         ("<|im_start|>", "<|im_end|>"),
         "<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n",
         "<|im_start|>system\n{system}<|im_end|>\n"
@@ -247,7 +245,7 @@ def test_generation_prompt_that_ends_in_a_blank() -> None:
 def test_words_that_a_template_puts_before_past_answers_are_not_taken_over() -> None:
     template = (
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
-        "{% if m['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+        "{% if m['role'] == 'assistant' %}It said: {% endif %}"
         "{{ m['content'] }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
@@ -255,13 +253,38 @@ def test_words_that_a_template_puts_before_past_answers_are_not_taken_over() -> 
     assert found == ["<|im_start|>user\nHm?<|im_end|>\n<|im_start|>assistant\nAnswer:"]
 
 
+def test_an_empty_thought_that_a_template_puts_before_past_answers_closes_one() -> None:
+    # Its model has learnt turns that begin with a thought, so it may well begin with one.
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+        "{% if m['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+        "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    model = model_of("chatml", template)
+    with pytest.raises(ValueError, match="lets the model open a thought") as caught:
+        chat_prompts(model, ["Hm?"])
+    lead = "<|im_start|>user\nHm?<|im_end|>\n<|im_start|>assistant\n"
+    remedy = Chat(prefix="<think>\n\n</think>\n\nAnswer:")
+    assert f"prefix={remedy.prefix!r}" in str(caught.value)
+    for chat in (remedy, Chat(thinking="close")):
+        assert chat_prompts(model, ["Hm?\nAnswer:"], chat) == [lead + remedy.prefix]
+
+
 def test_template_args_reach_the_template() -> None:
-    chat = Chat(template_args={"enable_thinking": False})
+    asked = "{% if enable_thinking is defined and not enable_thinking %}"
+    template = FAMILIES["chatml"].template
+    template = template[: template.rindex("{% endif %}")]
+    template += asked + "<think>\n\n</think>\n\n{% endif %}{% endif %}"
+    model, chat = model_of("chatml", template), Chat(template_args={"enable_thinking": False})
     lead = FAMILIES["chatml"].turn + "<think>\n\n</think>\n\nAnswer:"
-    assert chat_prompts(model_of("chatml"), ["Hm?"], chat) == [lead.format(user="Hm?")]
-    check("chatml", chat, [lead.format(user=user) for user in users()], " ")
+    assert chat_prompts(model, ["Hm?"], chat) == [lead.format(user="Hm?")]
+    table = sk.believe(model, BUY, DESIGN, chat=chat)
+    prompts = [lead.format(user=user) for user in users()]
+    expected = [by_hand(model, p, " " + o) for p in prompts for o in BUY.options]
+    np.testing.assert_allclose(table["logprob"], expected, atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="does not use 'enable_thinkng'"):
-        chat_prompts(model_of("chatml"), ["Hm?"], Chat(template_args={"enable_thinkng": False}))
+        chat_prompts(model, ["Hm?"], Chat(template_args={"enable_thinkng": False}))
     with pytest.raises(ValueError, match="'tokenize', which is not to be set"):
         Chat(template_args={"tokenize": True})
 

@@ -94,7 +94,7 @@ def test_every_function_that_takes_a_model_is_tried_here() -> None:
     public = {name: getattr(sk.scoring, name) for name in sk.scoring.__all__}
     takes = {n for n, f in public.items() if inspect.isfunction(f)
              and "model" in inspect.signature(f).parameters}  # fmt: skip
-    assert takes <= {*SCORED, *REFUSED, *CHATS, "worlds_of"}
+    assert takes <= {*SCORED, *REFUSED, *CHATS, "with_chat", "worlds_of"}
 
 
 def test_rows_are_named_by_the_designs_labels() -> None:

@@ -183,6 +183,8 @@ def test_the_command_hands_it_all_on(
         (("--chat", "--layout", "numbers", "--orders", "given"),
          {"chat": True, "layout": "numbers", "orders": None}),
         (some, {"chat": chat}),
+        (("--answer", "Say {options}.", "--thinking", "close"),
+         {"chat": sk.Chat(answer="Say {options}.", thinking="close")}),
         (("--form", "yes=price", "--form", "yes=YES, {other}"), {"forms": FORMS}),
     ]  # fmt: skip
     for more, how in pairs:

@@ -165,6 +165,7 @@ def run_keys(
         format=FORMAT, kind="runs", version=__version__, model=key(**identity).hex(),
         seed=int(how.seed), marker=how.marker, forced=bool(how.forced),
         max_tokens=int(how.max_tokens), temperature=float(how.temperature),
+        **({"tail": how.tail} if how.tail else {}),
     ).hex()  # fmt: skip
     prompts = {
         i: key(call=call, prompt=ask.text, again=ask.again, options=ask.spelled).hex()

@@ -15,13 +15,17 @@ __all__ = ["Ask", "End", "Runs", "Writing", "uniforms"]
 
 @dataclass(frozen=True)
 class Writing:
-    """How runs are written. The names are those of `sample_runs`."""
+    """How runs are written. The names are those of `sample_runs`.
+
+    tail : put between the marker and the options: what stands between a thought and its answer.
+    """
 
     seed: int
     marker: str
     forced: bool
     max_tokens: int
     temperature: float
+    tail: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +47,8 @@ class End:
     """How some runs of a design row ended.
 
     reasoning : the text before the marker. tokens : their number, as written. before : the text
-    before the answer, marker included; None if there is no marker. forced : whether the marker was
-    added because it was not written.
+    before the answer, marker and tail included; None if there is no marker. forced : whether the
+    marker was added because it was not written.
     """
 
     ask: Ask

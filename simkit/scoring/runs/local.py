@@ -74,10 +74,10 @@ def _contexts(model: LocalModel, asked: Sequence[Ask], how: Writing) -> list[Ids
     rows = range(len(asked))
     texts = [ask.text for ask in asked]
     marked, answers = model.reader.read(
-        [text + how.marker for text in texts], [flat(ask.spelled) for ask in asked], rows
+        [text + how.marker + how.tail for text in texts], [flat(ask.spelled) for ask in asked], rows
     )
     contexts = model.reader.encode(texts)
-    longest = marked if how.forced else contexts
+    longest = marked if how.forced or how.tail else contexts
     for row, ask, ids in zip(rows, asked, answers, strict=True):
         length = (len(longest[row]) + max(map(len, ids))) // WIDTH + how.max_tokens
         if model.context_length is not None and length > model.context_length:
@@ -87,7 +87,7 @@ def _contexts(model: LocalModel, asked: Sequence[Ask], how: Writing) -> list[Ids
                 f"{model.context_length} that {model.name} can read"
             )
         if len(set(ids)) < len(ids):
-            words = model.tokens(ask.text + how.marker, flat(ask.spelled))
+            words = model.tokens(ask.text + how.marker + how.tail, flat(ask.spelled))
             refuse_same_tokens(row, ask.spelled, words, model.name)
     return contexts
 
@@ -147,9 +147,10 @@ def _ends(
                 before, reasoning = ask.text + item.text[:stop], item.text[: item.found]
             elif how.forced:
                 before = ask.text + item.text + how.marker
+            before = before and before + how.tail
             number[runs] = len(ends)
             ends.append(End(ask, reasoning, tokens, before, how.forced and item.found < 0))
-            whole = item.found >= 0 and stop == len(item.text)
+            whole = item.found >= 0 and stop == len(item.text) and not how.tail
             exact.append(contexts[ask.row] + item.ids if whole else None)
     return number, ends, exact
 

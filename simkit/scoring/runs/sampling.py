@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
-from simkit.scoring.belief import check_asked, option_rows
-from simkit.scoring.chat import Chat, open_turns, respelled, talk
+from simkit.scoring.belief import check_asked, check_free, option_rows
+from simkit.scoring.chat import Chat, laid_out, respelled, talk
 from simkit.scoring.forms import separated
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.runs.asked import Ask, End, Writing
 from simkit.scoring.temperature import HOTTEST, softmax_rows
+from simkit.scoring.thoughts import CUT, SAMPLED, Thought
 from simkit.scoring.types import Model, ability, renamed_rows
 from simkit.types import FloatArray, IntArray, integer, scalar, shown
 
@@ -72,7 +73,8 @@ def sample_runs(
         A run that has not written the marker after so many tokens ends without one.
     marker : str, optional
         The text that ends the reasoning, wherever token borders fall. None: "\\nAnswer:", or in a
-        chat a new line and the chat's prefix.
+        chat a new line and the chat's prefix. In a chat with thinking="sample" the reasoning
+        is the thought, which ends with its own mark, and none may be given.
     forced : bool
         True gives the marker to a run that ended without it, so that every run has a belief: how
         the model would answer if made to. Its `reached` stays False.
@@ -99,7 +101,8 @@ def sample_runs(
 
         A run that did not reach the marker (out of tokens, or the model ended its text) keeps its
         rows, with `reached` False and (unless `forced`) logprob, belief, valid_mass and choice
-        NaN; the log counts them.
+        NaN; the log counts them. In a chat whose template knows thoughts, also `channel`, as in
+        `believe`, None where nothing was scored.
 
     Raises
     ------
@@ -145,26 +148,22 @@ def sample_runs(
         raise ValueError(f"forced is {shown(forced)}; it must be True or False")
     temperature = scalar(temperature, "temperature", 0, HOTTEST)
     layout = talk(chat, model)
-    if marker is None:
-        if layout is not None and not layout.prefix:
-            raise ValueError(
-                "the chat's prefix is empty, so nothing ends the reasoning; set marker"
-            )
-        marker = MARKER if layout is None else "\n" + layout.prefix
     integer(runs, "runs", 1, MOST)
     integer(max_tokens, "max_tokens", 1, MOST)
-    if not isinstance(marker, str) or not marker:
+    if marker is not None and (not isinstance(marker, str) or not marker):
         raise ValueError(f"marker is {shown(marker)}; it must be text of one character or more")
     check_asked(question, design, COLUMNS)
     least_mass = scalar(least_mass, "least_mass", 0, 1)
     question.warn_unsaid(design, None if layout is None else layout.system, stacklevel=3)
-    how = Writing(seed, marker, bool(forced), max_tokens, temperature)
+    names = design.index.tolist()
+    asked, separator, thought = _ask(model, question, design, layout)
+    check_free(design, () if thought.channel is None else ("channel",))
+    marker, tail = _end(layout, thought, marker)
+    how = Writing(seed, marker, bool(forced), max_tokens, temperature, tail)
     first = np.empty((len(design), runs))  # the uniform that draws the choice
     number = np.empty((len(design), runs), dtype=np.int64)  # the end that each run came to
     ends: list[End] = []
     scores = []
-    names = design.index.tolist()
-    asked, separator = _ask(model, question, design, layout)
     row, run = np.divmod(np.arange(number.size), runs)
     with renamed_rows(names):
         for block in write_runs(asked, row, run, how):
@@ -178,13 +177,13 @@ def sample_runs(
     if missed := int(np.array([end.before is None for end in ends])[number].sum()):
         _log.warning("%d of %s: no belief there", missed, what)
     logprob, mass = (np.concatenate(parts) for parts in zip(*scores, strict=True))
-    _warn(model, mass[number], ends, number, marker, separator, names, least_mass)
+    _warn(model, mass[number], ends, number, marker + tail, separator, names, least_mass)
     k, of_run = logprob.shape[1], number.ravel()
     of_cell = np.repeat(of_run, k)  # run × option
     belief = softmax_rows(logprob, temperature)[of_run]
     reached = [end.before is not None and not end.forced for end in ends]
     table = option_rows(question, design, runs, {"run": np.repeat(np.arange(runs), k)})
-    return table.assign(
+    table = table.assign(
         logprob=logprob[of_run].ravel(),
         belief=belief.ravel(),
         valid_mass=mass[of_cell],
@@ -196,6 +195,35 @@ def sample_runs(
         seed=seed,
         model=model.name,
     )
+    if thought.channel is not None:
+        table["channel"] = np.array([_channel(end, thought) for end in ends], object)[of_cell]
+    return table
+
+
+def _end(chat: Chat | None, thought: Thought, marker: str | None) -> tuple[str, str]:
+    """The marker that ends the reasoning, and what stands between it and the options."""
+    if thought.end:
+        if marker is not None:
+            raise ValueError(
+                f"marker is {shown(marker)}, but with thinking='sample' the reasoning is the "
+                f"thought and ends with {thought.end!r}; leave marker out"
+            )
+        tail = thought.after + ("" if chat is None else chat.prefix)
+        return thought.end, tail if chat is None or chat.prefix else tail.rstrip(" ")
+    if marker is not None:
+        return marker, ""
+    if chat is not None and not chat.prefix:
+        raise ValueError("the chat's prefix is empty, so nothing ends the reasoning; set marker")
+    return (MARKER if chat is None else "\n" + chat.prefix), ""
+
+
+def _channel(end: End, thought: Thought) -> str | None:
+    """What was scored at an end; None where nothing was."""
+    if end.before is None:
+        return None
+    if thought.end or thought.by_prefix:  # the reasoning is the thought
+        return CUT if end.forced else SAMPLED
+    return thought.channel
 
 
 def _choose(belief: FloatArray, u: FloatArray) -> FloatArray:
@@ -208,17 +236,24 @@ def _choose(belief: FloatArray, u: FloatArray) -> FloatArray:
 
 def _ask(
     model: Model, question: Question, design: pd.DataFrame, chat: Chat | None
-) -> tuple[list[Ask], str]:
-    """What each row asks, and the separator before its options."""
+) -> tuple[list[Ask], str, Thought]:
+    """What each row asks, the separator before its options, and what is done about thoughts."""
     texts = question.prompts(design, warn=False)
     separator, answers = question.separator, question.answers_for(design)
+    thought = Thought()
     for row, text in zip(design.index.tolist(), texts, strict=True):
         if not text:
             raise ValueError(f"row {row!r}: prompt {text!r} is empty")
     if chat is not None:
         with renamed_rows(design.index.tolist()):
-            texts = open_turns(model, texts, chat, design.reset_index(drop=True), answers)
+            people = design.reset_index(drop=True)
+            laid = laid_out(
+                model, texts, chat, people, separator=separator, answers=answers, opening=True
+            )
+        texts, thought = laid.texts, laid.thought
         answers = respelled(answers) if chat.spellings else answers
+        if thought.end and not chat.prefix:  # the answer stands right behind the thought
+            separator = thought.after[len(thought.after.rstrip(" ")) :]
         separator = separator if chat.separator is None else chat.separator
     spelled = separated(separator, answers)
     again: dict[str, int] = {}
@@ -226,7 +261,7 @@ def _ask(
     for row, (text, forms) in enumerate(zip(texts, spelled, strict=True)):
         asked.append(Ask(row, text, forms, again.get(text, 0)))
         again[text] = again.get(text, 0) + 1
-    return asked, separator
+    return asked, separator, thought
 
 
 def _warn(
