@@ -19,19 +19,16 @@ def random_model(architecture: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_demand_endogeneity_on_a_random_model(architecture: str, tmp_path: Path) -> None:
+def test_demand_endogeneity_ends_on_a_random_model(architecture: str, tmp_path: Path) -> None:
     folder = random_model(architecture, tmp_path / f"random-{architecture}")
-    small = {"products": 1, "wordings": 3, "profiles": 2, "compare": str(folder)}
-    made = reports.run("demand_endogeneity", {**small, "model": str(folder)}, out=tmp_path)
+    made = reports.run("demand_endogeneity", {"model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = {number["name"] for number in record["numbers"]}
-    assert "Endogeneity index, blind, exact" in names
-    assert not any("truth" in name for name in names)
+    # Random weights spread their probability over all tokens: nothing may be claimed of them.
+    assert "Valid mass, buys" in names and not any("index" in name for name in names)
     page = made.read_text(encoding="utf-8")
-    assert "world is not known" in page  # and so no distances, no truth lines
-    assert "Two models." in page  # the second model, here the same one, is drawn beside it
-    assert "Capri Sun" in page  # the source's own products and grid
+    assert "This study ends here." in page and "Demand by way of asking" not in page
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

@@ -244,3 +244,22 @@ def test_corpus_answers_follow_the_world() -> None:
     assert share == pytest.approx(truth, abs=0.03)
     again = next(corpus(5, answers=4))
     assert chunk == again
+
+
+def test_a_model_of_other_text_is_asked_in_whole_dollars_and_by_letters() -> None:
+    dollars = market.question("rival_price", 9.0, known=False)
+    assert dollars.options[0] == "0" and dollars.values[-1] == 60
+    listed = market.question("temperature", known=False)
+    assert listed.layout == "letters" and listed.options == ("cold", "mild", "hot")
+    assert market.question("buys", known=False) == market.question("buys")
+
+
+def test_a_shelf_gives_each_product_a_phrasing_of_its_own() -> None:
+    rows = market.shelf(25)
+    own = rows.groupby("product", sort=False)["wording"].agg(["nunique", "first"])
+    assert len(rows) == 25 * 11 and (own["nunique"] == 1).all()
+    assert own["first"].tolist() == [*range(20), *range(5)]  # after 20 the first comes again
+    crossed = market.shelf(3, 4)
+    assert len(crossed) == 3 * 11 * 4 and crossed["context"].is_unique
+    with pytest.raises(ValueError, match="products"):
+        market.shelf(41)
