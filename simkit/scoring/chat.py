@@ -427,7 +427,7 @@ def _render(tokenizer: Any, talks: list[list[dict[str, str]]], chat: Chat) -> li
             )
         )
     except TemplateError as error:
-        if chat.system is not None and not chat.fold_system:
+        if (chat.system is not None or chat.answer) and not chat.fold_system:
             raise ValueError(f"{_NO_SYSTEM} (it says: {error})") from error
         raise ValueError(f"the model's chat template refuses the prompt: {error}") from error
     except Exception as error:  # whatever a template's own expressions raise

@@ -19,6 +19,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 
 import simkit as sk
+from simkit import audit
+from simkit.audit import asking
 from simkit.scoring.chat import Chat, chat_prompts
 from simkit.scoring.engine.tokens import unpack
 from simkit.scoring.local import LocalModel
@@ -275,6 +277,7 @@ def test_system_text_and_how_to_answer(name: str, answer: str, said: str) -> Non
             scored(model_of(name), chat)
         return
     check(model_of(name), chat, [who + said for who in WHO], OPTIONS)
+    # `asked` folds where it must, also where how to answer is all that is said.
     alone = replace(CLOSE, answer=answer)
     check(model_of(name), alone, [said.strip() or None] * 2, OPTIONS)
 
@@ -535,3 +538,40 @@ def test_where_no_thought_can_be_sampled(tmp_path: Any) -> None:
 def test_what_a_chat_refuses(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Chat(**wrong)
+
+
+# --- a study's parameters ---------------------------------------------------------------------
+
+
+def test_a_study_passes_on_what_is_done_about_thoughts() -> None:
+    asks = {"buys": (ASK, DESIGN)}
+    with pytest.raises(ValueError, match="in the thought; take thinking='close'"):
+        audit.asked(model_of("qwen"))
+    for name in ("chatml", "gemma", "qwen", "gpt-oss"):
+        lm = audit.asked(model_of(name), system=SYSTEM, thinking="close")  # {who} is filled later
+        assert lm.chat.thinking == "close" and lm.chat.fold_system == (name == "gemma")
+        assert len(audit.measure(lm, asks, prompts=2, written=False).mass) == 1
+    thought = audit.asked(model_of("qwen", thought="Cheap.\n"), answer="", thinking="sample")
+    works = audit.measure(thought, asks, prompts=2)
+    assert "-p chat=no" in works.end or "this study ends" in works.end.lower()
+    assert audit.asked(model_of("chatml"), chat="no", thinking="close").chat is None
+    with pytest.raises(ValueError, match="no thinking 'off'"):
+        audit.asked(model_of("chatml"), thinking="off")
+
+
+def test_the_remedy_of_a_failing_study_closes_thoughts() -> None:
+    plain = audit.asked(model_of("qwen"), chat="no")
+    ways = asking._ways(plain)
+    assert "-p chat=yes -p answer=auto -p thinking=close" in ways
+    assert audit.asked(plain, **ways["-p chat=yes -p answer='' -p thinking=close"]).chat.spellings
+    assert "-p chat=yes -p answer=auto" in asking._ways(audit.asked(model_of("gemma")))
+
+
+def test_a_chat_of_its_own_stays_with_the_model(tmp_path: Any) -> None:
+    lm = sk.with_chat(model_of("qwen"), CLOSE)
+    said = sk.believe(lm, ASK, DESIGN)
+    pd.testing.assert_frame_equal(said, table_of("qwen", CLOSE))
+    for kept in (sk.Cached(lm, tmp_path / "a"), sk.with_chat(sk.Cached(model_of("qwen"),
+                                                             tmp_path / "b"), CLOSE)):  # fmt: skip
+        pd.testing.assert_frame_equal(sk.believe(kept, ASK, DESIGN), said)
+    assert replace(LocalModel("m", *_parts("qwen")), chat=CLOSE, name="n").chat == CLOSE
