@@ -106,14 +106,17 @@ def _facts(study: Study) -> dict[str, Any]:
     """Model, parameters, run time and date of the run."""
     arguments = study.run.get("parameters", {})
     values = {name: named(arguments.get(name, p.default)) for name, p in study.parameters.items()}
-    rows = [
-        {"name": name, "value": values[name], "help": p.help, "given": name in arguments}
-        for name, p in study.parameters.items()
-    ]
     provenance = (study.record or {}).get("provenance", {})
+    used = {name: named(value) for name, value in provenance.get("parameters", {}).items()}
+    rows = [
+        {"name": name, "value": values[name], "used": used.get(name, values[name]), "help": p.help,
+         "given": name in arguments}
+        for name, p in study.parameters.items()
+    ]  # fmt: skip
     ended = study.run.get("end_time")
     return {
         "parameters": rows,
+        "changed": [row for row in rows if row["used"] != row["value"]],  # to fit a budget, say
         "model": provenance.get("model") or values.get("model"),
         "hash": provenance.get("model_hash"),
         "seconds": study.run.get("duration"),

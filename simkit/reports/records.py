@@ -226,7 +226,7 @@ def write(
         "study": source.name,
         "title": source.title,
         "page": page.name,
-        "status": "failed" if failure else "complete",
+        "status": "failed" if failure else "stopped" if done and done.stopped else "complete",
         "error": failure,
         "seconds": run.get("duration"),
         "finished": run.get("end_time"),
