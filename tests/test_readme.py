@@ -205,9 +205,7 @@ def test_a_real_model_stands_beside_the_glass_box() -> None:
     asked = {"name": "Valid mass, buys", "value": 0.05, "verdict": False}
     ended = {"tea": {**small_record("tea", asked), "status": "stopped"}}
     text = tables.regenerated(marked, fast, {}, ended)
-    assert tables.rows(part_of(text, "models")) == [
-        ["`tea`", "share", half, tables.ENDED, "0.05"]
-    ]
+    assert tables.rows(part_of(text, "models")) == [["`tea`", "share", half, tables.ENDED, "0.05"]]
     assert tables.regenerated(marked, fast, {}).count(tables.NO_REAL) == 2
 
 

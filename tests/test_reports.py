@@ -627,7 +627,9 @@ def test_the_figure_of_a_card_is_the_pages_where_no_notebook_was_kept(tmp_path):
     other_models(tmp_path, "tea", "glassbox")
     page = Page(reports.index(tmp_path).read_text())
     assert page.all("img") == [{"src": "data:image/png;base64,QUJD", "alt": "a & b"}]
-    harm = '<figure><img alt="" src="data:image/png;base64,A&quot; src=&quot;https://x.org"></figure>'
+    harm = (
+        '<figure><img alt="" src="data:image/png;base64,A&quot; src=&quot;https://x.org"></figure>'
+    )
     other_models(tmp_path, "tea", "glassbox", page=harm)
     assert Page(reports.index(tmp_path).read_text()).all("img") == []
 
