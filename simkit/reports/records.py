@@ -136,7 +136,8 @@ def caption(text: str | Result, *more: str | Result) -> Caption:
 def go_on(works: Works, study: str) -> None:
     """End the study here if its main question does not work: the page says why, and what would.
 
-    The run is complete then, and its page, headed by the reason, has no more than was run.
+    The run is no failure then: its record has the status "stopped", and its page, headed by the
+    reason, has no more than was run.
 
     Parameters
     ----------
