@@ -638,7 +638,8 @@ STOPS = (
     small.markdown("# Tea"),
     small.code(
         "import pandas as pd\nimport simkit as sk\nfrom simkit import audit, reports\n"
-        'lm = sk.load(lambda prompt: {"yes": 0.2, "no": 0.1})'
+        'lm = sk.load(lambda prompt: {"yes": 0.2, "no": 0.1, "<b>So</b>": 0.7})\n'
+        'import warnings\nwarnings.warn("a word")'
     ),
     small.PARAMETERS,
     small.code(
@@ -660,7 +661,9 @@ def test_a_stopped_study_says_so_on_page_record_and_card(tmp_path):
     assert record["numbers"][0]["value"] == pytest.approx(0.3)
     read = Page(page.read_text())
     assert {"class": "stopped", "role": "note"} in read.all("div")
-    assert "This study ends here." in read.text and "never runs" not in read.text
+    assert "This study ends here. On mock the options" in read.text
+    assert "<p>" not in read.text and "never runs" not in read.text
+    assert "UserWarning: a word" in read.text and "ipykernel" not in read.text
     assert "Findings" not in read.text  # nor a heading of what was not run
     card = Page(reports.index(page.parent).read_text()).text
     assert "Ended: its question does not work on this model." in card

@@ -65,7 +65,7 @@ def export_html(
         body=body,
         toc=[h for h in headings if h[0] in (2, 3)],
         failure=study.failure or failure,
-        stopped=render(study.stopped, headings=[]) if study.stopped else "",
+        stopped=render(study.stopped) if study.stopped else "",  # it quotes the model
         pygments=_code_colours(),
         version=__version__,
         **_facts(study),
