@@ -204,10 +204,10 @@ def _remedy(works: Works) -> str:
 
 def _ways(model: Any) -> dict[str, Chat | None]:
     """Ways to ask, by the parameters that choose them."""
-    ways: dict[str, Chat | None] = {"-p chat no": None}
+    ways: dict[str, Chat | None] = {"-p chat=no": None}
     if getattr(getattr(model, "tokenizer", None), "chat_template", None) is not None:
-        ways["-p chat yes -p answer auto"] = Chat(answer="auto", spellings=True)
-        ways["-p chat yes -p answer ''"] = Chat(spellings=True)
+        ways["-p chat=yes -p answer=auto"] = Chat(answer="auto", spellings=True)
+        ways["-p chat=yes -p answer=''"] = Chat(spellings=True)
     return ways
 
 
