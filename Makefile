@@ -1,10 +1,12 @@
 # make reports     run the studies into simkit-reports/; the last line is the page to open
+# make real        the same on a real model, smollm2, into simkit-reports/smollm2/; half an hour
 # make full        the same in their full profile: more of everything, into simkit-reports/full/
 # make test        lint, types, unit tests, and the notebooks' saved outputs
 # make test-fast   lint, types and the quick unit tests: under two minutes on two cores
 # make docs        the site, into build/docs/; the last line is the page to open
 # make new-study NAME=my_study   a notebook to begin from, and what to do next
-# make publish     write what is committed anew: reports/, and the tables of README and docs
+# make publish     write what is committed anew: reports/ with the real model's in reports/smollm2/,
+#                  and the tables of README and docs
 # make notebooks   save the notebooks' outputs anew
 # make coverage    how often intervals hold the truth, into docs/coverage.md; twenty minutes
 # make processors  whether all notebooks show the same under other arithmetic; half an hour or more
@@ -26,7 +28,7 @@ SLOWEST := docs/test_contributing.py docs/test_new_study.py docs/test_site.py \
 NBVAL := $(PYTEST) --nbval --nbval-cell-timeout 600 --nbval-kernel-name python3 \
   --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
-.PHONY: help reports full publish test test-fast docs new-study notebooks coverage processors lab \
+.PHONY: help reports real full publish test test-fast docs new-study notebooks coverage processors lab \
   clean
 .DELETE_ON_ERROR:
 
@@ -52,12 +54,20 @@ $(READY): pyproject.toml constraints.txt
 reports: $(READY)
 	@$(BIN)/simkit run --out simkit-reports
 
+# The index of the folder above shows each study on both models.
+real: $(READY)
+	@$(BIN)/simkit models add smollm2
+	@$(BIN)/simkit run --model smollm2 --out simkit-reports/smollm2
+	@$(BIN)/simkit index simkit-reports
+
 full: $(READY)
 	@$(BIN)/simkit run --profile full --out simkit-reports/full
 
 publish: $(READY)
-	$(BIN)/simkit run --out reports
+	$(BIN)/simkit models add smollm2
+	$(BIN)/simkit run --model smollm2 --out reports/smollm2
 	$(BIN)/simkit run --profile full --out reports/full
+	$(BIN)/simkit run --out reports
 	$(BIN)/python -m docs.tables
 
 # The outputs as they come, and once more where sums are made in another order.

@@ -15,7 +15,7 @@ from typing import Any
 from docs.tables import HERE, Record, _cell, _short, _table, records
 from simkit.reports.numbers import row
 
-FOLDERS = ("reports", "reports/full")
+FOLDERS = ("reports", "reports/full", "reports/smollm2")
 
 
 def at(revision: str, folder: str) -> dict[str, Record]:

@@ -3,7 +3,7 @@
 `python -m docs.tables` writes them between their marks: `<!-- records: NAME -->` and
 `<!-- records: end -->`. `make publish` calls it, and `make test` checks that they are what it
 writes. In the README a row says which number it shows; everything else comes from reports/*.json,
-reports/full/*.json and benchmarks/results.json.
+reports/full/*.json, reports/smollm2/*.json (the real model) and benchmarks/results.json.
 """
 
 from __future__ import annotations
@@ -39,11 +39,18 @@ def records(folder: Path) -> dict[str, Record]:
     return {r["study"]: r for r in sorted(found, key=lambda r: str(r["page"]))}
 
 
-def regenerated(text: str, fast: dict[str, Record], full: dict[str, Record]) -> str:
-    """`text` with every marked part made anew."""
+def regenerated(
+    text: str,
+    fast: dict[str, Record],
+    full: dict[str, Record],
+    real: dict[str, Record] | None = None,
+) -> str:
+    """`text` with every marked part made anew; `real` has the records of a real model."""
 
     def part(match: re.Match[str]) -> str:
         begin, name, old, end = match.groups()
+        if name in REAL:
+            return f"{begin}\n{REAL[name](fast, real or {})}\n\n{end}"
         return f"{begin}\n{_part(name, old, fast, full)}\n\n{end}"
 
     return MARK.sub(part, text)
@@ -125,6 +132,53 @@ def _changes(fast: dict[str, Record], full: dict[str, Record]) -> str:
     return f"{told}\n\n{_table(head, changed)}"
 
 
+def _beside(fast: dict[str, Record], real: dict[str, Record]) -> str:
+    """The headline number of each study, on the glass box and on the real model."""
+    pairs = [(fast[study], record) for study, record in real.items() if study in fast]
+    if not pairs:
+        return NO_REAL
+    first, second = (record["provenance"]["model"] for record in pairs[0])
+    head = ("study", "headline number", first, second, f"valid mass, {second}")
+    return _table(head, [row for pair in pairs for row in _pair(*pair)])
+
+
+def _pair(ours: Record, theirs: Record) -> list[list[str]]:
+    """A row for the number that each record has first; one where that is the same."""
+    stopped = theirs["status"] == "stopped"
+    leading = [ours] if stopped else [theirs, ours]
+    names = dict.fromkeys(record["numbers"][0]["name"] for record in leading)
+    mass = next((n for n in theirs["numbers"] if n["name"].startswith("Valid mass")), None)
+    return [
+        [
+            f"`{theirs['study']}`",
+            _cell(name),
+            _of(ours, name),
+            ENDED if stopped else _of(theirs, name),
+            "" if mass is None else _value(mass["value"]),
+        ]
+        for name in names
+    ]
+
+
+def _of(record: Record, name: str) -> str:
+    return next((_short(n) for n in record["numbers"] if n["name"] == name), "–")
+
+
+def _all_real(fast: dict[str, Record], real: dict[str, Record]) -> str:
+    """Every number of the real model, study by study."""
+    parts = []
+    for study, record in real.items():
+        ended = f" {ENDED.capitalize()}." if record["status"] == "stopped" else ""
+        origin = f"`{study}`, model `{record['provenance']['model']}`.{ended}"
+        parts.append(f"{origin}\n\n{_table(HEAD, map(line, record['numbers']))}")
+    return "\n\n".join(parts) or NO_REAL
+
+
+NO_REAL = "No record of a real model is here; `make publish` makes them."
+ENDED = "ended: its question does not work on this model"
+REAL = {"models": _beside, "real": _all_real}
+
+
 def _benchmark() -> str:
     """The benchmark's table in short."""
     text = (HERE / "benchmarks" / "results.json").read_text(encoding="utf-8")
@@ -173,10 +227,10 @@ def _interval(number: dict[str, Any], form: str) -> str:
 
 
 def main() -> None:
-    fast, full = records(HERE / "reports"), records(HERE / "reports" / "full")
+    fast, full, real = (records(HERE / "reports" / name) for name in ("", "full", "smollm2"))
     for name in FILES:
         text = (HERE / name).read_text(encoding="utf-8")
-        write_text(HERE / name, regenerated(text, fast, full))
+        write_text(HERE / name, regenerated(text, fast, full, real))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 FOLDER = click.Path(path_type=Path)
-MODEL = "A bundled model, a folder, or a hub id."
+MODEL = "A bundled model, one of `simkit models`, a folder, or a hub id."
 # Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own.
 CHAT = ("chat", "system", "fold_system", "prefix", "answer", "thinking")
 PROFILE = click.Choice(["fast", "full"])
@@ -63,6 +63,7 @@ def run(
     values = dict(parameter)
     values |= {n: v for n, v in (("model", model), ("profile", profile)) if v is not None}
     with _in_words():
+        _check_here(values.get("model"), values.get("compare"))
         if alone := [name for name, value in parameter if value.startswith("--")]:
             raise ValueError(f"-p takes NAME VALUE, got {alone[0]!r}")
         chosen = [reports.find(name) for name in study] if study else reports.studies()
@@ -79,6 +80,21 @@ def run(
     with _in_words(code=1):
         click.echo(reports.index(out))
     sys.exit(1 if failed else 0)
+
+
+@app.command("index")
+@click.argument("folder", type=FOLDER, default=Path("simkit-reports"))
+def write_index(folder: Path) -> None:
+    """Write the index page of a folder of reports anew; prints its path.
+
+    It shows the reports of FOLDER and, beside each, those of its sub-folders on another model.
+    """
+    from simkit import reports
+
+    if not folder.is_dir():
+        raise click.BadParameter(f"there is no folder {str(folder)!r}", param_hint="FOLDER")
+    with _in_words(code=1):
+        click.echo(reports.index(folder))
 
 
 @app.command("list")
@@ -331,6 +347,16 @@ def _share(chosen: list[Study], values: dict[str, Any]) -> list[tuple[Study, dic
         raise ValueError(f"{stems}: no parameter {unknown}; there are {there}")
     shares = [{n: v for n, v in values.items() if n in s.parameters} for s in chosen]
     return [(s, s.values(share)) for s, share in zip(chosen, shares, strict=True)]
+
+
+def _check_here(*models: Any) -> None:
+    """ValueError, with the command that adds it, for a real model that is not on this machine."""
+    words = [m for m in models if isinstance(m, str) and m.isidentifier() and m != "glassbox"]
+    if words:  # else the import, which takes seconds, is not needed
+        from simkit.scoring.catalogue import CATALOGUE, folder_of
+
+        for name in CATALOGUE.keys() & set(words):
+            folder_of(name)
 
 
 @contextmanager

@@ -283,3 +283,23 @@ def test_data_lists_checks_and_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("SIMKIT_DATA", str(tmp_path / "mine"))
     again = call("data", "check")
     assert again.exit_code == 1 and "altered" in again.stdout
+
+
+def test_the_index_is_written_anew(folder):
+    assert call("run", "tea", *LAST).exit_code == 0
+    (folder / "out" / "index.html").unlink()
+    result = call("index", "out")
+    assert result.exit_code == 0 and result.stdout.strip() == str(Path("out") / "index.html")
+    assert "Tea" in (folder / "out" / "index.html").read_text()
+    missing = call("index", "nowhere")
+    assert missing.exit_code == 2 and "there is no folder 'nowhere'" in missing.stderr
+    assert not (folder / "nowhere").exists()
+
+
+def test_a_real_model_that_is_not_here_is_named_before_anything_runs(folder, monkeypatch):
+    monkeypatch.setattr("simkit.scoring.catalogue.place_of", lambda digest: folder / "none")
+    for words in (["--model", "smollm2"], ["-p", "model", "smollm2"]):
+        result = call("run", "tea", *words, *LAST)
+        assert result.exit_code == 2
+        assert "run `simkit models add smollm2`" in result.stderr
+    assert not (folder / "out").exists()

@@ -51,11 +51,12 @@ def test_a_folder_that_is_no_environment_is_left_alone(project):
 def test_git_ignores_what_runs_write_and_keeps_what_is_published():
     text = (CHECKOUT / "Makefile").read_text()
     recipes = [
-        text.partition(f"\n{name}: ")[2].partition("\n\n")[0] for name in ("reports", "full")
+        text.partition(f"\n{name}: ")[2].partition("\n\n")[0]
+        for name in ("reports", "full", "real")
     ]
     default = inspect.signature(reports.run).parameters["out"].default
     outs = [default, *(recipe.partition("--out ")[2].split()[0] for recipe in recipes)]
-    assert outs == [default, default, f"{default}/full"]
+    assert outs == [default, default, f"{default}/full", f"{default}/smollm2"]
 
     def ignored(path: str) -> bool:
         call = ["git", "check-ignore", "--quiet", path]
@@ -63,7 +64,11 @@ def test_git_ignores_what_runs_write_and_keeps_what_is_published():
 
     files = ("index.html", "01_x.html", "x.json", "01_x.ipynb", ".simkit-0.part")
     assert [f"{out}/{file}" for out in outs for file in files if not ignored(f"{out}/{file}")] == []
-    assert [file for file in files if ignored(f"reports/{file}")] == [
-        "01_x.ipynb",
-        ".simkit-0.part",
-    ]
+    for out in ("reports", "reports/smollm2"):  # pages and records; no executed notebooks
+        assert [file for file in files if ignored(f"{out}/{file}")] == [
+            "01_x.ipynb",
+            ".simkit-0.part",
+        ]
+    published = text.partition("\npublish: ")[2].partition("\n\n")[0]
+    outs = [part.split()[0] for part in published.split("--out ")[1:]]
+    assert outs == ["reports/smollm2", "reports/full", "reports"]  # its index shows the first

@@ -28,7 +28,9 @@ def test_the_session_in_the_readme_gives_what_it_shows() -> None:
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-FAST, FULL = (tables.records(HERE / folder) for folder in ("reports", "reports/full"))
+FAST, FULL, REAL = (
+    tables.records(HERE / folder) for folder in ("reports", "reports/full", "reports/smollm2")
+)
 STUDIES = [study for study in FAST if study != "quickstart"]
 FIRST = ("demand_endogeneity", "belief_efficiency", "population_finetuning",
          "alignment_diversity", "representativeness")  # fmt: skip
@@ -61,7 +63,7 @@ def agree(number: dict[str, Any], name: str, value: str, interval: str, *said: s
 
 @pytest.mark.parametrize("text", [TEXT, FINDINGS], ids=tables.FILES)
 def test_the_tables_are_what_the_records_give(text: str) -> None:
-    assert tables.regenerated(text, FAST, FULL) == text
+    assert tables.regenerated(text, FAST, FULL, REAL) == text
 
 
 @pytest.mark.parametrize("text", [TEXT, FINDINGS], ids=tables.FILES)
@@ -131,6 +133,7 @@ def small_record(study: str, *numbers: dict[str, Any]) -> dict[str, Any]:
         "page": "1.html",
         "numbers": rows,
         "seconds": 90,
+        "status": "complete",
         "provenance": provenance,
     }
 
@@ -164,6 +167,46 @@ def test_tables_are_made_from_records_alone() -> None:
     assert "took 2 minutes; of 1 verdicts 1 differ" in text
     missed = tables.regenerated("<!-- records: missed -->\n<!-- records: end -->", full, full)
     assert tables.rows(missed) == [["`tea`", r"a\|b", "2.000", "1.000 to 2.000", r"P(Y \| p)"]]
+
+
+def test_every_study_of_the_real_model_is_beside_the_glass_box() -> None:
+    for text in (TEXT, FINDINGS):
+        shown = tables.rows(part_of(text, "models"))
+        assert {row[0].strip("`") for row in shown} == set(FAST) & set(REAL)
+    for study, record in REAL.items():
+        assert record["provenance"]["model"] == "smollm2"
+        for number in record["numbers"]:
+            assert tables._cell(number["name"]) in part_of(FINDINGS, "real"), study
+
+
+def test_a_real_model_stands_beside_the_glass_box() -> None:
+    """Its own headline first; that of the glass box in a row of its own where it is another."""
+    share = {"name": "share", "value": 0.5, "low": 0.4, "high": 0.6, "verdict": True}
+    mass = {"name": "Valid mass", "value": 0.875}
+    fast = {"tea": small_record("tea", share), "ale": small_record("ale", {**share, "name": "b"})}
+    real = {
+        "tea": small_record("tea", {**share, "value": 0.25, "low": 0.2, "verdict": None}, mass),
+        "ale": small_record("ale", {"name": "c", "value": 2.0}, mass),
+    }
+    for record in real.values():
+        record["provenance"] = {"model": "real", "model_hash": None}
+    marked = "".join(f"<!-- records: {n} -->\n<!-- records: end -->\n" for n in tables.REAL)
+    text = tables.regenerated(marked, fast, {}, real)
+    assert "| study | headline number | tiny | real | valid mass, real |" in text
+    half, quarter = "0.500 [0.400, 0.600], holds", "0.250 [0.200, 0.600], not judged"
+    assert tables.rows(part_of(text, "models")) == [
+        ["`tea`", "share", half, quarter, "0.875"],
+        ["`ale`", "c", "–", "2.000, not judged", "0.875"],
+        ["`ale`", "b", half, "–", "0.875"],
+    ]
+    assert "`ale`, model `real`." in part_of(text, "real")
+    assert tables.regenerated(text, fast, {}, real) == text
+
+    asked = {"name": "Valid mass, buys", "value": 0.05, "verdict": False}
+    ended = {"tea": {**small_record("tea", asked), "status": "stopped"}}
+    text = tables.regenerated(marked, fast, {}, ended)
+    assert tables.rows(part_of(text, "models")) == [["`tea`", "share", half, tables.ENDED, "0.05"]]
+    assert tables.regenerated(marked, fast, {}).count(tables.NO_REAL) == 2
 
 
 @pytest.mark.parametrize(

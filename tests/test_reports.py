@@ -574,3 +574,112 @@ def test_durations_as_shown():
         "46 s",
         "2 min 0 s",
     ]
+
+
+def other_models(folder, name, model, **how):
+    """A record of a study on a model, with a page that shows a figure, and no notebook."""
+    folder.mkdir(exist_ok=True)
+    cell = small.code("x")
+    numbers = [{"name": "share", "value": 0.25, "verdict": False}]
+    data, metadata = reports.record(name, numbers, model=model)._repr_mimebundle_()
+    cell.outputs = [small.nbformat.v4.new_output("display_data", data=data, metadata=metadata)]
+    notebook = small.write(folder / f"07_{name}.ipynb", small.markdown("# Tea"), cell)
+    write(folder / f"07_{name}.html", Study.read(notebook), {}, Study.read(notebook), "")
+    notebook.unlink()
+    image = '<figure>\n<img alt="a &amp; b" src="data:image/png;base64,QUJD">\n</figure>'
+    (folder / f"07_{name}.html").write_text(how.get("page", image))
+
+
+def cards(folder):
+    """(id, address) of the cards of an index, in order."""
+    page = Page(reports.index(folder).read_text())
+    return [a["id"] for a in page.all("article")], [a["href"] for a in page.all("a")]
+
+
+def test_a_study_on_another_model_stands_beside_it(tmp_path):
+    """reports/ is of one model, reports/smollm2/ of another; reports/full/ is the first again."""
+    for study in ("tea", "ale"):
+        other_models(tmp_path, study, "glassbox")
+        other_models(tmp_path / "smollm2", study, "smollm2")
+    other_models(tmp_path / "full", "tea", "glassbox")
+    assert cards(tmp_path)[0] == ["ale", "tea"]  # not before a sub-folder has its own index
+    for sub in ("smollm2", "full"):
+        assert len(cards(tmp_path / sub)[0]) == {"smollm2": 2, "full": 1}[sub]
+    ids, links = cards(tmp_path)
+    assert ids == ["ale", "ale-smollm2", "tea", "tea-smollm2"]
+    expected = ["07_ale.html", "smollm2/07_ale.html", "07_tea.html", "smollm2/07_tea.html"]
+    assert links == expected
+    text = Page((tmp_path / "index.html").read_text()).text
+    assert "glassbox Tea" in text and "smollm2 Tea" in text  # the model above the title
+    (tmp_path / "smollm2" / "07_tea.html").unlink()  # a card that leads nowhere is no use
+    (tmp_path / "smollm2" / "ale.json").write_text("{")
+    assert cards(tmp_path)[0] == ["ale", "tea"]
+
+
+def test_what_other_folders_hold_is_not_looked_at(tmp_path):
+    other_models(tmp_path, "tea", "glassbox")
+    other_models(tmp_path / "theirs", "tea", "smollm2")
+    (tmp_path / "theirs" / "index.html").write_text("<html><head><title>mine</title></head></html>")
+    assert cards(tmp_path)[0] == ["tea"]
+
+
+def test_the_figure_of_a_card_is_the_pages_where_no_notebook_was_kept(tmp_path):
+    other_models(tmp_path, "tea", "glassbox")
+    page = Page(reports.index(tmp_path).read_text())
+    assert page.all("img") == [{"src": "data:image/png;base64,QUJD", "alt": "a & b"}]
+    harm = (
+        '<figure><img alt="" src="data:image/png;base64,A&quot; src=&quot;https://x.org"></figure>'
+    )
+    other_models(tmp_path, "tea", "glassbox", page=harm)
+    assert Page(reports.index(tmp_path).read_text()).all("img") == []
+
+
+STOPS = (
+    small.markdown("# Tea"),
+    small.code(
+        "import pandas as pd\nimport simkit as sk\nfrom simkit import audit, reports\n"
+        'lm = sk.load(lambda prompt: {"yes": 0.2, "no": 0.1, "<b>So</b>": 0.7})\n'
+        'import warnings\nwarnings.warn("a word")'
+    ),
+    small.PARAMETERS,
+    small.code(
+        'ask = sk.Question("Tea at ${price}?", ["yes", "no"])\n'
+        'works = audit.measure(lm, {"takes tea": (ask, pd.DataFrame({"price": [1, 2]}))})\n'
+        'reports.go_on(works, "tea")'
+    ),
+    small.markdown("## Findings"),
+    small.code("print('this never runs')"),
+)
+
+
+def test_a_stopped_study_says_so_on_page_record_and_card(tmp_path):
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *STOPS)
+    page = reports.run(notebook, out=tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "tea.json").read_text())
+    assert (record["status"], record["error"]) == ("stopped", "")
+    assert record["numbers"][0]["name"] == "Valid mass, takes tea"
+    assert record["numbers"][0]["value"] == pytest.approx(0.3)
+    read = Page(page.read_text())
+    assert {"class": "stopped", "role": "note"} in read.all("div")
+    assert "This study ends here. On mock the options" in read.text
+    assert "<p>" not in read.text and "never runs" not in read.text
+    assert "UserWarning: a word" in read.text and "ipykernel" not in read.text
+    assert "Findings" not in read.text  # nor a heading of what was not run
+    card = Page(reports.index(page.parent).read_text()).text
+    assert "Ended: its question does not work on this model." in card
+    assert "Valid mass, takes tea 0.3" in card and "This run failed" not in card
+
+
+def test_what_the_run_changed_of_its_parameters_is_on_the_page(tmp_path):
+    """A study that fits a budget, say: 12 prompts where 40 were asked for."""
+    cells = (
+        small.code("from simkit import reports"),
+        small.code("n: int = 40  # prompts\nseed: int = 1  # of all", "parameters"),
+        small.code(
+            "n = 12\nreports.record('tea', [{'name': 'a', 'value': n}], parameters=globals())"
+        ),
+    )
+    notebook = small.write(tmp_path / "notebooks" / "07_tea.ipynb", *cells)
+    text = Page(reports.run(notebook, {"seed": 2}, out=tmp_path / "out").read_text()).text
+    assert "Parameters seed = 2 Worked with n = 12 Run time" in text
+    assert "n 12, given 40 prompts" in text and "seed 2 of all" in text

@@ -65,7 +65,7 @@ def export_html(
         body=body,
         toc=[h for h in headings if h[0] in (2, 3)],
         failure=study.failure or failure,
-        stopped=render(study.stopped, headings=[]) if study.stopped else "",
+        stopped=render(study.stopped) if study.stopped else "",  # it quotes the model
         pygments=_code_colours(),
         version=__version__,
         **_facts(study),
@@ -106,14 +106,17 @@ def _facts(study: Study) -> dict[str, Any]:
     """Model, parameters, run time and date of the run."""
     arguments = study.run.get("parameters", {})
     values = {name: named(arguments.get(name, p.default)) for name, p in study.parameters.items()}
-    rows = [
-        {"name": name, "value": values[name], "help": p.help, "given": name in arguments}
-        for name, p in study.parameters.items()
-    ]
     provenance = (study.record or {}).get("provenance", {})
+    used = {name: named(value) for name, value in provenance.get("parameters", {}).items()}
+    rows = [
+        {"name": name, "value": values[name], "used": used.get(name, values[name]), "help": p.help,
+         "given": name in arguments}
+        for name, p in study.parameters.items()
+    ]  # fmt: skip
     ended = study.run.get("end_time")
     return {
         "parameters": rows,
+        "changed": [row for row in rows if row["used"] != row["value"]],  # to fit a budget, say
         "model": provenance.get("model") or values.get("model"),
         "hash": provenance.get("model_hash"),
         "seconds": study.run.get("duration"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
+import re
+from collections.abc import Iterator
 from functools import cache
 from os import PathLike
 from pathlib import Path
@@ -19,13 +22,18 @@ from simkit.result import number_text
 __all__ = ["TEMPLATES", "encodable", "index", "template"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+MADE_BY = '<meta name="generator" content="simkit'  # in the head of every page of this package
+FIGURE = re.compile(
+    r'<figure>\s*<img alt="([^"]*)" src="(data:image/(?:png|jpeg|svg\+xml);base64,[\w+/=]+)"'
+)
 
 
 def index(out: str | PathLike[str]) -> Path:
     """Write `out`/index.html: a card for every `<study>.json` that `run` left in the folder.
 
     JSON files of other kinds are passed over; a record that cannot be read, or lacks something,
-    has no card, and the page says which file it is and why.
+    has no card, and the page says which file it is and why. Sub-folders that `run` wrote into
+    have cards here too, of studies run on another model: each beside that study's own.
 
     Parameters
     ----------
@@ -50,10 +58,13 @@ def index(out: str | PathLike[str]) -> Path:
     for path in sorted(folder.glob("*.json")):
         try:
             if (content := read(path)) is not None:
-                cards.append(_card(folder, content))
+                cards.append(_card(path, content))
         except ValueError as error:
             left_out.append({"file": path.name, "why": str(error)})
-    cards.sort(key=lambda card: card["page"])
+    models = {(card["study"], card["provenance"]["model"]) for card in cards}
+    cards += [_card(p, r, within=p.parent.name) for p, r in _below(folder)
+              if (r["study"], r["provenance"]["model"]) not in models]  # fmt: skip
+    cards.sort(key=lambda card: (card["page"], card["within"]))
     page = template("index.html.j2").render(
         title="simkit reports", cards=cards, left_out=left_out, version=__version__
     )
@@ -94,11 +105,34 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _card(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """What the index shows of a study: its record, and the first figure of its notebook."""
-    page = folder / record["page"]
+def _below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records with a page, of the sub-folders that have an index of this package."""
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            with (path.parent / "index.html").open(encoding="utf-8") as page:
+                ours = MADE_BY in page.read(1_000)
+            record = read(path) if ours else None
+        except (OSError, ValueError):  # it is said on the index of that folder
+            continue
+        if record is not None and (path.parent / record["page"]).is_file():
+            yield path, record
+
+
+def _card(path: Path, record: dict[str, Any], within: str = "") -> dict[str, Any]:
+    """What the index shows of a study: its record, and its first figure."""
+    page = path.parent / record["page"]
+    link = f"{within}/{record['page']}" if within else record["page"]
+    more = {"thumbnail": _first_figure(page), "within": within, "link": link}
+    return {**record, **more, "linked": page.is_file()}
+
+
+def _first_figure(page: Path) -> dict[str, str] | None:
+    """Of the notebook, or of the page where the notebook was not kept."""
+    notebook = page.with_suffix(".ipynb")
     try:
-        figures = Study.read(page.with_suffix(".ipynb")).figures
+        if notebook.exists():
+            return next(iter(Study.read(notebook).figures), None)
+        found = FIGURE.search(page.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        figures = []
-    return {**record, "thumbnail": next(iter(figures), None), "linked": page.is_file()}
+        return None
+    return {"alt": html.unescape(found[1]), "src": found[2]} if found else None

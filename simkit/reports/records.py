@@ -136,7 +136,8 @@ def caption(text: str | Result, *more: str | Result) -> Caption:
 def go_on(works: Works, study: str) -> None:
     """End the study here if its main question does not work: the page says why, and what would.
 
-    The run is complete then, and its page, headed by the reason, has no more than was run.
+    The run is no failure then: its record has the status "stopped", and its page, headed by the
+    reason, has no more than was run.
 
     Parameters
     ----------
@@ -226,7 +227,7 @@ def write(
         "study": source.name,
         "title": source.title,
         "page": page.name,
-        "status": "failed" if failure else "complete",
+        "status": "failed" if failure else "stopped" if done and done.stopped else "complete",
         "error": failure,
         "seconds": run.get("duration"),
         "finished": run.get("end_time"),

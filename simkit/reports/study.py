@@ -44,6 +44,7 @@ class Study:
         _cut_at_stop(notebook.cells)
         _attach_captions(notebook.cells)
         _mark_failure(notebook.cells)
+        _drop_places(notebook.cells)
         return cls(path, notebook)
 
     @property
@@ -211,6 +212,14 @@ def _mark_failure(cells: list[NotebookNode]) -> None:
             if output.output_type == "error" and output.ename != "SystemExit":
                 cell.metadata["simkit_failed"] = f"{output.ename}: {output.evalue}"
                 return
+
+
+def _drop_places(cells: list[NotebookNode]) -> None:
+    """Of warnings, leave out where in the kernel's memory the code was, and the line of code."""
+    for output in (o for cell in cells for o in cell.get("outputs", [])):
+        if output.output_type == "stream" and output.name == "stderr":
+            place = r"(?m)^\S*ipykernel_\d+\S*\.py:\d+: (.*)\n(?:  .*\n?)?"
+            output.text = re.sub(place, r"\1\n", output.text)
 
 
 def _source(data: Mapping[str, Any]) -> str:

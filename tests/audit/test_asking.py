@@ -175,7 +175,7 @@ def test_a_study_ends_where_its_question_does_not_work(tmp_path):
     assert "This study ends here." in head
     assert "never shown" not in text and "SystemExit" not in text
     found = json.loads((tmp_path / "out" / "study.json").read_text())
-    assert found["status"] == "complete" and found["provenance"]["model"] == "mute"
+    assert found["status"] == "stopped" and found["provenance"]["model"] == "mute"
     mass = found["numbers"][0]
     assert mass["name"] == "Valid mass, buys" and mass["value"] == pytest.approx(0.05)
     assert mass["verdict"] == "does not hold"
