@@ -188,7 +188,8 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
         for name in works.failing
     ]
     told = [survey.tells[name].format(answer=q.options[0]) for name, q in kept.items()]
-    longest = survey.personas.assign(context=survey.personas["context"] + "\n" + "\n".join(told[1:]))
+    end = "\n".join(["", *told[1:]])
+    longest = survey.personas.assign(context=survey.personas["context"] + end)
     prompts = affordable(works.model, next(iter(kept.values())), longest, minutes)
     wanted, n = len(survey.personas), max(MOST_REDUCED, prompts // (3 * len(kept)))
     if n < wanted:
@@ -314,8 +315,8 @@ def worth(survey: Survey, table: pd.DataFrame, *, seed: int = 1) -> pd.DataFrame
     A row per technique: margins, margins_low, margins_high, structure, …: people, to two digits;
     see `estimators.as_good_as`.
     """
-    columns = {}
-    for side, name, distance in (("marginal", "margins", "tv"), ("structural", "structure", "rmsd")):
+    columns, sides = {}, (("marginal", "margins", "tv"), ("structural", "structure", "rmsd"))
+    for side, name, distance in sides:
         error = pd.DataFrame([ends(row, side) for _, row in table.iterrows()], table["technique"])
         people = est.as_good_as(survey.humans, error, distance=distance, rng=seed).frame
         for end in ("estimate", "low", "high"):

@@ -17,7 +17,8 @@ from simkit.personas.answers import Believe
 from simkit.survey import answer_values
 from simkit.types import framed, generator, integer, typed
 
-__all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers", "share_answers"]
+__all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers",
+           "share_answers"]  # fmt: skip
 
 
 def persona_answers(
