@@ -43,8 +43,7 @@ MOST_REDUCED = 40  # simulated people: of fewer nothing is learnt about correlat
 VOTERS = "Voters in the United States in 1996"
 _PLACES = ("liberal", "moderate", "conservative")
 _PARTIES = ("Democratic", "independent", "Republican")
-_SPELLED = {"Democratic": ("Democrat", "Democrats"), "Republican": ("Republicans",),
-            "independent": ("independents",)}  # fmt: skip
+_SPELLED = {"Democratic": ("Democrat",)}
 # Question of the voters in words: what is asked of {who}, whose {own}; options; how it is told.
 _IN_WORDS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "party": ("Which word describes {own} party: Democratic, independent or Republican?",
@@ -155,8 +154,6 @@ def voters_in_words(*, seed: int = 1, simulated: int | None = None) -> Survey:
 def _in_a_word(name: str, who: Mapping[str, str]) -> Question:
     text, options, _ = _IN_WORDS[name]
     forms = {option: _SPELLED[option] for option in options if option in _SPELLED}
-    if name == "vote":
-        forms = {option: (option.split()[1],) for option in options}
     values = [1, 0] if options == ("yes", "no") else [*range(len(options))]
     return Question(text.format(**who), options, values, forms=forms)
 
