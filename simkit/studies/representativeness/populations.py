@@ -39,6 +39,7 @@ ANES_TELLS = {  # how an answer is told to later questions
     "selfLR": "Politics (1 liberal, 7 conservative): {answer}",
     "vote": "Vote (1 Clinton, 2 Dole): {answer}",
 }
+FEWEST = 3  # questions, of which something like a structure can be told
 MOST_REDUCED = 40  # simulated people: of fewer nothing is learnt about correlations
 VOTERS = "Voters in the United States in 1996"
 _PLACES = ("liberal", "moderate", "conservative")
@@ -175,8 +176,10 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
     ----------
     survey : of `voters_in_words`.
     works : of all its questions; those that fail are left out.
-    minutes : for three techniques that ask each person each question. The speed is that of the
+    minutes : for two techniques that ask each person each question. The speed is that of the
         longest prompts, at the end of a joint interview.
+
+    Raises ValueError where fewer than three questions are left, as there is no structure then.
     """
     assert survey.personas is not None
     kept = {name: q for name, q in survey.questions.items() if name not in works.failing}
@@ -184,11 +187,16 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
         f"Left out: {name}, as {works.mass[name]:.2f} of the probability is on its options."
         for name in works.failing
     ]
+    if len(kept) < FEWEST:
+        raise ValueError(
+            f"only {len(kept)} questions work on {works.model.name}, of {FEWEST} that a structure "
+            "needs; ask in another way (-p system, -p answer)"
+        )
     told = [survey.tells[name].format(answer=q.options[0]) for name, q in kept.items()]
     end = "\n".join(["", *told[1:]])
     longest = survey.personas.assign(context=survey.personas["context"] + end)
     prompts = affordable(works.model, next(iter(kept.values())), longest, minutes)
-    wanted, n = len(survey.personas), max(MOST_REDUCED, prompts // (3 * len(kept)))
+    wanted, n = len(survey.personas), max(MOST_REDUCED, prompts // (2 * len(kept)))
     if n < wanted:
         said.append(f"{n} simulated voters per technique, not {wanted}: what {minutes:.1f} minutes "
                     f"pay for. More with -p budget_minutes.")  # fmt: skip
