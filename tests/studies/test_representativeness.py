@@ -330,7 +330,9 @@ def test_people_held_against_the_others_are_a_perfect_simulation():
     floor, _ = rep.errors(others, {"other people": some}, n_boot=40)
     assert floor.structural_low[0] == 0 and floor.marginal_low[0] == 0
     people = rep.worth(others, floor.assign(structural=0.3, structural_low=0.1, structural_high=1))
-    assert 4 <= people.structure_low.iloc[0] < people.structure.iloc[0] < people.structure_high.iloc[0]
+    assert (
+        4 <= people.structure_low.iloc[0] < people.structure.iloc[0] < people.structure_high.iloc[0]
+    )
 
 
 def test_voters_in_words_work_on_a_real_model():
