@@ -287,7 +287,7 @@ def test_what_a_time_affords_and_what_fails_is_left_out():
     small, said = rep.fitted(setting, works, 1e-6)
     assert len(small.personas) == rep.MOST_REDUCED and "not 60" in said[-1]
     says.update({"vote for": "nothing", "TV news": "nothing", "of Bill Clinton:": "nothing"})
-    with pytest.raises(ValueError, match="only 2 questions work on function"):
+    with pytest.raises(ValueError, match="only 2 questions work on mock, of 3"):
         rep.fitted(setting, audit.measure(lm, asked, prompts=3), 60)
 
 
