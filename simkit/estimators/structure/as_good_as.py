@@ -116,18 +116,19 @@ def _mean_distance(
 ) -> float:
     """Mean distance of surveys of `size` people from all people."""
     found: list[FloatArray] = []
+    pairs = np.triu_indices(len(a.items), 1)
     for count in resampled_counts(a.n, size, n_boot, stream):
+        weights: list[FloatArray] = [count.astype(float), a.weight[None]]
         if distance == "rmsd":
-            i, j = np.triu_indices(len(a.items), 1)
-            whole, some = (matrices_of(a, "pearson", w) for w in (a.weight[None], count * 1.0))
+            some, whole = (matrices_of(a, "pearson", w) for w in weights)
             uncorrelated(some)
-            found.append(rmsd(some[:, i, j], whole[:, i, j]))
+            found.append(rmsd(some[:, *pairs], whole[:, *pairs]))
             continue
         items = []
-        for j in range(len(a.items)):
-            hits = np.eye(len(a.levels[j]))[np.where(a.mask[:, j], a.codes[:, j], 0)]
-            hits = hits * a.mask[:, [j]]
-            some, whole = (normalised(w @ hits) for w in (count * 1.0, a.weight[None]))
+        for item in range(len(a.items)):
+            hits = np.eye(len(a.levels[item]))[np.where(a.mask[:, item], a.codes[:, item], 0)]
+            hits = hits * a.mask[:, [item]]
+            some, whole = (normalised(w @ hits) for w in weights)
             items.append(np.abs(some - whole).sum(axis=-1) / 2)
         found.append(mean_of(np.stack(items, axis=-1)))
     return float(mean_of(np.concatenate(found)))
