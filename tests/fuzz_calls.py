@@ -222,6 +222,9 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
     audit = lambda **m: {"frame": elicited(), "covariates": ["heat"], "treatment": "price",  # noqa: E731
                          "weights": "share", "cluster": ["product", "wording"], **m}  # fmt: skip
     fields = {
+        "as_good_as": lambda: {"humans": items(), "distance": "rmsd", "n_boot": 4, "rng": 0,
+                               "errors": pd.DataFrame(
+                                   {"estimate": [0.3], "low": [0.2], "high": [0.4]}, ["m"])},
         "balance_audit": lambda: audit(strata="product"),
         "belief_at_temperature": lambda: {"belief": np.array([p, q]), "temperature": 0.7,
                                           "logprob": False},

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from simkit.questions import Question
 from simkit.scoring.belief import believe
 from simkit.scoring.types import Model
-from simkit.types import integer, typed
+from simkit.types import FloatArray, integer, typed
 
 __all__ = ["direct_shares"]
 
 TEXT = (
-    "{population} were asked: {asked} Possible answers: {answers}. Out of every 100 of them, how "
-    "many answered “{answer}”?"
+    "{population} were asked: {asked} Possible answers: {answers}. What percentage of them "
+    "answered “{answer}”?"
 )
 
 
 def direct_shares(
-    model: Model, question: Question, population: str, *, step: int = 5
+    model: Model, question: Question, population: str, *, step: int = 1
 ) -> pd.DataFrame:
     """The model asked for a population's shares directly, one question per option.
 
@@ -35,13 +37,14 @@ def direct_shares(
     population : str
         Who was asked, as the sentence begins: "Adults in the United States in 1996".
     step : int
-        Of the numbers offered, from 0 to 100; it must divide 100.
+        Of the numbers that count, from 0 to 100; it must divide 100. Numbers in between are no
+        answer, and lower the valid mass.
 
     Returns
     -------
     pandas.DataFrame
         One row per option: `option`, `option_id`, `value` where the question has values, `stated`
-        (expected number of 100, in 0–100), `share` (stated numbers divided by their sum, in 0–1)
+        (expected percentage, in 0–100), `share` (stated numbers divided by their sum, in 0–1)
         and `valid_mass` (that the model answers with one of the numbers).
 
     Raises
@@ -53,7 +56,7 @@ def direct_shares(
     Notes
     -----
     Our formulation. The numbers that a model states need not add up to 100; their sum is
-    `stated.sum()`.
+    `stated.sum()`. Where "1" is the first token of "10" to "19", what these have is taken off it.
 
     Examples
     --------
@@ -81,11 +84,27 @@ def direct_shares(
         "answers": "; ".join(question.options), "answer": list(question.options),
     })  # fmt: skip
     table = believe(model, ask, rows, least_mass=0)
-    stated = (table["belief"] * table["value"]).groupby(table["prompt_id"]).sum(min_count=1)
+    mass = table.groupby("prompt_id")["valid_mass"].first().to_numpy()
+    heads = np.exp(table["logprob"].to_numpy(dtype=float)).reshape(len(rows), -1)
+    belief = _apart(heads, ask.options, mass)
     found = pd.DataFrame({"option": question.options, "option_id": np.arange(len(rows))})
     if question.values is not None:
         found["value"] = question.values
-    found["stated"] = stated.to_numpy()
+    found["stated"] = belief @ np.array(numbers, dtype=float)
     total = found["stated"].sum(skipna=False)
     found["share"] = found["stated"] / total if total > 0 else np.nan
-    return found.assign(valid_mass=table.groupby("prompt_id")["valid_mass"].first().to_numpy())
+    return found.assign(valid_mass=mass)
+
+
+def _apart(p: FloatArray, options: Sequence[str], mass: FloatArray) -> FloatArray:
+    """Beliefs (n, K) in numbers as whole answers, from the probabilities of their first tokens.
+
+    p : (n, K). mass : (n,) of the events that are apart; where p adds up to more, a number holds
+    what those that begin with it have.
+    """
+    longer = [[o != s and o.startswith(s) and len(o) == len(s) + 1 for o in options]
+              for s in options]  # fmt: skip
+    nested = p.sum(axis=1) > mass * (1 + 1e-6)
+    p = np.where(nested[:, None], np.maximum(p - p @ np.array(longer, dtype=float).T, 0.0), p)
+    total = p.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(p, total, out=np.full_like(p, np.nan), where=total > 0))

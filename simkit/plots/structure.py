@@ -23,6 +23,8 @@ TECHNIQUES = {
     "personas": "#D55E00",
     "mixture": "#E6A100",
     "joint interview": "#0072B2",
+    "direct shares": "#9B5FA5",
+    "other people": look.PALETTE["human"],
     "twins": "#0B6E78",
 }
 DASHED: dict[str, Any] = {"color": "#777777", "linestyle": "--", "linewidth": 1}
@@ -42,7 +44,8 @@ def quadrant(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         Columns technique, marginal, structural; optionally marginal_low, marginal_high,
         structural_low and structural_high (the intervals), and marginal_floor and structural_floor
         (of each row; the largest is drawn): the corner within which a second sample of humans
-        would lie. Give floors only where the errors contain the samples' noise too.
+        would lie. They must be on the errors' scale: where the samples' noise is taken out of the
+        errors, the upper ends of what a second sample comes out as.
     ax : Axes, optional
         New ones by default.
 

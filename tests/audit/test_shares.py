@@ -7,6 +7,7 @@ import pytest
 
 import simkit as sk
 from simkit import audit
+from simkit.audit import shares
 
 DRINK = sk.Question("What do you drink?", ["tea", "coffee", "milk"], values=[1, 2, 3])
 
@@ -57,3 +58,14 @@ def test_what_is_refused():
 def test_a_real_model_states_numbers():
     found = audit.direct_shares(audit.asked(sk.load("smollm2")), DRINK, "Adults in Wales")
     assert found["valid_mass"].min() > 0.5 and found["share"].sum() == pytest.approx(1)
+
+
+def test_a_number_does_not_hold_those_that_begin_with_it():
+    # As tokens of one digit have it: "2" begins "25". Of 0.8 that begins with 2, 0.6 goes on to 25:
+    # 2 has 0.2, 25 has 0.6, so (0.2 x 2 + 0.6 x 25) / 0.8 = 19.25.
+    p, options = np.zeros((1, 101)), [str(n) for n in range(101)]
+    p[0, [2, 25]] = 0.8, 0.6
+    belief = shares._apart(p, options, np.array([0.8]))
+    assert belief[0] @ np.arange(101) == pytest.approx(19.25)
+    # A model of whole answers has no such tokens: its probabilities are kept, 1.4 in all.
+    assert shares._apart(p, options, np.array([1.4]))[0, 2] == pytest.approx(0.8 / 1.4)

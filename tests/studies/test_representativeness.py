@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit import datasets, resources
+from simkit import audit, datasets, resources
 from simkit.scoring import MockModel
 from simkit.studies.population_finetuning import recipes
 from simkit.studies.representativeness import populations as rep
-from simkit.studies.representativeness import recorded, subgroups
+from simkit.studies.representativeness import recorded, subgroups, techniques
 from simkit.studies.tables import Table
 from simkit.worlds import exact_beliefs, survey
 
@@ -248,3 +248,100 @@ def test_wvs_groups_and_measure(tmp_path):
     assert near < far
     with pytest.raises(ValueError, match="must be two or more"):
         recorded.wvs7_results(frame, twin, items.head(1))
+
+
+def test_voters_in_words_answer_with_what_is_offered():
+    setting = rep.voters_in_words(seed=1, simulated=30)
+    voters = datasets.load("anes96")
+    assert len(setting.humans) == 944 and len(setting.personas) == 30
+    # By the codes of anes96: PID 0 to 2 Democratic, 3 independent, 4 to 6 Republican; places
+    # 1 to 3 liberal, 4 moderate, 5 to 7 conservative; the vote 1 for Dole; TV news 0 to 7 days.
+    assert (setting.humans["party"] == 0).sum() == (voters["PID"] < 3).sum()
+    assert (setting.humans["party"] == 1).sum() == (voters["PID"] == 3).sum()
+    assert (setting.humans["Dole"] == 2).sum() == (voters["DoleLR"] > 4).sum()
+    assert setting.humans["vote"].tolist() == voters["vote"].tolist()
+    assert setting.humans["news"].mean() == pytest.approx((voters["TVnews"] == 7).mean())
+    assert not rep.voters_in_words(seed=2, simulated=30).personas.equals(setting.personas)
+    line = rep.battery(setting)["politics"].line({}, answer="moderate")
+    assert line == "The respondent's politics are moderate."
+    assert set(rep.mixture(setting, seed=1)) >= {"person", "context", *rep.ANES_TOLD}
+
+
+def test_what_a_time_affords_and_what_fails_is_left_out():
+    setting = rep.voters_in_words(seed=1, simulated=60)
+
+    says = {"party:": "Democratic", "'s politics:": "liberal", "vote for": "Bill Clinton",
+            "of Bill Clinton:": "moderate", "of Bob Dole:": "nothing", "TV news": "no"}  # fmt: skip
+
+    def rule(prompt):
+        asked = prompt.rsplit("Question:", 1)[1]
+        return {word: 0.9 for about, word in says.items() if about in asked}
+
+    lm = sk.load(rule)
+    asked = {name: (q, setting.personas) for name, q in setting.questions.items()}
+    works = audit.measure(lm, asked, prompts=3)
+    fitted, said = rep.fitted(setting, works, 60)
+    assert list(fitted.questions) == ["party", "politics", "vote", "Clinton", "news"]
+    assert said == ["Left out: Dole, as 0.00 of the probability is on its options."]
+    assert list(fitted.humans) == list(fitted.questions) and len(fitted.personas) == 60
+    small, said = rep.fitted(setting, works, 1e-6)
+    assert len(small.personas) == rep.MOST_REDUCED and "not 60" in said[-1]
+    says.update({"vote for": "nothing", "TV news": "nothing", "of Bill Clinton:": "nothing"})
+    with pytest.raises(ValueError, match="only 2 questions work on mock, of 3"):
+        rep.fitted(setting, audit.measure(lm, asked, prompts=3), 60)
+
+
+def test_stated_shares_are_drawn_apart():
+    stated = pd.DataFrame({
+        "question": ["a", "a", "b", "b"], "value": [0, 1, 0, 1], "share": [0.25, 0.75, 0.5, 0.5],
+        "valid_mass": [0.8, 0.9, 1, 0.9],
+    })  # fmt: skip
+    drawn = techniques.share_answers(stated, 20_000, seed=1)
+    # Standard errors: root(0.25 x 0.75 / 20,000) = 0.003, of a correlation of 0 1 / root(20,000).
+    assert drawn.mean().to_numpy() == pytest.approx([0.75, 0.5], abs=0.012)
+    assert abs(drawn.corr().loc["a", "b"]) < 0.03
+    assert drawn.attrs["valid_mass"] == pytest.approx(0.9)
+    with pytest.raises(ValueError, match="b: the model states no shares"):
+        techniques.share_answers(stated.assign(share=[0.25, 0.75, np.nan, np.nan]), 10)
+
+
+def test_stated_shares_ask_the_voters_themselves():
+    setting = rep.voters_in_words(simulated=20)
+    seen = []
+
+    def rule(prompt):
+        seen.append(prompt)
+        return {"50": 1.0}
+
+    stated = rep.stated_shares(sk.load(rule), setting)
+    assert list(stated["question"].unique()) == list(setting.questions)
+    assert stated.groupby("question")["share"].sum().to_numpy() == pytest.approx(np.ones(6))
+    assert all(rep.VOTERS in p and "respondent" not in p for p in seen)
+    assert any("Whom do you vote for" in p for p in seen)
+
+
+def test_people_held_against_the_others_are_a_perfect_simulation():
+    setting = rep.world_survey(600, 20, seed=1)
+    others, some = rep.people_of(setting, 200, seed=1)
+    assert len(some) == 200 and len(others.humans) == 400
+    together = pd.concat([others.humans, some])
+    assert together.sum().to_numpy() == pytest.approx(setting.humans.sum().to_numpy())
+    assert len(rep.people_of(setting, 5_000)[1]) == 300  # at most half
+    floor, _ = rep.errors(others, {"other people": some}, n_boot=40)
+    assert floor.structural_low[0] == 0 and floor.marginal_low[0] == 0
+    people = rep.worth(others, floor.assign(structural=0.3, structural_low=0.1, structural_high=1))
+    assert (
+        4 <= people.structure_low.iloc[0] < people.structure.iloc[0] < people.structure_high.iloc[0]
+    )
+
+
+def test_voters_in_words_work_on_a_real_model():
+    try:
+        lm = audit.asked(sk.load("smollm2"))
+    except (ImportError, OSError, ValueError):
+        pytest.skip("simkit models add smollm2")
+    setting = rep.voters_in_words(simulated=4)
+    asked = {name: (q, setting.personas) for name, q in setting.questions.items()}
+    mass = audit.measure(lm, asked, prompts=3, written=False).mass
+    assert mass["party"] > 0.8 and mass.mean() > 0.8 and mass.min() > 0.7
+    assert rep.stated_shares(lm, setting)["valid_mass"].min() > 0.8

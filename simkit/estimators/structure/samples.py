@@ -20,7 +20,7 @@ from simkit.estimators.structure.correlations import (
 )
 from simkit.types import FloatArray, SeedLike, counted, generator, integer, one_of
 
-__all__ = ["Sampled", "resampled_counts", "sampled"]
+__all__ = ["Sampled", "resampled_counts", "sampled", "uncorrelated"]
 
 FEW = 30  # respondents, below which intervals cover too seldom
 
@@ -80,13 +80,13 @@ def sampled(
     notes = _notes("humans", h, first[0]) + _notes("simulated", s, second[0])
     human, twins = np.concatenate([first, human]), np.concatenate([second, twins])
     if constant == "zero":
-        _uncorrelated(twins)
+        uncorrelated(twins)
         if s.constant:
             notes += ("simulated items that do not vary count as correlated with nothing",)
     return Sampled(h.items, human, twins, other, halves, h.n, min(h.worth, s.worth), notes)
 
 
-def _uncorrelated(matrices: FloatArray) -> None:
+def uncorrelated(matrices: FloatArray) -> None:
     """Correlations of 0 for the items of (1 + B, k, k) that do not vary at all, in place."""
     i = np.arange(matrices.shape[1])
     flat = np.isnan(matrices[:, i, i])

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from simkit import datasets
 from simkit import estimators as est
+from simkit.audit import Works, affordable, direct_shares
 from simkit.personas import ANES96, Battery, Item, draw, likert, margin_of, rake, render
 from simkit.personas.answers import Believe
+from simkit.questions import Question
 from simkit.result import Result
 from simkit.scoring import LocalModel, believe, worlds_of
+from simkit.studies.claims import ends
 from simkit.studies.population_finetuning import surveys
 from simkit.studies.representativeness.techniques import (
     independent_answers,
@@ -21,10 +26,12 @@ from simkit.studies.representativeness.techniques import (
     persona_answers,
 )
 from simkit.survey import Survey
+from simkit.types import generator
 from simkit.worlds import survey as world
 
-__all__ = ["against_truth", "anes_survey", "battery", "errors", "mixture",
-           "other_measures", "simulate", "world_people", "world_survey"]  # fmt: skip
+__all__ = ["against_truth", "anes_survey", "battery", "errors", "fitted", "mixture",
+           "other_measures", "people_of", "simulate", "stated_shares", "voters_in_words",
+           "world_people", "world_survey", "worth"]  # fmt: skip
 
 ANES_TOLD = ("educ", "income", "age")
 ANES_TELLS = {  # how an answer is told to later questions
@@ -32,6 +39,29 @@ ANES_TELLS = {  # how an answer is told to later questions
     "selfLR": "Politics (1 liberal, 7 conservative): {answer}",
     "vote": "Vote (1 Clinton, 2 Dole): {answer}",
 }
+FEWEST = 3  # questions, of which something like a structure can be told
+MOST_REDUCED = 40  # simulated people: of fewer nothing is learnt about correlations
+VOTERS = "Voters in the United States in 1996"
+_PLACES = ("liberal", "moderate", "conservative")
+_PARTIES = ("Democratic", "independent", "Republican")
+_SPELLED = {"Democratic": ("Democrat",)}
+# Question of the voters in words: what is asked of {who}, whose {own}; options; how it is told.
+_IN_WORDS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "party": ("Which word describes {own} party: Democratic, independent or Republican?",
+              _PARTIES, "The respondent's party: {answer}."),
+    "politics": ("Which word describes {own} politics: liberal, moderate or conservative?",
+                 _PLACES, "The respondent's politics are {answer}."),
+    "vote": ("Whom {does} {who} vote for as president, Bill Clinton or Bob Dole?",
+             ("Bill Clinton", "Bob Dole"), "The respondent votes for {answer}."),
+    "Clinton": ("Which word describes the politics of Bill Clinton: liberal, moderate or "
+                "conservative?", _PLACES, "To the respondent, Bill Clinton is {answer}."),
+    "Dole": ("Which word describes the politics of Bob Dole: liberal, moderate or conservative?",
+             _PLACES, "To the respondent, Bob Dole is {answer}."),
+    "news": ("{Does} {who} watch TV news every day of the week?", ("yes", "no"),
+             "The respondent watches TV news every day: {answer}."),
+}  # fmt: skip
+_OTHER = {"who": "the respondent", "own": "the respondent's", "does": "does", "Does": "Does"}
+_YOU = {"who": "you", "own": "your", "does": "do", "Does": "Do"}
 
 
 def world_survey(n: int, simulated: int, *, seed: int = 1) -> Survey:
@@ -85,6 +115,102 @@ def anes_survey(*, seed: int = 1, simulated: int | None = None) -> Survey:
         tells=ANES_TELLS,
         personas=personas.head(simulated or len(personas)),
     )
+
+
+def voters_in_words(*, seed: int = 1, simulated: int | None = None) -> Survey:
+    """Voters of 1996 (`anes96`): six items that are answered in a word, told as `anes_survey`.
+
+    All 944 people: no adapter has learnt these questions. Answers on scales of seven are the words
+    that a model is offered: three places (the middle one moderate, or independent), and news on TV
+    on all seven days or not. simulated : how many personas, at most, of people drawn at random by
+    seed; None for one per person.
+    """
+    frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income"), int))
+    people = frame[list(ANES_TOLD)].reset_index(drop=True)
+    questions = {name: _in_a_word(name, _OTHER) for name in _IN_WORDS}
+    codes = {
+        "party": np.sign(frame["PID"] - 3) + 1,
+        **{name: np.sign(frame[column] - 4) + 1 for name, column in
+           (("politics", "selfLR"), ("Clinton", "ClinLR"), ("Dole", "DoleLR"))},
+        "vote": frame["vote"],
+        "news": frame["TVnews"] == 7,
+    }  # fmt: skip
+    for name, places in codes.items():
+        words = dict(zip(questions[name].values or (), questions[name].options, strict=True))
+        people[name] = [words[float(place)] for place in places]
+    personas = people[list(ANES_TOLD)].assign(person=np.arange(len(people)))
+    personas = personas.assign(context=render(people, ANES96, attributes=ANES_TOLD))
+    some = generator(seed, "personas").permutation(len(personas))[: simulated or len(personas)]
+    return Survey(
+        "anes96",
+        people,
+        questions,
+        dict.fromkeys(questions, personas),
+        dict.fromkeys(questions, ANES_TOLD),
+        tells={name: tell for name, (_, _, tell) in _IN_WORDS.items()},
+        personas=personas.iloc[some].reset_index(drop=True),
+    )
+
+
+def _in_a_word(name: str, who: Mapping[str, str]) -> Question:
+    text, options, _ = _IN_WORDS[name]
+    forms = {option: _SPELLED[option] for option in options if option in _SPELLED}
+    values = [1, 0] if options == ("yes", "no") else [*range(len(options))]
+    return Question(text.format(**who), options, values, forms=forms)
+
+
+def stated_shares(model: LocalModel, survey: Survey) -> pd.DataFrame:
+    """The shares of the voters' answers that a model states, without a persona.
+
+    survey : of `voters_in_words`, with those of its questions that are asked. A row per `question`
+    and option, see `audit.direct_shares`; the questions are put to the voters themselves.
+    """
+    found = {n: direct_shares(model, _in_a_word(n, _YOU), VOTERS) for n in survey.questions}
+    return pd.concat(found, names=["question"]).droplevel(1).reset_index()
+
+
+def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[str]]:
+    """The survey that a model can answer in a time, and what was left out, in sentences.
+
+    Parameters
+    ----------
+    survey : of `voters_in_words`.
+    works : of all its questions; those that fail are left out.
+    minutes : for two techniques that ask each person each question. The speed is that of the
+        longest prompts, at the end of a joint interview.
+
+    Raises ValueError where fewer than three questions are left, as there is no structure then.
+    """
+    assert survey.personas is not None
+    kept = {name: q for name, q in survey.questions.items() if name not in works.failing}
+    said = [
+        f"Left out: {name}, as {works.mass[name]:.2f} of the probability is on its options."
+        for name in works.failing
+    ]
+    if len(kept) < FEWEST:
+        raise ValueError(
+            f"only {len(kept)} questions work on {works.model.name}, of {FEWEST} that a structure "
+            "needs; ask in another way (-p system, -p answer)"
+        )
+    told = [survey.tells[name].format(answer=q.options[0]) for name, q in kept.items()]
+    end = "\n".join(["", *told[1:]])
+    longest = survey.personas.assign(context=survey.personas["context"] + end)
+    prompts = affordable(works.model, next(iter(kept.values())), longest, minutes)
+    wanted, n = len(survey.personas), max(MOST_REDUCED, prompts // (2 * len(kept)))
+    if n < wanted:
+        said.append(f"{n} simulated voters per technique, not {wanted}: what {minutes:.1f} minutes "
+                    f"pay for. More with -p budget_minutes.")  # fmt: skip
+    return replace(survey, questions=kept, personas=survey.personas.head(n)), said
+
+
+def people_of(survey: Survey, n: int, *, seed: int = 1) -> tuple[Survey, pd.DataFrame]:
+    """n of the survey's people as if they were a simulation, and the survey of the others."""
+    drawn = generator(seed, "people").permutation(len(survey.people))
+    n = min(n, len(drawn) // 2)
+    some, rest = (survey.people.iloc[np.sort(drawn[part])] for part in (slice(n), slice(n, None)))
+    designs = {name: design.loc[rest.index] for name, design in survey.designs.items()}
+    others = replace(survey, people=rest, designs=designs)
+    return others, survey.humans.loc[some.index].reset_index(drop=True)
 
 
 def battery(survey: Survey) -> Battery:
@@ -184,6 +310,23 @@ def errors(
         rows.append(row)
         details[name] = structure
     return pd.DataFrame(rows), details
+
+
+def worth(survey: Survey, table: pd.DataFrame, *, seed: int = 1) -> pd.DataFrame:
+    """The errors of `errors` as sizes of surveys of the people that err as much.
+
+    Returns
+    -------
+    A row per technique: margins, margins_low, margins_high, structure, …: people, to two digits;
+    see `estimators.as_good_as`.
+    """
+    columns, sides = {}, (("marginal", "margins", "tv"), ("structural", "structure", "rmsd"))
+    for side, name, distance in sides:
+        error = pd.DataFrame([ends(row, side) for _, row in table.iterrows()], table["technique"])
+        people = est.as_good_as(survey.humans, error, distance=distance, rng=seed).frame
+        for end in ("estimate", "low", "high"):
+            columns[name if end == "estimate" else f"{name}_{end}"] = people[end]
+    return pd.DataFrame(columns).map(lambda people: float(f"{people:.2g}"))
 
 
 def other_measures(

@@ -17,7 +17,8 @@ from simkit.personas.answers import Believe
 from simkit.survey import answer_values
 from simkit.types import framed, generator, integer, typed
 
-__all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers"]
+__all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers",
+           "share_answers"]  # fmt: skip
 
 
 def persona_answers(
@@ -75,6 +76,27 @@ def independent_answers(answers: pd.DataFrame, n: int, *, seed: int = 0) -> pd.D
         rng = generator(seed, "independent", str(name))
         out[name] = rng.choice(given, size=n, p=p)
     return pd.DataFrame(out)
+
+
+def share_answers(shares: pd.DataFrame, n: int, *, seed: int = 0) -> pd.DataFrame:
+    """A population of stated shares: every answer drawn by itself (n, questions).
+
+    shares : a row per `question` and option, with its `value`, `share` and `valid_mass`: as
+    `populations.stated_shares` gives them. No two answers have anything to do with each other.
+    The mean valid mass is in `.attrs["valid_mass"]`. Raises ValueError for n below 1, and shares
+    of a question that are missing.
+    """
+    framed(shares, "the shares")
+    integer(n, "n", 1)
+    out = {}
+    for name, rows in shares.groupby("question", sort=False):
+        if rows["share"].isna().any():
+            raise ValueError(f"{name}: the model states no shares")
+        rng, values = generator(seed, "stated", str(name)), rows["value"].to_numpy(dtype=float)
+        out[name] = rng.choice(values, size=n, p=rows["share"].to_numpy(dtype=float))
+    answers = pd.DataFrame(out)
+    answers.attrs["valid_mass"] = float(shares["valid_mass"].mean())
+    return answers
 
 
 def answer_numbers(answers: pd.DataFrame, battery: Battery) -> pd.DataFrame:
