@@ -1,9 +1,10 @@
 """Brand choice in six product categories: a thought, then the choice; and the choice at once.
 
 For models whose world is not known: real brands, each pair at two prices, once this one and once
-that one being the dearer, listed under letters in three orders, so that each answer stands once in
-each place. Diapers and their prices are those of Sun & Zhang (arXiv 2512.23184); the other
-categories, with round prices of the usual size, are ours.
+that one being the dearer, listed under letters. The order of the list goes round from category to
+category, so that over the design each answer stands equally often in each place. Diapers and their
+prices are those of Sun & Zhang (arXiv 2512.23184); the other categories, with round prices of the
+usual size, are ours.
 
 In a chat the thought is the model's first turn; the choice is asked for in a second one.
 """
@@ -19,13 +20,14 @@ from scipy.special import ndtri
 
 from simkit.estimators.efficiency import efficiency_factor
 from simkit.questions import Question
-from simkit.scoring import Model, believe, sample_runs, with_chat
+from simkit.scoring import Model, believe, sample_runs, with_chat, write
+from simkit.scoring.chat import open_turns
 from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.runs.sampling import MARKER
 from simkit.types import one_of
 
 __all__ = ["CATEGORIES", "OPTIONS", "STYLES", "at_once", "by_category", "design", "marker",
-           "price_response", "question", "reasoner", "runs_of"]  # fmt: skip
+           "price_response", "question", "reasoner", "runs_of", "written"]  # fmt: skip
 
 # Category -> the two brands, and the higher and the lower price.
 CATEGORIES: dict[str, tuple[str, str, str, str]] = {
@@ -51,33 +53,28 @@ _ASKED = (
 _MARK = "thoughtstandshere"
 
 
-def design(orders: int = 3) -> pd.DataFrame:
-    """A row per category, price pair and order of the list.
-
-    Parameters
-    ----------
-    orders : cyclic orders of the list, 1 to 3.
+def design() -> pd.DataFrame:
+    """A row per category and price pair.
 
     Returns
     -------
     DataFrame
         `category`, `first` and `second` (the brands), their prices in words, `dearer` (1 or 2),
-        `order`, and `listed_first`, `listed_second`, `listed_third`: what stands in each place.
+        and `listed_first`, `listed_second`, `listed_third`: what stands in each place.
 
     Examples
     --------
-    >>> design()[["category", "first", "first_price", "dearer", "listed_first"]].iloc[[0, 5]]
+    >>> design()[["category", "first", "first_price", "dearer", "listed_first"]].iloc[[0, 3]]
       category    first      first_price  dearer listed_first
     0  diapers  Pampers  35.6 cents each       1      Pampers
-    5  diapers  Pampers  30.0 cents each       2      neither
+    3     cola     Coke     $6.49 a pack       2        Pepsi
     """
     rows = []
-    for category, (first, second, high, low) in CATEGORIES.items():
+    for number, (category, (first, second, high, low)) in enumerate(CATEGORIES.items()):
+        names = np.roll([first, second, "neither"], -number)
         for dearer, prices in ((1, (high, low)), (2, (low, high))):
-            for order in range(orders):
-                names = np.roll([first, second, "neither"], -order)
-                rows.append((category, first, second, *prices, dearer, order, *names))
-    named = ("category", "first", "second", "first_price", "second_price", "dearer", "order")
+            rows.append((category, first, second, *prices, dearer, *names))
+    named = ("category", "first", "second", "first_price", "second_price", "dearer")
     return pd.DataFrame(rows, columns=[*named, *LISTED])
 
 
@@ -202,7 +199,7 @@ def runs_of(
 
 
 def at_once(model: Model) -> pd.DataFrame:
-    """The belief without a thought, averaged over the orders of the list.
+    """The belief without a thought, for each order of the list.
 
     Parameters
     ----------
@@ -211,16 +208,56 @@ def at_once(model: Model) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As of :func:`simkit.believe` for the rows of `design(1)`, with the roles as options.
+        As of :func:`simkit.believe` with `average=False` for the rows of :func:`design`, by brand
+        as in :func:`runs_of`; `order` 0 is the design's own.
     """
-    return _by_role(believe(model, question(model), design(1), least_mass=0))
+    return _by_role(believe(model, question(model), design(), average=False, least_mass=0))
+
+
+def written(
+    model: Any, pool: pd.DataFrame, style: str, *, answer: str = "auto", most: int = 36
+) -> pd.DataFrame:
+    """What the model writes where some runs' answers begin.
+
+    Parameters
+    ----------
+    model, style, answer : those of :func:`runs_of`.
+    pool : what it returned.
+    most : runs that are taken, evenly.
+
+    Returns
+    -------
+    DataFrame
+        A row per run: `prompt` and `text` (thought, second question and up to 8 tokens after it),
+        which together are what the model read and wrote, and the run's beliefs in the letters: `A`,
+        `B` and `C`.
+    """
+    rows, thinking = design(), reasoner(model, style, answer)
+    asked, chat = question(model, style), getattr(thinking, "chat", None)
+    heads, end = asked.prompts(rows), marker(model)
+    if chat is not None:
+        heads = open_turns(thinking, heads, chat, rows, asked.answers_for(rows))
+    first = pool[pool["option_id"] == 0]
+    some = first.iloc[np.unique(np.linspace(0, len(first) - 1, most).round().astype(int))]
+    before = [heads[i] + text + end for i, text in zip(some["prompt_id"], some["reasoning"],
+                                                       strict=True)]  # fmt: skip
+    after = write(model, before, list(range(len(before))), max_tokens=8)
+    taken = some[["prompt_id", "run"]].reset_index(drop=True)
+    whole = pool.merge(taken.assign(number=taken.index), on=["prompt_id", "run"])
+    place = (whole[list(LISTED)].to_numpy() == whole[["named"]].to_numpy()).argmax(axis=1)
+    letters = whole.assign(letter=np.array(list("ABC"))[place])
+    belief = letters.pivot(index="number", columns="letter", values="belief")
+    prompt = [heads[i] for i in taken["prompt_id"]]
+    text = [whole.removeprefix(head) + said for whole, head, said in
+            zip(before, prompt, after, strict=True)]  # fmt: skip
+    return pd.DataFrame({"prompt": prompt, "text": text}).join(belief.rename_axis(columns=None))
 
 
 def _by_role(table: pd.DataFrame) -> pd.DataFrame:
     named = table["option"]
     role = np.select([named == table["first"], named == table["second"]], [0, 1], 2)
     table = table.assign(named=named, option=np.array(OPTIONS)[role], option_id=role)
-    keys = [name for name in ("prompt_id", "run") if name in table]
+    keys = [name for name in ("prompt_id", "run", "order") if name in table]
     return table.sort_values([*keys, "option_id"], kind="stable", ignore_index=True)
 
 
@@ -263,16 +300,13 @@ def price_response(pool: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     -------
     DataFrame
         Index `category`, `method` ("choice" or "belief"); `estimate`, `low`, `high`: a difference
-        of probabilities, averaged over the orders of the list. Intervals are over runs.
+        of probabilities. Intervals are over runs.
     """
     first = pool[pool["option_id"] == 0]
     z, found = float(ndtri(1 - alpha / 2)), {}
     for method in ("choice", "belief"):
-        cells = first.groupby(["category", "dearer", "order"], sort=False)[method]
-        cells = cells.agg(["mean", "sem"])
-        square = (cells["sem"] ** 2).groupby(level=["category", "dearer"], sort=False)
-        mean = cells["mean"].groupby(level=["category", "dearer"], sort=False).mean().unstack()
-        error = np.sqrt((square.sum() / square.size() ** 2).unstack().sum(axis=1))
+        cells = first.groupby(["category", "dearer"], sort=False)[method].agg(["mean", "sem"])
+        mean, error = cells["mean"].unstack(), (cells["sem"] ** 2).unstack().sum(axis=1) ** 0.5
         for category, rise in (mean[2] - mean[1]).items():
             half = z * error[category]
             found[category, method] = {"estimate": rise, "low": rise - half, "high": rise + half}
