@@ -2,6 +2,8 @@
 
 from simkit.audit.asking import Works, affordable, asked, measure
 from simkit.audit.pilots import pilot
+from simkit.audit.runs import affordable_runs, pilot_runs
 from simkit.audit.shares import direct_shares
 
-__all__ = ["Works", "affordable", "asked", "direct_shares", "measure", "pilot"]
+__all__ = ["Works", "affordable", "affordable_runs", "asked", "direct_shares", "measure", "pilot",
+           "pilot_runs"]  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import simkit as sk
 from simkit import reports
 from tests.scoring.conftest import make_network, make_tokenizer
 
@@ -32,19 +33,36 @@ def test_demand_endogeneity_ends_on_a_random_model(architecture: str, tmp_path: 
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_belief_efficiency_on_a_random_model(architecture: str, tmp_path: Path) -> None:
+def test_belief_efficiency_ends_on_a_random_model(architecture: str, tmp_path: Path) -> None:
+    """Random weights put next to nothing on the options: that is said, and no factor is given."""
     folder = random_model(architecture, tmp_path / f"random-{architecture}")
-    small = {"runs": 40, "truth_runs": 50, "repetitions": 20, "max_tokens": 6}
-    made = reports.run("belief_efficiency", {**small, "model": str(folder)}, out=tmp_path)
+    small = {"repetitions": 20, "max_tokens": 6, "model": str(folder)}
+    made = reports.run("belief_efficiency", small, out=tmp_path)
     record = json.loads((tmp_path / "belief_efficiency.json").read_text())
     assert record["provenance"]["model"] == folder.name
     names = [number["name"] for number in record["numbers"]]
-    assert names[0] == "Efficiency factor"
+    assert names == ["Valid mass, choice after a thought", "Valid mass, choice at once"]
     page = made.read_text(encoding="utf-8")
-    assert "<strong>Ground truth</strong>" in page  # rendered: the code is on the page too
-    assert "<strong>Three truths" not in page
-    # Random weights never write the marker: every run was made to answer, and that is said.
-    assert "0.0% of the runs came to their answer by themselves" in page
+    assert "<strong>This study ends here.</strong>" in page
+    assert "Three truths" not in page and "Ground truth</strong>" not in page
+
+
+@pytest.mark.slow  # a minute or two of reasoning
+def test_belief_efficiency_on_a_real_model(tmp_path: Path) -> None:
+    try:
+        sk.load("smollm2")
+    except ValueError as error:
+        pytest.skip(str(error))
+    small = {"budget_minutes": 0.3, "repetitions": 20, "model": "smollm2"}
+    made = reports.run("belief_efficiency", small, out=tmp_path)
+    record = json.loads((tmp_path / "belief_efficiency.json").read_text())
+    numbers = {number["name"]: number for number in record["numbers"]}
+    assert record["numbers"][0]["name"] == "Efficiency factor"
+    assert numbers["Valid mass"]["value"] > 0.7
+    assert {f"Efficiency factor, {c}" for c in ("diapers", "cola", "cereal")} <= set(numbers)
+    page = made.read_text(encoding="utf-8")
+    assert "<strong>Ground truth</strong>" in page and "<strong>Three truths" not in page
+    assert "for the estimators" in page  # what the time allowed is said
 
 
 def test_alignment_diversity_on_a_random_model(tmp_path: Path) -> None:

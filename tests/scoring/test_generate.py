@@ -25,7 +25,7 @@ from transformers import (
 
 from simkit.scoring.engine.tokens import Ids, pack, unpack
 from simkit.scoring.engine.tree import Limits, Work
-from simkit.scoring.runs import frontier, generate
+from simkit.scoring.runs import frontier
 from simkit.scoring.runs.generate import Written, draw, end_ids, grow
 
 # Tokens are characters, but a model may also write "=>" and ">x" as one token.
@@ -205,16 +205,16 @@ def test_limits_bound_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(sizes) > 1 and sizes == sorted(sizes) and max(sizes) > 50  # grew as it had to
 
 
-def test_a_draw_on_a_border_is_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_draw_on_a_border_is_read_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     network = toy("llama")
     alone: list[Ids] = []
-    true = generate.plain_logits
+    true = frontier.AgainReader.logits
 
-    def counted(network: Any, accepted: set[str], sequences: list[Ids]) -> torch.Tensor:
+    def counted(reader: Any, context: int, sequences: list[Ids]) -> torch.Tensor:
         alone.extend(sequences)
-        return true(network, accepted, sequences)
+        return true(reader, context, sequences)
 
-    monkeypatch.setattr(generate, "plain_logits", counted)
+    monkeypatch.setattr(frontier.AgainReader, "logits", counted)
     uniforms = np.random.default_rng(8).random((50, 4))
     work = Work()
     run_all(network, uniforms)

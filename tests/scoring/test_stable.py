@@ -14,7 +14,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, MixtralConfig, MixtralForC
 import simkit as sk
 from simkit.scoring.engine import precision
 from simkit.scoring.engine.precision import Exact
+from simkit.scoring.engine.tokens import pack
+from simkit.scoring.engine.tree import Work
 from simkit.scoring.local import LocalModel
+from simkit.scoring.runs.frontier import SECOND, AgainReader
 from simkit.scoring.runs.local import near_borders
 
 QUESTION = sk.Question("Does the customer buy it?", ["yes", "no"])
@@ -82,6 +85,22 @@ def test_which_choices_are_looked_at_again() -> None:
     assert near_borders(logprob, np.array([1, 0, 2, 0]), u, 0.5).tolist() == []  # border 0.1
     tie = np.log([[0.5, 0.5 - 1e-7], [0.25, 0.75]])
     assert near_borders(tie, np.array([0, 1]), np.array([0.9, 0.9]), 0.0).tolist() == [0]
+
+
+@pytest.mark.parametrize("context", [[5], [5, 9, 40, 7]])
+def test_a_second_look_reads_the_context_once(context: list[int]) -> None:
+    """As read in full; of 9 texts of 3 tokens on a context of 4, 3 + 9 x (1 + 3) tokens."""
+    network, work = sk.load("glassbox").network, Work()
+    texts = [[*context, 3, i, 2 * i] for i in range(SECOND + 1)]
+    again = AgainReader(network, [pack(context)], work)
+    found = again.logits(0, [pack(text) for text in texts]).log_softmax(-1)
+    with torch.inference_mode():
+        whole = network(input_ids=torch.tensor(texts)).logits[:, -1].log_softmax(-1)
+    assert float((found - whole).abs().max()) < 1e-6  # some norms round to float32
+    shared = len(context) - 1
+    assert work.positions == shared + len(texts) * (len(texts[0]) - shared)
+    apart = AgainReader(network, [pack(context)], Work(), kept=False)
+    assert float((apart.logits(0, [pack(texts[2])]).log_softmax(-1) - whole[2]).abs().max()) < 1e-6
 
 
 def test_a_copy_is_made_once_and_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:

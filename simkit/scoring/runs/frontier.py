@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from simkit.scoring.engine.padded import Together, _batches, _last_logprobs, parameters_of
+from simkit.scoring.engine.padded import (
+    Together,
+    _batches,
+    _last_logprobs,
+    parameters_of,
+    virtual_tokens,
+)
 from simkit.scoring.engine.tokens import WIDTH, Ids, unpack
 from simkit.scoring.engine.tree import Limits, Work, _kept_size, _mask, _Paths
 from simkit.scoring.engine.trie import Plan, build
 from simkit.types import IntArray
 
-__all__ = ["KeptReader", "Node", "PlainReader", "plain_logits"]
+__all__ = ["AgainReader", "KeptReader", "Node", "PlainReader", "plain_logits"]
 
 FIRST = 2_048  # nodes for which there is room at first
+SECOND = 8  # contexts kept for second looks, and texts of one length in a pass
 
 
 @dataclass(eq=False)
@@ -233,3 +242,49 @@ class PlainReader:
 def plain_logits(network: Any, accepted: set[str], sequences: list[Ids]) -> torch.Tensor:
     logp = _last_logprobs(network, accepted, [unpack(s) for s in sequences], 1)
     return torch.from_numpy(logp[:, -1])
+
+
+class AgainReader:
+    """Reads a few texts once more; of what they have in common, their contexts, once.
+
+    network : the exact one. kept : whether it takes back what it read before.
+    """
+
+    def __init__(
+        self, network: Any, contexts: Sequence[Ids], work: Work, *, kept: bool = True
+    ) -> None:
+        self.network, self.contexts, self.work = network, contexts, work
+        self.kept = kept and not virtual_tokens(network)
+        self.accepted = parameters_of(network)
+        self._past = lru_cache(maxsize=SECOND)(self._read)
+
+    def logits(self, context: int, texts: list[Ids]) -> torch.Tensor:
+        """Logits after texts (n,) of one length that begin with a context, (n, vocabulary)."""
+        known = len(self.contexts[context]) - WIDTH
+        rows = [texts[i : i + SECOND] for i in range(0, len(texts), SECOND)]
+        if not self.kept or not known:
+            self._count(len(texts), len(texts) * len(texts[0]))
+            return torch.cat([plain_logits(self.network, self.accepted, [t]) for t in texts])
+        return torch.cat([self._on(context, [text[known:] for text in some]) for some in rows])
+
+    @torch.inference_mode()
+    def _on(self, context: int, texts: list[Ids]) -> torch.Tensor:
+        past = copy.deepcopy(self._past(context))
+        past.batch_repeat_interleave(len(texts))
+        self._count(1, sum(map(len, texts)))
+        ids = torch.from_numpy(np.stack([unpack(text) for text in texts]))
+        given = {"input_ids": ids.to(self.network.device), "past_key_values": past}
+        logits: torch.Tensor = self.network(**given, use_cache=True, logits_to_keep=1).logits
+        return logits[:, -1].cpu()
+
+    @torch.inference_mode()
+    def _read(self, context: int) -> Any:
+        """What is kept of a context, all but its last token."""
+        start = self.contexts[context][:-WIDTH]
+        self._count(1, len(start))
+        ids = torch.from_numpy(unpack(start)[None].copy()).to(self.network.device)
+        return self.network(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+
+    def _count(self, passes: int, size: int) -> None:
+        self.work.passes += passes
+        self.work.positions += size // WIDTH

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from simkit.scoring.engine.padded import Together, border_of, parameters_of
 from simkit.scoring.engine.precision import SLACK, Exact, fine
 from simkit.scoring.engine.tokens import WIDTH, Ids, pack, unpack
 from simkit.scoring.engine.tree import Limits, Work
-from simkit.scoring.runs.frontier import KeptReader, Node, PlainReader, plain_logits
+from simkit.scoring.runs.frontier import AgainReader, KeptReader, Node, PlainReader, plain_logits
 from simkit.types import FloatArray, IntArray
 
 __all__ = ["NotNumbers", "Written", "draw", "end_ids", "grow"]
@@ -128,7 +129,7 @@ def grow(
     kept = kept and longest <= (border_of(network) or longest)
     plain = PlainReader(network, work, together)
     reader = KeptReader(network, limits, longest, work) if kept else plain
-    growth = _Growth(network, tokenizer, contexts, uniforms, marker, temperature, reader.work)
+    growth = _Growth(network, tokenizer, contexts, uniforms, marker, temperature, reader.work, kept)
     live: list[Node] = []
     # Taken from the end: nodes put off last come first, near those with the same beginning.
     waiting = [Node(i, c, r) for i, (c, r) in enumerate(zip(contexts, runs, strict=True))][::-1]
@@ -149,13 +150,13 @@ class _Growth:
 
     def __init__(
         self, network: Any, tokenizer: Any, contexts: Sequence[Ids], uniforms: FloatArray,
-        marker: str, temperature: float, work: Work,
+        marker: str, temperature: float, work: Work, kept: bool,
     ) -> None:  # fmt: skip
         self.network, self.tokenizer, self.temperature = network, tokenizer, temperature
         self.contexts, self.uniforms, self.marker = contexts, uniforms, marker
-        self.end, self.work = end_ids(network, tokenizer), work
+        self.end, self.work, self.kept = end_ids(network, tokenizer), work, kept
         self.anchors = [self._anchor(unpack(context).tolist()) for context in contexts]
-        self.accepted, self.exact = parameters_of(network), Exact(network)
+        self.accepted = parameters_of(network)
         # In half precision rounding is coarser than most borders lie apart.
         self.slack = SLACK if fine(network) else 0
 
@@ -177,8 +178,8 @@ class _Growth:
 
         Rounding depends on the processor and on what goes through the network together. Where a
         draw falls so near a border between two tokens that rounding could decide, the text is read
-        once more, alone and in float64: neither then makes a difference. (Only for weights of
-        float32 or finer.)
+        once more, in float64: neither then makes a difference. (Only for weights of float32 or
+        finer.)
         """
         size = [len(node.runs) for node in nodes]
         runs = np.concatenate([node.runs for node in nodes])
@@ -195,18 +196,27 @@ class _Growth:
                     break
             raise NotNumbers(nodes[place].context) from error
         near = np.flatnonzero((distance < self.slack).cpu().numpy())
+        alike: dict[tuple[int, int], list[int]] = {}
         for i in np.unique(row[near]):
-            again = near[row[near] == i]
-            alone = plain_logits(self.exact.network, self.accepted, [nodes[i].ids])
-            self.work.positions += len(nodes[i].ids) // WIDTH
-            self.work.passes += 1
-            token[again], _ = draw(alone, np.zeros_like(again), u[again], self.temperature)
+            alike.setdefault((nodes[i].context, len(nodes[i].ids)), []).append(i)
+        for (context, _), places in alike.items():
+            logits_again = self.again.logits(context, [nodes[i].ids for i in places])
+            of = near[np.isin(row[near], places)]
+            token[of], _ = draw(
+                logits_again, np.searchsorted(places, row[of]), u[of], self.temperature
+            )
         cell = row * logits.shape[-1] + token
         order = np.argsort(cell, kind="stable")
         for part in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
             node = nodes[row[part[0]]]
             ids = node.ids + int(token[part[0]]).to_bytes(WIDTH, "big")
             yield Node(node.context, ids, runs[part], node.path)
+
+    @cached_property
+    def again(self) -> AgainReader:
+        """Made when it is first needed: it copies the network."""
+        exact = Exact(self.network).network
+        return AgainReader(exact, self.contexts, self.work, kept=self.kept)
 
     def _own(self, node: Node) -> Ids:
         return node.ids[len(self.contexts[node.context]) :]
