@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,13 @@ from simkit.training.adapters import read_record
 from simkit.training.base import fingerprint
 from simkit.training.data import digest, subset
 
-__all__ = ["BATCH", "MOST", "finetuned_within", "learnt"]
+__all__ = ["BATCH", "FEW", "HOUSEHOLDS", "LEAST", "MOST", "PROMPTS", "fewer", "finetuned_within",
+           "learnt", "told"]  # fmt: skip
 
 BATCH, RATE, RANK = 16, 1e-3, 8
+FEW = 50  # respondents in the learning curve, beside none and all
+LEAST, PROMPTS = 30, 3  # held-out people at least, and how often each question is put to each
+HOUSEHOLDS = 300  # of the survey on vehicles
 MOST = 200  # steps: more bring little on a few hundred respondents
 
 
@@ -33,6 +39,7 @@ def finetuned_within(
     steps: int | None = None,
     folder: Path | str = "",
     seed: int = 1,
+    batch: int = BATCH,
 ) -> Adapted:
     """An adapter by LoRA on a survey's respondents who are not held out, within a time.
 
@@ -50,6 +57,7 @@ def finetuned_within(
     folder : an adapter of these respondents and weights that is there is taken, else the new one
         is kept there; "" for a temporary folder.
     seed : of who learns, the adapter's first weights and the order.
+    batch : answers per step.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def finetuned_within(
         if same and record["call"]["examples"] == digest(table):
             return Adapted(model, place, record)
         shutil.rmtree(place)
-    how: dict[str, Any] = {"batch": BATCH, "rank": RANK, "seed": seed}
+    how: dict[str, Any] = {"batch": batch, "rank": RANK, "seed": seed}
     if steps is None:
         steps = min(MOST, steps_within(model, table, minutes, **how))
     return finetune(
@@ -80,3 +88,42 @@ def learnt(
     parts = [examples(survey, part, model=model) for part in ("train", "validation")]
     table = pd.concat(parts, ignore_index=True)
     return table if respondents is None else subset(table, respondents, seed)
+
+
+def fewer(
+    survey: Survey, prompts: int, asked: Sequence[tuple[Survey, str]], seed: int
+) -> tuple[Survey, list[tuple[Survey, str]]]:
+    """The survey with as many held-out people as prompts allow, and what is asked of it.
+
+    Parameters
+    ----------
+    survey : its held-out people are thinned, at random by `seed`; nobody moves to another part.
+    prompts : how many are affordable. Each person takes PROMPTS for every question: of the base
+        model, the tuned one and those of the learning curve.
+    asked : pairs of survey and question, of which those of the survey are given back with it.
+
+    Returns
+    -------
+    The survey, with at least 30 people held out if it had them, and the pairs.
+    """
+    questions = [question for one, question in asked if one is survey]
+    most = max(LEAST, prompts // (PROMPTS * max(1, len(questions))))
+    test = survey.part("test")
+    out = test.sample(max(0, len(test) - most), random_state=seed).index
+    fewer = replace(survey, people=survey.people.drop(index=out))
+    return fewer, [(fewer, question) for question in questions]
+
+
+def told(minutes: float, *trained: Adapted) -> str:
+    """What was trained in a time, in a sentence each."""
+    lines = [f"{minutes:g} minutes of training, shared out among the adapters of this page:"]
+    for adapted in trained:
+        counts, steps = adapted.record["counts"], adapted.record["steps"]
+        batch = adapted.record["settings"]["batch"]
+        passes = steps * batch / counts["examples"]
+        reduced = "" if steps >= MOST else f", reduced from {MOST}"
+        lines.append(
+            f"- LoRA on {counts['respondents']} respondents: {steps} steps of {batch} answers"
+            f"{reduced}; {passes:.1f} passes over their {counts['examples']} answers"
+        )
+    return "\n".join(lines)

@@ -24,8 +24,9 @@ from simkit.survey import Survey
 from simkit.training import data
 from simkit.types import generator
 
-__all__ = ["NAMES", "SMOOTHING", "baselines", "belief", "believe", "compared", "direct", "examples",
-           "fit", "kl", "sample", "shares", "true_shares", "wide", "worth", "written"]  # fmt: skip
+__all__ = ["NAMES", "SMOOTHING", "baselines", "belief", "believe", "compared", "direct",
+           "examples", "fit", "kl", "prompts", "sample", "shares", "true_shares", "wide", "worth",
+           "written"]  # fmt: skip
 
 SMOOTHING = 1e-3  # of KL: mass added to every answer
 NAMES = {"kl": "KL", "log_loss": "Log loss", "rmse_mean": "RMSE of the mean",
@@ -78,6 +79,17 @@ def belief(survey: Survey, model: Model, question: str) -> pd.DataFrame:
     return wide(survey, believe(survey, model, question), question)
 
 
+def prompts(survey: Survey, model: Model, question: str) -> list[str]:
+    """The prompts of the people held out, as the model gets them."""
+    asked, design = survey.questions[question], survey.designs[question]
+    design = design.loc[survey.part("test").index]
+    texts, way = asked.prompts(design), talk(None, model)
+    if way is None:
+        return texts
+    answers = asked.answers_for(design)
+    return lay_out(model, texts, way, design, separator=asked.separator, answers=answers)[0]
+
+
 def sample(
     survey: Survey, model: LocalModel, question: str, temperature: float, *, seed: int
 ) -> pd.DataFrame:
@@ -87,17 +99,12 @@ def sample(
     valid answer), `valid`; its mean is the success rate. The index is the respondents'.
     """
     people, asked = survey.part("test"), survey.questions[question]
-    design = survey.designs[question].loc[people.index]
-    prompts, way = asked.prompts(design), talk(None, model)
-    if way is not None:
-        answers = asked.answers_for(design)
-        prompts, _ = lay_out(
-            model, prompts, way, design, separator=asked.separator, answers=answers
-        )
     rng = generator(seed, "answers", question, f"{temperature:g}")
-    seeds = rng.integers(2**31, size=len(prompts)).tolist()
-    longest = max(len(model.tokenizer.tokenize(" " + o)) for o in asked.options)
-    texts = write(model, prompts, seeds, max_tokens=longest + 2, temperature=temperature)
+    seeds = rng.integers(2**31, size=len(people)).tolist()
+    scored = asked.labels or asked.options
+    longest = max(len(model.tokenizer.tokenize(" " + o)) for o in scored)
+    texts = prompts(survey, model, question)
+    texts = write(model, texts, seeds, max_tokens=longest + 2, temperature=temperature)
     return read_answers(asked, texts).set_axis(people.index, axis=0)
 
 
