@@ -119,4 +119,6 @@ def test_cars_are_listed_by_letter_in_words(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(datasets, "load", lambda name: frame)
     survey = surveys.car_survey(n=40, words=True)
     prompt = survey.questions["pick"].prompts(survey.designs["pick"].head(1))[0]
-    assert "Your education is" in prompt and "Which vehicle will you buy?\nA. electric van" in prompt
+    assert (
+        "Your education is" in prompt and "Which vehicle will you buy?\nA. electric van" in prompt
+    )
