@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import simkit as sk
 from simkit import reports
 from tests.scoring.conftest import make_network, make_tokenizer
 
@@ -78,10 +77,6 @@ def test_population_finetuning_ends_where_a_model_does_not_answer(tmp_path: Path
 @pytest.mark.slow  # a real model is asked and trained: minutes
 def test_population_finetuning_on_a_real_model(tmp_path: Path) -> None:
     pytest.importorskip("peft")
-    try:
-        sk.load("smollm2")
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
     small = {"n_boot": 10, "temperature_step": 1.0, "budget_minutes": 0.05}
     few = {**small, "training_minutes": 0.05, "model": "smollm2"}
     made = reports.run("population_finetuning", few, out=tmp_path)
