@@ -55,6 +55,15 @@ def test_shares_asked_for_directly_are_everybodys_belief(anes: Survey) -> None:
     assert mass == pytest.approx(0.8)
 
 
+def test_options_in_two_orders_are_averaged(anes: Survey) -> None:
+    """A model that always says A: in both orders it has half on each of the two."""
+    mock = MockModel(lambda prompt: {"A": 0.9})
+    given = evaluation.believe(anes, mock, "vote")
+    both = evaluation.believe(anes, mock, "vote", orders=[(0, 1), (1, 0)])
+    assert evaluation.wide(anes, given, "vote").iloc[0].tolist() == pytest.approx([1, 0])
+    assert evaluation.wide(anes, both, "vote").iloc[0].tolist() == pytest.approx([0.5, 0.5])
+
+
 def test_a_kl_is_worth_as_many_people(anes: Survey) -> None:
     """The mean KL of n people is about (K − 1) / 2n: of 7 answers and 100 people, 0.03.
 
@@ -70,7 +79,7 @@ def test_a_kl_is_worth_as_many_people(anes: Survey) -> None:
 def test_fewer_are_held_out_where_the_time_is_short(anes: Survey) -> None:
     asked = [(anes, q) for q in anes.questions]
     some, pairs = bounded.fewer(anes, 450, asked, seed=1)
-    # 450 prompts, 3 questions, each asked 3 times: 50 people
+    # 450 prompts, 3 questions, each asked twice, and 3 more of the first: 50 people
     assert len(some.part("test")) == 50 and [q for _, q in pairs] == list(anes.questions)
     assert all(s is some for s, _ in pairs)
     assert set(some.part("test").index) <= set(anes.part("test").index)
@@ -91,7 +100,7 @@ def test_an_adapter_is_trained_in_a_time_and_taken_again(small: Survey, tmp_path
     bounded.finetuned_within(lm, small, 1e-6, folder=tmp_path, seed=2)
     said = bounded.told(2.0, made, few)
     assert "LoRA on 12 respondents: 1 steps of 4 answers, reduced from 200" in said
-    assert "5.3 passes over their 6 answers" in said  # 2 steps of 16 answers: 32 / 6
+    assert "2.7 passes over their 6 answers" in said  # 2 steps of 8 answers: 16 / 6
 
 
 def test_the_steps_that_a_time_affords(small: Survey) -> None:

@@ -20,12 +20,13 @@ from simkit.training.adapters import read_record
 from simkit.training.base import fingerprint
 from simkit.training.data import digest, subset
 
-__all__ = ["BATCH", "FEW", "HOUSEHOLDS", "LEAST", "MOST", "PROMPTS", "fewer", "finetuned_within",
-           "learnt", "told"]  # fmt: skip
+__all__ = ["BATCH", "FEW", "HOUSEHOLDS", "LEAST", "MORE", "MOST", "PROMPTS", "fewer",
+           "finetuned_within", "learnt", "told"]  # fmt: skip
 
-BATCH, RATE, RANK = 16, 1e-3, 8
+BATCH, RATE, RANK = 8, 2e-3, 8
 FEW = 50  # respondents in the learning curve, beside none and all
-LEAST, PROMPTS = 30, 3  # held-out people at least, and how often each question is put to each
+LEAST, PROMPTS = 30, 2  # held-out people at least, and how often each question is put to each
+MORE = 3  # prompts for the first question: learning curve, the options in two orders
 HOUSEHOLDS = 300  # of the survey on vehicles
 MOST = 200  # steps: more bring little on a few hundred respondents
 
@@ -98,8 +99,8 @@ def fewer(
     Parameters
     ----------
     survey : its held-out people are thinned, at random by `seed`; nobody moves to another part.
-    prompts : how many are affordable. Each person takes PROMPTS for every question: of the base
-        model, the tuned one and those of the learning curve.
+    prompts : how many are affordable. Each person takes PROMPTS for every question, of the base
+        and the tuned model, and MORE for the first.
     asked : pairs of survey and question, of which those of the survey are given back with it.
 
     Returns
@@ -107,7 +108,7 @@ def fewer(
     The survey, with at least 30 people held out if it had them, and the pairs.
     """
     questions = [question for one, question in asked if one is survey]
-    most = max(LEAST, prompts // (PROMPTS * max(1, len(questions))))
+    most = max(LEAST, prompts // (PROMPTS * len(questions) + MORE))
     test = survey.part("test")
     out = test.sample(max(0, len(test) - most), random_state=seed).index
     fewer = replace(survey, people=survey.people.drop(index=out))

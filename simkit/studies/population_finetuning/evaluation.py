@@ -5,7 +5,7 @@ Each function takes a `Survey`; whatever is measured is measured on the people h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,15 +57,21 @@ def examples(
 
 
 def believe(
-    survey: Survey, model: Model, question: str, *, least_mass: float = LEAST_MASS
+    survey: Survey,
+    model: Model,
+    question: str,
+    *,
+    orders: Sequence[Sequence[int]] | None = None,
+    least_mass: float = LEAST_MASS,
 ) -> pd.DataFrame:
     """What `simkit.believe` gives for the people held out, in their order.
 
+    orders : as there; None for the options as given.
     least_mass : as there; 0 where the valid mass is shown, as a study's success rate is.
     """
     people, asked = survey.part("test"), survey.questions[question]
     design = survey.designs[question].loc[people.index].reset_index(drop=True)
-    return ask(model, asked, design, orders=None, least_mass=least_mass)
+    return ask(model, asked, design, orders=orders, least_mass=least_mass)
 
 
 def wide(survey: Survey, table: pd.DataFrame, question: str) -> pd.DataFrame:
