@@ -8,6 +8,8 @@ from simkit.training.finetuning import Adapted, finetune
 from simkit.training.loss import NumericLoss
 from simkit.training.pretraining import pretrain
 from simkit.training.quantise import quantise
+from simkit.training.speed import steps_within
 
 __all__ = ["Adapted", "NumericLoss", "calibrate", "examples", "finetune", "load_adapter",
-           "load_with_base", "pretrain", "quantise", "split_respondents", "write_card"]  # fmt: skip
+           "load_with_base", "pretrain", "quantise", "split_respondents", "steps_within",
+           "write_card"]  # fmt: skip

@@ -134,6 +134,11 @@ class Loop(ABC):
                     self.keep()
                 bar.update()
 
+    def try_step(self) -> None:
+        """One step that nothing remembers but the weights, to see what it takes."""
+        self._one()
+        self.step += 1
+
     def _one(self) -> None:
         """One step of the optimisers."""
         torch.manual_seed(torch_seed(self.seed, "step", self.step))  # of dropout

@@ -79,15 +79,26 @@ def test_alignment_diversity_on_a_random_model(tmp_path: Path) -> None:
     assert "No ladder of adapters for random-gpt2" in page and "exact</th>" not in page
 
 
-@pytest.mark.slow  # six adapters are trained on prompts of 500 tokens
-def test_population_finetuning_on_a_random_model(tmp_path: Path) -> None:
-    pytest.importorskip("peft")
-    pytest.importorskip("bitsandbytes")
+def test_population_finetuning_ends_where_a_model_does_not_answer(tmp_path: Path) -> None:
     folder = random_model("llama", tmp_path / "random-llama")
-    small = {"n_boot": 10, "temperature_step": 1.0}
-    made = reports.run("population_finetuning", {**small, "model": str(folder)}, out=tmp_path)
+    made = reports.run("population_finetuning", {"model": str(folder)}, out=tmp_path)
     record = json.loads((tmp_path / "population_finetuning.json").read_text())
     assert record["provenance"]["model"] == folder.name
-    names = {number["name"] for number in record["numbers"]}
-    assert {"KL, LoRA", "Log loss, LoRA − logit, vote"} <= names
-    assert "trained in this run, a few steps each" in made.read_text(encoding="utf-8")
+    assert {"Valid mass, selfLR", "Valid mass, vote"} <= {n["name"] for n in record["numbers"]}
+    page = made.read_text(encoding="utf-8")
+    assert "This study ends here." in page and "The adapters" not in page
+
+
+@pytest.mark.slow  # a real model is asked and trained: minutes
+def test_population_finetuning_on_a_real_model(tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    small = {"n_boot": 10, "temperature_step": 1.0, "budget_minutes": 0.05}
+    few = {**small, "training_minutes": 0.05, "model": "smollm2"}
+    made = reports.run("population_finetuning", few, out=tmp_path)
+    record = json.loads((tmp_path / "population_finetuning.json").read_text())
+    numbers = {number["name"]: number for number in record["numbers"]}
+    assert {"KL, LoRA", "Log loss, LoRA − logit, vote"} <= set(numbers)
+    assert {"KL, direct shares", "KL, training marginal", "KL, ordered logit"} <= set(numbers)
+    assert numbers["Valid mass, base, selfLR"]["value"] > 0.8
+    page = made.read_text(encoding="utf-8")
+    assert "minutes of training, shared out" in page and "glass box" not in page.lower()

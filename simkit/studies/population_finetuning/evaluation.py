@@ -5,7 +5,7 @@ Each function takes a `Survey`; whatever is measured is measured on the people h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,20 @@ import pandas as pd
 from scipy import stats
 
 from simkit import estimators
+from simkit.audit import direct_shares
 from simkit.personas import read_answers
 from simkit.scoring import LocalModel, write
 from simkit.scoring import believe as ask
+from simkit.scoring.chat import lay_out, talk
 from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.types import Model
 from simkit.survey import Survey
 from simkit.training import data
 from simkit.types import generator
 
-__all__ = ["NAMES", "SMOOTHING", "baselines", "belief", "believe", "compared", "examples", "fit",
-           "kl", "sample", "shares", "true_shares", "wide", "written"]  # fmt: skip
+__all__ = ["NAMES", "SMOOTHING", "baselines", "belief", "believe", "compared", "direct",
+           "examples", "fit", "kl", "prompts", "sample", "shares", "true_shares", "wide", "worth",
+           "written"]  # fmt: skip
 
 SMOOTHING = 1e-3  # of KL: mass added to every answer
 NAMES = {"kl": "KL", "log_loss": "Log loss", "rmse_mean": "RMSE of the mean",
@@ -31,12 +34,22 @@ NAMES = {"kl": "KL", "log_loss": "Log loss", "rmse_mean": "RMSE of the mean",
 
 
 def examples(
-    survey: Survey, part: str = "train", respondents: int | None = None, seed: int = 0
+    survey: Survey,
+    part: str = "train",
+    respondents: int | None = None,
+    seed: int = 0,
+    *,
+    model: Model | None = None,
 ) -> pd.DataFrame:
-    """Examples to learn from; with `respondents`, those of so many, drawn by `seed`."""
+    """Examples to learn from; with `respondents`, those of so many, drawn by `seed`.
+
+    model : whose chat lays the prompts out; None for plain text.
+    """
     people = survey.part(part)
     tables = [
-        data.examples(survey.designs[name].loc[people.index], {name: asked}, people, orders=None)
+        data.examples(
+            survey.designs[name].loc[people.index], {name: asked}, people, orders=None, model=model
+        )
         for name, asked in survey.questions.items()
     ]
     table = pd.concat(tables, ignore_index=True)
@@ -44,15 +57,21 @@ def examples(
 
 
 def believe(
-    survey: Survey, model: Model, question: str, *, least_mass: float = LEAST_MASS
+    survey: Survey,
+    model: Model,
+    question: str,
+    *,
+    orders: Sequence[Sequence[int]] | None = None,
+    least_mass: float = LEAST_MASS,
 ) -> pd.DataFrame:
     """What `simkit.believe` gives for the people held out, in their order.
 
+    orders : as there; None for the options as given.
     least_mass : as there; 0 where the valid mass is shown, as a study's success rate is.
     """
     people, asked = survey.part("test"), survey.questions[question]
     design = survey.designs[question].loc[people.index].reset_index(drop=True)
-    return ask(model, asked, design, orders=None, least_mass=least_mass)
+    return ask(model, asked, design, orders=orders, least_mass=least_mass)
 
 
 def wide(survey: Survey, table: pd.DataFrame, question: str) -> pd.DataFrame:
@@ -66,6 +85,17 @@ def belief(survey: Survey, model: Model, question: str) -> pd.DataFrame:
     return wide(survey, believe(survey, model, question), question)
 
 
+def prompts(survey: Survey, model: Model, question: str) -> list[str]:
+    """The prompts of the people held out, as the model gets them."""
+    asked, design = survey.questions[question], survey.designs[question]
+    design = design.loc[survey.part("test").index]
+    texts, way = asked.prompts(design), talk(None, model)
+    if way is None:
+        return texts
+    answers = asked.answers_for(design)
+    return lay_out(model, texts, way, design, separator=asked.separator, answers=answers)[0]
+
+
 def sample(
     survey: Survey, model: LocalModel, question: str, temperature: float, *, seed: int
 ) -> pd.DataFrame:
@@ -75,11 +105,12 @@ def sample(
     valid answer), `valid`; its mean is the success rate. The index is the respondents'.
     """
     people, asked = survey.part("test"), survey.questions[question]
-    prompts = asked.prompts(survey.designs[question].loc[people.index])
     rng = generator(seed, "answers", question, f"{temperature:g}")
-    seeds = rng.integers(2**31, size=len(prompts)).tolist()
-    longest = max(len(model.tokenizer.tokenize(" " + o)) for o in asked.options)
-    texts = write(model, prompts, seeds, max_tokens=longest + 2, temperature=temperature)
+    seeds = rng.integers(2**31, size=len(people)).tolist()
+    scored = asked.labels or asked.options
+    longest = max(len(model.tokenizer.tokenize(" " + o)) for o in scored)
+    texts = prompts(survey, model, question)
+    texts = write(model, texts, seeds, max_tokens=longest + 2, temperature=temperature)
     return read_answers(asked, texts).set_axis(people.index, axis=0)
 
 
@@ -105,6 +136,54 @@ def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
         ),
         logit: estimators.logit_belief(y, *pair, scale, ordered=ordered, pseudo=0.05),
     }
+
+
+def direct(
+    survey: Survey, model: Model, question: str, population: str, *, step: int = 5
+) -> tuple[pd.DataFrame, float]:
+    """The population's shares, asked for directly, as everybody's belief; and the valid mass.
+
+    Parameters
+    ----------
+    survey, question : the people held out have a row each.
+    model : asked without any persona, see `simkit.audit.direct_shares`.
+    population : as there, in words.
+    step : as there.
+
+    Returns
+    -------
+    The belief (n, K), all rows alike, and the mean valid mass of the answers.
+    """
+    found = direct_shares(model, survey.questions[question], population, step=step)
+    people, scale = survey.part("test").index, survey.scale(question)
+    rows = np.tile(found["share"].to_numpy(), (len(people), 1))
+    return pd.DataFrame(rows, people, scale), float(found["valid_mass"].mean())
+
+
+def worth(survey: Survey, question: str, kl: float, *, seed: int, repetitions: int = 200) -> float:
+    """How many people asked at random would be as far from the population as a KL says.
+
+    Parameters
+    ----------
+    survey, question : the people held out stand for the population.
+    kl : in nats, smoothed by `SMOOTHING`.
+    seed, repetitions : of the samples drawn from them, with replacement.
+
+    Returns
+    -------
+    The size of the sample whose mean KL is nearest to `kl` among 2, 4, 8 … 1,024 and what lies
+    between them (log-linear); infinity for a KL below that of 1,024, 0 above that of 2.
+    """
+    scale = survey.scale(question)
+    places = pd.Index(scale).get_indexer(survey.answers(question).dropna())
+    shares = np.bincount(places, minlength=len(scale)) / len(places)
+    sizes, rng = 2 ** np.arange(1, 11), generator(seed, "worth", question)
+    drawn = (rng.multinomial(n, shares, size=repetitions) / n for n in sizes)
+    smooth = [(np.vstack([x, shares]) + SMOOTHING) / (1 + SMOOTHING * len(scale)) for x in drawn]
+    mean = np.array([(x[-1] * np.log(x[-1] / x[:-1])).sum(1).mean() for x in smooth])
+    if not mean[-1] <= kl <= mean[0]:
+        return float("inf") if kl < mean[-1] else 0.0
+    return float(np.exp(np.interp(-np.log(kl), -np.log(mean), np.log(sizes))))
 
 
 def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.DataFrame:

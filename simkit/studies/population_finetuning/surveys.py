@@ -28,13 +28,17 @@ from simkit.survey import Survey
 from simkit.training import split_respondents
 from simkit.worlds import survey as world
 
-__all__ = ["PARTY", "SPLIT", "VOTE", "anes_survey", "car_survey", "ev_survey"]
+__all__ = ["LISTED", "PARTY", "SPLIT", "VOTE", "WHO", "anes_survey", "car_survey",
+           "ev_survey"]  # fmt: skip
 
 SPLIT = {"train": 0.6, "validation": 0.1, "test": 0.3}
 ATTITUDES = ("climate", "gadgets")  # told to the EV survey beside the demographics
 # Voters of 1996: how their party is told, and how their vote is asked.
 PARTY = "Party, from 0 (strong Democrat) to 6 (strong Republican): {}."
 VOTE = f"{ANES96['vote'].ask} (1 = Bill Clinton, 2 = Bob Dole)"
+# In words: what is asked and its answers first, which all prompts share, then who is asked.
+LISTED = "{question}\n{options}\n\n{context}\nAnswer:"
+WHO = "Adults in the United States in 1996"
 REGISTER = 10_000  # people of the town from which the EV survey is drawn
 
 
@@ -70,25 +74,37 @@ def ev_survey(*, n: int = 1_000, seed: int = 1) -> Survey:
     )
 
 
-def anes_survey(*, seed: int = 1) -> Survey:
+def anes_survey(*, words: bool = False, seed: int = 1) -> Survey:
     """Voters of 1996 (`anes96`): politics, vote and television news from what is known of them.
 
-    The prompt tells education, income, age and, as a number, party identification; the vote is a
-    number too. So what a model makes of a party does not hang on the names in its vocabulary.
+    The prompt tells education, income, age and party identification. Without `words` the party and
+    all answers are numbers: so what a model makes of a party does not hang on the names in its
+    vocabulary. With `words` they are said as people say them, to "you", and the answers are listed
+    with letters: for a model that has read about politics.
     """
     frame = datasets.load("anes96").astype(dict.fromkeys(("age", "educ", "income", "PID"), int))
     told = ("educ", "PID", "income", "age")
     people = frame[[*told, "selfLR", "TVnews"]].assign(vote=frame["vote"].map({0: "1", 1: "2"}))
     people["part"] = split_respondents(people.index, SPLIT, seed).to_numpy()
     places = dict(ANES96["selfLR"].values)  # type: ignore[arg-type]
-    questions = {
-        "selfLR": likert(ANES96["selfLR"].ask, 7, {1: places[1], 7: places[7]}),
-        "TVnews": question_of(ANES96, "TVnews"),
-        "vote": Question(VOTE, ("1", "2")),
-    }
-    person = render(people, ANES96, attributes=[name for name in told if name != "PID"])
-    party = people["PID"].map(PARTY.format)
-    design = pd.DataFrame({"context": person + " " + party})
+    if words:
+        people["vote"] = frame["vote"].map(ANES96["vote"].say)
+        questions = {
+            "selfLR": _listed("selfLR", range(1, 8)),
+            "TVnews": _listed("TVnews", range(8)),
+            "vote": _listed("vote", range(2), scale=False),
+        }
+        order = ("PID", "educ", "income", "age")  # from few values to many: prompts share more
+        context = render(people, ANES96, voice="second", attributes=order)
+    else:
+        questions = {
+            "selfLR": likert(ANES96["selfLR"].ask, 7, {1: places[1], 7: places[7]}),
+            "TVnews": question_of(ANES96, "TVnews"),
+            "vote": Question(VOTE, ("1", "2")),
+        }
+        person = render(people, ANES96, attributes=[name for name in told if name != "PID"])
+        context = person + " " + people["PID"].map(PARTY.format)
+    design = pd.DataFrame({"context": context})
     return Survey(
         "anes96",
         people,
@@ -98,11 +114,19 @@ def anes_survey(*, seed: int = 1) -> Survey:
     )
 
 
-def car_survey(*, n: int = 600, seed: int = 1) -> Survey:
+def _listed(name: str, codes: range, *, scale: bool = True) -> Question:
+    """A question of the code book, its answers in words, listed with letters."""
+    entry = ANES96[name]
+    said = [entry.say(code) for code in codes]
+    return Question(entry.ask, said, codes if scale else None, template=LISTED, layout="letters")
+
+
+def car_survey(*, n: int = 600, words: bool = False, seed: int = 1) -> Survey:
     """Households that chose one of six vehicles (`car`), n of the 4,654 drawn by plan.
 
-    The prompt tells education, household and way to work, and lists the vehicles. Raises
-    `datasets.DataError` where the data are not here, saying how to get them.
+    The prompt tells education, household and way to work, and lists the vehicles: by number, or
+    with `words` by letter and to "you". Raises `datasets.DataError` where the data are not here,
+    saying how to get them.
     """
     frame = datasets.load("car").astype(dict.fromkeys(CAR, int))
     plan = sampling_plan(
@@ -113,6 +137,9 @@ def car_survey(*, n: int = 600, seed: int = 1) -> Survey:
     vehicles = car_vehicles(people)
     numbers = people["choice"].str.removeprefix("choice").astype(int) - 1
     people["pick"] = vehicles.to_numpy()[np.arange(len(people)), numbers]
-    design = vehicles.assign(context=render(people, CAR))
+    design = vehicles.assign(context=render(people, CAR, voice="second" if words else "third"))
     asked, told = {"pick": car_choice()}, {"pick": tuple(CAR)}
+    if words:
+        listed = Question("Which vehicle will you buy?", asked["pick"].options, layout="letters")
+        asked = {"pick": listed}
     return Survey("car", people, asked, {"pick": design}, told, {}, plan)
