@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.audit import affordable, direct_shares
 from simkit.audit import asked as asked_as
 from simkit.questions import Question
 from simkit.scoring import with_chat, worlds_of
@@ -23,9 +24,11 @@ from simkit.types import FloatArray
 from simkit.worlds import concepts
 from simkit.worlds.concepts.causal import COLOUR_NAMES
 
-__all__ = ["NAMES", "Tasks", "asked", "tasks"]
+__all__ = ["NAMES", "Sizes", "Tasks", "asked", "direct", "sizes", "tasks"]
 
 INSTRUCTION = "Answer with one word, as in the examples."
+MOST = 75  # people that are asked about animals: as many as of the recorded models
+POPULATION = "Adults in the United States"
 _NAMED = {name: lab for name, lab in zip(COLOUR_NAMES, task.LAB, strict=True) if name != "sky"}
 NAMES = tuple("gray" if name == "grey" else name for name in _NAMED)
 _COLOUR = Question(
@@ -55,7 +58,7 @@ class Tasks:
     ----------
     colour, animal : the two questions.
     lab : CIELAB of the colour question's options, (options, 3).
-    shown : text at the head of the prompts of each question ("colour", "animal"); "" for none.
+    colour_shown, animal_shown : text at the head of the prompts of each; "" for none.
     """
 
     colour: Question
@@ -123,3 +126,60 @@ def _headed(design: pd.DataFrame, shown: str) -> pd.DataFrame:
         return design
     said = design["context"].str.replace(r"^A person [^.]*\. ?", "", regex=True)
     return design.assign(context=(shown + "\n" + said).str.rstrip())
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many people the time affords: for colours, for animals; and that in words."""
+
+    people: int
+    others: int
+    said: str
+
+
+def sizes(
+    model: Model, what: Tasks, people: pd.DataFrame, target: str, minutes: float, *, models: int = 4
+) -> Sizes:
+    """The people of a study that a time affords, by the model's measured speed.
+
+    Parameters
+    ----------
+    model, what : the model, and what it is asked.
+    people : all who are to be asked, 4 or more.
+    target : of the animals.
+    minutes : for the whole study, of which colours get 0.35 and animals 0.2; the rest is for the
+        training and what is written. 0 for all people at any cost, without measuring.
+    models : that are asked for colours, beside one other context.
+
+    Returns
+    -------
+    Sizes
+        At least 4 people of each.
+    """
+    n = len(people)
+    if not minutes:
+        others = min(n, MOST)
+        return Sizes(n, others, f"{n} people are asked for colours, {others} for animals.")
+    words, pairs = len(concepts.WORDS), 72
+    colours, animals = what.colours(people), what.animals(people.head(3), target)
+    some = affordable(model, what.colour, colours, 0.35 * minutes) // (words * (models + 1))
+    few = affordable(model, what.animal, animals, 0.2 * minutes) // (2 * pairs)
+    some, few = int(np.clip(some, 4, n)), int(np.clip(few, 4, min(n, MOST)))
+    return Sizes(some, few, (
+        f"By its measured speed the model affords, in {minutes:g} minutes, {some} of {n} people "
+        f"for colours and {few} for animals."
+    ))  # fmt: skip
+
+
+def direct(model: Model, what: Tasks) -> tuple[FloatArray, FloatArray]:
+    """Shares that the model states for each word without any persona, and their valid mass.
+
+    Returns
+    -------
+    (1, words, options) shares that sum to 1, as the belief of one population; and (words,).
+    """
+    way = getattr(model, "chat", None)
+    counting = model if way is None else with_chat(model, replace(way, answer="auto"))
+    stated = [direct_shares(counting, what.about(word), POPULATION) for word in concepts.WORDS]
+    shares = np.stack([table["share"].to_numpy(dtype=float) for table in stated])
+    return shares[None], np.array([float(table["valid_mass"].mean()) for table in stated])

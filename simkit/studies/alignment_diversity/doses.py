@@ -19,6 +19,7 @@ import pandas as pd
 
 from simkit.scoring import LocalModel, believe
 from simkit.studies.alignment_diversity.asking import Tasks
+from simkit.studies.alignment_diversity.ladder import comparisons
 from simkit.studies.alignment_diversity.task import cube, personas
 from simkit.training.adapters import load_adapter
 from simkit.training.data import examples
@@ -26,13 +27,30 @@ from simkit.training.dpo import train_dpo
 from simkit.training.finetuning import finetune
 from simkit.types import FloatArray, IntArray, generator
 
-__all__ = ["align", "demonstrations", "own_preferences", "steps_for"]
+__all__ = ["align", "demonstrations", "own_preferences", "rungs", "steps_for"]
 
 DOSES = (4, 12)  # DPO steps at which the model is measured, where the time affords them
 BATCH = 4  # pairs, or demonstrations, per step
 SFT_STEPS = 4
 RANK, BETA, RATE = 8, 0.1, 1e-3
 PAIR = 2.7  # a pair costs as much time as so many demonstrations: two texts, each read twice
+
+
+def rungs(
+    base: Any, other: Any, tasks: Tasks, belief: FloatArray, *, minutes: float, seed: int
+) -> tuple[dict[str, tuple[int, Any]], str]:
+    """The aligned models beside a model, and a sentence that says what they are.
+
+    Those that travel with it, else `other` alone, else those that are trained now (`align`); none,
+    and why, where that cannot be.
+    """
+    made, said = comparisons(base, other)
+    if made or not isinstance(base, LocalModel):
+        return made, said
+    try:
+        return align(base, tasks, belief, minutes=minutes, seed=seed)
+    except ImportError as error:
+        return {}, f"No aligned model to compare: {error}."
 
 
 def align(
@@ -93,9 +111,7 @@ def steps_for(seconds: float, each: float) -> tuple[int, int]:
     return max(1, most * DOSES[0] // DOSES[-1]), most
 
 
-def demonstrations(
-    base: Any, tasks: Tasks, n: int, seed: int
-) -> tuple[pd.DataFrame, FloatArray]:
+def demonstrations(base: Any, tasks: Tasks, n: int, seed: int) -> tuple[pd.DataFrame, FloatArray]:
     """n answers that the model gives as people who are not measured, for `finetune`.
 
     Also returns the beliefs that they are drawn from, (n, options).
@@ -159,4 +175,3 @@ def _drawn(belief: FloatArray, rng: np.random.Generator) -> IntArray:
     u = rng.random((*belief.shape[:-1], 1))
     drawn: IntArray = np.minimum((u >= belief.cumsum(-1)).sum(-1), belief.shape[-1] - 1)
     return drawn
-

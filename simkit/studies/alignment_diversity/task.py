@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simkit.estimators import crp_clusters, delta_e, dose_response, expected_delta_e, srgb_to_lab
 from simkit.questions import Question
-from simkit.estimators import crp_clusters, delta_e, expected_delta_e, srgb_to_lab
 from simkit.scoring import at_temperature, believe, worlds_of
 from simkit.scoring.types import Model
 from simkit.studies.claims import mean_ends
@@ -24,7 +24,7 @@ from simkit.worlds import concepts
 from simkit.worlds.concepts import people as population
 
 __all__ = ["CONTEXTS", "LAB", "UNRELATED", "animal_answers", "animal_design", "colour_answers",
-           "colour_design", "concept_means", "concept_table", "cube", "exact_cube",
+           "colour_design", "concept_means", "concept_table", "context_table", "cube", "exact_cube",
            "exact_multiple", "measures", "person_values", "personas"]  # fmt: skip
 
 LAB: FloatArray = srgb_to_lab(list(concepts.PALETTE.values()))
@@ -145,8 +145,8 @@ def measures(
     Returns
     -------
     Columns internal, population, signed; `consensus`, the belief in the answer that most of the
-    population (or of `majority`) give, and `share`, how many do; `error`, the mean absolute distance from
-    exact, NaN without; `valid_mass`, NaN without.
+    population (or of `majority`) give, and `share`, how many do; `error`, the mean absolute
+    distance from exact, NaN without; `valid_mass`, NaN without.
     """
     distances = expected_delta_e(belief, lab, words=concepts.WORDS).to_frame()
     frame = distances[["internal", "population", "signed"]].copy()
@@ -179,6 +179,32 @@ def person_values(belief: FloatArray, lab: FloatArray = LAB) -> FloatArray:
     every = (far / n / (n - 1) - own.mean(0)).mean() / np.sqrt(2)
     without = less / (n - 1) / (n - 2) - (own.sum(0) - own) / (n - 1)
     return np.asarray(n * every - (n - 1) * without.mean(1) / np.sqrt(2))
+
+
+def context_table(cubes: Mapping[str, FloatArray], lab: FloatArray = LAB) -> pd.DataFrame:
+    """What the persona adds to the spread: ratios and a difference, with intervals over words.
+
+    Parameters
+    ----------
+    cubes : context -> beliefs (people, words, options), of all three `CONTEXTS`.
+    lab : CIELAB of the options.
+
+    Returns
+    -------
+    Rows "persona / none" and "unrelated / none" of the distance between two answers of two people
+    (1: no more varied than the model without a persona), and "persona − unrelated" of the signed
+    distance in ΔE (0: who somebody is moves an answer no more than any other sentence does).
+    """
+    found = {name: expected_delta_e(cube, lab).to_frame() for name, cube in cubes.items()}
+    apart = [found[name]["population"] for name in ("persona", "unrelated")]
+    ratio = dose_response(apart, [0, 1], baseline=found["none"]["population"]).frame
+    signed = [found[name]["signed"] for name in ("unrelated", "persona")]
+    step = dose_response(signed, [0, 1])["step, dose=1"]
+    rows = {
+        "persona / none": ratio.loc["left, dose=0"], "unrelated / none": ratio.loc["left, dose=1"],
+        "persona − unrelated": step,
+    }  # fmt: skip
+    return pd.DataFrame(rows).T[["estimate", "low", "high"]].astype(float)
 
 
 def exact_multiple() -> float:
