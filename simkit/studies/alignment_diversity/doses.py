@@ -24,6 +24,7 @@ from simkit.studies.alignment_diversity.task import cube, personas
 from simkit.training.adapters import load_adapter
 from simkit.training.data import examples
 from simkit.training.dpo import train_dpo
+from simkit.training.extras import need
 from simkit.training.finetuning import finetune
 from simkit.types import FloatArray, IntArray, generator
 
@@ -33,6 +34,7 @@ DOSES = (4, 12)  # DPO steps at which the model is measured, where the time affo
 BATCH = 4  # pairs, or demonstrations, per step
 SFT_STEPS = 4
 RANK, BETA, RATE = 8, 0.1, 1e-3
+KINDS = 144  # people who differ in what the prompt says of them
 PAIR = 2.7  # a pair costs as much time as so many demonstrations: two texts, each read twice
 
 
@@ -72,7 +74,8 @@ def align(
 
     Raises ImportError, saying what to install, without peft or trl.
     """
-    rows, own = demonstrations(base, tasks, SFT_STEPS * BATCH, seed)
+    need("trl")  # loaded before the clock starts
+    rows, own = demonstrations(base, tasks, SFT_STEPS * BATCH, len(belief), seed)
     with tempfile.TemporaryDirectory() as work:
         control = Path(work) / "sft"
         began = time.perf_counter()
@@ -92,7 +95,7 @@ def align(
         made = {path.name: (dose, load_adapter(base, path)) for dose, path in rungs.items()}
     fewer = "" if doses == DOSES else f" (of {DOSES[-1]}, by the time)"
     said = (
-        f"Trained in this run: {SFT_STEPS} steps of SFT, then {doses[-1]} steps of DPO{fewer} of "
+        f"Trained in this run, on the answers of {len(rows)} simulated people: {SFT_STEPS} steps of SFT, then {doses[-1]} steps of DPO{fewer} of "
         f"{BATCH} pairs each, LoRA of rank {RANK}; measured after "
         f"{' and '.join(map(str, (0, *doses)))} steps."
     )
@@ -111,13 +114,18 @@ def steps_for(seconds: float, each: float) -> tuple[int, int]:
     return max(1, most * DOSES[0] // DOSES[-1]), most
 
 
-def demonstrations(base: Any, tasks: Tasks, n: int, seed: int) -> tuple[pd.DataFrame, FloatArray]:
-    """n answers that the model gives as people who are not measured, for `finetune`.
+def demonstrations(
+    base: Any, tasks: Tasks, n: int, measured: int, seed: int
+) -> tuple[pd.DataFrame, FloatArray]:
+    """n answers that the model gives as people, for `finetune`.
 
-    Also returns the beliefs that they are drawn from, (n, options).
+    They are not of the first `measured` people, where so many others differ from these. Also
+    returns the beliefs that they are drawn from, (n, options).
     """
     rng = generator(seed, "own answers")
-    design = tasks.colours(personas(n, int(rng.integers(2**31))))
+    everyone = personas(KINDS, seed, distinct=True)
+    others = everyone.iloc[measured : measured + n]
+    design = tasks.colours(others if len(others) == n else everyone.head(n))
     word = rng.integers(design["word"].nunique(), size=n)
     rows = design.iloc[np.arange(n) * design["word"].nunique() + word].reset_index(drop=True)
     belief = cube(believe(base, tasks.colour, rows, least_mass=0.0))[:, 0]

@@ -49,7 +49,8 @@ def personas(n: int, seed: int, *, distinct: bool = False) -> pd.DataFrame:
     """n people drawn by their shares in the world's population: person, home, work, hobby.
 
     distinct : leave out who is alike in all three to an earlier one: on a model whose people are
-    their prompts, copies of a prompt are one person. Raises ValueError for more than there are.
+    their prompts, copies of a prompt are one person. The first n of more are the same. Raises
+    ValueError for more than there are.
     """
     columns = ["person", *concepts.ATTRIBUTES]
     if not distinct:
@@ -57,7 +58,7 @@ def personas(n: int, seed: int, *, distinct: bool = False) -> pd.DataFrame:
     kinds = int(np.prod([len(values) for values in concepts.ATTRIBUTES.values()]))
     if n > kinds:
         raise ValueError(f"{n} people: there are {kinds} that differ; ask fewer people")
-    drawn = concepts.individuals(100 * n, generator(seed, "study 4"))[columns]
+    drawn = concepts.individuals(100 * kinds, generator(seed, "study 4"))[columns]
     one = drawn.drop_duplicates(subset=columns[1:]).head(n)
     return one.assign(person=np.arange(len(one))).reset_index(drop=True)
 
