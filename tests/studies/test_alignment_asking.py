@@ -1,4 +1,4 @@
-"""Study 04 on a model that has not read the world: its words, its sizes, its baselines, its dose."""
+"""Study 04 on a model that has not read the world: its words, sizes, baselines and dose."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_dose_is_trained_in_rising_steps(tmp_path):
     assert {name: dose for name, (dose, _) in made.items()} == {
         "sft": 0, "dpo-0001": 1, "dpo-0002": 2
     }  # fmt: skip
-    assert "2 steps of DPO (of 12, by the time)" in said
+    assert "2 steps of DPO (of 6, by the time)" in said
     assert all(model.chat is None for _, model in made.values())
 
 

@@ -18,6 +18,7 @@ from simkit.audit import affordable, direct_shares
 from simkit.audit import asked as asked_as
 from simkit.questions import Question
 from simkit.scoring import with_chat, worlds_of
+from simkit.scoring.chat import lay_out
 from simkit.scoring.types import Model
 from simkit.studies.alignment_diversity import task
 from simkit.types import FloatArray
@@ -74,6 +75,15 @@ class Tasks:
     def animals(self, people: pd.DataFrame, target: str) -> pd.DataFrame:
         """One row per person × pair of the nine other animals × order."""
         return _headed(task.animal_design(people, target), self.animal_shown)
+
+    def whole(self, model: Model, design: pd.DataFrame) -> str:
+        """The first colour prompt of a design as the model gets it, chat and all."""
+        row, way = design.head(1), getattr(model, "chat", None)
+        texts = self.colour.prompts(row)
+        if way is None:
+            return texts[0]
+        answers = self.colour.answers_for(row)
+        return lay_out(model, texts, way, row, separator=" ", answers=answers)[0][0]
 
     def about(self, word: str) -> Question:
         """The colour question about one word, without fields."""
@@ -147,7 +157,7 @@ def sizes(
     model, what : the model, and what it is asked.
     people : all who are to be asked, 4 or more.
     target : of the animals.
-    minutes : for the whole study, of which colours get 0.35 and animals 0.2; the rest is for the
+    minutes : for the whole study, of which colours get 0.3 and animals 0.15; the rest is for the
         training and what is written. 0 for all people at any cost, without measuring.
     models : that are asked for colours, beside one other context.
 
@@ -162,11 +172,11 @@ def sizes(
         return Sizes(n, others, f"{n} people are asked for colours, {others} for animals.")
     words, pairs = len(concepts.WORDS), 72
     colours, animals = what.colours(people), what.animals(people.head(3), target)
-    some = affordable(model, what.colour, colours, 0.35 * minutes) // (words * (models + 1))
-    few = affordable(model, what.animal, animals, 0.2 * minutes) // (2 * pairs)
+    some = affordable(model, what.colour, colours, 0.3 * minutes) // (words * (models + 1))
+    few = affordable(model, what.animal, animals, 0.15 * minutes) // (2 * pairs)
     some, few = int(np.clip(some, 4, n)), int(np.clip(few, 4, min(n, MOST)))
     return Sizes(some, few, (
-        f"By its measured speed the model affords, in {minutes:g} minutes, {some} of {n} people "
+        f"By its measured speed the model affords, in {minutes:g} min, {some} of {n} people "
         f"for colours and {few} for animals."
     ))  # fmt: skip
 

@@ -30,10 +30,10 @@ from simkit.types import FloatArray, IntArray, generator
 
 __all__ = ["align", "demonstrations", "own_preferences", "rungs", "steps_for"]
 
-DOSES = (4, 12)  # DPO steps at which the model is measured, where the time affords them
-BATCH = 4  # pairs, or demonstrations, per step
-SFT_STEPS = 4
-RANK, BETA, RATE = 8, 0.1, 1e-3
+DOSES = (2, 6)  # DPO steps at which the model is measured, where the time affords them
+BATCH = 8  # pairs, or demonstrations, per step
+SFT_STEPS = 3
+RANK, BETA, RATE = 8, 0.1, 5e-4
 KINDS = 144  # people who differ in what the prompt says of them
 PAIR = 2.7  # a pair costs as much time as so many demonstrations: two texts, each read twice
 
@@ -95,9 +95,9 @@ def align(
         made = {path.name: (dose, load_adapter(base, path)) for dose, path in rungs.items()}
     fewer = "" if doses == DOSES else f" (of {DOSES[-1]}, by the time)"
     said = (
-        f"Trained in this run, on the answers of {len(rows)} simulated people: {SFT_STEPS} steps of SFT, then {doses[-1]} steps of DPO{fewer} of "
-        f"{BATCH} pairs each, LoRA of rank {RANK}; measured after "
-        f"{' and '.join(map(str, (0, *doses)))} steps."
+        f"Trained in this run, on the answers of {len(rows)} simulated people: {SFT_STEPS} steps "
+        f"of SFT, then {doses[-1]} steps of DPO{fewer} of {BATCH} pairs each, LoRA of rank {RANK}; "
+        f"measured after {', '.join(map(str, (0, *doses)))} steps."
     )
     return made, said
 
@@ -107,8 +107,8 @@ def steps_for(seconds: float, each: float) -> tuple[int, int]:
 
     Examples
     --------
-    >>> steps_for(60, each=2.0), steps_for(12, each=2.0), steps_for(-1, each=2.0)
-    ((4, 12), (2, 6), (1, 2))
+    >>> steps_for(60, each=2.0), steps_for(9, each=2.0), steps_for(-1, each=2.0)
+    ((2, 6), (1, 4), (1, 2))
     """
     most = max(2, min(DOSES[-1], int(seconds / each)))
     return max(1, most * DOSES[0] // DOSES[-1]), most
