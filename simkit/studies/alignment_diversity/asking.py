@@ -190,6 +190,8 @@ def direct(model: Model, what: Tasks) -> tuple[FloatArray, FloatArray]:
     """
     way = getattr(model, "chat", None)
     counting = model if way is None else with_chat(model, replace(way, answer="auto"))
-    stated = [direct_shares(counting, what.about(word), POPULATION) for word in concepts.WORDS]
+    stated = [
+        direct_shares(counting, what.about(word), POPULATION, step=1) for word in concepts.WORDS
+    ]
     shares = np.stack([table["share"].to_numpy(dtype=float) for table in stated])
     return shares[None], np.array([float(table["valid_mass"].mean()) for table in stated])
