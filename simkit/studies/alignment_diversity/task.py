@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.estimators import crp_clusters, delta_e, expected_delta_e, srgb_to_lab
+from simkit.estimators import crp_clusters, delta_e, dose_response, expected_delta_e, srgb_to_lab
+from simkit.questions import Question
 from simkit.scoring import at_temperature, believe, worlds_of
 from simkit.scoring.types import Model
 from simkit.studies.claims import mean_ends
@@ -23,7 +24,7 @@ from simkit.worlds import concepts
 from simkit.worlds.concepts import people as population
 
 __all__ = ["CONTEXTS", "LAB", "UNRELATED", "animal_answers", "animal_design", "colour_answers",
-           "colour_design", "concept_means", "concept_table", "cube", "exact_cube",
+           "colour_design", "concept_means", "concept_table", "context_table", "cube", "exact_cube",
            "exact_multiple", "measures", "person_values", "personas"]  # fmt: skip
 
 LAB: FloatArray = srgb_to_lab(list(concepts.PALETTE.values()))
@@ -44,10 +45,22 @@ UNRELATED = tuple(
 )
 
 
-def personas(n: int, seed: int) -> pd.DataFrame:
-    """n people drawn by their shares in the world's population: person, home, work, hobby."""
-    drawn = concepts.individuals(n, generator(seed, "study 4"))
-    return drawn[["person", *concepts.ATTRIBUTES]]
+def personas(n: int, seed: int, *, distinct: bool = False) -> pd.DataFrame:
+    """n people drawn by their shares in the world's population: person, home, work, hobby.
+
+    distinct : leave out who is alike in all three to an earlier one: on a model whose people are
+    their prompts, copies of a prompt are one person. The first n of more are the same. Raises
+    ValueError for more than there are.
+    """
+    columns = ["person", *concepts.ATTRIBUTES]
+    if not distinct:
+        return concepts.individuals(n, generator(seed, "study 4"))[columns]
+    kinds = int(np.prod([len(values) for values in concepts.ATTRIBUTES.values()]))
+    if n > kinds:
+        raise ValueError(f"{n} people: there are {kinds} that differ; ask fewer people")
+    drawn = concepts.individuals(100 * kinds, generator(seed, "study 4"))[columns]
+    one = drawn.drop_duplicates(subset=columns[1:]).head(n)
+    return one.assign(person=np.arange(len(one))).reset_index(drop=True)
 
 
 def colour_design(people: pd.DataFrame, *, context: str = "persona") -> pd.DataFrame:
@@ -94,9 +107,9 @@ def animal_design(people: pd.DataFrame, target: str) -> pd.DataFrame:
 def cube(table: pd.DataFrame, temperature: float = 1.0, *, column: str = "belief") -> FloatArray:
     """The table of `believe` on a colour design as (people, words, options), at a temperature."""
     table = table if temperature == 1 else at_temperature(table, temperature)
-    people = table["person"].nunique()
+    people, options = table["person"].nunique(), table["option_id"].nunique()
     values: FloatArray = table[column].to_numpy(dtype=float)
-    return values.reshape(people, -1, len(concepts.PALETTE))
+    return values.reshape(people, -1, options)
 
 
 def exact_cube(design: pd.DataFrame, model: Any) -> FloatArray | None:
@@ -111,7 +124,12 @@ def exact_cube(design: pd.DataFrame, model: Any) -> FloatArray | None:
 
 
 def measures(
-    belief: FloatArray, exact: FloatArray | None = None, mass: FloatArray | None = None
+    belief: FloatArray,
+    exact: FloatArray | None = None,
+    mass: FloatArray | None = None,
+    *,
+    lab: FloatArray = LAB,
+    majority: FloatArray | None = None,
 ) -> pd.DataFrame:
     """Per word: internal, population and signed ΔE, expected from the beliefs; and their quality.
 
@@ -121,32 +139,40 @@ def measures(
         sampled answers.
     exact : the world's own, of the same shape; None where it is not known.
     mass : valid mass, of the same shape.
+    lab : CIELAB of the options.
+    majority : beliefs whose mean says what most answer, of the same shape; None for the world's
+        own population.
 
     Returns
     -------
     Columns internal, population, signed; `consensus`, the belief in the answer that most of the
-    world's population gives, and `share`, how many do; `error`, the mean absolute distance from
-    exact, NaN without; `valid_mass`, NaN without.
+    population (or of `majority`) give, and `share`, how many do; `error`, the mean absolute
+    distance from exact, NaN without; `valid_mass`, NaN without.
     """
-    distances = expected_delta_e(belief, LAB, words=concepts.WORDS).to_frame()
+    distances = expected_delta_e(belief, lab, words=concepts.WORDS).to_frame()
     frame = distances[["internal", "population", "signed"]].copy()
     frame["signed"] = frame["signed"].where(frame["signed"].abs() > 1e-9, 0.0)  # rounding dust
-    top = [concepts.consensus(word) for word in concepts.WORDS]
-    place = [list(concepts.PALETTE).index(colour) for colour, _ in top]
+    if majority is None:
+        top = [concepts.consensus(word) for word in concepts.WORDS]
+        place = [list(concepts.PALETTE).index(colour) for colour, _ in top]
+        share = [share for _, share in top]
+    else:
+        place = majority.mean(0).argmax(1).tolist()
+        share = majority.mean(0).max(1).tolist()
     frame["consensus"] = belief.mean(0)[np.arange(len(place)), place]
-    frame["share"] = [share for _, share in top]
+    frame["share"] = share
     frame["error"] = np.nan if exact is None else np.abs(belief - exact).mean((0, 2))
     frame["valid_mass"] = np.nan if mass is None else mass.mean((0, 2))
     return frame.rename_axis("word")
 
 
-def person_values(belief: FloatArray) -> FloatArray:
+def person_values(belief: FloatArray, lab: FloatArray = LAB) -> FloatArray:
     """What each person adds to the mean signed distance, (people,): their mean is that distance.
 
     Jackknife pseudo-values, N all - (N - 1) without the person, from which `dose_response` gets
     intervals over people as it does over words. belief as in `measures`, 3 people or more.
     """
-    n, apart = len(belief), delta_e(LAB[:, None], LAB[None])
+    n, apart = len(belief), delta_e(lab[:, None], lab[None])
     own = np.einsum("iwk,kl,iwl->iw", belief, apart, belief)
     total = belief.sum(0)
     far = np.einsum("wk,kl,wl->w", total, apart, total) - own.sum(0)  # all pairs i != j
@@ -156,17 +182,45 @@ def person_values(belief: FloatArray) -> FloatArray:
     return np.asarray(n * every - (n - 1) * without.mean(1) / np.sqrt(2))
 
 
+def context_table(cubes: Mapping[str, FloatArray], lab: FloatArray = LAB) -> pd.DataFrame:
+    """What the persona adds to the spread: ratios and a difference, with intervals over words.
+
+    Parameters
+    ----------
+    cubes : context -> beliefs (people, words, options), of all three `CONTEXTS`.
+    lab : CIELAB of the options.
+
+    Returns
+    -------
+    Rows "persona / none" and "unrelated / none" of the distance between two answers of two people
+    (1: no more varied than the model without a persona), and "persona − unrelated" of the signed
+    distance in ΔE (0: who somebody is moves an answer no more than any other sentence does).
+    """
+    found = {name: expected_delta_e(cube, lab).to_frame() for name, cube in cubes.items()}
+    apart = [found[name]["population"] for name in ("persona", "unrelated")]
+    ratio = dose_response(apart, [0, 1], baseline=found["none"]["population"]).frame
+    signed = [found[name]["signed"] for name in ("unrelated", "persona")]
+    step = dose_response(signed, [0, 1])["step, dose=1"]
+    rows = {
+        "persona / none": ratio.loc["left, dose=0"], "unrelated / none": ratio.loc["left, dose=1"],
+        "persona − unrelated": step,
+    }  # fmt: skip
+    return pd.DataFrame(rows).T[["estimate", "low", "high"]].astype(float)
+
+
 def exact_multiple() -> float:
     """P(multiple concepts) of the world: two people draw different ways to see what is alike."""
     share = population.conditional("way", {})[0]
     return float(1 - share @ share)
 
 
-def colour_answers(belief: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+def colour_answers(
+    belief: FloatArray, seed: int, lab: FloatArray = LAB
+) -> tuple[FloatArray, FloatArray]:
     """Two blocks of answers drawn from the beliefs, as CIELAB (people, words, 3) each."""
     u = generator(seed, "colour answers").random((2, *belief.shape[:2], 1))
     drawn = np.minimum((u >= belief.cumsum(-1)).sum(-1), belief.shape[-1] - 1)
-    return LAB[drawn[0]], LAB[drawn[1]]
+    return lab[drawn[0]], lab[drawn[1]]
 
 
 def concept_table(
@@ -215,7 +269,7 @@ def concept_means(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def animal_answers(
-    model: Model, design: pd.DataFrame, seed: int
+    model: Model, design: pd.DataFrame, seed: int, question: Question | None = None
 ) -> tuple[FloatArray, float, float, float]:
     """One answer per person and pair, (people, 36) of 0 and 1, drawn from beliefs in content.
 
@@ -223,9 +277,10 @@ def animal_answers(
     orders in which the pair is named; 1 is the later animal. Also returns the agreement of two
     answers that one person gives to a pair (mean of p^2 + (1 - p)^2), the mean belief in
     whatever is named second (0.5 without a lean to a position), and the mean valid mass, which is
-    to be shown: no warning says that it is low.
+    to be shown: no warning says that it is low. question : None for the world's own.
     """
-    table = believe(model, concepts.question("animal"), design, least_mass=0.0)
+    question = concepts.question("animal") if question is None else question
+    table = believe(model, question, design, least_mass=0.0)
     second = table.loc[table["option_id"] == 1, "belief"].to_numpy(dtype=float)
     both = second.reshape(-1, len(list(combinations(range(9), 2))), 2)
     later = (both[..., 0] + 1 - both[..., 1]) / 2
