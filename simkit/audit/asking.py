@@ -216,7 +216,7 @@ def _remedy(works: Works) -> str:
 
 def _ways(model: Any) -> dict[str, dict[str, str]]:
     """Ways to ask, by the parameters that choose them -> what :func:`asked` is given."""
-    ways = {"-p chat=no": {"chat": "no"}}
+    ways = {"-p chat no": {"chat": "no"}}
     if getattr(getattr(model, "tokenizer", None), "chat_template", None) is None:
         return ways
     own = getattr(model, "chat", None) or Chat()
@@ -224,9 +224,9 @@ def _ways(model: Any) -> dict[str, dict[str, str]]:
     more = ""
     with suppress(ValueError):  # a template that takes no chat of this kind
         if own.thinking == "refuse" and channel_of(model, Chat(thinking="close")):
-            kept["thinking"], more = "close", " -p thinking=close"
-    ways[f"-p chat=yes -p answer=auto{more}"] = {**kept, "answer": "auto"}
-    ways[f"-p chat=yes -p answer=''{more}"] = {**kept, "answer": ""}
+            kept["thinking"], more = "close", " -p thinking close"
+    ways[f"-p chat yes -p answer auto{more}"] = {**kept, "answer": "auto"}
+    ways[f"-p chat yes -p answer ''{more}"] = {**kept, "answer": ""}
     return ways
 
 

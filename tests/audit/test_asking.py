@@ -38,7 +38,7 @@ def test_in_plain_text_it_does_not_and_the_end_says_what_would_help(smol):
     assert works.failing == ["buys"] and works.mass["buys"] < 0.2
     assert "' Yes'" in works.end  # the spelling that holds the missing mass
     would, way = re.search(r"It would be (\S+) with (.+)\.$", works.end).groups()
-    assert float(would) > 0.8 and way == "-p chat=yes -p answer=auto"
+    assert float(would) > 0.8 and way == "-p chat yes -p answer auto"
 
 
 def test_capital_letters_count_where_the_chat_says_so(smol):

@@ -553,7 +553,7 @@ def test_a_study_passes_on_what_is_done_about_thoughts() -> None:
         assert len(audit.measure(lm, asks, prompts=2, written=False).mass) == 1
     thought = audit.asked(model_of("qwen", thought="Cheap.\n"), answer="", thinking="sample")
     works = audit.measure(thought, asks, prompts=2)
-    assert "-p chat=no" in works.end or "this study ends" in works.end.lower()
+    assert "-p chat no" in works.end or "this study ends" in works.end.lower()
     assert audit.asked(model_of("chatml"), chat="no", thinking="close").chat is None
     with pytest.raises(ValueError, match="no thinking 'off'"):
         audit.asked(model_of("chatml"), thinking="off")
@@ -562,9 +562,9 @@ def test_a_study_passes_on_what_is_done_about_thoughts() -> None:
 def test_the_remedy_of_a_failing_study_closes_thoughts() -> None:
     plain = audit.asked(model_of("qwen"), chat="no")
     ways = asking._ways(plain)
-    assert "-p chat=yes -p answer=auto -p thinking=close" in ways
-    assert audit.asked(plain, **ways["-p chat=yes -p answer='' -p thinking=close"]).chat.spellings
-    assert "-p chat=yes -p answer=auto" in asking._ways(audit.asked(model_of("gemma")))
+    assert "-p chat yes -p answer auto -p thinking close" in ways
+    assert audit.asked(plain, **ways["-p chat=yes -p answer='' -p thinking close"]).chat.spellings
+    assert "-p chat yes -p answer auto" in asking._ways(audit.asked(model_of("gemma")))
 
 
 def test_a_chat_of_its_own_stays_with_the_model(tmp_path: Any) -> None:

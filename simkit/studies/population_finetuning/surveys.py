@@ -117,7 +117,7 @@ def anes_survey(*, words: bool = False, seed: int = 1) -> Survey:
 def _listed(name: str, codes: range, *, scale: bool = True) -> Question:
     """A question of the code book, its answers in words, listed with letters."""
     entry = ANES96[name]
-    said = [entry.say(code) for code in codes]
+    said = [str(entry.say(code)) for code in codes]
     return Question(entry.ask, said, codes if scale else None, template=LISTED, layout="letters")
 
 
