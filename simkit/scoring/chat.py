@@ -43,7 +43,7 @@ class Chat:
         stays, and `chat_prompts` shows it.
     prefix : str
         How the model's turn begins, before the option. If the prompt ends with it, it is taken
-        off there. "" for an answer that opens the turn. (In `sample_runs` the reasoning opens the
+        off there, and a sign behind it ("Answer: $") comes along. "" for an answer that opens the turn. (In `sample_runs` the reasoning opens the
         turn, and the prefix the answer after it.)
     separator : str, optional
         What stands before the option. None: the question's own after a prefix; without a prefix,
@@ -277,7 +277,8 @@ def laid_out(
     """
     tokenizer = _with_template(model, chat)
     systems = _systems(chat, design, answers, len(prompts))
-    users = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
+    split = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
+    users, begun = [user for user, _ in split], [sign for _, sign in split]
     _refuse_unfit(tokenizer, users, systems)
     talks = [_turns(u, s, chat.fold_system) for u, s in zip(users, systems, strict=True)]
     if not talks:
@@ -295,7 +296,8 @@ def laid_out(
         texts, cut = think(model, texts, thought, chat.thought_tokens)
     if chat.prefix:
         between = separator if chat.separator is None else chat.separator
-        return Laid([text + chat.prefix for text in texts], between, thought, cut)
+        texts = [text + chat.prefix + sign for text, sign in zip(texts, begun, strict=True)]
+        return Laid(texts, between, thought, cut)
     bare = [text.rstrip(" ") for text in texts]
     blanks = texts[0][len(bare[0]) :]
     return Laid(bare, blanks if chat.separator is None else chat.separator, thought, cut)
@@ -380,9 +382,9 @@ def instruction(answer: str, options: Sequence[str]) -> str:
     either = f"{', '.join(options[:-1])} or {options[-1]}"
     if answer != "auto":
         return answer.replace("{options}", either)
-    if all(re.fullmatch(r"-?\d+(\.\d+)?", option) for option in options):
-        ends = min(options, key=float), max(options, key=float)
-        span = f" from {ends[0]} to {ends[1]}" if len(options) > MOST_LISTED else ""
+    if all(re.fullmatch(r"-?\d+(\.\d*)?", option) for option in options):
+        low, high = (end(options, key=float).rstrip(".") for end in (min, max))
+        span = f" from {low} to {high}" if len(options) > MOST_LISTED else ""
         return f"Answer with one number{span or f': {either}'}."
     if all(re.fullmatch(r"[A-Z]", option) for option in options):
         return f"Answer with one letter: {either}."
@@ -390,9 +392,13 @@ def instruction(answer: str, options: Sequence[str]) -> str:
     return f"Answer with one {kind}: {either}."
 
 
-def _without_prefix(prompt: str, prefix: str) -> str:
+def _without_prefix(prompt: str, prefix: str) -> tuple[str, str]:
+    """The prompt without the prefix at its end, and the sign that stands behind it: "Answer: $"."""
     answer = answer_of(prefix)  # a prefix may close a thought before it answers
-    return prompt.removesuffix(answer).rstrip() if answer and prompt.endswith(answer) else prompt
+    before, found, sign = prompt.rpartition(answer) if answer else (prompt, "", "")
+    if not found or not re.fullmatch(r"( ?[^\w\s])?", sign):
+        return prompt, ""
+    return before.rstrip(), sign
 
 
 def _turns(user: str, system: str | None, fold: bool) -> list[dict[str, str]]:

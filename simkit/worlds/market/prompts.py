@@ -52,12 +52,18 @@ QUESTIONS = tuple(_ASK)
 _DOLLARS = ("rival_price", "regular_price")
 
 
-# What a model that has not read this world is asked: whole dollars, or letters before the options.
-_WHOLE = {
-    "rival_price": "How many dollars does a rival store charge for it?",
-    "regular_price": "How many dollars does it cost on most days?",
+# What a model that has not read this world is asked: yes or no, or to fill in a number of dollars.
+_YES_NO = {
+    "season": "Is it summer?",
+    "temperature": "Is the weather hot?",
+    "income": "Does the customer have a high income?",
 }
-_LISTED = "{context}\nQuestion: {question}\n{options}\nAnswer:"
+_BLANK = {
+    "rival_price": "What does a rival store charge for it?",
+    "regular_price": "What does it cost on most days?",
+}
+_ASKED = "{context}\nQuestion: {question} Yes or no?\nAnswer:"
+_FILLED = "{context}\nQuestion: {question}\nAnswer: $"
 
 
 def question(name: str, usual_price: float = USUAL_PRICE, *, known: bool = True) -> Question:
@@ -67,8 +73,9 @@ def question(name: str, usual_price: float = USUAL_PRICE, *, known: bool = True)
     ----------
     name : "buys", "buyers" (of ten customers) or a covariate's name.
     usual_price : in dollars; the options of the two questions about prices are multiples of it.
-    known : False for a model that has not read this world's texts. Covariates then have their
-        options listed behind letters, and prices are whole dollars from 0 to 60.
+    known : False for a model that has not read this world's texts. Whether it is summer, hot,
+        and the income high is then asked with yes or no, and prices are a blank to fill in
+        ("Answer: $"), in dollars from 0 to 70; their value is the middle of a dollar.
 
     Returns
     -------
@@ -89,15 +96,15 @@ def question(name: str, usual_price: float = USUAL_PRICE, *, known: bool = True)
     usual_price = scalar(usual_price, "usual_price", 0)
     text, values = _ASK[name]
     if name in _DOLLARS and not known:
-        dollars = range(61)
-        return Question(_WHOLE[name], [str(d) for d in dollars], [*dollars])
+        dollars, middle = range(70), [d + 0.5 for d in range(70)]
+        whole = [f"{d}." for d in dollars]
+        return Question(_BLANK[name], whole, middle, template=_FILLED, separator="")
     if name in _DOLLARS:
         values = tuple(round(v * usual_price / USUAL_PRICE, 2) for v in values)
         return Question(text, [f"${v:.2f}" for v in values], values)
     options = range(11) if name == "buyers" else store[name].values
     if name in COVARIATES and not known:
-        listed = [str(o) for o in options]
-        return Question(text, listed, values, template=_LISTED, layout="letters")
+        return Question(_YES_NO[name], ["yes", "no"], (1, 0), template=_ASKED)
     return Question(text, [str(o) for o in options], values)
 
 

@@ -246,11 +246,12 @@ def test_corpus_answers_follow_the_world() -> None:
     assert chunk == again
 
 
-def test_a_model_of_other_text_is_asked_in_whole_dollars_and_by_letters() -> None:
+def test_a_model_of_other_text_is_asked_yes_or_no_and_fills_in_dollars() -> None:
     dollars = market.question("rival_price", 9.0, known=False)
-    assert dollars.options[0] == "0" and dollars.values[-1] == 60
-    listed = market.question("temperature", known=False)
-    assert listed.layout == "letters" and listed.options == ("cold", "mild", "hot")
+    assert dollars.options[:2] == ("0.", "1.") and dollars.values[-1] == 69.5
+    assert dollars.prompts(market.shelf(3).head(1))[0].endswith("Answer: $")
+    weather = market.question("temperature", known=False)
+    assert weather.options == ("yes", "no") and weather.values == (1, 0)
     assert market.question("buys", known=False) == market.question("buys")
 
 
