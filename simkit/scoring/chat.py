@@ -42,9 +42,9 @@ class Chat:
         gives no system turn; what a template then adds by itself (a default system text, a date)
         stays, and `chat_prompts` shows it.
     prefix : str
-        How the model's turn begins, before the option. If the prompt ends with it, it is taken
-        off there, and a sign behind it ("Answer: $") comes along. "" for an answer that opens the turn. (In `sample_runs` the reasoning opens the
-        turn, and the prefix the answer after it.)
+        How the model's turn begins, before the option. If the prompt ends with it, it is taken off
+        there, and a sign behind it ("Answer: $") comes along. "" for an answer that opens the
+        turn. (In `sample_runs` the reasoning opens the turn, and the prefix the answer after it.)
     separator : str, optional
         What stands before the option. None: the question's own after a prefix; without a prefix,
         the blanks that the template itself sets before an answer (Mistral's has one, most none).
