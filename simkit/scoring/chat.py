@@ -379,11 +379,13 @@ def instruction(answer: str, options: Sequence[str]) -> str:
     >>> instruction("Say {options}, nothing else.", ["A", "B", "C"])
     'Say A, B or C, nothing else.'
     """
+    numbers = all(re.fullmatch(r"-?\d+(\.\d*)?", option) for option in options)
+    options = [option.rstrip(".") for option in options] if numbers else options
     either = f"{', '.join(options[:-1])} or {options[-1]}"
     if answer != "auto":
         return answer.replace("{options}", either)
-    if all(re.fullmatch(r"-?\d+(\.\d*)?", option) for option in options):
-        low, high = (end(options, key=float).rstrip(".") for end in (min, max))
+    if numbers:
+        low, high = min(options, key=float), max(options, key=float)
         span = f" from {low} to {high}" if len(options) > MOST_LISTED else ""
         return f"Answer with one number{span or f': {either}'}."
     if all(re.fullmatch(r"[A-Z]", option) for option in options):

@@ -196,3 +196,25 @@ def test_what_a_time_affords_is_by_measured_speed():
     assert 1 <= few < many
     with pytest.raises(ValueError, match="minutes"):
         audit.affordable(slow, ASK, DESIGN, -1)
+
+
+def test_a_blank_to_fill_in_stands_in_the_models_own_turn(smol):
+    # "Answer: $" is where the model's turn begins; the user's has no part of it.
+    blank = "{context}\nQuestion: {question}\nAnswer: $"
+    ask = sk.Question("What does it cost?", ["1.", "2."], template=blank, separator="")
+    chat = sk.Chat(answer="auto")
+    table = sk.believe(smol, ask, DESIGN[:1], chat=chat, least_mass=0)
+    system, user = "Answer with one number: 1 or 2.", f"{SHOP.format(price=1)}\nQuestion: "
+    by_hand = smol.tokenizer.apply_chat_template(
+        [
+            {"role": "system", "content": system},
+            {"role": "user", "content": user + "What does it cost?"},
+        ],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    expected = sk.score(smol, [by_hand + "Answer: $"], ["1.", "2."])[0]
+    assert table["logprob"].to_numpy() == pytest.approx(expected, abs=1e-4)
+    worded = sk.Question("What?", ["yes", "no"], template="{question}\nAnswer: yes or no?")
+    asked = sk.chat_prompts(smol, worded.prompts(DESIGN[:1], warn=False), sk.Chat())
+    assert "Answer: yes or no?" in asked[0]  # words behind it are the question's
