@@ -33,13 +33,13 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
     },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
-    "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies"},
+    "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies", "it ends a notebook": "go_on"},
     "simkit.datasets": {
         RESULT: "Card DataError File", TAKES_NOTHING: "cache_folder check names",
     },
     "simkit.training": {
         RESULT: "Adapted", "it takes a package that need not be there": "quantise",
-        "it takes minutes": "calibrate pretrain write_card",
+        "it takes minutes": "calibrate pretrain steps_within write_card",
     },
 }  # fmt: skip
 
@@ -379,6 +379,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "model": glassbox(), "question": question("{context} {question}"), "design": design()}),
         "Cached": lambda: (sk.Cached, {"model": mock(), "store": "scores.sqlite"}),
         "worlds_of": lambda: (sk.worlds_of, {"model": mock()}),
+        "with_chat": lambda: (sk.with_chat, {"model": sk.load(rule), "chat": sk.Chat()}),
         "pilot": lambda: (sk.pilot, {
             "model": mock(), "question": question("{context} {question}"), "design": design(),
             "chat": False, "prompts": 2, "max_tokens": 3, "alpha": 0.1}),

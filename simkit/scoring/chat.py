@@ -198,7 +198,7 @@ def chat_prompts(
     prompts : sequence of str
         N prompts.
     chat : Chat, optional
-        None for `Chat()`.
+        None for the model's own (see `with_chat`), else `Chat()`.
     design : pandas.DataFrame, optional
         Fills the fields of the system text, one row per prompt.
 
@@ -211,6 +211,19 @@ def chat_prompts(
     ------
     ValueError
         As `believe` does with a chat.
+
+    Examples
+    --------
+    A template, for a model that brings none:
+
+    >>> import simkit as sk
+    >>> lm = sk.load("glassbox")
+    >>> lm.tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\\n"
+    >>> lm.tokenizer.chat_template += "{% endfor %}[assistant]\\n"
+    >>> print(chat_prompts(lm, ["Do you buy milk?"])[0])
+    [user] Do you buy milk?
+    [assistant]
+    Answer:
     """
     design = aligned({"prompts": prompts, "the design": design})["the design"]
     texts = listed(prompts, "prompts")
@@ -218,7 +231,7 @@ def chat_prompts(
         if not isinstance(text, str):
             raise ValueError(f"prompts hold {shown(text)}; they must be text")
         check_text(text)
-    return lay_out(model, texts, talk(chat) or Chat(), design, separator=" ")[0]
+    return lay_out(model, texts, talk(chat, model) or Chat(), design, separator=" ")[0]
 
 
 def lay_out(

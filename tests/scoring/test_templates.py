@@ -563,7 +563,7 @@ def test_the_remedy_of_a_failing_study_closes_thoughts() -> None:
     plain = audit.asked(model_of("qwen"), chat="no")
     ways = asking._ways(plain)
     assert "-p chat yes -p answer auto -p thinking close" in ways
-    assert audit.asked(plain, **ways["-p chat=yes -p answer='' -p thinking close"]).chat.spellings
+    assert audit.asked(plain, **ways["-p chat yes -p answer '' -p thinking close"]).chat.spellings
     assert "-p chat yes -p answer auto" in asking._ways(audit.asked(model_of("gemma")))
 
 

@@ -26,8 +26,8 @@ def anes() -> Survey:
 @pytest.fixture(scope="module")
 def small(anes: Survey) -> Survey:
     """Twelve who are learnt from, and one question."""
-    people = anes.part("train").head(12)
-    people = pd.concat([people, anes.part("test").head(4)])
+    sizes = {"train": 8, "validation": 4, "test": 4}
+    people = pd.concat([anes.part(part).head(n) for part, n in sizes.items()])
     return replace(anes, people=people, questions={"vote": anes.questions["vote"]})
 
 
@@ -94,7 +94,7 @@ def test_an_adapter_is_trained_in_a_time_and_taken_again(small: Survey, tmp_path
     assert made.record["steps"] == 1 and made.record["counts"]["respondents"] == 12
     assert made.folder == tmp_path / "anes96-lora"
     again = bounded.finetuned_within(lm, small, 1e-6, folder=tmp_path, batch=4, steps=5)
-    assert again.record == made.record  # it is there already
+    assert made.record.items() <= again.record.items()  # it is there already
     few = bounded.finetuned_within(lm, small, 0, respondents=6, steps=2, folder=tmp_path)
     assert few.record["steps"] == 2 and few.folder.name == "anes96-lora-n6"
     bounded.finetuned_within(lm, small, 1e-6, folder=tmp_path, seed=2)

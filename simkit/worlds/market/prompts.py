@@ -293,7 +293,7 @@ def shelf(products: int, wordings: int = 0) -> pd.DataFrame:
 
     Examples
     --------
-    >>> shelf(3).groupby("product", sort=False)["wording"].unique().explode().tolist()
+    >>> shelf(3).groupby("product", sort=False)["wording"].first().tolist()
     [0, 1, 2]
     """
     integer(products, "products", 1, 40)

@@ -33,6 +33,7 @@ def row_wise():
         indexed = [a for a, v in build().items() if isinstance(v, pd.Series | pd.DataFrame)]
         sides = {"compare_structure", "compare_factors", "compare_networks", "compare_marginals"}
         apart = {"simulated"} if name in sides else set()  # other people, in rows of their own
+        apart |= {"errors"} if name == "as_good_as" else set()  # of simulations, not of people
         apart |= {"new"}  # respondents who are to be predicted
         pairs += [(name, a) for a in indexed[1:] if a not in apart]
     return pairs
