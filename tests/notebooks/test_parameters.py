@@ -22,7 +22,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("02", {"repetitions": True}, "repetitions is True"),
     ("02", {"max_tokens": 1_000}, "max_tokens 1000"),  # allowed, but no room for it in the model
     ("02", {"budget_minutes": 0.0}, "budget_minutes is 0.0; it must be a number from 0.1"),
-    ("02", {"chat": "maybe"}, "chat is 'maybe'"),
+    ("02", {"chat": "maybe"}, "no chat 'maybe'"),
     ("02", {"system": "You are a parent."}, "asked in plain text"),
     ("02", {"profile": "slow"}, "profile is 'slow'"),
     ("03", {"sizes": []}, r"sizes is \[\]"),

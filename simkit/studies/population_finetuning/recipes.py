@@ -29,7 +29,7 @@ from simkit.training.loss import NumericLoss
 from simkit.types import one_of
 
 __all__ = ["METHODS", "PENALTY", "SIZES", "SLOPES", "SURVEYS", "WIDTHS", "Recipe", "cell",
-           "loaded", "recipes", "train_adapters", "tuned"]  # fmt: skip
+           "check_folder", "loaded", "recipes", "train_adapters", "tuned"]  # fmt: skip
 
 METHODS = {"lora": "LoRA", "qlora": "QLoRA", "numeric": "LoRA + numeric loss"}
 # The numeric loss with distances as shares of the scale: its headline, and the grid around it.
@@ -158,6 +158,14 @@ def _train(
     return folder
 
 
+def check_folder(folder: Path | str) -> Path:
+    """The folder of adapters as a path; ValueError for a file. "" stands for none."""
+    place = as_path(folder, "folder").expanduser()
+    if folder and place.exists() and not place.is_dir():
+        raise ValueError(f"folder is {str(folder)!r}, which is a file; it must be a folder")
+    return place
+
+
 def tuned(
     model: LocalModel,
     folder: Path | str = "",
@@ -172,9 +180,7 @@ def tuned(
     also decides who is held out; where there are none it trains the main six for a few steps, so
     that the study runs on any model. Raises ValueError for a folder that is a file.
     """
-    place = as_path(folder, "folder").expanduser()
-    if folder and place.exists() and not place.is_dir():
-        raise ValueError(f"folder is {str(folder)!r}, which is a file; it must be a folder")
+    place = check_folder(folder)
     if profile == "fast":
         ready = loaded(model, seed=seed, folder=place if folder else None)
         if ready:
