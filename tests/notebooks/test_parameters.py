@@ -25,7 +25,6 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("02", {"chat": "maybe"}, "no chat 'maybe'"),
     ("02", {"system": "You are a parent."}, "asked in plain text"),
     ("02", {"profile": "slow"}, "profile is 'slow'"),
-    ("03", {"sizes": []}, r"sizes is \[\]"),
     ("03", {"sizes": ["huge"]}, r"sizes is \['huge'\]"),
     ("03", {"temperature_step": 0.0}, "temperature_step is 0.0; it must be a number from 0.01"),
     ("03", {"n_boot": 2}, "n_boot is 2"),
