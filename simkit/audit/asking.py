@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,7 @@ __all__ = ["Works", "affordable", "asked", "measure"]
 CHATS = ("auto", "yes", "no")
 ROWS = ["valid mass", "smallest valid mass", "order range", "written as believed",
         "no option written", "refused"]  # fmt: skip
+WRITTEN = 12  # tokens of what the model writes
 TIMED = 48  # prompts by which the speed is measured
 Asked = Mapping[str, tuple[Question, pd.DataFrame]]
 
@@ -119,7 +121,7 @@ class Works:
         mass = self.mass
         return [str(name) for name in mass.index[~(mass >= LEAST_MASS)]]
 
-    @property
+    @cached_property
     def end(self) -> str:
         """Why a study that rests on the first question ends here (Markdown); "" if it goes on."""
         main = next(iter(self.pilots))
@@ -170,21 +172,12 @@ def measure(model: Model, asked: Asked, *, prompts: int = 24, written: bool = Tr
     -------
     Works
     """
-    who = model if written else _Mute(model)
-    pilots = {name: pilot(who, *what, prompts=prompts) for name, what in asked.items()}
+    longest = WRITTEN if written else 0
+    pilots = {
+        name: pilot(model, question, design, prompts=prompts, max_tokens=longest)
+        for name, (question, design) in asked.items()
+    }
     return Works(pilots, model, asked)
-
-
-class _Mute:
-    """A model that scores and does not write."""
-
-    write = None
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
 
 
 def _sentences(notes: Sequence[str]) -> str:

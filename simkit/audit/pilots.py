@@ -22,7 +22,8 @@ from simkit.personas.scales import read_answers
 from simkit.questions import Question
 from simkit.result import REQUIRED, Result
 from simkit.scoring.belief import believe, check_asked
-from simkit.scoring.chat import Chat, lay_out, open_turns, respelled, talk
+from simkit.scoring.chat import Chat, lay_out, open_turns, talk
+from simkit.scoring.forms import respelled
 from simkit.scoring.runs.write import write
 from simkit.scoring.types import Model, check_model
 from simkit.templates import field_names
@@ -57,7 +58,8 @@ def pilot(
     prompts :
         How many distinct prompts are tried, taken evenly from the design.
     max_tokens :
-        Longest answer that the model writes, in tokens.
+        Longest answer that the model writes, in tokens; 0 leaves out what it writes, which takes
+        most of the time.
     alpha :
         Level of the intervals.
 
@@ -76,7 +78,8 @@ def pilot(
         - ``refused``: share of the written answers that decline in so many words ("I'm sorry",
           "As an AI").
 
-        The last three are NaN, with a note, for a model that cannot write. The notes list the
+        The last three are NaN, with a note, for a model that cannot write, and for
+        ``max_tokens`` 0. The notes list the
         likeliest tokens that are no option.
 
     Raises
@@ -96,7 +99,7 @@ def pilot(
     """
     check_model(model)
     integer(prompts, "prompts", 1)
-    integer(max_tokens, "max_tokens", 1)
+    integer(max_tokens, "max_tokens", 0)
     alpha = share(alpha, "alpha")
     check_asked(question, design, ())
     rows, asked = _distinct(model, question, framed(design, "the design"), chat, prompts)
@@ -108,8 +111,8 @@ def pilot(
         order = float(by_prompt["order_range"].max().mean())
     mean = mean_belief(pd.DataFrame({"valid mass": mass}), alpha=alpha)["valid mass"]
     frame: dict[str, Any] = {"valid mass": mean[[*REQUIRED]].to_dict()}
-    frame["smallest valid mass"] = _bare(mass.min())
-    frame["order range"] = _bare(order)
+    frame["smallest valid mass"] = bare(mass.min())
+    frame["order range"] = bare(order)
     read = table.dropna(subset="belief")  # a prompt whose options have no mass has none
     first = table.loc[read.groupby("prompt_id")["belief"].idxmax()]
     first = first.set_index("prompt_id")["option"]
@@ -119,23 +122,21 @@ def pilot(
     shares, notes = _written(model, question, rows, asked, first, max_tokens, alpha)
     frame |= shares
     answers = question.answers_for(rows)
-    notes += _outside(
-        model, asked, {f.strip() for some in answers for forms in some for f in forms}
-    )
+    notes += outside(model, asked, {f.strip() for some in answers for forms in some for f in forms})
     method = f"Pilot of {len(rows)} prompts on {model.name}"
     columns = pd.DataFrame(frame).T
     return Result(method, columns, len(rows), alpha, SOURCE, notes, "prompts")
 
 
-def _bare(value: float) -> dict[str, float]:
+def bare(value: float) -> dict[str, float]:
     return {"estimate": float(value), "std_error": np.nan, "low": np.nan, "high": np.nan}
 
 
-def _share(hits: Sequence[bool], alpha: float) -> dict[str, float]:
+def wilson(hits: Sequence[bool], alpha: float) -> dict[str, float]:
     """A share with Wilson's interval."""
     n = len(hits)
     if not n:
-        return _bare(np.nan)
+        return bare(np.nan)
     p = float(np.mean(hits))
     low, high = proportion_confint(sum(hits), n, alpha, method="wilson")
     return {"estimate": p, "std_error": float(np.sqrt(p * (1 - p) / n)), "low": low, "high": high}
@@ -177,9 +178,9 @@ def _written(
 ) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:  # fmt: skip
     """Rows: agreement of belief and written answer, none written, refused; and notes."""
     names = ("written as believed", "no option written", "refused")
-    if getattr(model, "write", None) is None:
-        nothing = {name: _bare(np.nan) for name in names}
-        return nothing, (f"{model.name} cannot write: not compared",)
+    if not max_tokens or getattr(model, "write", None) is None:
+        why = (f"{model.name} cannot write: not compared",) if max_tokens else ()
+        return {name: bare(np.nan) for name in names}, why
     texts = write(model, asked, [0] * len(asked), max_tokens=max_tokens, temperature=0)
     read = read_answers(question, texts, rows)
     named = read.index[read["valid"]]
@@ -191,10 +192,10 @@ def _written(
         shown = ", ".join(f"{text[:60]!r} ({n} x)" for text, n in most.items())
         notes = (f"written instead of an option: {shown}",)
     hits = (same, (~read["valid"]).tolist(), [bool(REFUSAL.search(text)) for text in texts])
-    return {n: _share(hit, alpha) for n, hit in zip(names, hits, strict=True)}, notes
+    return {n: wilson(hit, alpha) for n, hit in zip(names, hits, strict=True)}, notes
 
 
-def _outside(model: Any, asked: list[str], forms: set[str]) -> tuple[str, ...]:
+def outside(model: Any, asked: list[str], forms: set[str]) -> tuple[str, ...]:
     """A note on the likeliest tokens that begin no option."""
     if getattr(model, "next_tokens", None) is None:
         return ()

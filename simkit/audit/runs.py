@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simkit.audit.pilots import REFUSAL, SHOWN, _bare, _outside, _share
+from simkit.audit.pilots import REFUSAL, SHOWN, bare, outside, wilson
 from simkit.estimators.shared.means import mean_belief
 from simkit.questions import Question
 from simkit.result import REQUIRED, Result
 from simkit.scoring import Model, sample_runs
-from simkit.scoring.chat import open_turns, respelled, talk
+from simkit.scoring.chat import open_turns, talk
+from simkit.scoring.forms import respelled
 from simkit.scoring.runs.sampling import MARKER
 from simkit.types import integer, scalar
 
@@ -77,13 +78,13 @@ def pilot_runs(
     refused = [bool(REFUSAL.search(text)) for text in first["reasoning"]]
     frame: dict[str, Any] = {
         "valid mass": mean[[*REQUIRED]].to_dict(),
-        "smallest valid mass": _bare(mass.min()),
-        "order range": _bare(np.nan),
-        "written as believed": _bare(np.nan),
-        "no option written": _share((~first["reached"]).tolist(), alpha),
-        "refused": _share(refused, alpha),
+        "smallest valid mass": bare(mass.min()),
+        "order range": bare(np.nan),
+        "written as believed": bare(np.nan),
+        "no option written": wilson((~first["reached"]).tolist(), alpha),
+        "refused": wilson(refused, alpha),
     }
-    notes = _outside(model, *_pivots(model, question, design, first, marker))
+    notes = outside(model, *_pivots(model, question, design, first, marker))
     method = f"Pilot of {len(first)} runs on {model.name}"
     columns = pd.DataFrame(frame).T
     return Result(method, columns, len(mass), alpha, SOURCE, notes, "prompts")

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import special
 
 from simkit.questions import Question, check_options
-from simkit.scoring.chat import Chat, laid_out, respelled, talk
-from simkit.scoring.forms import Spelled, flat, refuse_same, separated, sum_forms
+from simkit.scoring.chat import Chat, laid_out, talk
+from simkit.scoring.forms import Spelled, flat, refuse_same, respelled, separated, sum_forms
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.orders import average_orders, orders_for
 from simkit.scoring.types import Model, Scores, check_model, renamed_rows

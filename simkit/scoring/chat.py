@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from simkit.templates import check_text
 from simkit.types import aligned, integer, listed, one_of, shown
 
 __all__ = ["Chat", "Laid", "channel_of", "chat_prompts", "laid_out", "lay_out", "open_turns",
-           "respelled", "talk", "with_chat"]  # fmt: skip
+           "talk", "with_chat"]  # fmt: skip
 
 _OURS = {"add_generation_prompt", "continue_final_message", "conversation", "messages", "tokenize"}
 _NO_SYSTEM = (
@@ -158,29 +157,6 @@ def with_chat(model: Any, chat: Chat | bool | None) -> Any:
     changed = copy(model)
     object.__setattr__(changed, "chat", talk(chat or False))
     return changed
-
-
-def respelled(answers: Sequence[Spelled]) -> list[Spelled]:
-    """The options of each prompt, each with its spellings in other capital letters.
-
-    A spelling that another option of the prompt has, or could have, is left out.
-    """
-    wider = {row: _respelled(row) for row in dict.fromkeys(answers)}
-    return [wider[row] for row in answers]
-
-
-def _respelled(answers: Spelled) -> Spelled:
-    forms = [
-        {form: None for text in row for form in (text, text.lower(), text.capitalize(),
-                                                 text.title(), text.upper())}
-        for row in answers
-    ]  # fmt: skip
-    count = Counter(form for row in forms for form in row)
-    own = {text for row in answers for text in row}
-    return tuple(
-        tuple(form for form in row if form in given or (count[form] == 1 and form not in own))
-        for row, given in zip(forms, answers, strict=True)
-    )
 
 
 def chat_prompts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "flat",
     "refuse_same",
     "refuse_same_tokens",
+    "respelled",
     "separated",
     "sum_forms",
 ]
@@ -30,6 +32,29 @@ def separated(separator: str, answers: Sequence[Spelled]) -> list[Spelled]:
         for row in dict.fromkeys(answers)
     }
     return [spelled[row] for row in answers]
+
+
+def respelled(answers: Sequence[Spelled]) -> list[Spelled]:
+    """The options of each prompt, each with its spellings in other capital letters.
+
+    A spelling that another option of the prompt has, or could have, is left out.
+    """
+    wider = {row: _respelled(row) for row in dict.fromkeys(answers)}
+    return [wider[row] for row in answers]
+
+
+def _respelled(answers: Spelled) -> Spelled:
+    forms = [
+        {form: None for text in row for form in (text, text.lower(), text.capitalize(),
+                                                 text.title(), text.upper())}
+        for row in answers
+    ]  # fmt: skip
+    count = Counter(form for row in forms for form in row)
+    own = {text for row in answers for text in row}
+    return tuple(
+        tuple(form for form in row if form in given or (count[form] == 1 and form not in own))
+        for row, given in zip(forms, answers, strict=True)
+    )
 
 
 def flat(spelled: Spelled) -> tuple[str, ...]:

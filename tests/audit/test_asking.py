@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import simkit as sk
 from simkit import audit, reports
-from simkit.scoring.chat import instruction, respelled
+from simkit.scoring.chat import instruction
+from simkit.scoring.forms import respelled
 
 ASK = sk.Question("Does the customer buy it?", ["yes", "no"])
 SHOP = "A store sells ice cream. The price is ${price}."
@@ -218,3 +219,12 @@ def test_a_blank_to_fill_in_stands_in_the_models_own_turn(smol):
     worded = sk.Question("What?", ["yes", "no"], template="{question}\nAnswer: yes or no?")
     asked = sk.chat_prompts(smol, worded.prompts(DESIGN[:1], warn=False), sk.Chat())
     assert "Answer: yes or no?" in asked[0]  # words behind it are the question's
+
+
+def test_what_would_help_is_looked_for_once(monkeypatch):
+    asked = []
+    lm = sk.load(lambda prompt: asked.append(prompt) or {"yes": 0.02, "no": 0.01})
+    works = audit.measure(lm, {"buys": (ASK, DESIGN)}, written=False)
+    first = works.end
+    after = len(asked)
+    assert works.end == first and len(asked) == after

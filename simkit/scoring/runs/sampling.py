@@ -14,8 +14,8 @@ import pandas as pd
 
 from simkit.questions import Question
 from simkit.scoring.belief import check_asked, check_free, option_rows
-from simkit.scoring.chat import Chat, laid_out, respelled, talk
-from simkit.scoring.forms import separated
+from simkit.scoring.chat import Chat, laid_out, talk
+from simkit.scoring.forms import respelled, separated
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.runs.asked import Ask, End, Writing
 from simkit.scoring.temperature import HOTTEST, softmax_rows
