@@ -222,9 +222,10 @@ def test_a_blank_to_fill_in_stands_in_the_models_own_turn(smol):
 
 
 def test_what_would_help_is_looked_for_once(monkeypatch):
-    asked = []
-    lm = sk.load(lambda prompt: asked.append(prompt) or {"yes": 0.02, "no": 0.01})
+    looked = []
+    monkeypatch.setattr("simkit.audit.asking._remedy", lambda works: looked.append(1) or "Ask.")
+    lm = sk.load(lambda prompt: {"yes": 0.02, "no": 0.01})
     works = audit.measure(lm, {"buys": (ASK, DESIGN)}, written=False)
-    first = works.end
-    after = len(asked)
-    assert works.end == first and len(asked) == after
+    with pytest.raises(SystemExit):
+        reports.go_on(works, "study")
+    assert works.end.endswith("Ask.") and looked == [1]
