@@ -79,8 +79,7 @@ def pilot(
           "As an AI").
 
         The last three are NaN, with a note, for a model that cannot write, and for
-        ``max_tokens`` 0. The notes list the
-        likeliest tokens that are no option.
+        ``max_tokens`` 0. The notes list the likeliest tokens that are no option.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def test_copies_of_a_prompt_are_one() -> None:
     assert sk.pilot(sk.load(rule), ASK, pd.concat([DESIGN.head(1)] * 3)).n == 1
 
 
-@pytest.mark.parametrize("wrong", [{"prompts": 0}, {"max_tokens": 0}, {"alpha": 2}])
+@pytest.mark.parametrize("wrong", [{"prompts": 0}, {"max_tokens": -1}, {"alpha": 2}])
 def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         sk.pilot(sk.load(rule), ASK, DESIGN, **wrong)
@@ -86,6 +86,9 @@ def test_a_real_network_writes_and_is_read() -> None:
     found = sk.pilot(sk.load("glassbox"), ask, rows)
     assert found["valid mass"]["estimate"] > 0.99
     assert found["no option written"]["estimate"] == 0
+    silent = sk.pilot(sk.load("glassbox"), ask, rows, max_tokens=0)  # what it writes left out
+    assert silent["valid mass"]["estimate"] == found["valid mass"]["estimate"]
+    assert np.isnan(silent["no option written"]["estimate"])
     assert found["written as believed"]["estimate"] == 1
 
 
