@@ -61,6 +61,11 @@ def is_adapter(source: Any) -> bool:
     return (folder / "adapter_config.json").is_file() and not (folder / "config.json").exists()
 
 
+def is_address(source: Any) -> bool:
+    """Whether it is the address of a server."""
+    return isinstance(source, str) and source.startswith(("http://", "https://"))
+
+
 def load_listed(source: str, **settings: Any) -> LocalModel:
     """A model of the catalogue, under its name there."""
     return replace(load_local(folder_of(source), **settings), name=source)
@@ -92,6 +97,7 @@ BACKENDS = [
     Backend("a model that `simkit models` lists", is_listed, load_listed),
     Backend("a GGUF file", is_gguf, load_gguf),
     Backend("a folder with an adapter", is_adapter, later("simkit.training", "load_with_base")),
+    Backend("the address of a server", is_address, later("simkit.scoring.remote", "load_remote")),
     Backend("a bundled name, a folder or a hub id", is_name, load_local),
 ]
 
