@@ -158,9 +158,10 @@ class LlamaCpp:
         for j, (entry, token) in enumerate(zip(entries, option, strict=True)):
             if entry.get("id") != token:
                 raise Garbled(f"token {entry.get('id')} where {token} was forced")
-            found = {token: _number(entry)}
-            for other in entry.get("top_logprobs") or []:
-                found[int(other["id"])] = _number(other)
+            listed = {int(t["id"]): _number(t) for t in entry.get("top_logprobs") or []}
+            found = {**listed, token: _number(entry)}
+            if abs(listed.get(token, found[token]) - found[token]) > 1e-3:
+                raise Garbled("a token whose log-probability differs from that in its own list")
             if sum(map(math.exp, found.values())) > 1.01:
                 raise Garbled("log-probabilities of one place that sum to more than 1")
             places[option[:j]] = found
@@ -204,7 +205,7 @@ def _number(entry: Any) -> float:
     value = entry.get("logprob")
     if value is None:
         return -math.inf
-    if not isinstance(value, int | float) or not value <= 1e-3:
+    if not isinstance(value, int | float) or not value <= 1e-6:
         raise Garbled(f"{value!r} in the place of a log-probability")
     return -math.inf if value < -1e30 else min(float(value), 0.0)
 

@@ -1,0 +1,127 @@
+"""A small server of known truth that speaks as llama.cpp does, and a proxy that breaks it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+WORDS = ["The", " capital", " of", " France", " is", " Paris", " the", " yes", " no", " maybe",
+         " Yes", " No", " buy", " it", "?", " at", " $", "1", "2", "3", "\n", "Answer", ":",
+         " a", " b", " c", " d"]  # fmt: skip
+
+
+def tokenize(text: str) -> list[int]:
+    """Longest word first; single characters have ids of their own."""
+    ids = []
+    while text:
+        word = max((w for w in WORDS if text.startswith(w)), key=len, default=None)
+        ids.append(WORDS.index(word) if word else 1000 + ord(text[0]))
+        text = text[len(word) if word else 1 :]
+    return ids
+
+
+def distribution(context: tuple[int, ...]) -> dict[int, float]:
+    """Of the next token: by a generator of the context, so the same for everybody."""
+    draw = random.Random(repr(context))
+    weights = [draw.expovariate(1) ** 2 for _ in WORDS]
+    total = sum(weights) / 0.97  # 0.03 is on tokens that no list has
+    return {i: w / total for i, w in enumerate(weights)}
+
+
+def truth(prompt: str, option: str) -> float:
+    """Log-probability of an option, by the definition."""
+    context, total = tokenize(prompt), 0.0
+    for token in tokenize(option):
+        total += math.log(distribution(tuple(context))[token])
+        context.append(token)
+    return total
+
+
+class Served:
+    """The server's state: what was asked, and what stands in the way."""
+
+    def __init__(self) -> None:
+        self.fault: Callable[[str, bytes], Any] | None = None
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
+        self.model = "tiny.gguf"
+
+    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if path == "/props":
+            return {"default_generation_settings": {"n_ctx": 4096}, "model_path": self.model,
+                    "chat_template": "", "bos_token": "", "eos_token": ""}  # fmt: skip
+        if path == "/tokenize":
+            return {"tokens": tokenize(body["content"])}
+        context, places = list(body["prompt"]), []
+        forced = [int(t) for t in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
+        for j in range(body["n_predict"]):
+            found = distribution(tuple(context))
+            best = sorted(found, key=lambda t: -found[t])
+            token = forced[j] if forced else best[0]
+            listed = [self.entry(t, found[t]) for t in best[: body.get("n_probs", 0)]]
+            places.append(self.entry(token, found.get(token, 1e-9)) | {"top_logprobs": listed})
+            context.append(token)
+        text = "".join(WORDS[p["id"]] for p in places)
+        return {"content": text, "tokens": [p["id"] for p in places], "truncated": False,
+                "completion_probabilities": places, "stop_type": "limit", "model": self.model,
+                "tokens_predicted": len(places), "tokens_evaluated": len(body["prompt"])}  # fmt: skip
+
+    @staticmethod
+    def entry(token: int, p: float) -> dict[str, Any]:
+        return {"id": token, "token": WORDS[token], "logprob": math.log(p)}
+
+
+def serve(served: Served) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+            body = json.loads(raw) if raw else {}
+            served.asked.append((self.path, body))
+            served.headers.append(dict(self.headers))
+            status, headers, payload = 200, {}, json.dumps(served.answer(self.path, body)).encode()
+            if served.fault is not None:
+                spoilt = served.fault(self.path, payload)
+                if spoilt == "reset":
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(payload)))
+                    self.end_headers()
+                    self.wfile.write(payload[: len(payload) // 2])
+                    self.wfile.flush()
+                    self.connection.close()
+                    self.close_connection = True
+                    return
+                if spoilt is not None:
+                    status, headers, payload = spoilt
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(payload))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Served, str]]:
+    state = Served()
+    server = serve(state)
+    yield state, f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
