@@ -169,10 +169,15 @@ class Client:
             said = f"{self.address}{path}: status {answer.status_code}: {_quoted(text, key)}"
             raise ServerError(said)
         try:
-            return read(answer.json())
-        except ValueError as error:  # no JSON, or Garbled
-            what = str(error) if isinstance(error, Garbled) else f"no JSON: {_quoted(text, key)}"
-            raise self._failed(what) from None
+            content = answer.json()
+        except ValueError:
+            raise self._failed(f"no JSON: {_quoted(text, key)}") from None
+        try:
+            return read(content)
+        except Garbled as error:
+            raise self._failed(str(error)) from None
+        except (AttributeError, IndexError, KeyError, TypeError) as error:  # of another shape
+            raise self._failed(f"an answer of another shape ({error!r})") from None
 
     def _failed(self, text: str, wait: float = 0) -> _Later:
         with self._lock:
@@ -183,7 +188,7 @@ class Client:
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.wait if isinstance(error, _Later) else 0.0
-    return asked or float(wait_exponential_jitter(initial=0.1, max=30, jitter=0.2)(state))
+    return asked or float(wait_exponential_jitter(multiplier=0.1, max=30, jitter=0.2)(state))
 
 
 def _wait_of(header: str | None) -> float:

@@ -34,8 +34,6 @@ class LlamaCpp:
     props: Mapping[str, Any]
     _ids: dict[tuple[str, bool], Ids] = field(default_factory=dict)
 
-    exact = True
-
     @classmethod
     def meet(cls, client: Client, model: str | None) -> LlamaCpp | None:
         """The server's face, or None if it is no llama.cpp."""
@@ -76,7 +74,9 @@ class LlamaCpp:
             self._ids[text, opening] = found
         return [self._ids[text, opening] for text in texts]
 
-    def scores(self, prompts: Sequence[str], options: Sequence[tuple[str, ...]]) -> list[list[float]]:
+    def scores(
+        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]]
+    ) -> list[list[float]]:
         """Log-probabilities of options[i] after prompts[i]; each row a list of K."""
         contexts = self.ids(prompts, opening=True)
         answers = self._option_ids(prompts, options)
@@ -119,8 +119,8 @@ class LlamaCpp:
             for option in row:
                 if (tail, option) in merged:
                     raise BoundaryError(
-                        f"row {i}: the prompt's end {tail!r} and the option {option!r} are tokenized "
-                        "in another way together than apart; move the blank between them"
+                        f"row {i}: the prompt's end {tail!r} and the option {option!r} are other "
+                        "tokens together than apart; move the blank between them"
                     )
                 if not own[option]:
                     raise ValueError(f"row {i}: the option {option!r} has no token")
@@ -166,6 +166,11 @@ class LlamaCpp:
                 raise Garbled("log-probabilities of one place that sum to more than 1")
             places[option[:j]] = found
         return places
+
+    def nested(self, options: tuple[str, ...]) -> list[bool]:
+        """Whether each option's tokens begin with another's."""
+        row = self.ids(options, opening=False)
+        return [any(a != b and b[: len(a)] == a for a in row) for b in row]
 
     def next_tokens(self, prompt: str) -> list[tuple[str, float]]:
         """The five likeliest tokens after a prompt, with their probabilities."""

@@ -1,4 +1,4 @@
-"""`RemoteModel`: a model behind a server, scored the best way that the server was proved to have."""
+"""`RemoteModel`: a model behind a server, scored the best way that it was proved to have."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from simkit.scoring.chat import Chat
 from simkit.scoring.forms import flat, sum_forms
 from simkit.scoring.remote.client import Client, ServerError
+from simkit.scoring.remote.echo import Echo
 from simkit.scoring.remote.llamacpp import LlamaCpp
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.types import Scores
@@ -20,7 +21,7 @@ from simkit.types import IntArray
 __all__ = ["RemoteModel", "load_remote"]
 
 PROBE = "The capital of France is"
-DIALECTS = [LlamaCpp]
+DIALECTS: list[Any] = [LlamaCpp, Echo]  # the first that a server speaks
 TOLERANCE = 0.05  # of a log-probability, between two requests for the same
 
 
@@ -67,10 +68,7 @@ class RemoteModel:
         place = {row: i for i, row in enumerate(rows)}
         same = [place[p, tuple(o)] for p, o in zip(prompts, options, strict=True)]
         logprob = np.array(found, dtype=float)[same]
-        ids = {o: self.dialect.ids(o, opening=False) for _, o in rows}
-        nested = {
-            o: [any(a != b and b[: len(a)] == a for a in row) for b in row] for o, row in ids.items()
-        }
+        nested = {o: self.dialect.nested(o) for _, o in rows}
         within = np.array([nested[tuple(o)] for o in options], dtype=bool)
         return Scores(logprob, within)
 

@@ -53,8 +53,13 @@ class Served:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[dict[str, str]] = []
         self.model = "tiny.gguf"
+        self.speaks = "llama.cpp"
+        self.ignores_echo = self.off_by_one = False
 
-    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """None for a path that this server does not have."""
+        if self.speaks == "echo":
+            return self.echoed(path, body)
         if path == "/props":
             return {"default_generation_settings": {"n_ctx": 4096}, "model_path": self.model,
                     "chat_template": "", "bos_token": "", "eos_token": ""}  # fmt: skip
@@ -72,7 +77,33 @@ class Served:
         text = "".join(WORDS[p["id"]] for p in places)
         return {"content": text, "tokens": [p["id"] for p in places], "truncated": False,
                 "completion_probabilities": places, "stop_type": "limit", "model": self.model,
-                "tokens_predicted": len(places), "tokens_evaluated": len(body["prompt"])}  # fmt: skip
+                "tokens_predicted": len(places), }  # fmt: skip
+
+    def echoed(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """As vLLM's completions do it."""
+        if path == "/v1/models":
+            return {"data": [{"id": "tiny"}]}
+        if path != "/v1/completions":
+            return None
+        ids = tokenize(body["prompt"])
+        found = [distribution(tuple(ids[:j])) for j in range(len(ids) + 1)]
+        best = max(found[-1], key=lambda t: found[-1][t])
+        tokens = [*ids, best]
+        shift = 1 if self.off_by_one else 0
+        values: list[float | None] = [
+            math.log(found[min(j + shift, len(ids))].get(t, 1e-9)) for j, t in enumerate(tokens)
+        ]
+        values[0] = None
+        texts = [WORDS[t] if t < 1000 else chr(t - 1000) for t in tokens]
+        starts = [sum(map(len, texts[:j])) for j in range(len(texts))]
+        if self.ignores_echo or not body.get("echo"):
+            texts, values, starts = texts[-1:], [math.log(found[-1][best])], [0]
+        top = sorted(found[-1].items(), key=lambda pair: -pair[1])[: body.get("logprobs") or 0]
+        listed: list[Any] = [None] * (len(texts) - 1)
+        logprobs = {"tokens": texts, "token_logprobs": values, "text_offset": starts,
+                    "top_logprobs": [*listed, {WORDS[t]: math.log(p) for t, p in top}]}  # fmt: skip
+        choice = {"text": "".join(texts), "logprobs": logprobs, "finish_reason": "length"}
+        return {"model": "tiny", "choices": [choice], "usage": {"completion_tokens": 1}}
 
     @staticmethod
     def entry(token: int, p: float) -> dict[str, Any]:
@@ -91,7 +122,9 @@ def serve(served: Served) -> ThreadingHTTPServer:
             body = json.loads(raw) if raw else {}
             served.asked.append((self.path, body))
             served.headers.append(dict(self.headers))
-            status, headers, payload = 200, {}, json.dumps(served.answer(self.path, body)).encode()
+            answer = served.answer(self.path, body)
+            status, headers = (404 if answer is None else 200), {}
+            payload = json.dumps(answer).encode()
             if served.fault is not None:
                 spoilt = served.fault(self.path, payload)
                 if spoilt == "reset":

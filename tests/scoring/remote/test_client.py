@@ -174,3 +174,30 @@ def test_what_is_no_server_of_ours(served):
         load_remote(address)
     with pytest.raises(ValueError, match="must begin with http"):
         Client("localhost:8000")
+
+
+def test_completions_that_echo_are_exact_too(served):
+    state, address = served
+    state.speaks = "echo"
+    lm = load_remote(address)
+    assert lm.name == "tiny"
+    exact = np.array([[truth(p, o) for o in OPTIONS] for p in PROMPTS])
+    assert sk.score(lm, PROMPTS, OPTIONS) == pytest.approx(exact, abs=1e-9)
+
+
+def test_an_echo_that_is_ignored_or_off_by_one_is_found_out(served):
+    state, address = served
+    state.speaks, state.off_by_one = "echo", True
+    with pytest.raises(ServerError, match="when written and"):
+        load_remote(address)
+    state.off_by_one, state.ignores_echo = False, True
+    with pytest.raises(ServerError, match="no server that simkit can score with"):
+        load_remote(address)
+
+
+def test_a_token_over_the_border_of_prompt_and_option_is_refused(served):
+    state, address = served
+    for state.speaks in ("llama.cpp", "echo"):
+        lm = load_remote(address)
+        with pytest.raises(sk.BoundaryError, match="row 0"):
+            sk.score(lm, ["The capital "], ["of", "is"])  # " of" is one token
