@@ -50,7 +50,7 @@ class ServerTemplate:
     ) -> str | list[str]:
         """The laid-out text of one talk, or of each of several."""
         several = bool(talks) and not isinstance(talks[0], dict)
-        texts, _ = render_jinja_template(
+        rendered: Any = render_jinja_template(
             conversations=list(talks) if several else [list(talks)],
             chat_template=self.chat_template,
             add_generation_prompt=add_generation_prompt,
@@ -58,4 +58,5 @@ class ServerTemplate:
             eos_token=self.eos_token,
             **args,
         )
+        texts = rendered[0]
         return list(texts) if several else str(texts[0])
