@@ -172,7 +172,7 @@ class Question:
             if "options" in design:
                 raise ValueError("the design has a column 'options', as the field {options} is "
                                  "called; rename it")  # fmt: skip
-            texts["options"] = self._lists(design, order)
+            texts["options"] = self.listing(design, order)
         texts["question"] = fill(self.text, design, texts)
         return fill(template, design, texts)
 
@@ -234,7 +234,7 @@ class Question:
         )
         return rows
 
-    def _lists(self, design: pd.DataFrame, order: Sequence[int] | None) -> list[str]:
+    def listing(self, design: pd.DataFrame, order: Sequence[int] | None) -> list[str]:
         """The text that `{options}` stands for in each design row."""
         place = _places(order, len(self.options))
         order = [place.index(i) for i in range(len(place))]

@@ -13,6 +13,7 @@ from scipy import special
 from simkit.questions import Question, check_options
 from simkit.scoring.chat import Chat, laid_out, talk
 from simkit.scoring.forms import Spelled, flat, refuse_same, respelled, separated, sum_forms
+from simkit.scoring.inquiries import inquiries, sound_beliefs
 from simkit.scoring.mass import LEAST_MASS, Place, warn_of_mass
 from simkit.scoring.orders import average_orders, orders_for
 from simkit.scoring.types import Model, Scores, check_model, renamed_rows
@@ -173,6 +174,10 @@ def believe(
         order) and `position` (place at which the option was listed, from 0). `option` is always
         the content.
 
+        Of an interface that gives bounds (see `Beliefs`), also `low` and `high`, between which the
+        belief lies, and `basis`, what it rests on. `logprob` and `valid_mass` are NaN where the
+        interface hides the mass, and a refused question has belief NaN.
+
         In a chat whose template knows thoughts (see `Chat`), also `channel`: what was scored,
         "answer", "answer after a closed thought", "answer after a sampled thought" (or "after a
         thought cut short"), or "final".
@@ -213,23 +218,42 @@ def believe(
     permutations = orders_for(question, orders)
     question.warn_unsaid(design, None if layout is None else layout.system, stacklevel=3)
     ways: list[tuple[int, ...] | None] = [*permutations] if permutations else [None]
+    names = design.index.repeat(len(ways)).tolist()  # design row × order
+    answer = _scored if getattr(model, "beliefs", None) is None else _told
+    with renamed_rows(names):
+        found = answer(model, question, design, layout, ways, names, average, least_mass)
+    check_free(design, [*found])
+    k = len(question.options)
+    order_columns = {} if permutations is None else {
+        "order": np.repeat(np.arange(len(ways)), k),
+        "position": np.argsort(permutations, axis=1).ravel(),
+    }  # fmt: skip
+    table = option_rows(question, design, len(ways), order_columns)
+    for name, values in found.items():  # one for each option, or one for all of a prompt
+        table[name] = values.ravel() if values.ndim == 2 else np.repeat(values, k)
+    table.insert(len(table.columns) - ("channel" in found), "model", model.name)
+    return average_orders(table) if permutations is not None and average else table
+
+
+def _scored(
+    model: Model, question: Question, design: pd.DataFrame, layout: Chat | None,
+    ways: Sequence[tuple[int, ...] | None], names: list[Any], average: bool, least_mass: float,
+) -> dict[str, Any]:  # fmt: skip
+    """The columns of a model that scores the options as text."""
     by_order = [question.prompts(design, order, warn=False) for order in ways]
     answers_by_order = [question.answers_for(design, order) for order in ways]
     prompts = [*chain(*zip(*by_order, strict=True))]  # within a row, order after order
     answers = [*chain(*zip(*answers_by_order, strict=True))]
-    rows = np.repeat(np.arange(len(design)), len(ways))  # design row × order
-    names, separator = design.index[rows].tolist(), question.separator
-    channel: list[str] | None = None
-    with renamed_rows(names):
-        if layout is not None:
-            people = design.iloc[rows].reset_index(drop=True)  # errors name the prompt's place
-            laid = laid_out(model, prompts, layout, people, separator=separator, answers=answers)
-            prompts, separator, channel = laid.texts, laid.separator, laid.channel
-            check_free(design, () if channel is None else ("channel",))
-            answers = respelled(answers) if layout.spellings else answers
-        spelled = separated(separator, answers)
-        scores = _scores(model, prompts, spelled)
-        logprob, mass = sum_forms(model, prompts, spelled, scores), scores.valid_mass
+    separator, channel = question.separator, None
+    if layout is not None:
+        rows = np.repeat(np.arange(len(design)), len(ways))
+        people = design.iloc[rows].reset_index(drop=True)  # errors name the prompt's place
+        laid = laid_out(model, prompts, layout, people, separator=separator, answers=answers)
+        prompts, separator, channel = laid.texts, laid.separator, laid.channel
+        answers = respelled(answers) if layout.spellings else answers
+    spelled = separated(separator, answers)
+    scores = _scores(model, prompts, spelled)
+    logprob, mass = sum_forms(model, prompts, spelled, scores), scores.valid_mass
     by_row = mass.reshape(-1, len(ways))
 
     def place(i: int) -> Place:
@@ -238,20 +262,29 @@ def believe(
         return f"row {names[first]!r}{order}", prompts[first], separator, answers[first]
 
     warn_of_mass(model, by_row.mean(1) if average else mass, least_mass, place)
-    k = logprob.shape[1]
-    order_columns = {} if permutations is None else {
-        "order": np.repeat(np.arange(len(ways)), k),
-        "position": np.argsort(permutations, axis=1).ravel(),
+    columns = {"logprob": logprob, "belief": softmax(logprob), "valid_mass": mass}
+    return columns if channel is None else columns | {"channel": np.array(channel, dtype=object)}
+
+
+def _told(
+    model: Any, question: Question, design: pd.DataFrame, layout: Chat | None,
+    ways: Sequence[tuple[int, ...] | None], names: list[Any], average: bool, least_mass: float,
+) -> dict[str, Any]:  # fmt: skip
+    """The columns of an interface that is asked and scores no text."""
+    asked = inquiries(question, design, layout, ways)
+    found = sound_beliefs(model, model.beliefs(asked), len(asked), len(question.options))
+    mass = found.valid_mass
+
+    def place(i: int) -> Place:
+        return f"row {names[seen[i]]!r}", asked[seen[i]].prompt, "", asked[seen[i]].spelled
+
+    seen = np.flatnonzero(~np.isnan(mass))
+    warn_of_mass(model, mass[seen], least_mass, place)
+    basis = np.array(found.basis, dtype=object)
+    return {
+        "logprob": found.logprob, "belief": found.belief, "low": found.low, "high": found.high,
+        "valid_mass": mass, "basis": basis,
     }  # fmt: skip
-    table = option_rows(question, design, len(ways), order_columns).assign(
-        logprob=logprob.ravel(),
-        belief=softmax(logprob).ravel(),
-        valid_mass=np.repeat(mass, k),
-        model=model.name,
-    )
-    if channel is not None:
-        table["channel"] = np.repeat(channel, k)
-    return average_orders(table) if permutations is not None and average else table
 
 
 def check_asked(

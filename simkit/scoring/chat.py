@@ -265,8 +265,8 @@ def laid_out(
     nothing is left for the user's turn; and TypeError for a thought of a model that cannot write.
     """
     tokenizer = _with_template(model, chat)
-    systems = _systems(chat, design, answers, len(prompts))
-    split = [_without_prefix(prompt, chat.prefix) for prompt in prompts]
+    systems = system_texts(chat, design, answers, len(prompts))
+    split = [without_prefix(prompt, chat.prefix) for prompt in prompts]
     users, begun = [user for user, _ in split], [sign for _, sign in split]
     _refuse_unfit(tokenizer, users, systems)
     talks = [_turns(u, s, chat.fold_system) for u, s in zip(users, systems, strict=True)]
@@ -328,7 +328,7 @@ def _with_template(model: Model, chat: Chat) -> Any:
     return tokenizer
 
 
-def _systems(
+def system_texts(
     chat: Chat, design: pd.DataFrame | None, answers: Sequence[Spelled] | None, n: int
 ) -> list[str | None]:
     """The system text of each prompt: its own fields filled, and how to answer."""
@@ -383,7 +383,7 @@ def instruction(answer: str, options: Sequence[str]) -> str:
     return f"Answer with one {kind}: {either}."
 
 
-def _without_prefix(prompt: str, prefix: str) -> tuple[str, str]:
+def without_prefix(prompt: str, prefix: str) -> tuple[str, str]:
     """The prompt without the prefix at its end, and the sign that stands behind it: "Answer: $"."""
     answer = answer_of(prefix)  # a prefix may close a thought before it answers
     before, found, sign = prompt.rpartition(answer) if answer else (prompt, "", "")

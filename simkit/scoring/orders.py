@@ -131,7 +131,8 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
     1  coffee     0.5          0.5
     """
     prompt_codes(table, needed=("order", "logprob", "belief", "valid_mass"))
-    logprob = logprob_of(table)
+    told = "basis" in table  # by an interface, which may hide the mass and refuse
+    logprob = column_of(table, "logprob") if told else logprob_of(table)
     belief, mass = (column_of(table, name) for name in ("belief", "valid_mass"))
     keys = [name for name in _KEYS if name in table]
     prompt, code = _codes(table, keys), _codes(table, [*keys, "option_id"])
@@ -148,12 +149,15 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
     mean, by_option = np.bincount(code, belief) / count, pd.Series(belief).groupby(code)
     span = np.where(np.isnan(mean), np.nan, by_option.max() - by_option.min())
     total = np.full(len(count), -np.inf)
-    np.logaddexp.at(total, code, logprob)
+    with np.errstate(invalid="ignore"):  # hidden masses are NaN
+        np.logaddexp.at(total, code, logprob)
     out = table.iloc[first].drop(columns=["order", "position"], errors="ignore")
-    if "channel" in table:  # a thought may have been cut short in one order alone
-        said = table["channel"].astype(str).groupby(code)
+    for name in (c for c in ("channel", "basis") if c in table):  # may differ in one order alone
+        said = table[name].astype(str).groupby(code)
         if (said.nunique() > 1).any():
-            out["channel"] = said.agg(lambda every: "; ".join(dict.fromkeys(every))).to_numpy()
+            out[name] = said.agg(lambda every: "; ".join(dict.fromkeys(every))).to_numpy()
+    for name in ("low", "high") if told else ():
+        out[name] = np.bincount(code, column_of(table, name)) / count
     return out.reset_index(drop=True).assign(
         logprob=total - np.log(count),
         belief=mean,

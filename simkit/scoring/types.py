@@ -79,6 +79,8 @@ class Model(Protocol):
         interviews.
     runs : (asked, row, run, how) -> blocks of runs, see `simkit.scoring.runs`. Without it
         `sample_runs` raises TypeError.
+    beliefs : (inquiries) -> `Beliefs`, of an interface that scores no text but says what it
+        believes, or lists a few tokens. With it `believe` asks so; `scores` then raises TypeError.
     recorded : (prompt, text, top) -> a response. Without it `as_recorded` raises TypeError.
     tally : a `Tally` of tokens. Without it `score_parquet` does not say how many were saved.
     revision : text. Without it records and files name none.

@@ -100,7 +100,8 @@ class RemoteModel:
         for k, ((i, _), (text, tokens, reached)) in enumerate(zip(pairs, done, strict=True)):
             at = ends.setdefault((i, text, reached), len(made))
             if at == len(made):
-                before = asked[i].text + text + how.marker if reached or how.forced else None
+                end = how.marker + how.tail
+                before = asked[i].text + text + end if reached or how.forced else None
                 made.append(End(asked[i], text, tokens, before, not reached and how.forced))
             number[k] = at
         k = len(asked[0].spelled)
