@@ -38,7 +38,7 @@ from simkit.estimators.shared.clustering import (
     spread,
 )
 from simkit.estimators.shared.copies import believed, merge_copies
-from simkit.estimators.shared.rows import label_texts, optional_labels, split_rows
+from simkit.estimators.shared.rows import label_texts, number_texts, optional_labels, split_rows
 from simkit.result import Result, t_frame
 from simkit.types import FloatArray, IntArray, column, counted, labels, usable_rows
 
@@ -127,7 +127,7 @@ def demand_curve(
     table = pd.DataFrame(parts, columns=heads)
     units = table.pop("units").to_numpy(dtype=np.float64)
     table.insert(0, "price", cells[:, 1])
-    names = table["price"].map("price={:g}".format)
+    names = pd.Series(number_texts(table["price"])).radd("price=")
     if groups is not None:
         for name in keys.columns.intersection(table.columns)[:1]:
             raise ValueError(f"groups has a column {name!r}, as the result has; rename it")

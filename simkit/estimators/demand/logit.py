@@ -24,7 +24,7 @@ from simkit.estimators.shared.arguments import checked, number
 from simkit.estimators.shared.clustering import few_note, spread
 from simkit.estimators.shared.copies import believed, merge_copies
 from simkit.estimators.shared.intervals import fieller
-from simkit.estimators.shared.rows import optional_labels, split_rows, sums_by
+from simkit.estimators.shared.rows import number_texts, optional_labels, split_rows, sums_by
 from simkit.result import Result, t_frame
 from simkit.types import LARGEST, FloatArray, IntArray, column, invalid, several, usable_rows
 
@@ -162,7 +162,7 @@ def own_price_elasticity(
         gradients[row] = (-b * p * share * prob * (1 - prob)) @ design
         gradients[row, PRICE] += p * (share @ (1 - prob))
     est, gradients = np.append(est, est.mean()), np.vstack([gradients, gradients.mean(axis=0)])
-    names = [*(f"price={p:g}" for p in prices), "mean"]
+    names = [*(f"price={p}" for p in number_texts(prices)), "mean"]
     result = fit.result("Own-price elasticity (logit)", names, est, gradients, alpha, PAPKE)
     frame = result.to_frame()
     frame.insert(0, "price", np.append(prices, np.nan))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
+from simkit.estimators.shared.rows import number_texts
 from simkit.result import REQUIRED, Result, jackknife, t_frame
 from simkit.types import FloatArray, column, numbers
 
@@ -84,7 +85,8 @@ def dose_response(
     kinds = {"mean": (d, x.mean(1), _error(x)), "left": (d, left, error)}
     kinds["step"] = (d[1:], step.mean(1), _error(step))
     parts = [
-        t_frame([f"{kind}, dose={v:g}" for v in steps], mean, std_error, x.shape[1] - 1, alpha)
+        t_frame([f"{kind}, dose={v}" for v in number_texts(steps)], mean, std_error,
+                x.shape[1] - 1, alpha)
         .assign(quantity=kind, dose=steps)
         for kind, (steps, mean, std_error) in kinds.items()
     ]  # fmt: skip

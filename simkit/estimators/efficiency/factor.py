@@ -23,7 +23,13 @@ from scipy import sparse, special
 from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.copies import believed, merge_copies
 from simkit.estimators.shared.means import SUN_ZHANG
-from simkit.estimators.shared.rows import Runs, group_moments, optional_labels, paired_runs
+from simkit.estimators.shared.rows import (
+    Runs,
+    group_moments,
+    number_texts,
+    optional_labels,
+    paired_runs,
+)
 from simkit.result import REQUIRED, Result
 from simkit.types import FloatArray, IntArray, Rows, column, counted, several
 
@@ -225,9 +231,9 @@ def runs_needed(
         parts[:, 0], notes = np.nan, (*notes, SAME)
     values, curves = {}, {}
     for variance, name in zip(parts.T, ("choice", "belief"), strict=False):
-        for aim in aims:
-            values[f"{name}, rmse={aim:g}"] = variance / len(runs.options) / aim**2
-            curves[f"{name}, rmse={aim:g}"] = bends[f"variance_{name}"]
+        for aim, said in zip(aims, number_texts(aims), strict=True):
+            values[f"{name}, rmse={said}"] = variance / len(runs.options) / aim**2
+            curves[f"{name}, rmse={said}"] = bends[f"variance_{name}"]
     frame, lost = _log_frame(values, units, share, alpha, curves)
     frame.insert(0, "method", np.repeat(["choice", "belief"], len(aims)))
     frame.insert(1, "rmse", np.tile(aims, 2))

@@ -28,6 +28,7 @@ from simkit.estimators.shared.respondents import (
     resampled,
     stretch,
 )
+from simkit.estimators.shared.rows import number_texts
 from simkit.result import REQUIRED, Result
 from simkit.types import FloatArray, IntArray, SeedLike, column, generator, several
 
@@ -157,7 +158,7 @@ def temperature_curve(
             row = dict(zip(REQUIRED, (float(left[e, 0]), *ends), strict=True))
             table[name].append(row | {"floor": np.nan, "ceiling": float(flat[e])})
             drawn[name].append(again[e])
-    index = [f"{name}, T={value:g}" for name in metrics for value in t]
+    index = [f"{name}, T={value}" for name in metrics for value in number_texts(t)]
     lines = [{"metric": name, "temperature": value} | row
              for name in metrics for value, row in zip(t, table[name], strict=True)]  # fmt: skip
     for name in metrics:

@@ -21,6 +21,7 @@ __all__ = [
     "distinct",
     "group_moments",
     "label_texts",
+    "number_texts",
     "optional_labels",
     "paired_runs",
     "run_matrix",
@@ -176,6 +177,16 @@ def label_texts(keys: pd.DataFrame) -> pd.DataFrame:
     short = plain.map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
     ambiguous = len(short.drop_duplicates()) < len(plain.drop_duplicates())
     return plain.map(repr) if ambiguous else short
+
+
+def number_texts(values: Any) -> list[str]:
+    """Numbers as text of six digits, or of as many as tell all that differ apart."""
+    numbers = [float(value) for value in values]
+    for digits in range(6, 18):  # 17 tell any two floats apart
+        short = [f"{value:.{digits}g}" for value in numbers]
+        if len(set(short)) == len(set(numbers)):
+            break
+    return short if numbers else []
 
 
 def split_rows(codes: IntArray, rows: IntArray, n: int) -> list[IntArray]:

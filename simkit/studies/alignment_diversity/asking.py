@@ -157,7 +157,7 @@ def sizes(
     model, what : the model, and what it is asked.
     people : all who are to be asked, 4 or more.
     target : of the animals.
-    minutes : for the whole study, of which colours get 0.3 and animals 0.15; the rest is for the
+    minutes : for the whole study, of which colours get 0.25 and animals 0.12; the rest is for the
         training and what is written. 0 for all people at any cost, without measuring.
     models : that are asked for colours, beside one other context.
 
@@ -172,8 +172,8 @@ def sizes(
         return Sizes(n, others, f"{n} people are asked for colours, {others} for animals.")
     words, pairs = len(concepts.WORDS), 72
     colours, animals = what.colours(people), what.animals(people.head(3), target)
-    some = affordable(model, what.colour, colours, 0.3 * minutes) // (words * (models + 1))
-    few = affordable(model, what.animal, animals, 0.15 * minutes) // (2 * pairs)
+    some = affordable(model, what.colour, colours, 0.25 * minutes) // (words * (models + 1))
+    few = affordable(model, what.animal, animals, 0.12 * minutes) // (2 * pairs)
     some, few = int(np.clip(some, 4, n)), int(np.clip(few, 4, min(n, MOST)))
     return Sizes(some, few, (
         f"By its measured speed the model affords, in {minutes:g} min, {some} of {n} people "

@@ -31,11 +31,12 @@ from simkit.types import FloatArray, IntArray, generator
 __all__ = ["align", "demonstrations", "own_preferences", "rungs", "steps_for"]
 
 DOSES = (2, 6)  # DPO steps at which the model is measured, where the time affords them
-BATCH = 8  # pairs, or demonstrations, per step
+BATCH = 8  # demonstrations per step
+PAIRS = 4  # per step
 SFT_STEPS = 3
 RANK, BETA, RATE = 8, 0.1, 5e-4
 KINDS = 144  # people who differ in what the prompt says of them
-PAIR = 2.7  # a pair costs as much time as so many demonstrations: two texts, each read twice
+PAIR = 9.0  # a pair costs as much time as so many demonstrations: whole texts, two models
 
 
 def rungs(
@@ -85,18 +86,18 @@ def align(
             data="Answers that the model gave as simulated people: the control.",
         )  # fmt: skip
         spent = time.perf_counter() - began
-        doses = steps_for(60 * minutes - spent, PAIR * spent / SFT_STEPS)
-        pairs = own_preferences(rows, own, belief, doses[-1] * BATCH, seed)
+        doses = steps_for(60 * minutes - spent, PAIR * PAIRS * spent / (SFT_STEPS * BATCH))
+        pairs = own_preferences(rows, own, belief, doses[-1] * PAIRS, seed)
         rungs = {0: control} | train_dpo(
             base, control, pairs, {dose: Path(work) / f"dpo-{dose:04d}" for dose in doses},
-            batch=BATCH, beta=BETA, rate=RATE, seed=seed, progress=False,
+            batch=PAIRS, beta=BETA, rate=RATE, seed=seed, progress=False,
             card={"panel": len(belief)},
         )  # fmt: skip
         made = {path.name: (dose, load_adapter(base, path)) for dose, path in rungs.items()}
     fewer = "" if doses == DOSES else f" (of {DOSES[-1]}, by the time)"
     said = (
         f"Trained in this run, on the answers of {len(rows)} simulated people: {SFT_STEPS} steps "
-        f"of SFT, then {doses[-1]} steps of DPO{fewer} of {BATCH} pairs each, LoRA of rank {RANK}; "
+        f"of SFT, then {doses[-1]} steps of DPO{fewer} of {PAIRS} pairs each, LoRA of rank {RANK}; "
         f"measured after {', '.join(map(str, (0, *doses)))} steps."
     )
     return made, said

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simkit.estimators.shared.rows import group_moments, paired_runs, run_matrix, run_sizes
+from simkit.estimators.shared.rows import (
+    group_moments,
+    number_texts,
+    paired_runs,
+    run_matrix,
+    run_sizes,
+)
 
 
 def test_shapes_and_names():
@@ -79,3 +85,11 @@ def test_run_sizes():
     for sizes in ([], [3, 3], [0, 2], [10]):
         with pytest.raises(ValueError, match="sizes"):
             run_sizes(sizes, 1, 9)
+
+
+def test_numbers_that_differ_read_differently() -> None:
+    assert number_texts([1.0, 2.5, 0.1]) == ["1", "2.5", "0.1"]
+    # 1.2004166 and 1.2004194 are both 1.20042 in six digits; seven tell them apart
+    assert number_texts([1.2004166, 1.2004194]) == ["1.200417", "1.200419"]
+    assert len(set(number_texts([0.1, np.nextafter(0.1, 1)]))) == 2
+    assert number_texts([3.0, 3.0]) == ["3", "3"] and number_texts([]) == []
