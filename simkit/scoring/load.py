@@ -66,6 +66,11 @@ def is_address(source: Any) -> bool:
     return isinstance(source, str) and source.startswith(("http://", "https://"))
 
 
+def is_recorded(source: Any) -> bool:
+    """Whether it is a file of recorded answers."""
+    return is_name(source) and str(source).endswith(".jsonl")
+
+
 def load_listed(source: str, **settings: Any) -> LocalModel:
     """A model of the catalogue, under its name there."""
     return replace(load_local(folder_of(source), **settings), name=source)
@@ -97,6 +102,11 @@ BACKENDS = [
     Backend("a model that `simkit models` lists", is_listed, load_listed),
     Backend("a GGUF file", is_gguf, load_gguf),
     Backend("a folder with an adapter", is_adapter, later("simkit.training", "load_with_base")),
+    Backend(
+        "a file of recorded decisions (.jsonl)",
+        is_recorded,
+        later("simkit.scoring.remote", "load_recorded"),
+    ),
     Backend("the address of a server", is_address, later("simkit.scoring.remote", "load_remote")),
     Backend("a bundled name, a folder or a hub id", is_name, load_local),
 ]

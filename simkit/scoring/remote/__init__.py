@@ -2,5 +2,7 @@
 
 from simkit.scoring.remote.client import Client, ServerError
 from simkit.scoring.remote.model import InterfaceModel, RemoteModel, load_remote
+from simkit.scoring.remote.recorded import load_recorded
 
-__all__ = ["Client", "InterfaceModel", "RemoteModel", "ServerError", "load_remote"]
+__all__ = ["Client", "InterfaceModel", "RemoteModel", "ServerError",
+           "load_recorded", "load_remote"]  # fmt: skip

@@ -14,17 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simkit.files import as_path
 from simkit.scoring.chat import Chat
 from simkit.scoring.forms import flat, sum_forms
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.client import Client, ServerError
+from simkit.scoring.remote.decisions import Decisions
 from simkit.scoring.remote.echo import Echo
 from simkit.scoring.remote.llamacpp import LlamaCpp
+from simkit.scoring.remote.recorder import Recorder
 from simkit.scoring.remote.repeats import over_repeats, spread_of
+from simkit.scoring.remote.systemone import SystemOne
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.types import Scores
 from simkit.store import key
@@ -33,7 +38,7 @@ from simkit.types import IntArray, integer
 __all__ = ["InterfaceModel", "RemoteModel", "load_remote"]
 
 PROBE = "The capital of France is"
-DIALECTS: list[Any] = [LlamaCpp, Echo]  # the first that a server speaks
+DIALECTS: list[Any] = [LlamaCpp, Echo, Decisions, SystemOne]  # the first that a server speaks
 KNOWN = Inquiry(
     "Is Paris the capital of France? Answer with one word: yes or no.", "", "",
     "Is Paris the capital of France?", ("yes", "no"), (("yes", "Yes", "YES"), ("no", "No", "NO")),
@@ -181,8 +186,9 @@ def seed_of(*parts: Any) -> int:
 
 
 def load_remote(
-    address: str, *, model: str | None = None, repeats: int = 1, **settings: Any
-) -> RemoteModel | InterfaceModel:
+    address: str, *, model: str | None = None, repeats: int = 1, batch: int | None = None,
+    record: str | Path | None = None, **settings: Any,
+) -> RemoteModel | InterfaceModel:  # fmt: skip
     """A model behind a server, met and proved.
 
     Parameters
@@ -194,6 +200,11 @@ def load_remote(
     repeats : int
         How often an interface is asked for each belief: servers give other numbers for the same
         request. The mean counts, and the table has a column `repeats_range`.
+    batch : int, optional
+        Questions a request of a decision interface; None for as many as it takes.
+    record : str or Path, optional
+        A file (JSON Lines) to which the requests and answers of a decision interface are added;
+        `simkit.load` reads it in the interface's place.
     **settings
         Of the `Client`: `key_from`, `workers`, `seconds`, `tries`, `most_requests`.
 
@@ -208,7 +219,8 @@ def load_remote(
         Where no server answers, where it is of no kind that simkit knows, and where what it
         answers to a known case is wrong.
     ValueError
-        For `repeats` below 1, or above 1 of a server that scores exactly.
+        For `repeats` below 1, or above 1 of a server that scores exactly, and for `batch` and
+        `record` of a server that is no decision interface.
     """
     integer(repeats, "repeats", 1)
     client = Client(address, **settings)
@@ -216,8 +228,15 @@ def load_remote(
         met = dialect.meet(client, model)
         if met is None:
             continue
+        if not isinstance(met, Decisions) and (batch is not None or record is not None):
+            name = "batch" if batch is not None else "record"
+            raise ValueError(f"{name} is of decision interfaces; {client.address} is none")
+        if batch is not None:
+            met.batch = integer(batch, "batch", 1)
         abilities = _proved(met)
         name = met.model.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")
+        if record is not None:
+            met.client = Recorder(met.client, as_path(record, "record"))
         if hasattr(met, "beliefs"):
             return InterfaceModel(name, met, abilities, repeats=repeats)
         if repeats > 1:
