@@ -46,7 +46,7 @@ class Decider:
             return (501 if path == "/v1/systemone" else 404), {"error": "no such path"}
         self.asked.append((path, body))
         mapped = path == "/v1/systemone"
-        questions = body["questions"] if mapped else {i: q for i, q in enumerate(body["questions"])}
+        questions = body["questions"] if mapped else dict(enumerate(body["questions"]))
         found, told = {}, {}
         for name, question in questions.items():
             about = body["state" if mapped else "input"]
