@@ -68,7 +68,7 @@ def is_address(source: Any) -> bool:
 
 def is_recorded(source: Any) -> bool:
     """Whether it is a file of recorded answers."""
-    return is_name(source) and str(source).endswith(".jsonl")
+    return is_name(source) and str(source).endswith((".jsonl", ".jsonl.gz"))
 
 
 def load_listed(source: str, **settings: Any) -> LocalModel:
@@ -120,8 +120,9 @@ def load(source: Any = "glassbox", *, cache: str | Path | None = None, **setting
     source : str, path, callable or Model
         "glassbox" (the model that ships) or another bundled name (`bundled()`); "smollm2" or
         another model that `simkit models` lists; a folder that `save_pretrained` wrote, or one of
-        an adapter (PEFT), whose base is loaded too; a GGUF file; a hub id; a rule, for a
-        `MockModel`; or a model, which is given back as it is. `BACKENDS` in scoring/load.py is the
+        an adapter (PEFT), whose base is loaded too; a GGUF file; a hub id; the address of a server
+        ("http://..."); a file of decisions that were recorded (JSON Lines, "answers.jsonl"), see
+        `load_recorded`; a rule, for a `MockModel`; or a model, which is given back as it is. `BACKENDS` in scoring/load.py is the
         table.
     cache : str or path, optional
         A file (SQLite, made if it is not there) where scores, and the runs of `sample_runs`, are

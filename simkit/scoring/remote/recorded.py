@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +58,7 @@ def load_recorded(source: str | Path, *, model: str | None = None) -> InterfaceM
     Parameters
     ----------
     source : str or Path
-        JSON Lines: in each line {"request": ..., "response": ...}, the bodies that were sent to
+        JSON Lines, packed (.gz) or not: in each line {"request": ..., "response": ...}, the bodies that were sent to
         `/v1/decisions` or `/v1/systemone` and came back; ``load(address, record=...)`` writes them.
         Of a question that was asked several times the first answer counts.
     model : str, optional
@@ -78,7 +79,9 @@ def load_recorded(source: str | Path, *, model: str | None = None) -> InterfaceM
         Where the file cannot be read.
     """
     file = as_path(source, "the file")
-    text = file.read_text(encoding="utf-8")
+    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(
+            encoding="utf-8") as lines:  # fmt: skip
+        text = lines.read()
     pairs = _pairs(file, text)
     names = dict.fromkeys(str(pair["request"].get("model")) for pair in pairs)
     if model is None and len(names) > 1:

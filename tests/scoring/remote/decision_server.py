@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ class Decider:
         self.model, self.decimals, self.clip = model, decimals, clip
         self.paths = ["/v1/decisions", "/v1/systemone"]
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self.spoil: Callable[[dict[str, Any]], Any] = lambda answer: answer
         self.refuses, self.mass = "", False
         self._lock = threading.Lock()
@@ -54,9 +57,25 @@ class Decider:
         whole: dict[str, Any] = {"model": "glassbox", "answers": found}
         if not mapped:
             whole["answers"] = list(found.values())
+            self.pairs.append((body, whole))
         elif self.mass:
             whole["diagnostics"] = {name: {"label_mass": mass} for name, mass in told.items()}
         return 200, self.spoil(whole)
+
+    def record(self, file: Path) -> None:
+        """All that was asked of the first interface and answered, a line for each input."""
+        lines: dict[str, dict[str, Any]] = {}
+        for body, whole in self.pairs:
+            line = lines.setdefault(body["input"], {"request": {"model": body["model"], "input":
+                body["input"], "questions": []}, "response": {"answers": []}})  # fmt: skip
+            asked, answers = line["request"]["questions"], line["response"]["answers"]
+            for question, answer in zip(body["questions"], whole["answers"], strict=True):
+                bare = {k: v for k, v in question.items() if k != "name"}
+                if bare not in asked:
+                    asked.append(bare)
+                    answers.append({k: v for k, v in answer.items() if k != "name"})
+        text = [json.dumps(line, separators=(",", ":")) + "\n" for line in lines.values()]
+        file.write_bytes(gzip.compress("".join(text).encode(), mtime=0))
 
     def one(self, about: str, question: dict[str, Any], mapped: bool) -> tuple[dict[str, Any], Any]:
         kind, name = question["type"], {} if mapped else {"name": question.get("name")}
