@@ -18,7 +18,8 @@ import numpy as np
 
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.client import Client, Garbled, ServerError
-from simkit.types import FloatArray, integer, shown
+from simkit.scoring.remote.names import served_name
+from simkit.types import FloatArray, shown
 
 __all__ = ["Asked", "Decisions", "RefusedWarning", "bounds", "decimals_of"]
 
@@ -176,15 +177,14 @@ class Decisions:
     @classmethod
     def meet(cls, client: Client, model: str | None) -> Decisions | None:
         """The server's face, or None if it takes no such questions."""
-        name = model or _only(client)
+        name = served_name(client, model) or model
         if name is None:
             return None
         met = cls(client, name)
         try:
             met._answers(TRIAL[:1])
         except ServerError as error:
-            status = re.search(r": status (\d+)", str(error))
-            if status is None or int(status[1]) not in ABSENT:
+            if error.status not in ABSENT:
                 raise
             return None
         return met
@@ -204,13 +204,12 @@ class Decisions:
         rounded = f"rounded to {self.decimals} decimals" if self.decimals < FINEST else "unrounded"
         told = "hidden" if any(math.isnan(mass) for _, _, mass in found) else "told"
         return {
-            "beliefs": f"by {self.path}, of the options against each other, {rounded}",
+            "scores": f"by {self.path}, of the options against each other, {rounded}",
             "valid mass": f"{told} by the interface",
         }
 
     def beliefs(self, asked: Sequence[Inquiry], again: int = 0) -> Beliefs:
         """See `simkit.scoring.Model`."""
-        integer(self.batch, "batch", 1)
         questions = [Asked.of(inquiry) for inquiry in asked]
         for i, ask in enumerate(questions):
             if len(ask.options) > MOST_CHOICES:
@@ -313,19 +312,6 @@ TRIAL = [
     Asked("A fair die is thrown.", "score", "How large is the number?",
           ("small", "middling", "large"), (0, 1, 2)),
 ]  # fmt: skip
-
-
-def _only(client: Client) -> str | None:
-    """The one model of the server, None if it tells none; ServerError where there are several."""
-    try:
-        names = [str(entry["id"]) for entry in client.get("/v1/models")["data"]]
-    except (ServerError, KeyError, TypeError):
-        return None
-    if len(names) > 1:
-        raise ServerError(
-            f"{client.address} has the models {', '.join(map(repr, names))}; say which: model=..."
-        )
-    return names[0] if names else None
 
 
 def _parts(asks: Mapping[Asked, Any], batch: int) -> Iterator[list[Asked]]:

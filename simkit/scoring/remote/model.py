@@ -12,6 +12,7 @@ the sentence "gpt ... " that says what it lacks and the remedy.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,22 +24,24 @@ from simkit.files import as_path
 from simkit.scoring.chat import Chat
 from simkit.scoring.forms import flat, sum_forms
 from simkit.scoring.inquiries import Beliefs, Inquiry
+from simkit.scoring.remote.chat import ChatCompletions
 from simkit.scoring.remote.client import Client, ServerError
 from simkit.scoring.remote.decisions import Decisions
 from simkit.scoring.remote.echo import Echo
 from simkit.scoring.remote.llamacpp import LlamaCpp
 from simkit.scoring.remote.recorder import Recorder
-from simkit.scoring.remote.repeats import over_repeats, spread_of
+from simkit.scoring.remote.repeats import over_repeats, seed_of, spread_of
 from simkit.scoring.remote.systemone import SystemOne
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
 from simkit.scoring.types import Scores
-from simkit.store import key
 from simkit.types import IntArray, integer
 
-__all__ = ["InterfaceModel", "RemoteModel", "load_remote"]
+__all__ = ["InterfaceModel", "RemoteModel", "load_openai", "load_remote"]
 
+OPENAI = "https://api.openai.com/v1"
 PROBE = "The capital of France is"
-DIALECTS: list[Any] = [LlamaCpp, Echo, Decisions, SystemOne]  # the first that a server speaks
+# The first that a server speaks.
+DIALECTS: list[Any] = [LlamaCpp, Echo, Decisions, SystemOne, ChatCompletions]
 KNOWN = Inquiry(
     "Is Paris the capital of France? Answer with one word: yes or no.", "", "",
     "Is Paris the capital of France?", ("yes", "no"), (("yes", "Yes", "YES"), ("no", "No", "NO")),
@@ -180,15 +183,16 @@ class InterfaceModel(_Behind):
         return over_repeats(found)
 
 
-def seed_of(*parts: Any) -> int:
-    """Of one request, in the 32 bits that servers take."""
-    return int.from_bytes(key(parts=[str(part) for part in parts])[:4], "big") >> 1
-
-
 def load_remote(
-    address: str, *, model: str | None = None, repeats: int = 1, batch: int | None = None,
-    record: str | Path | None = None, **settings: Any,
-) -> RemoteModel | InterfaceModel:  # fmt: skip
+    address: str,
+    *,
+    model: str | None = None,
+    answers: int | None = None,
+    repeats: int = 1,
+    batch: int | None = None,
+    record: str | Path | None = None,
+    **settings: Any,
+) -> RemoteModel | InterfaceModel:
     """A model behind a server, met and proved.
 
     Parameters
@@ -197,6 +201,8 @@ def load_remote(
         "http://127.0.0.1:8000/v1".
     model : str, optional
         Where the server has several.
+    answers : int, optional
+        How often each prompt is asked where an interface only gives answers; 24 if not given.
     repeats : int
         How often an interface is asked for each belief: servers give other numbers for the same
         request. The mean counts, and the table has a column `repeats_range`.
@@ -219,10 +225,11 @@ def load_remote(
         Where no server answers, where it is of no kind that simkit knows, and where what it
         answers to a known case is wrong.
     ValueError
-        For `repeats` below 1, or above 1 of a server that scores exactly, and for `batch` and
-        `record` of a server that is no decision interface.
+        For numbers below 1, `repeats` above 1 of a server that scores exactly, `answers` of one
+        that lets know more, and `batch` and `record` of one that is no decision interface.
     """
     integer(repeats, "repeats", 1)
+    integer(1 if answers is None else answers, "answers", 1)
     client = Client(address, **settings)
     for dialect in DIALECTS:
         met = dialect.meet(client, model)
@@ -233,7 +240,14 @@ def load_remote(
             raise ValueError(f"{name} is of decision interfaces; {client.address} is none")
         if batch is not None:
             met.batch = integer(batch, "batch", 1)
+        if hasattr(met, "answers") and answers is not None:
+            met.answers = answers
         abilities = _proved(met)
+        if answers is not None and "sampled" not in abilities["scores"]:
+            raise ValueError(
+                f"answers is {answers}, and {met.model} lets know more ({abilities['scores']}); "
+                "leave it out"
+            )
         name = met.model.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")
         if record is not None:
             met.client = Recorder(met.client, as_path(record, "record"))
@@ -246,19 +260,57 @@ def load_remote(
             )
         return RemoteModel(name, met, abilities)
     raise ServerError(
-        f"{client.address}: no server that simkit can score with answers there; start llama.cpp's "
-        "server, or load the model itself"
+        f"{client.address}: no server that simkit can score with answers there, and none with chat "
+        "completions; start llama.cpp's server, or load the model itself"
     )
+
+
+def load_openai(source: str, **settings: Any) -> RemoteModel | InterfaceModel:
+    """A model of OpenAI's interface.
+
+    Parameters
+    ----------
+    source : str
+        "openai:gpt-4.1-mini".
+    **settings
+        As in `load_remote`.
+
+    Returns
+    -------
+    RemoteModel or InterfaceModel
+
+    Raises
+    ------
+    ValueError
+        Without a key in the environment, and as `load_remote`.
+    ServerError
+        As `load_remote`.
+
+    Notes
+    -----
+    The address is that of the environment variable OPENAI_BASE_URL, if it is set.
+    """
+    address = os.environ.get("OPENAI_BASE_URL", "")
+    name = settings.get("key_from", "OPENAI_API_KEY")
+    if not address and not os.environ.get(name):
+        raise ValueError(
+            f"{source!r} needs a key: set the environment variable {name} before Python starts"
+        )
+    model = source.removeprefix("openai:") or None
+    return load_remote(address or OPENAI, model=model, **settings)
 
 
 def _proved(dialect: Any) -> dict[str, str]:
     """What the server can do, each held against a known case; ServerError where it is wrong.
 
-    An interface (a dialect with `beliefs`) proves itself (`prove`), and is asked one thing twice.
+    An interface (a dialect with `beliefs`) proves itself (`prove`); if it does not say how its
+    answers differ, it is asked one thing twice.
     """
     if not hasattr(dialect, "beliefs"):
         return _exact(dialect)
-    can = dialect.prove()
+    can: dict[str, str] = dialect.prove()
+    if "repeats" in can:
+        return can
     first, second = (dialect.beliefs([KNOWN], again) for again in (0, 1))
     return {**can, "repeats": spread_of(first, second)}
 

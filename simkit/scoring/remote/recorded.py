@@ -109,7 +109,7 @@ def load_recorded(source: str | Path, *, model: str | None = None) -> InterfaceM
     digest = hashlib.sha256(text.encode()).hexdigest()
     shelf: Any = _Shelf(f"{file.name} (SHA-256 {digest[:12]})", answers, told)
     spoken = dialect(shelf, model or next(iter(names)), decimals=max(COARSEST, seen))
-    can = {"beliefs": f"{len(answers):,} recorded answers of {dialect.path}"}
+    can = {"scores": f"{len(answers):,} recorded answers of {dialect.path}"}
     return InterfaceModel(spoken.model, spoken, can)
 
 

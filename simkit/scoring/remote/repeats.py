@@ -1,14 +1,16 @@
-"""The same request several times: servers do not always give the same numbers."""
+"""The same request several times, and seeds: servers do not always give the same numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from simkit.scoring.inquiries import Beliefs
+from simkit.store import key
 
-__all__ = ["over_repeats", "spread_of"]
+__all__ = ["over_repeats", "seed_of", "spread_of"]
 
 
 def over_repeats(found: Sequence[Beliefs]) -> Beliefs:
@@ -28,3 +30,8 @@ def spread_of(first: Beliefs, second: Beliefs) -> str:
     """By how much two answers to one inquiry differ, in words."""
     spread = float(np.abs(first.belief - second.belief).max())
     return "not known" if np.isnan(spread) else f"differ by {spread:.2g}"
+
+
+def seed_of(*parts: Any) -> int:
+    """Of one request, in the 32 bits that servers take."""
+    return int.from_bytes(key(parts=[str(part) for part in parts])[:4], "big") >> 1
