@@ -7,11 +7,10 @@ the options against each other: how much the model would rather say something el
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,139 +18,24 @@ import numpy as np
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.client import Client, Garbled, ServerError
 from simkit.scoring.remote.names import served_name
-from simkit.types import FloatArray, shown
+from simkit.scoring.remote.typed import (
+    COARSEST,
+    FINEST,
+    MOST_CHOICES,
+    TRIAL,
+    Asked,
+    bounds,
+    decimals_of,
+)
+from simkit.types import shown
 
-__all__ = ["Asked", "Decisions", "RefusedWarning", "bounds", "decimals_of"]
+__all__ = ["Decisions", "RefusedWarning"]
 
-PAIRS = (("yes", "no"), ("true", "false"))  # the second denies the first in so many words
-NOTHING = "Answer the question."  # the input of a question that has no context
-MOST_LEVELS, MOST_CHOICES = 10, 255
-COARSEST, FINEST = 2, 7  # decimals: no host is known that gives fewer; with more it is unrounded
-CLIPPED = 0.01  # some hosts give nothing below it, and nothing above 0.99
-FLOAT = 1e-6  # error of an unrounded probability, in float32
 ABSENT = (400, 404, 405, 422, 501)  # of a server, or a model, that does not speak so
 
 
 class RefusedWarning(UserWarning):
     """Questions that the interface declined to answer; their beliefs are NaN."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One question as an interface takes it.
-
-    Attributes
-    ----------
-    input : what it is about: system text and context.
-    kind : "predicate" (the first of two options is the case), "score" (ordered levels), "choice".
-    instructions : what is asked.
-    options : as they are sent, in the order sent.
-    order : the options' numbers in the inquiry, in the order sent.
-    """
-
-    input: str
-    kind: str
-    instructions: str
-    options: tuple[str, ...]
-    order: tuple[int, ...]
-
-    @classmethod
-    def of(cls, inquiry: Inquiry) -> Asked:
-        """The question of an inquiry.
-
-        All of the prompt goes along: what stands before the question is the input, what follows it
-        stays with the question. The options go by themselves, so a list of them in the prompt is
-        left out, and so is "Answer:" at its end.
-        """
-        prompt = re.sub(r"\s*\bAnswer:\s*$", "", _without_list(inquiry))
-        before, found, after = prompt.rpartition(inquiry.question) if inquiry.question else (
-            "", "", prompt)  # fmt: skip
-        if not found or not before.strip():  # a template that is all question
-            before, _, after = prompt.rpartition("\nQuestion:")
-            found = ""
-        before = re.sub(r"(^|\n)[ \t]*Question:\s*$", "", before).strip()
-        instructions = re.sub(r"^\s*Question:", "", found + after).strip()
-        about = "\n\n".join(text for text in (inquiry.system.strip(), before) if text)
-        kind, order = _kind(inquiry)
-        options = tuple(inquiry.options[k] for k in order)
-        return cls(about or NOTHING, kind, instructions, options, order)
-
-
-def _without_list(inquiry: Inquiry) -> str:
-    """The prompt without the lines that list the options."""
-    lines = [inquiry.options[k] for k in inquiry.listed]
-    labels = [f"{inquiry.spelled[k][0]}. " for k in inquiry.listed]
-    for marks in (labels, [""] * len(lines)):
-        block = "\n".join(mark + line for mark, line in zip(marks, lines, strict=True))
-        before, found, after = inquiry.prompt.rpartition(block) if block else ("", "", "")
-        if found:
-            return before.rstrip("\n") + after
-    return inquiry.prompt
-
-
-def _kind(inquiry: Inquiry) -> tuple[str, tuple[int, ...]]:
-    """The question's type, and the order in which its options are sent."""
-    k = len(inquiry.options)
-    if inquiry.listed:  # only a choice has an order that may be changed
-        return "choice", inquiry.listed
-    words = tuple(option.strip().casefold() for option in inquiry.options)
-    for pair in PAIRS:
-        if words in (pair, pair[::-1]):
-            return "predicate", tuple(words.index(word) for word in pair)
-    steps = np.diff(inquiry.values)
-    if len(steps) == k - 1 and k <= MOST_LEVELS and (np.all(steps > 0) or np.all(steps < 0)):
-        return "score", tuple(range(k)) if steps[0] > 0 else tuple(range(k))[::-1]
-    return "choice", tuple(range(k))
-
-
-def decimals_of(values: Sequence[float]) -> int:
-    """The fewest decimals that write all values; `FINEST` where they are not rounded."""
-    for digits in range(FINEST):
-        near = min(1e-7, 10.0**-digits / 1000)  # a rounded number may have been a float32
-        if all(abs(value - round(value, digits)) <= near for value in values):
-            return digits
-    return FINEST
-
-
-def bounds(values: Sequence[float], decimals: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Belief, low and high of rounded probabilities.
-
-    Parameters
-    ----------
-    values : (K,) as they were given.
-    decimals : to which they were rounded; `FINEST` for not at all.
-
-    Returns
-    -------
-    (K,), (K,), (K,)
-        What was rounded lies within half a step; 0.01 and 0.99 are open to 0 and 1, since some
-        hosts give nothing beyond them. The belief is as given where it sums to 1; else each value
-        moves towards its bound by the same share, so that it does.
-
-    Raises
-    ------
-    Garbled
-        Where no probabilities within the bounds sum to 1.
-
-    Examples
-    --------
-    >>> [side.round(4).tolist() for side in bounds([0.33, 0.33, 0.33], 2)]
-    [[0.3333, 0.3333, 0.3333], [0.325, 0.325, 0.325], [0.335, 0.335, 0.335]]
-    >>> [side.round(4).tolist() for side in bounds([0.99, 0.01], 2)]
-    [[0.99, 0.01], [0.985, 0.0], [1.0, 0.015]]
-    """
-    given = np.array(values, dtype=float)
-    half = max(0.5 * 10.0**-decimals, FLOAT)
-    low, high = np.clip(given - half, 0, 1), np.clip(given + half, 0, 1)
-    low[np.abs(given - CLIPPED) < FLOAT] = 0
-    high[np.abs(given - 1 + CLIPPED) < FLOAT] = 1
-    total, ends = given.sum(), (low.sum(), high.sum())
-    if ends[0] > 1 + FLOAT or ends[1] < 1 - FLOAT:
-        raise Garbled(f"whose probabilities {given.tolist()} sum to {total:.6g}")
-    if abs(total - 1) < 1e-12:
-        return given, low, high
-    to, end = (high, ends[1]) if total < 1 else (low, ends[0])
-    return given + (to - given) * min(1.0, (1 - total) / (end - total)), low, high
 
 
 @dataclass(eq=False)
@@ -165,7 +49,7 @@ class Decisions:
     client: Client
     model: str
     batch: int = 400
-    decimals: int = COARSEST  # seen when the server was met; an answer may show more
+    decimals: dict[str, int] = field(default_factory=dict)  # of each type, seen in the trial
 
     path: ClassVar[str] = "/v1/decisions"
     unscored: ClassVar[str] = (
@@ -200,8 +84,9 @@ class Decisions:
         Its answers are in shape, and add up. Whether they are right cannot be told from outside.
         """
         found = self._answers(TRIAL)
-        self.decimals = max(digits for _, digits, _ in found)
-        rounded = f"rounded to {self.decimals} decimals" if self.decimals < FINEST else "unrounded"
+        self.decimals = {a.kind: digits for a, (_, digits, _) in zip(TRIAL, found, strict=True)}
+        worst = min(self.decimals.values())
+        rounded = f"rounded to {worst} decimals" if worst < FINEST else "unrounded"
         told = "hidden" if any(math.isnan(mass) for _, _, mass in found) else "told"
         return {
             "scores": f"by {self.path}, of the options against each other, {rounded}",
@@ -255,12 +140,16 @@ class Decisions:
                 with _named([rows[ask]], ask):
                     refused = one.get("type") == "refusal"
                     found.append(None if refused else self._values(ask, one))
-            seen = decimals_of([value for values in found for value in values or ()])
-            digits = max(seen, self.decimals)
+            seen: dict[str, list[float]] = {ask.kind: [] for ask in part}
+            for ask, values in zip(part, found, strict=True):
+                seen[ask.kind] += values or []
+            least = {kind: max(self.decimals.get(kind, COARSEST), decimals_of(values))
+                     for kind, values in seen.items()}  # fmt: skip
+            digits = [least[ask.kind] for ask in part]
             for ask, values in zip(part, found, strict=True):
                 with _named([rows[ask]], ask):
-                    _ = values is None or bounds(values, digits)
-            return [(v, digits, mass) for v, mass in zip(found, masses, strict=True)]
+                    _ = values is None or bounds(values, least[ask.kind])
+            return [*zip(found, digits, masses, strict=True)]
 
         found = self.client.map(self.path, bodies, read) if bodies else []
         each = dict(zip((ask for part in parts for ask in part), (a for r in found for a in r),
@@ -303,15 +192,6 @@ class Decisions:
 
     def _masses(self, part: Sequence[Asked], content: Any) -> list[float]:
         return [math.nan] * len(part)
-
-
-TRIAL = [
-    Asked("A fair coin is tossed.", "predicate", "Does it show heads?", ("yes", "no"), (0, 1)),
-    Asked("A fair die is thrown.", "choice", "Which number does it show?",
-          ("one", "two", "three", "four", "five", "six"), tuple(range(6))),
-    Asked("A fair die is thrown.", "score", "How large is the number?",
-          ("small", "middling", "large"), (0, 1, 2)),
-]  # fmt: skip
 
 
 def _parts(asks: Mapping[Asked, Any], batch: int) -> Iterator[list[Asked]]:

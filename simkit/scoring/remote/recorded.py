@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from simkit.files import as_path
 from simkit.scoring.remote.client import Spent
-from simkit.scoring.remote.decisions import COARSEST, Decisions, decimals_of
+from simkit.scoring.remote.decisions import Decisions
 from simkit.scoring.remote.model import InterfaceModel
-from simkit.scoring.remote.systemone import SystemOne
+from simkit.scoring.remote.systemone import NAMES, SystemOne
+from simkit.scoring.remote.typed import COARSEST, decimals_of
 from simkit.types import shown
 
 __all__ = ["load_recorded"]
@@ -58,9 +59,10 @@ def load_recorded(source: str | Path, *, model: str | None = None) -> InterfaceM
     Parameters
     ----------
     source : str or Path
-        JSON Lines, packed (.gz) or not: in each line {"request": ..., "response": ...}, the bodies that were sent to
-        `/v1/decisions` or `/v1/systemone` and came back; ``load(address, record=...)`` writes them.
-        Of a question that was asked several times the first answer counts.
+        JSON Lines, packed (.gz) or not: in each line {"request": ..., "response": ...}, the bodies
+        that were sent to `/v1/decisions` or `/v1/systemone` and came back, as
+        ``load(address, record=...)`` writes them. Of a question that was asked several times the
+        first answer counts.
     model : str, optional
         Where the file has the answers of several, as the requests name them.
 
@@ -105,10 +107,12 @@ def load_recorded(source: str | Path, *, model: str | None = None) -> InterfaceM
                 if name in more:
                     told[one] = more[name]
     dialect = SystemOne if kinds.pop() else Decisions
-    seen = decimals_of([*_numbers(answers)])
+    seen = {kind: [n for a in answers.values() if a.get("type") in (kind, NAMES[kind])
+                   for n in _numbers(a)] for kind in NAMES}  # fmt: skip
+    digits = {kind: max(COARSEST, decimals_of(numbers)) for kind, numbers in seen.items()}
     digest = hashlib.sha256(text.encode()).hexdigest()
     shelf: Any = _Shelf(f"{file.name} (SHA-256 {digest[:12]})", answers, told)
-    spoken = dialect(shelf, model or next(iter(names)), decimals=max(COARSEST, seen))
+    spoken = dialect(shelf, model or next(iter(names)), decimals=digits)
     can = {"scores": f"{len(answers):,} recorded answers of {dialect.path}"}
     return InterfaceModel(spoken.model, spoken, can)
 
@@ -164,12 +168,9 @@ def _key(body: Mapping[str, Any], question: Mapping[str, Any]) -> str:
     return json.dumps(parts, ensure_ascii=False)
 
 
-def _numbers(answers: Mapping[str, Any]) -> list[float]:
-    """All probabilities of the answers, as far as they are numbers."""
-    found: list[Any] = []
-    for answer in answers.values():
-        found += [answer.get("probability"), answer.get("noul")]
-        some = answer.get("probabilities") or []
-        listed = some.values() if isinstance(some, Mapping) else (p["probability"] for p in some)
-        found += listed
+def _numbers(answer: Mapping[str, Any]) -> list[float]:
+    """All probabilities of an answer, as far as they are numbers."""
+    some = answer.get("probabilities") or []
+    listed = some.values() if isinstance(some, Mapping) else (p["probability"] for p in some)
+    found = [answer.get("probability"), answer.get("noul"), *listed]
     return [p for p in found if isinstance(p, int | float)]

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from simkit.scoring.remote.client import Garbled
 from simkit.scoring.remote.decisions import (
-    Asked,
     Decisions,
     asked_for,
     in_order,
@@ -17,6 +16,7 @@ from simkit.scoring.remote.decisions import (
     pair_of,
     probability_of,
 )
+from simkit.scoring.remote.typed import Asked
 from simkit.store import key
 
 __all__ = ["SystemOne"]
