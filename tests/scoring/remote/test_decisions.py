@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simkit as sk
-from simkit import audit
+from simkit import audit, reports
 from simkit.scoring.inquiries import inquiries
 from simkit.scoring.remote import ServerError
 from simkit.scoring.remote.client import Garbled
@@ -446,6 +446,6 @@ def test_recorded_decisions_of_the_glass_box_are_its_beliefs() -> None:
                                                  "budget_minutes": 0.05})],
 )  # fmt: skip
 def test_notebooks_run_on_recorded_decisions(study: str, parameters: Any, tmp_path: Path) -> None:
-    page = sk.reports.run(study, {"model": str(RECORDED), **parameters}, out=tmp_path)
+    page = reports.run(study, {"model": str(RECORDED), **parameters}, out=tmp_path)
     record = json.loads((tmp_path / f"{study}.json").read_text())
     assert record["status"] == "complete" and "is not judged" in page.read_text()
