@@ -33,8 +33,9 @@ class _Shelf:
     spent: Spent = field(default_factory=Spent)
 
     def map(
-        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[int, Any], T]
-    ) -> list[T]:
+        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[int, Any], T],
+        **more: Any,
+    ) -> list[T]:  # fmt: skip
         return [read(j, self._answer(body)) for j, body in enumerate(bodies)]
 
     def _answer(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,9 @@ class Recorder:
         return getattr(self.client, name)
 
     def map(
-        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[int, Any], T]
-    ) -> list[T]:
+        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[int, Any], T],
+        **more: Any,
+    ) -> list[T]:  # fmt: skip
         """As the client's; an answer that is sent back as garbled is not written."""
 
         def kept(j: int, content: Any) -> T:
@@ -40,5 +41,5 @@ class Recorder:
                 out.write(line + "\n")
             return found
 
-        done: list[T] = self.client.map(path, bodies, kept)
+        done: list[T] = self.client.map(path, bodies, kept, **more)
         return done
