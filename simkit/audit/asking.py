@@ -57,7 +57,9 @@ def asked(
     Returns
     -------
     Model
-        With its `chat` set. A template that takes no system turn gets the text in the user's.
+        With its `chat` set. A template that takes no system turn gets the text in the user's. An
+        interface that is asked (see `simkit.scoring.Model`) lays out the chat itself, and "auto"
+        is a chat there, too.
 
     Raises
     ------
@@ -73,7 +75,8 @@ def asked(
     one_of(chat, "chat", CHATS)
     one_of(thinking, "thinking", THINKING)
     template = getattr(getattr(model, "tokenizer", None), "chat_template", None)
-    if chat == "no" or (chat == "auto" and template is None):
+    interface = getattr(model, "beliefs", None) is not None
+    if chat == "no" or (chat == "auto" and template is None and not interface):
         if system or answer not in ("", "auto"):
             said = f"system={system!r}" if system else f"answer={answer!r}"
             raise ValueError(
@@ -83,7 +86,7 @@ def asked(
         plain: Model = with_chat(model, None)
         return plain
     way = Chat(system=system or None, answer=answer, spellings=True, thinking=thinking)
-    if system or answer:
+    if (system or answer) and not interface:
         try:
             trial = replace(way, system="a" if system else None)
             open_turns(model, ["a"], trial, None, [(("b",), ("c",))])
@@ -117,9 +120,33 @@ class Works:
 
     @property
     def failing(self) -> list[str]:
-        """The questions whose mean valid mass is below 0.5: of them nothing should be claimed."""
-        mass = self.mass
-        return [str(name) for name in mass.index[~(mass >= LEAST_MASS)]]
+        """The questions of which nothing should be claimed.
+
+        Those whose mean valid mass is below 0.5, and those that were declined more often than not.
+        Where an interface hides the mass, it is not judged.
+        """
+        hidden, mass = self.hidden, self.mass
+        low = [str(name) for name in mass.index[~(mass >= LEAST_MASS)] if name not in hidden]
+        declined = [n for n in hidden if self.pilots[n]["refused"]["estimate"] > 1 - LEAST_MASS]
+        return [name for name in map(str, mass.index) if name in low or name in declined]
+
+    @property
+    def hidden(self) -> list[str]:
+        """The questions whose valid mass the interface does not let know."""
+        mass, interface = self.mass, getattr(self.model, "beliefs", None) is not None
+        return [str(name) for name in mass.index[mass.isna()]] if interface else []
+
+    @property
+    def unjudged(self) -> str:
+        """What cannot be judged here, in a sentence (Markdown); "" where everything can."""
+        if not self.hidden:
+            return ""
+        which = "" if len(self.hidden) == len(self.pilots) else f" of {', '.join(self.hidden)}"
+        return (
+            f"**The valid mass{which} is not judged**: {self.model.name} is asked by an interface "
+            "that gives the options' probabilities of each other and hides how much the model "
+            "would rather say something else."
+        )
 
     @cached_property
     def end(self) -> str:
@@ -128,6 +155,12 @@ class Works:
         if main not in self.failing:
             return ""
         found = self.pilots[main]
+        if main in self.hidden:
+            share = found["refused"]["estimate"]
+            return (
+                f"**This study ends here.** {self.model.name} declined the question “{main}” in "
+                f"{share:.0%} of {found.n} prompts; ask in other words, or another model."
+            )
         low = found["valid mass"]
         return (
             f"**This study ends here.** On {self.model.name} the options of the question “{main}” "

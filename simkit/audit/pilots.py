@@ -68,7 +68,8 @@ def pilot(
     Result
         Rows, each over the prompts tried:
 
-        - ``valid mass``: mean probability of answering with one of the options, in 0-1;
+        - ``valid mass``: mean probability of answering with one of the options, in 0-1; NaN, with
+          a note, where an interface hides it;
         - ``smallest valid mass``: of any prompt, without an interval;
         - ``order range``: mean of the largest difference that the order of the listed options
           makes to a belief; NaN where the question does not list them;
@@ -79,7 +80,8 @@ def pilot(
           "As an AI").
 
         The last three are NaN, with a note, for a model that cannot write, and for
-        ``max_tokens`` 0. The notes list the likeliest tokens that are no option.
+        ``max_tokens`` 0; of an interface that declines questions, ``refused`` is the share of
+        these. The notes list the likeliest tokens that are no option.
 
     Raises
     ------
@@ -108,9 +110,12 @@ def pilot(
     order = np.nan
     if "order_range" in table:
         order = float(by_prompt["order_range"].max().mean())
-    mean = mean_belief(pd.DataFrame({"valid mass": mass}), alpha=alpha)["valid mass"]
-    frame: dict[str, Any] = {"valid mass": mean[[*REQUIRED]].to_dict()}
-    frame["smallest valid mass"] = bare(mass.min())
+    told = mass[~np.isnan(mass)]
+    frame: dict[str, Any] = {"valid mass": bare(np.nan)}
+    if len(told):
+        mean = mean_belief(pd.DataFrame({"valid mass": told}), alpha=alpha)["valid mass"]
+        frame["valid mass"] = mean[[*REQUIRED]].to_dict()
+    frame["smallest valid mass"] = bare(told.min() if len(told) else np.nan)
     frame["order range"] = bare(order)
     read = table.dropna(subset="belief")  # a prompt whose options have no mass has none
     first = table.loc[read.groupby("prompt_id")["belief"].idxmax()]
@@ -120,6 +125,10 @@ def pilot(
         question = _any_case(question)
     shares, notes = _written(model, question, rows, asked, first, max_tokens, alpha)
     frame |= shares
+    if not len(told):
+        notes += ("valid mass: hidden by the interface, not judged",)
+    if "basis" in table:
+        frame["refused"] = wilson((by_prompt["basis"].first() == "refused").tolist(), alpha)
     answers = question.answers_for(rows)
     notes += outside(model, asked, {f.strip() for some in answers for forms in some for f in forms})
     method = f"Pilot of {len(rows)} prompts on {model.name}"
@@ -157,6 +166,8 @@ def _distinct(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Up to n rows whose prompts differ as the model gets them, evenly; and these prompts."""
     rows, way = design.reset_index(drop=True), talk(chat, model)
+    if getattr(model, "beliefs", None) is not None:
+        way = None  # it lays out the chat itself
     texts = question.prompts(rows, warn=False)
     if way is not None:
         answers = question.answers_for(rows)

@@ -18,7 +18,7 @@ from simkit.personas.codebook import CodeBook, Numbers
 from simkit.questions import Question
 from simkit.types import framed, integer, invalid, listed, one_of, typed
 
-__all__ = ["is_numeric", "likert", "numeric", "question_of", "read_answers"]
+__all__ = ["is_numeric", "likert", "numeric", "option_begun", "question_of", "read_answers"]
 
 MOST_VALUES = 10_000
 _CURRENCY = "$€£¥"
@@ -225,7 +225,7 @@ def read_answers(
         raise ValueError(f"design has {len(rows)} rows for {len(texts)} texts")
     typed(question, "question", Question, "a Question")
     spelled, options = question.answers_for(rows), question.options_for(rows)
-    places = [_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
+    places = [option_begun(text, row) for text, row in zip(texts, spelled, strict=True)]
     valid = np.array([place is not None for place in places], dtype=bool)
     answers = [None if k is None else row[k] for k, row in zip(places, options, strict=True)]
     values = question.values or [np.nan] * len(question.options)
@@ -240,7 +240,7 @@ def read_answers(
     )
 
 
-def _begun(text: Any, spelled: Sequence[Sequence[str]]) -> int | None:
+def option_begun(text: Any, spelled: Sequence[Sequence[str]]) -> int | None:
     """Number of the longest option that the text begins with."""
     if not isinstance(text, str):
         return None

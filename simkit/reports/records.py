@@ -136,6 +136,8 @@ def caption(text: str | Result, *more: str | Result) -> Caption:
 def go_on(works: Works, study: str) -> None:
     """End the study here if its main question does not work: the page says why, and what would.
 
+    Where an interface hides the valid mass, the page says that it is not judged, and goes on.
+
     The run is no failure then: its record has the status "stopped", and its page, headed by the
     reason, has no more than was run.
 
@@ -152,7 +154,13 @@ def go_on(works: Works, study: str) -> None:
         Where the first question's mean valid mass is below 0.5. papermill takes it as an end, not
         as an error.
     """
-    if not works.end:
+    unjudged, end = works.unjudged, works.end
+    if not unjudged and not end:
+        return
+    show: Any = import_module("IPython.display").display
+    if unjudged:
+        show({"text/markdown": unjudged, "text/plain": unjudged}, raw=True)
+    if not end:
         return
     claim = f"at least {LEAST_MASS:g} of the probability is on the options"
     masses = [
@@ -160,10 +168,9 @@ def go_on(works: Works, study: str) -> None:
                unit="probability", over="prompts")
         for asked, mass in ((a, p["valid mass"]) for a, p in works.pilots.items())
     ]  # fmt: skip
-    show: Any = import_module("IPython.display").display
     warnings.filterwarnings("ignore", message="To exit")  # IPython's word on SystemExit
-    text = {"text/markdown": works.end, "text/plain": works.end}
-    show(text, raw=True, metadata={"simkit": {"stopped": works.end}})
+    text = {"text/markdown": end, "text/plain": end}
+    show(text, raw=True, metadata={"simkit": {"stopped": end}})
     show(record(study, masses, model=works.model))
     raise SystemExit(0)
 

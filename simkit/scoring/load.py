@@ -66,6 +66,16 @@ def is_address(source: Any) -> bool:
     return isinstance(source, str) and source.startswith(("http://", "https://"))
 
 
+def is_recorded(source: Any) -> bool:
+    """Whether it is a file of recorded answers."""
+    return is_name(source) and str(source).endswith((".jsonl", ".jsonl.gz"))
+
+
+def is_openai(source: Any) -> bool:
+    """Whether it names a model of OpenAI's interface."""
+    return isinstance(source, str) and source.startswith("openai:")
+
+
 def load_listed(source: str, **settings: Any) -> LocalModel:
     """A model of the catalogue, under its name there."""
     return replace(load_local(folder_of(source), **settings), name=source)
@@ -97,7 +107,13 @@ BACKENDS = [
     Backend("a model that `simkit models` lists", is_listed, load_listed),
     Backend("a GGUF file", is_gguf, load_gguf),
     Backend("a folder with an adapter", is_adapter, later("simkit.training", "load_with_base")),
+    Backend(
+        "a file of recorded decisions (.jsonl)",
+        is_recorded,
+        later("simkit.scoring.remote", "load_recorded"),
+    ),
     Backend("the address of a server", is_address, later("simkit.scoring.remote", "load_remote")),
+    Backend("openai:MODEL", is_openai, later("simkit.scoring.remote", "load_openai")),
     Backend("a bundled name, a folder or a hub id", is_name, load_local),
 ]
 
@@ -110,16 +126,19 @@ def load(source: Any = "glassbox", *, cache: str | Path | None = None, **setting
     source : str, path, callable or Model
         "glassbox" (the model that ships) or another bundled name (`bundled()`); "smollm2" or
         another model that `simkit models` lists; a folder that `save_pretrained` wrote, or one of
-        an adapter (PEFT), whose base is loaded too; a GGUF file; a hub id; a rule, for a
-        `MockModel`; or a model, which is given back as it is. `BACKENDS` in scoring/load.py is the
-        table.
+        an adapter (PEFT), whose base is loaded too; a GGUF file; a hub id; the address of a
+        server ("http://127.0.0.1:8000/v1") or a model of OpenAI's ("openai:gpt-4.1-mini", its key
+        in OPENAI_API_KEY); a file of decisions that were recorded ("answers.jsonl"), see
+        `simkit.scoring.remote.load_recorded`; a rule, for a `MockModel`; or a model, which is
+        given back as it is. `BACKENDS` in scoring/load.py is the table.
     cache : str or path, optional
         A file (SQLite, made if it is not there) where scores, and the runs of `sample_runs`, are
         kept as they are computed and looked up before they are; None for no such file. It may
         hold many models, whose rows never mix, and be shared by processes. See `Cached`.
     **settings
         What the backend takes. Of names, folders and hub ids: `device`, `dtype`, `revision`,
-        `trust_remote_code` and `path`, see `load_local`; of a rule: `name`, `card`, `identity`.
+        `trust_remote_code` and `path`, see `load_local`; of an address: `model`, `answers`,
+        `repeats` and more, see `load_remote`; of a rule: `name`, `card`, `identity`.
 
     Returns
     -------

@@ -52,8 +52,8 @@ def warn_of_mass(
         f"lowest {mass[worst]:.2g} in {where}): these beliefs are not to be trusted"
     )
     next_tokens = getattr(model, "next_tokens", None)
-    if next_tokens is not None:
-        likely = next_tokens(prompt)
+    likely = [] if next_tokens is None else next_tokens(prompt)
+    if likely:
         words = ", ".join(f"{token!r} {p:.2g}" for token, p in likely)
         advice = _advice([token for token, _ in likely], separator, spelled)
         text += f". There the model would rather write {words}{advice}"

@@ -27,7 +27,7 @@ from simkit.scoring.pivot.read import check_pivots, run_table
 from simkit.scoring.pivot.recorded import LOSSY, Recorded, utf8
 from simkit.types import FloatArray, listed, one_of, shown
 
-__all__ = ["SETTLES", "belief_recorded"]
+__all__ = ["SETTLES", "Masses", "belief_recorded", "masses_at", "token_at"]
 
 SETTLES = ("token", "string")
 _COLUMNS = ("logprob", "belief", "low", "high", "ambiguous", "valid_mass", "unlisted")
@@ -116,11 +116,9 @@ def belief_recorded(
     names = [(form, k) for k, spellings in enumerate(forms.values()) for form in spellings]
     numbers = np.full((len(_COLUMNS), len(runs), len(forms)), np.nan)
     for i in np.flatnonzero(table["status"].isin(list(read))):
-        t, lead = _pivot_token(runs[i], int(table["start"].iloc[i]), int(i))
-        targets = [_Target(lead + utf8(form), form, k) for form, k in names]
-        masses = _Masses(np.zeros(len(forms)), settle == "string")
-        _read(runs[i], t, targets, whole_words, masses)
-        for column, values in zip(numbers, masses.columns(), strict=True):
+        t, lead = token_at(runs[i], int(table["start"].iloc[i]), f"run {i}")
+        found = masses_at(runs[i], t, lead, names, whole_words=whole_words, settle=settle)
+        for column, values in zip(numbers, found, strict=True):
             column[i] = values
     of_runs = {
         name: np.array([getattr(run, name) for run in runs], dtype=object)
@@ -129,6 +127,42 @@ def belief_recorded(
     columns = dict(zip(_COLUMNS, numbers, strict=True))
     out = run_table(table, list(forms), read, **columns, **of_runs)
     return out if of_runs["custom_id"].any() else out.drop(columns="custom_id")
+
+
+class Masses(NamedTuple):
+    """Where the probability at a place goes: one value for each option, or for all of them.
+
+    The names are those of `belief_recorded`.
+    """
+
+    logprob: FloatArray
+    belief: FloatArray
+    low: FloatArray
+    high: FloatArray
+    ambiguous: FloatArray
+    valid_mass: float
+    unlisted: float
+
+
+def masses_at(
+    run: Recorded,
+    t: int,
+    lead: bytes,
+    names: Sequence[tuple[str, int]],
+    *,
+    whole_words: bool = True,
+    settle: str = "token",
+    blanks: bool = False,
+) -> Masses:
+    """The masses of options that may begin in token t of a run, whatever it wrote there.
+
+    lead : what token t writes before the options. names : the options' forms, each with its
+    option's number. blanks : whether any blanks may stand before an option.
+    """
+    targets = [_Target(lead + utf8(form), form, k) for form, k in names]
+    masses = _Masses(np.zeros(max(k for _, k in names) + 1), settle == "string")
+    _read(run, t, targets, whole_words, masses, lead if blanks else None)
+    return Masses(*masses.columns())
 
 
 class _Target(NamedTuple):
@@ -186,24 +220,35 @@ class _Masses:
         return (high if np.isnan(low) else low), (low if np.isnan(high) else high)
 
 
-def _pivot_token(run: Recorded, start: int, number: int) -> tuple[int, bytes]:
-    """The token that writes the pivot's first byte, and what it writes before it."""
+def token_at(run: Recorded, start: int, where: str) -> tuple[int, bytes]:
+    """The token that writes a character's first byte, and what it writes before it."""
     raw, place = utf8(run.text), len(utf8(run.text[:start]))
     for t, (a, b) in enumerate(run.spans):
         if a <= place < b:
             return t, raw[a:place]
-    raise ValueError(f"run {number}: no token holds character {start}, where the choice begins")
+    raise ValueError(f"{where}: no token holds character {start}, where the choice begins")
 
 
 def _read(
-    run: Recorded, t: int, targets: Sequence[_Target], whole_words: bool, masses: _Masses
-) -> None:
-    """Divide the mass at token t; where what was written leaves it open, at the next ones too."""
+    run: Recorded, t: int, targets: Sequence[_Target], whole_words: bool, masses: _Masses,
+    bare: bytes | None,
+) -> None:  # fmt: skip
+    """Divide the mass at token t; where what was written leaves it open, at the next ones too.
+
+    bare : what the blanks that may stand before an option follow; None where none may.
+    """
+
+    def plain(path: bytes) -> bytes:
+        if bare is None or not path.startswith(bare):
+            return path
+        return bare + path[len(bare) :].lstrip()
+
     before, weight = b"", 1.0
     while True:
         ahead: tuple[bytes, float] | None = None
         for token, logprob in run.top[t]:
-            mass, path = weight * float(np.exp(logprob)), before + token.split(LOSSY)[0]
+            mass = weight * float(np.exp(logprob))
+            path = plain(before + token.split(LOSSY)[0])
             reached, pending = _reads(path, targets, whole_words)
             lost = LOSSY in token or not token  # part of a character, or a mark that writes none
             if lost:
@@ -211,10 +256,13 @@ def _read(
                 foreign = [x for x in targets if x.written[len(path) : len(path) + 1] >= b"\x80"]
                 pending = frozenset(x.option for x in foreign if x.written.startswith(path))
             may = pending | {reached} if reached is not None else pending
+            blank = bare is not None and path == bare and not lost  # anything may follow it
             if len(may) == 1 and (reached is not None or not (masses.strings or lost)):
                 masses.settled[list(may)] += mass
             elif token == run.tokens[t] and t + 1 < len(run.tokens) and not (lost or ahead):
                 ahead = (path, mass) if may else None
+            elif blank:
+                masses.unlisted.append((mass, may, True))
             elif may:
                 masses.open.append((mass, may, reached is None and (masses.strings or lost)))
         rest = weight * max(0.0, 1.0 - sum(float(np.exp(value)) for _, value in run.top[t]))

@@ -24,7 +24,16 @@ SHOWN = 300  # characters of an answer that an error quotes
 
 
 class ServerError(RuntimeError):
-    """The server did not answer, or not with what was asked for, after all tries."""
+    """The server did not answer, or not with what was asked for, after all tries.
+
+    Attributes
+    ----------
+    status, said : of an answer that refuses, its number and its text; 0 and "" for others.
+    """
+
+    def __init__(self, text: str, status: int = 0, said: str = "") -> None:
+        super().__init__(text)
+        self.status, self.said = status, said
 
 
 class Garbled(ValueError):
@@ -167,7 +176,7 @@ class Client:
             raise self._failed(said, _wait_of(answer.headers.get("retry-after")))
         if answer.status_code >= 400:
             said = f"{self.address}{path}: status {answer.status_code}: {_quoted(text, key)}"
-            raise ServerError(said)
+            raise ServerError(said, answer.status_code, text.replace(key, "***") if key else text)
         try:
             content = answer.json()
         except ValueError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simkit.scoring.remote.client import Client, Garbled, ServerError
+from simkit.scoring.remote.names import served_name
 from simkit.scoring.types import BoundaryError
 
 __all__ = ["Echo"]
@@ -29,16 +30,10 @@ class Echo:
     @classmethod
     def meet(cls, client: Client, model: str | None) -> Echo | None:
         """The server's face, or None if it does not echo."""
-        try:
-            names = [str(entry["id"]) for entry in client.get("/v1/models")["data"]]
-        except (ServerError, KeyError, TypeError):
+        name = served_name(client, model)
+        if name is None:
             return None
-        if model is None and len(names) != 1:
-            there = ", ".join(map(repr, names)) or "none"
-            raise ServerError(f"{client.address} has the models {there}; say which: model=...")
-        if model is not None and names and model not in names:
-            raise ServerError(f"{client.address} has no model {model!r}; it has {', '.join(names)}")
-        met = cls(client, model or names[0])
+        met = cls(client, name)
         try:
             met.scores(["One two"], [(" three",)])
         except ServerError:

@@ -65,6 +65,9 @@ class Runs:
     row, run : (runs,) numbers of design row and run. first : (runs,) the uniforms that draw their
     choices. number : (runs,) the number of each run's end. ends : the distinct ends.
     logprob, mass : (ends, K) and (ends,), of the options there; NaN without a marker.
+    written : (ends,) the option that was written there, -1 for none: it is the choice, where an
+    interface writes the answer too. None: choices are drawn from the beliefs.
+    low, high : (ends, K) between which an interface's belief lies; None for exact ones.
     """
 
     row: IntArray
@@ -74,6 +77,9 @@ class Runs:
     ends: Sequence[End]
     logprob: FloatArray
     mass: FloatArray
+    written: IntArray | None = None
+    low: FloatArray | None = None
+    high: FloatArray | None = None
 
 
 def uniforms(

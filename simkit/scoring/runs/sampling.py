@@ -101,8 +101,10 @@ def sample_runs(
 
         A run that did not reach the marker (out of tokens, or the model ended its text) keeps its
         rows, with `reached` False and (unless `forced`) logprob, belief, valid_mass and choice
-        NaN; the log counts them. In a chat whose template knows thoughts, also `channel`, as in
-        `believe`, None where nothing was scored.
+        NaN; the log counts them. Of an interface that writes the answer too (see `Beliefs`), the
+        choice is the option that was written, NaN for none, and there are columns `low` and
+        `high`, between which the belief lies. In a chat whose template knows thoughts, also
+        `channel`, as in `believe`, None where nothing was scored.
 
     Raises
     ------
@@ -163,7 +165,7 @@ def sample_runs(
     first = np.empty((len(design), runs))  # the uniform that draws the choice
     number = np.empty((len(design), runs), dtype=np.int64)  # the end that each run came to
     ends: list[End] = []
-    scores = []
+    scores, told = [], []
     row, run = np.divmod(np.arange(number.size), runs)
     with renamed_rows(names):
         for block in write_runs(asked, row, run, how):
@@ -171,6 +173,7 @@ def sample_runs(
             number[block.row, block.run] = len(ends) + block.number
             ends += block.ends
             scores.append((block.logprob, block.mass))
+            told.append((block.written, block.low, block.high))
     what = f"{number.size} runs did not reach {marker!r} within {max_tokens} tokens"
     if made := int(np.array([end.forced for end in ends])[number].sum()):  # as was asked for
         _log.info("%d of %s: made to answer", made, what)
@@ -181,19 +184,28 @@ def sample_runs(
     k, of_run = logprob.shape[1], number.ravel()
     of_cell = np.repeat(of_run, k)  # run × option
     belief = softmax_rows(logprob, temperature)[of_run]
+    choice = _choose(belief, first.ravel())
+    bounds: dict[str, FloatArray] = {}
+    if told[0][0] is not None:  # by an interface, which writes the answers too
+        written, low, high = (np.concatenate(parts) for parts in zip(*told, strict=True))
+        choice = (np.arange(k) == written[of_run, None]).astype(float)
+        choice[written[of_run] < 0] = np.nan
+        check_free(design, ("low", "high"))
+        bounds = {"low": low[of_run].ravel(), "high": high[of_run].ravel()}
     reached = [end.before is not None and not end.forced for end in ends]
     table = option_rows(question, design, runs, {"run": np.repeat(np.arange(runs), k)})
     table = table.assign(
         logprob=logprob[of_run].ravel(),
         belief=belief.ravel(),
         valid_mass=mass[of_cell],
-        choice=_choose(belief, first.ravel()).ravel(),
+        choice=choice.ravel(),
         reasoning=np.array([end.reasoning for end in ends], dtype=object)[of_cell],
         reached=np.array(reached)[of_cell],
         tokens=np.array([end.tokens for end in ends])[of_cell],
         belief_temperature=temperature,
         seed=seed,
         model=model.name,
+        **bounds,
     )
     if thought.channel is not None:
         table["channel"] = np.array([_channel(end, thought) for end in ends], object)[of_cell]
