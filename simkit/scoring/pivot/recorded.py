@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["LOSSY", "Recorded", "as_recorded", "read_recorded", "utf8"]
 
 _NAMED = 5  # failed responses that an error names
 _VOCABULARY = ("\u0120".encode(), "\u2581".encode())  # what stands for a blank there
+_MODEL = ("model", "modelVersion", "model_version")
 _UNFINISHED = ("cancelled", "failed", "in_progress", "queued")
 
 
@@ -138,10 +140,11 @@ def read_recorded(payloads: Any) -> list[Recorded]:
     >>> sk.read_recorded({"model": "m", "choices": [choice]})[0].text
     'Yes'
     """
+    streams = import_module("simkit.scoring.pivot.payloads.streams")  # with pydantic: not before
     runs: list[Recorded] = []
     failed: list[str] = []
     count = 0
-    for count, (payload, place) in enumerate(_each(payloads), 1):
+    for count, (payload, place) in enumerate(streams.together(_each(payloads)), 1):
         try:
             body, custom_id, failure = _opened(payload, f"run {len(runs)}{place}")
             if custom_id:
@@ -149,7 +152,7 @@ def read_recorded(payloads: Any) -> list[Recorded]:
             if failure:
                 failed.append(f"response {count - 1}{place}: {failure}")
                 continue
-            model = str(body.get("model") or "")
+            model = str(next((body[name] for name in _MODEL if body.get(name)), ""))
             choices = drafts(body, len(runs), place)
         except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"run {len(runs)}{place}: it is no response: {error}") from error
@@ -194,6 +197,10 @@ def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
         except UnicodeDecodeError as error:
             raise ValueError(f"{where}: the text is not in UTF-8: {error}") from error
     text = text.removeprefix("\ufeff")
+    streams = import_module("simkit.scoring.pivot.payloads.streams")
+    if streams.is_events(text):
+        yield from _events(streams.events(text), where)
+        return
     # Lines end at "\n" only: other line breaks may stand within a JSON string.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     values: list[tuple[Any, str]] = []
@@ -207,10 +214,25 @@ def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
                 if values:
                     raise ValueError(f"{where} (line {n}): its JSON is broken: {error}") from error
                 hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
-                hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
                 raise ValueError(f"{where}: its JSON is broken: {whole}{hint}") from whole
     for value, place in values:
         yield from ((item, place) for item in (value if isinstance(value, list) else [value]))
+
+
+def _events(events: Iterable[tuple[str, int]], where: str) -> Iterator[tuple[Any, str]]:
+    """The parts of a text of server-sent events."""
+    found = []
+    for data, n in events:
+        try:
+            found.append((_json(data), f" (line {n})"))
+        except ValueError as error:
+            raise ValueError(f"{where} (line {n}): its JSON is broken: {error}") from error
+    if not any(isinstance(part, Mapping) and any(part.values()) for part, _ in found):
+        raise ValueError(
+            f"{where}: it is a stream: ask with stream=False, or give all of it: no part of this "
+            "one holds an answer"
+        )
+    yield from found
 
 
 def _json(text: str) -> Any:
@@ -223,10 +245,12 @@ def _json(text: str) -> Any:
 def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
     """The body of a response, its custom_id, and why it failed ("" if it did not)."""
     payload = payload.model_dump() if hasattr(payload, "model_dump") else payload
+    payload = payload.whole(where) if hasattr(payload, "whole") else payload  # of a stream
     if not isinstance(payload, Mapping):
         raise ValueError(f"{where}: {type(payload).__name__} is no response; it must be a mapping")
     custom_id, body, status = str(payload.get("custom_id") or ""), payload, None
-    if "response" in payload and "choices" not in payload:  # a line of a batch file
+    line = "response" in payload and not {"choices", "done"} & set(payload)
+    if line:  # of a batch file; Ollama's answer has a text of this name
         answer = payload["response"] or {}
         if not isinstance(answer, Mapping):
             raise ValueError(f"{where}: response is {shown(answer)}; it must be a mapping")
