@@ -25,6 +25,7 @@ _NEUTRAL: dict[str, tuple[float, str]] = {
     "presence_penalty": (0, "=="), "frequency_penalty": (0, "=="), "mirostat": (0, "=="),
     "xtc_probability": (0, "<="), "dry_multiplier": (0, "=="), "dynatemp_range": (0, "=="),
 }  # fmt: skip
+_SERVED = ("id_slot", "index", "tokens_predicted")  # beside `stop` in all that a server sends
 _NEEDED = ("temperature", "top_k", "top_p", "min_p")
 
 
@@ -44,14 +45,14 @@ class Answer(Layout):
     content: str | None = None
     places: list[dict[str, Any]] | None = Field(None, validation_alias=AliasChoices(*_NAMES))
     generation_settings: dict[str, Any] | None = None
-    stop: Any = None
+    stop: bool = True
     stop_type: Any = None
     stopped_limit: Any = None
 
 
 def _draft(value: Any, run: str) -> Draft:
     answer = checked(Answer, value, run, "llama.cpp's completion")
-    if answer.stop is False:
+    if not answer.stop or ("stop" not in value and set(_SERVED) & set(value)):
         raise ValueError(f"{run}: {_PART}: the part with stop=true is missing")
     limit = answer.stop_type == "limit" or answer.stopped_limit is True
     source = next((name for name in _NAMES if name in value), _NAMES[0])
@@ -121,7 +122,7 @@ def _knows(body: Body) -> bool:
 
 
 def _follows(body: Body, parts: Sequence[Body]) -> bool:
-    if not isinstance(body.get("content"), str) or "stop" not in body:
+    if not isinstance(body.get("content"), str) or not isinstance(body.get("stop"), bool):
         return False
     if not parts:
         return body["stop"] is False

@@ -207,8 +207,6 @@ def _follows_completion(body: Body, parts: Sequence[Body]) -> bool:
 def _joined(parts: Sequence[Body], run: str) -> Body:
     """All parts of a stream as one response."""
     kind = "chat" if "delta" in first_choice(parts[0]) else "completions"
-    if kind == "completions" and len(parts) == 1:
-        return parts[0]  # a whole response that does not say why it ended
     chunks = [
         checked(Chunk, part, run, f"a part of a stream of {kind}", f"part {n}")
         for n, part in enumerate(parts)

@@ -37,6 +37,7 @@ def _draft(value: Any, run: str) -> Draft:
     """The whole prompt but its first token, of which there is neither text nor number."""
     answer = checked(Answer, value, run, "vLLM's prompt_logprobs")
     ids, written = answer.prompt_token_ids, []
+    sizes: list[tuple[int | None, int]] = []
     if ids is not None and len(ids) != len(answer.prompt_logprobs):
         raise ValueError(f"{run}: prompt_logprobs and prompt_token_ids differ in length; {_ASK}")
     for t, listed in enumerate(answer.prompt_logprobs):
@@ -50,6 +51,8 @@ def _draft(value: Any, run: str) -> Draft:
         )
         top = [Written(token.decoded_token, token.logprob) for token in listed.values()]
         written.append(Written(own.decoded_token, own.logprob, top))
+        sizes.append((own.rank, len(listed)))
+    _check_sizes(sizes, run)
     text = "".join(token.token for token in written)
     echoed = bool(text) and text in (answer.text or "")
     if not echoed and len(written) > 1 and not any(t.token[:1].isspace() for t in written):
@@ -80,6 +83,21 @@ def _own(listed: Mapping[str, Token], known: str | None, where: str) -> Token:
             f"{[first.rank, *ranks]}; {_ASK}, or ask for return_token_ids=true"
         )
     return first
+
+
+def _check_sizes(sizes: Sequence[tuple[int | None, int]], run: str) -> None:
+    """ValueError where a place lists fewer than k tokens, and one more if its own is not of them.
+
+    sizes : of each place the rank of its own token and the number of tokens listed.
+    """
+    known = [(t, rank, n) for t, (rank, n) in enumerate(sizes, 1) if rank is not None]
+    k = max((n if rank <= n else n - 1 for _, rank, n in known), default=0)
+    for t, rank, n in known:
+        if n != (k if rank <= k else k + 1):
+            raise ValueError(
+                f"{run}: prompt_logprobs[{t}]: {n} tokens are listed, where others list {k} and "
+                f"the prompt's own; {_ASK}"
+            )
 
 
 def _knows(body: Body) -> bool:
