@@ -86,7 +86,7 @@ PROBS = "completion_probabilities"
         (changed("gemini", *CANDIDATE, "logprobsResult"),
          "chosenCandidates is missing .*responseLogprobs=true and logprobs=20"),
         (changed("gemini", *CANDIDATE, "logprobsResult", "topCandidates"),
-         "top_logprobs is missing .*responseLogprobs=true"),
+         "topCandidates is missing .*responseLogprobs=true"),
         (changed("gemini", *CANDIDATE, "logprobsResult", "topCandidates", 3),
          "4 chosenCandidates and 3 topCandidates differ in length"),
         (changed("gemini", *CANDIDATE, "finishReason"), "ask generateContent, not stream"),

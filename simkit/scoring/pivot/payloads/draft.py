@@ -50,6 +50,7 @@ class Draft:
     name : the field of the text, for errors.
     source : the field of the log-probabilities, for errors.
     ask : what to ask the server for where they are missing.
+    others : the field of the tokens that are listed, for errors.
     tokens : the bytes of each token.
     top : of each token's place, the tokens that are listed with their log-probabilities.
     has_top : whether any place lists tokens besides the one written.
@@ -60,6 +61,7 @@ class Draft:
     name: str = ""
     source: str = ""
     ask: str = ""
+    others: str = "top_logprobs"
     tokens: list[bytes] = field(default_factory=list)
     top: list[Listed] = field(default_factory=list)
     has_top: bool = False
@@ -72,7 +74,9 @@ class Draft:
         for t, item in enumerate(items):
             place = f"{where}[{t}]"
             if some and item.top is None and item.logprob is not None:
-                raise ValueError(f"{place}: top_logprobs is missing, which others have; {self.ask}")
+                raise ValueError(
+                    f"{place}: {self.others} is missing, which others have; {self.ask}"
+                )
             token = token_bytes(item.token, item.bytes, place, use_bytes)
             pairs = [
                 (token_bytes(other.token, other.bytes, place, use_bytes), other.logprob)
@@ -94,7 +98,7 @@ class Draft:
                     f"{run}: {self.name} is missing or empty, so the response holds no text"
                 )
             return Draft("", self.finish)
-        for missing, what in ((not self.tokens, self.source), (not self.has_top, "top_logprobs")):
+        for missing, what in ((not self.tokens, self.source), (not self.has_top, self.others)):
             if missing:
                 raise ValueError(f"{run}: {what} is missing or empty; {self.ask}")
         self._respell()

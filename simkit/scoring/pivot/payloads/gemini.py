@@ -10,10 +10,12 @@ from pydantic.alias_generators import to_camel
 
 from simkit.scoring.pivot.payloads.draft import Draft, Written
 from simkit.scoring.pivot.payloads.layout import Body, Family, Layout, checked
+from simkit.types import shown
 
 __all__ = ["FAMILIES"]
 
 _ASK = "ask for responseLogprobs=true and logprobs=20 in generationConfig"
+_OTHERS = "logprobsResult.topCandidates"
 _FINISH = {"STOP": "stop", "MAX_TOKENS": "length", "MALFORMED_FUNCTION_CALL": "tool_calls"}
 _FILTERED = ("BLOCKLIST", "LANGUAGE", "PROHIBITED_CONTENT", "RECITATION", "SAFETY", "SPII")
 
@@ -60,17 +62,19 @@ class Candidate(Named):
 
 
 def _runs(body: Body) -> Sequence[Any]:
-    candidates = body["candidates"]
+    candidates = body["candidates"] or []
+    if not isinstance(candidates, list):
+        raise ValueError(f"candidates is {shown(candidates)}; it must be a list")
     feedback = body.get("promptFeedback") or body.get("prompt_feedback")
     if not candidates and feedback:  # the prompt was blocked: a run without an answer
         return [{"content": None, "finishReason": "SAFETY"}]
     if not candidates:
         raise ValueError(f"candidates is missing or empty; {_ASK}")
-    return list(candidates)
+    return candidates
 
 
 def _draft(value: Any, run: str) -> Draft:
-    candidate = checked(Candidate, value, run, "Gemini's candidate")
+    candidate = checked(Candidate, value, run, "Gemini's candidates")
     reason = candidate.finish_reason
     said = str(getattr(reason, "value", reason) or "")
     if not said:
@@ -85,7 +89,7 @@ def _draft(value: Any, run: str) -> Draft:
     if not text and any(part.function_call for part in parts):
         return Draft("", "tool_calls")
     source = "logprobsResult.chosenCandidates"
-    draft = Draft(text, finish, "content.parts[].text", source, _ASK)
+    draft = Draft(text, finish, "content.parts[].text", source, _ASK, _OTHERS)
     result = candidate.logprobs_result or Result()
     chosen, tops = result.chosen_candidates or [], result.top_candidates or []
     if tops and len(tops) != len(chosen):

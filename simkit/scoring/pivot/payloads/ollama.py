@@ -35,7 +35,8 @@ def _draft(value: Any, run: str) -> Draft:
         raise ValueError(f"{run}: {_PART}: the part with done=true is missing")
     message, name = answer.message, "message.content"
     if message is None:
-        message, name = Message(content=answer.response, thinking=answer.thinking), "response"
+        message = Message(content=answer.response, thinking=answer.thinking)
+        name = "message.content" if answer.response is None else "response"
     finish = str(answer.done_reason or "")
     if not message.content and message.tool_calls:
         return Draft("", "tool_calls")

@@ -197,11 +197,10 @@ def _follows_chat(body: Body, parts: Sequence[Body]) -> bool:
 
 def _follows_completion(body: Body, parts: Sequence[Body]) -> bool:
     choice = first_choice(body)
-    named = isinstance(body.get("id"), str) and bool(body.get("id"))
     if parts:
-        same = named and body.get("id") == parts[0].get("id")
+        same = body.get("id") == parts[0].get("id")
         return same and ("text" in choice or body.get("choices") == [])
-    return named and "text" in choice and choice.get("finish_reason", "") is None
+    return "text" in choice and choice.get("finish_reason", "") is None
 
 
 def _joined(parts: Sequence[Body], run: str) -> Body:

@@ -38,7 +38,7 @@ def _draft(value: Any, run: str) -> Draft:
         )
     finish = str(reason.get("type") or "") if isinstance(reason, dict) else reason
     source = "meta_info.output_token_logprobs"
-    draft = Draft(answer.text or "", finish, "text", source, _ASK)
+    draft = Draft(answer.text or "", finish, "text", source, _ASK, "meta_info.output_top_logprobs")
     tokens = meta.output_token_logprobs or []
     tops = meta.output_top_logprobs or [None] * len(tokens)
     if len(tokens) != len(tops):

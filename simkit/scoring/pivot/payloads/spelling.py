@@ -26,8 +26,10 @@ def utf8(text: str) -> bytes:
 def token_bytes(token: Any, values: Any, where: str, use_bytes: bool) -> bytes:
     """What a token writes, by its field `bytes` if that is in use and there, else by its text."""
     if values is not None and use_bytes:
+        if not isinstance(values, list | tuple):
+            raise ValueError(f"{where}: bytes is {shown(values)}; it must be a list of numbers")
         try:
-            return bytes(list(values))
+            return bytes(values)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: bytes is {shown(values)}: {error}") from error
     if not isinstance(token, str):

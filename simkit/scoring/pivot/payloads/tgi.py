@@ -37,7 +37,8 @@ def _draft(value: Any, run: str) -> Draft:
     details = answer.details or Details()
     finish = details.finish_reason or ""
     finish = _FINISH.get(finish, finish)
-    draft = Draft(answer.generated_text or "", finish, "generated_text", "details.tokens", _ASK)
+    text = answer.generated_text or ""
+    draft = Draft(text, finish, "generated_text", "details.tokens", _ASK, "details.top_tokens")
     tokens, tops = details.tokens or [], details.top_tokens
     if tops and len(tops) != len(tokens):
         raise ValueError(
