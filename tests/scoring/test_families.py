@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from docs import tables
 from simkit.scoring.pivot.censored import belief_recorded
 from simkit.scoring.pivot.find import find_pivots
 from simkit.scoring.pivot.payloads import families
@@ -326,6 +329,22 @@ def test_a_byte_as_the_first_llamacpp_named_it() -> None:
            (r"byte: \xa9", {r"byte: \xa9": 0.9})]  # fmt: skip
     payload = samples.llamacpp_old(run) | {"content": "café"}
     assert b"".join(read_recorded(payload)[0].tokens).decode() == "café"
+
+
+def test_the_page_has_the_table_of_the_code() -> None:
+    text = (tables.HERE / tables.RECORDED).read_text(encoding="utf-8")
+    assert tables.regenerated(text, {}, {}) == text
+    for family in families():
+        assert family.calls in text and f"`{family.ask}`" in text
+
+
+def test_pydantic_is_imported_when_an_answer_is_read() -> None:
+    code = (
+        "import sys, simkit as sk; sk.read_recorded; before = 'pydantic' in sys.modules\n"
+        "assert sk.read_recorded([]) == []; print(before, 'pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_the_table_of_families_is_whole() -> None:

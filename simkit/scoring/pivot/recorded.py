@@ -1,7 +1,8 @@
 """Recorded log-probabilities: what interfaces return with a text, brought into one form.
 
-Read are OpenAI's Chat Completions and Responses, and the Completions of vLLM and others like it:
-one by one, in a list, or as a batch file holds them. Such a record has, for each token written, the
+Read are OpenAI's three interfaces, which most servers copy, and several servers' own
+(`simkit.scoring.pivot.payloads` has the table): one by one, in a list, as a batch file holds them,
+or in the parts of a stream. Such a record has, for each token written, the
 few likeliest tokens of its place: it is censored (`simkit.scoring.pivot.censored` says what belief
 can be had from it).
 """
@@ -105,10 +106,11 @@ def read_recorded(payloads: Any) -> list[Recorded]:
         One response or a list of them, each a mapping, its JSON text, or the client library's
         object (anything with `model_dump`); JSON Lines as one text; or the path of a file of
         either (`pathlib.Path`). A line of a batch file counts as the response in it. A response
-        with several choices is several runs. Read are chats (`choices[].message` and
-        `logprobs.content[]`, or the flat `logprobs.tokens[]`), responses
-        (`output[].content[].logprobs[]`) and completions (`choices[].text` and
-        `logprobs.tokens[]`, …), told apart by their fields.
+        with several choices is several runs. Read are OpenAI's chats, responses and completions,
+        and the own interfaces of llama.cpp, Ollama, Gemini, SGLang, Text Generation Inference and
+        of vLLM (`prompt_logprobs`), told apart by their fields; the page "Recorded answers" says
+        what to ask each for. Parts of a stream, in order, are one response: as a text of
+        server-sent events ("data: {…}"), as JSON Lines, or as a list.
 
     Returns
     -------
@@ -122,14 +124,15 @@ def read_recorded(payloads: Any) -> list[Recorded]:
     ValueError
         Naming run, line and field: for text without log-probabilities or without text,
         log-probabilities that end before the text does or do not spell it, numbers that are no
-        log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for
-        failed responses, all of which it counts.
+        log-probabilities or come after sampling, token ids in the place of tokens, and JSON or a
+        stream that breaks off; and for failed responses, all of which it counts.
 
     Notes
     -----
     Blanks that the server took off a text's start are put back, and tokens of reasoning that
     stand before the answer's are left out. A log-probability of null or -9999 is one that is not
-    listed.
+    listed. Tokens as a vocabulary holds them ("ĠYes", "▁Yes") are decoded where it is certain that
+    they are spelt so: they spell the text then, and hold no blank.
 
     Examples
     --------

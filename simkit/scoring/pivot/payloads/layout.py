@@ -104,3 +104,8 @@ class Family:
     hides: str = ""
     follows: Callable[[Body, Sequence[Body]], bool] = _never
     join: Callable[[Sequence[Body], str], Body] = _whole
+
+    @property
+    def streams(self) -> bool:
+        """Whether parts of a stream are put together."""
+        return self.follows is not _never

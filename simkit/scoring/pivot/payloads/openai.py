@@ -58,7 +58,7 @@ class Listing(Flat):
 
 
 class Choice(Layout):
-    finish_reason: Any = None
+    finish_reason: str | None = None
     message: Message | None = None
     text: str | None = None
     logprobs: Listing | None = None

@@ -11,7 +11,7 @@ from simkit.scoring.pivot.payloads.openai import first_choice
 
 __all__ = ["FAMILIES"]
 
-_ASK = "ask for prompt_logprobs=20 and echo=true, and leave the order of the fields as it is"
+_ASK = "ask for prompt_logprobs=20 and echo=true"
 
 
 class Token(Layout):
@@ -80,7 +80,8 @@ def _own(listed: Mapping[str, Token], known: str | None, where: str) -> Token:
     if first.rank is None or ranks != due:
         raise ValueError(
             f"{where}: which token the prompt holds is not certain, as the ranks are "
-            f"{[first.rank, *ranks]}; {_ASK}, or ask for return_token_ids=true"
+            f"{[first.rank, *ranks]}; keep the fields in the server's order, or ask for "
+            "return_token_ids=true"
         )
     return first
 
@@ -117,6 +118,7 @@ FAMILIES = (
         _runs,
         hides="the run is the prompt (question and answer) without its first token, of which "
         "nothing is said; where the answer begins is found by `find_pivots(…, anchors=…)`; what "
-        "was generated behind it has no log-probabilities and is left out",
+        "was generated behind it has no log-probabilities and is left out; the order of the fields "
+        "says which token is the prompt's, unless `prompt_token_ids` is there",
     ),
 )
