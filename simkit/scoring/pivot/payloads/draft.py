@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from simkit.scoring.pivot.payloads.spelling import SPELLINGS, marked, token_bytes, utf8
 from simkit.types import shown
@@ -26,8 +26,7 @@ _AROUND = 200  # bytes of marks that may stand behind an answer; of a thought th
 Listed = tuple[tuple[bytes, float], ...]
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A token that was written, or one that is listed for its place.
 
     token, bytes, logprob : as the response has them. top : those listed for the place; None where
