@@ -18,7 +18,9 @@ from typing import Any
 
 import pandas as pd
 
-from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, utf8
+from simkit.scoring.pivot.payloads import drafts
+from simkit.scoring.pivot.payloads.draft import Listed
+from simkit.scoring.pivot.payloads.spelling import LOSSY, utf8
 from simkit.scoring.types import Model, ability
 from simkit.types import integer, shown
 

@@ -11,14 +11,11 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from simkit.scoring.pivot.payloads.draft import Draft, Listed
-from simkit.scoring.pivot.payloads.spelling import LOSSY, utf8
+from simkit.scoring.pivot.payloads.draft import Draft
 from simkit.types import shown
 
 if TYPE_CHECKING:
     from simkit.scoring.pivot.payloads.layout import Family
-
-__all__ = ["LOSSY", "Draft", "Listed", "drafts", "families", "utf8"]
 
 # The first that knows a response reads it, so those come first whose marks are special.
 _MODULES = ("vllm", "sglang", "tgi", "llamacpp", "gemini", "ollama", "openai")
