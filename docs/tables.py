@@ -1,5 +1,7 @@
 """All tables of numbers in README.md and docs/findings.md, made from what is recorded.
 
+And the interfaces whose recorded answers are read, in docs/how-to/recorded.md, from the code.
+
 `python -m docs.tables` writes them between their marks: `<!-- records: NAME -->` and
 `<!-- records: end -->`. `make publish` calls it, and `make test` checks that they are what it
 writes. In the README a row says which number it shows; everything else comes from reports/*.json,
@@ -18,9 +20,11 @@ from benchmarks.table import summary
 from simkit.files import write_text
 from simkit.reports.records import read
 from simkit.result import rounded
+from simkit.scoring.pivot.payloads import families
 
 HERE = Path(__file__).parent.parent
 FILES = ("README.md", "docs/findings.md")
+RECORDED = "docs/how-to/recorded.md"
 MARK = re.compile(r"(<!-- records: (?!end)(\S+) -->\n)(.*?)(<!-- records: end -->)", re.DOTALL)
 HEAD = ("headline number", "value", "95 % interval", "claim", "verdict")
 
@@ -65,6 +69,8 @@ def _part(name: str, old: str, fast: dict[str, Record], full: dict[str, Record])
         return _changes(fast, full)
     if name == "benchmark":
         return _benchmark()
+    if name == "families":
+        return _families()
     if name not in fast:
         raise ValueError(f"a mark names {name!r}; there are records of {', '.join(fast) or 'none'}")
     return f"{_origin(fast[name])}\n\n{_table(HEAD, map(line, fast[name]['numbers']))}"
@@ -188,6 +194,15 @@ def _benchmark() -> str:
     return "\n".join(summary(groups))
 
 
+def _families() -> str:
+    """The interfaces whose recorded answers are read."""
+    head = ("interface", "log-probabilities", "ask for", "in parts", "what to know")
+    body = [
+        [f.calls, f.fields, f"`{f.ask}`", "yes" if f.streams else "no", f.hides] for f in families()
+    ]
+    return _table(head, ([_cell(text) for text in row] for row in body))
+
+
 def _origin(record: Record) -> str:
     """Which model the numbers are of."""
     told = record["provenance"]
@@ -228,7 +243,7 @@ def _interval(number: dict[str, Any], form: str) -> str:
 
 def main() -> None:
     fast, full, real = (records(HERE / "reports" / name) for name in ("", "full", "smollm2"))
-    for name in FILES:
+    for name in (*FILES, RECORDED):
         text = (HERE / name).read_text(encoding="utf-8")
         write_text(HERE / name, regenerated(text, fast, full, real))
 

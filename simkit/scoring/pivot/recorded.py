@@ -1,7 +1,8 @@
 """Recorded log-probabilities: what interfaces return with a text, brought into one form.
 
-Read are OpenAI's Chat Completions and Responses, and the Completions of vLLM and others like it:
-one by one, in a list, or as a batch file holds them. Such a record has, for each token written, the
+Read are OpenAI's three interfaces, which most servers copy, and several servers' own
+(`simkit.scoring.pivot.payloads` has the table): one by one, in a list, as a batch file holds them,
+or in the parts of a stream. Such a record has, for each token written, the
 few likeliest tokens of its place: it is censored (`simkit.scoring.pivot.censored` says what belief
 can be had from it).
 """
@@ -11,12 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from simkit.scoring.pivot.payloads import LOSSY, Listed, drafts, utf8
+from simkit.scoring.pivot.payloads import drafts
+from simkit.scoring.pivot.payloads.draft import Listed
+from simkit.scoring.pivot.payloads.spelling import LOSSY, utf8
 from simkit.scoring.types import Model, ability
 from simkit.types import integer, shown
 
@@ -24,6 +28,7 @@ __all__ = ["LOSSY", "Recorded", "as_recorded", "read_recorded", "utf8"]
 
 _NAMED = 5  # failed responses that an error names
 _VOCABULARY = ("\u0120".encode(), "\u2581".encode())  # what stands for a blank there
+_MODEL = ("model", "modelVersion", "model_version")
 _UNFINISHED = ("cancelled", "failed", "in_progress", "queued")
 
 
@@ -103,10 +108,11 @@ def read_recorded(payloads: Any) -> list[Recorded]:
         One response or a list of them, each a mapping, its JSON text, or the client library's
         object (anything with `model_dump`); JSON Lines as one text; or the path of a file of
         either (`pathlib.Path`). A line of a batch file counts as the response in it. A response
-        with several choices is several runs. Read are chats (`choices[].message` and
-        `logprobs.content[]`, or the flat `logprobs.tokens[]`), responses
-        (`output[].content[].logprobs[]`) and completions (`choices[].text` and
-        `logprobs.tokens[]`, …), told apart by their fields.
+        with several choices is several runs. Read are OpenAI's chats, responses and completions,
+        and the own interfaces of llama.cpp, Ollama, Gemini, SGLang, Text Generation Inference and
+        of vLLM (`prompt_logprobs`), told apart by their fields; the page "Recorded answers" says
+        what to ask each for. Parts of a stream, in order, are one response: as a text of
+        server-sent events ("data: {…}"), as JSON Lines, or as a list.
 
     Returns
     -------
@@ -120,14 +126,15 @@ def read_recorded(payloads: Any) -> list[Recorded]:
     ValueError
         Naming run, line and field: for text without log-probabilities or without text,
         log-probabilities that end before the text does or do not spell it, numbers that are no
-        log-probabilities, token ids in the place of tokens, and JSON that breaks off; and for
-        failed responses, all of which it counts.
+        log-probabilities or come after sampling, token ids in the place of tokens, and JSON or a
+        stream that breaks off; and for failed responses, all of which it counts.
 
     Notes
     -----
     Blanks that the server took off a text's start are put back, and tokens of reasoning that
     stand before the answer's are left out. A log-probability of null or -9999 is one that is not
-    listed.
+    listed. Tokens as a vocabulary holds them ("ĠYes", "▁Yes") are decoded where it is certain that
+    they are spelt so: they spell the text then, and hold no blank.
 
     Examples
     --------
@@ -138,10 +145,11 @@ def read_recorded(payloads: Any) -> list[Recorded]:
     >>> sk.read_recorded({"model": "m", "choices": [choice]})[0].text
     'Yes'
     """
+    streams = import_module("simkit.scoring.pivot.payloads.streams")  # with pydantic: not before
     runs: list[Recorded] = []
     failed: list[str] = []
     count = 0
-    for count, (payload, place) in enumerate(_each(payloads), 1):
+    for count, (payload, place) in enumerate(streams.together(_each(payloads)), 1):
         try:
             body, custom_id, failure = _opened(payload, f"run {len(runs)}{place}")
             if custom_id:
@@ -149,7 +157,7 @@ def read_recorded(payloads: Any) -> list[Recorded]:
             if failure:
                 failed.append(f"response {count - 1}{place}: {failure}")
                 continue
-            model = str(body.get("model") or "")
+            model = str(next((body[name] for name in _MODEL if body.get(name)), ""))
             choices = drafts(body, len(runs), place)
         except (AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"run {len(runs)}{place}: it is no response: {error}") from error
@@ -194,6 +202,10 @@ def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
         except UnicodeDecodeError as error:
             raise ValueError(f"{where}: the text is not in UTF-8: {error}") from error
     text = text.removeprefix("\ufeff")
+    streams = import_module("simkit.scoring.pivot.payloads.streams")
+    if streams.is_events(text):
+        yield from _events(streams.events(text), where)
+        return
     # Lines end at "\n" only: other line breaks may stand within a JSON string.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     values: list[tuple[Any, str]] = []
@@ -207,10 +219,25 @@ def _parsed(text: str | bytes, where: str) -> Iterator[tuple[Any, str]]:
                 if values:
                     raise ValueError(f"{where} (line {n}): its JSON is broken: {error}") from error
                 hint = "; to read a file, give its pathlib.Path" if len(text) < 300 else ""
-                hint = "; it is a stream: ask with stream=False" if text[:5] == "data:" else hint
                 raise ValueError(f"{where}: its JSON is broken: {whole}{hint}") from whole
     for value, place in values:
         yield from ((item, place) for item in (value if isinstance(value, list) else [value]))
+
+
+def _events(events: Iterable[tuple[str, int]], where: str) -> Iterator[tuple[Any, str]]:
+    """The parts of a text of server-sent events."""
+    found = []
+    for data, n in events:
+        try:
+            found.append((_json(data), f" (line {n})"))
+        except ValueError as error:
+            raise ValueError(f"{where} (line {n}): its JSON is broken: {error}") from error
+    if not any(isinstance(part, Mapping) and any(part.values()) for part, _ in found):
+        raise ValueError(
+            f"{where}: it is a stream: ask with stream=False, or give all of it: no part of this "
+            "one holds an answer"
+        )
+    yield from found
 
 
 def _json(text: str) -> Any:
@@ -223,10 +250,12 @@ def _json(text: str) -> Any:
 def _opened(payload: Any, where: str) -> tuple[Mapping[str, Any], str, str]:
     """The body of a response, its custom_id, and why it failed ("" if it did not)."""
     payload = payload.model_dump() if hasattr(payload, "model_dump") else payload
+    payload = payload.whole(where) if hasattr(payload, "whole") else payload  # of a stream
     if not isinstance(payload, Mapping):
         raise ValueError(f"{where}: {type(payload).__name__} is no response; it must be a mapping")
     custom_id, body, status = str(payload.get("custom_id") or ""), payload, None
-    if "response" in payload and "choices" not in payload:  # a line of a batch file
+    line = "response" in payload and not {"choices", "done"} & set(payload)
+    if line:  # of a batch file; Ollama's answer has a text of this name
         answer = payload["response"] or {}
         if not isinstance(answer, Mapping):
             raise ValueError(f"{where}: response is {shown(answer)}; it must be a mapping")
