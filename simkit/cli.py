@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simkit.reports import Study
-    from simkit.scoring.parquet import Streamed
+    from simkit.scoring.parquet.stream import Streamed
 
 __all__ = ["app"]
 
@@ -170,7 +170,7 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     and belief. It is there when all of it is.
     """
     from simkit import scoring
-    from simkit.scoring.parquet import ParquetDesign
+    from simkit.scoring.parquet.design import ParquetDesign
 
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
     # Only what was set: a backend need not know of devices.
