@@ -24,6 +24,10 @@ MODEL = "A bundled model, one of `simkit models`, a folder, or a hub id."
 # Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own.
 CHAT = ("chat", "system", "fold_system", "prefix", "answer", "thinking")
 PROFILE = click.Choice(["fast", "full"])
+CLUSTER = click.option(
+    "--cluster", metavar="ADDRESS",
+    help="Share the work out by Ray: local (processes of this machine), or a cluster's address.",
+)  # fmt: skip
 # What `train-adapters` trains: name of the adapters' folder -> module in simkit.studies.
 TRAINED = {
     "population": "population_finetuning.recipes",
@@ -111,11 +115,13 @@ def list_studies() -> None:
 
 @app.command()
 @click.option(
-    "--prompts", type=FOLDER, required=True, help="The design: a parquet file, a row per prompt."
-)
+    "--prompts", type=FOLDER, required=True,
+    help="The design: a parquet file, a row per prompt; on a cluster also a folder of such.",
+)  # fmt: skip
 @click.option(
-    "--out", type=FOLDER, required=True, help="The parquet file to write, a row per option."
-)
+    "--out", type=FOLDER, required=True,
+    help="The parquet file to write, a row per option; on a cluster a folder of such.",
+)  # fmt: skip
 @click.option("--model", required=True, help=MODEL)
 @click.option("--options", "first", multiple=True, metavar="TEXT...",
               help="The options: --options yes no; {column} fields are filled.")  # fmt: skip
@@ -159,6 +165,11 @@ def list_studies() -> None:
     "--cache", type=FOLDER,
     help="A file to keep scores in: a run that was stopped goes on from there.",
 )  # fmt: skip
+@CLUSTER
+@click.option(
+    "--workers", type=click.IntRange(1),
+    help="Models at work on the cluster; one for each free GPU, or each core.",
+)  # fmt: skip
 @click.option("--batch", "rows", default=8_192, help="Prompts that are worked on together.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, mps.")
 @click.option("--dtype", default="auto", help="auto, float32, bfloat16, float16.")
@@ -167,8 +178,11 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     """Score options after every prompt of a parquet file that may be larger than memory.
 
     The last line is the path of the result: a row per prompt and option, with its log-probability
-    and belief. It is there when all of it is.
+    and belief. It is there when all of it is. On a cluster, the same command takes up again what
+    was stopped.
     """
+    from functools import partial
+
     from simkit import scoring
     from simkit.scoring.parquet.design import ParquetDesign
 
@@ -184,10 +198,14 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
             asked["template"] = asked["template"].replace("\\n", "\n")
         if asked["orders"] == "given":
             asked["orders"] = None
-        count = ParquetDesign(prompts, out, **asked).count  # before a large model is read
-        lm = scoring.load(model, **where)
-        with _bar(count) as show, _warnings_in_words():
-            done = scoring.score_parquet(lm, prompts, out, progress=show, **asked)
+        shared = {name: asked.pop(name) for name in ("cluster", "workers")}
+        if shared["cluster"]:  # each worker loads the model
+            lm = partial(scoring.load, model, **where) if where else model
+        else:
+            ParquetDesign(prompts, out, **asked)  # before a large model is read
+            lm = scoring.load(model, **where)
+        with _bar() as show, _warnings_in_words():
+            done = scoring.score_parquet(lm, prompts, out, progress=show, **shared, **asked)
     click.echo(_summary(done), err=True)
     click.echo(out)
 
@@ -380,13 +398,14 @@ def _warnings_in_words() -> Iterator[None]:
 
 
 @contextmanager
-def _bar(prompts: int) -> Iterator[Callable[[Streamed], None]]:
+def _bar() -> Iterator[Callable[[Streamed], None]]:
     """A bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=prompts, unit=" prompts", disable=None, file=sys.stderr) as bar:
+    with tqdm(unit=" prompts", disable=None, file=sys.stderr) as bar:
 
         def show(done: Streamed) -> None:
+            bar.total = done.of
             bar.update(done.prompts - bar.n)
             bar.set_postfix_str(", ".join(_savings(done)))
 

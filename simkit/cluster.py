@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -79,10 +80,13 @@ def share_out(
     except Exception as error:  # of any kind, by what cannot be pickled
         raise ValueError(f"this cannot be sent to other processes: {error}") from error
     with _connected(ray, cluster, workers):
-        done = _table(ray, parts).map_batches(
-            _Worker, fn_constructor_args=(text,), batch_size=1, max_task_retries=RETRIES,
-            **_resources(ray, len(parts), workers, devices),
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Up to Ray 2.63 this is how to bound the retries, which without it have no end.
+            warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+            done = _table(ray, parts).map_batches(
+                _Worker, fn_constructor_args=(text,), batch_size=1, max_task_retries=RETRIES,
+                **_resources(ray, len(parts), workers, devices),
+            )  # fmt: skip
         try:
             for row in done.iter_rows():
                 result = pickle.loads(row["result"])
@@ -141,6 +145,7 @@ def _error_text(error: Exception) -> bytes:
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is raised
     try:
         import ray
         import ray.data

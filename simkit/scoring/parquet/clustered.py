@@ -82,10 +82,8 @@ def score_clustered(
     todo = [part for i, part in enumerate(parts) if i not in found]
     if todo:
         work = partial(_scorer, opens, options, asked)
-        served = isinstance(opens.args[0], str) and is_address(opens.args[0])
-        for _, report in share_out(
-            work, todo, cluster=cluster, workers=workers, devices=not served
-        ):
+        devices = not is_address(_named(opens.args[0]))  # a model behind a server needs none
+        for _, report in share_out(work, todo, cluster=cluster, workers=workers, devices=devices):
             tally.add(report)
     if folder != place:
         for left in folder.glob(".simkit-*.part"):  # of workers that were killed
@@ -141,10 +139,15 @@ def _check_alike(designs: Sequence[ParquetDesign]) -> None:
     for design in designs[1:]:
         if not design.input.equals(designs[0].input):
             raise ValueError(
-                f"{design.source.name} has the columns\n{design.input.to_string()}\nand "
-                f"{designs[0].source.name}\n{designs[0].input.to_string()}\nThey must be the same, "
-                "in type and order: write the files alike"
+                f"{design.source.name} has the columns {_in_words(design)}; "
+                f"{designs[0].source.name} has {_in_words(designs[0])}. They must be the same, in "
+                "type and order: write the files alike (pandas: index=False)"
             )
+
+
+def _in_words(design: ParquetDesign) -> str:
+    schema = design.input
+    return ", ".join(f"{n} ({kind})" for n, kind in zip(schema.names, schema.types, strict=True))
 
 
 def _sent(model: Any) -> Any:
@@ -155,6 +158,11 @@ def _sent(model: Any) -> Any:
     if not is_model(model) and not callable(model):
         raise ValueError(f"model is {shown(model)}; it must be what simkit.load takes, or a model")
     return model
+
+
+def _named(model: Any) -> Any:
+    """What is loaded: a name, of a `partial(load, name, ...)` too."""
+    return model.args[0] if isinstance(model, partial) and model.args else model
 
 
 def _opened(model: Any) -> Model:
@@ -218,9 +226,10 @@ def _found(part: Part, design: ParquetDesign) -> Report | None:
     try:
         with pq.ParquetFile(part.out, page_checksum_verification=True) as file:
             notes = _notes(file.schema_arrow)
-            table = file.read(["option_id", "valid_mass"]).to_pandas()
+            read = file.read()  # all of it: pages have checksums
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return None
+    table = read.select(["option_id", "valid_mass"]).to_pandas(ignore_metadata=True)
     mass = table["valid_mass"][table["option_id"] == 0]
     prompts = part.rows.stop - part.rows.start
     if len(mass) != prompts:
