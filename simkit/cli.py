@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ TRAINED = {
     "population": "population_finetuning.recipes",
     "alignment": "alignment_diversity.ladder",
 }
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1),
+    help="How many at a time on the cluster; one for each free GPU, or each core.",
+)  # fmt: skip
 
 
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -49,18 +54,30 @@ def app() -> None:
     "--out", type=FOLDER, default=Path("simkit-reports"), help="For pages, records and notebooks."
 )
 @click.option("--profile", type=PROFILE, help="Size of the run.")
+@click.option(
+    "--grid", multiple=True, metavar="NAME=VALUE,VALUE...",
+    help="Run every combination of these values, into one table; repeatable.",
+)  # fmt: skip
+@CLUSTER
+@WORKERS
 def run(
     study: tuple[str, ...],
     parameter: tuple[tuple[str, str], ...],
     model: str | None,
     out: Path,
     profile: str | None,
+    grid: tuple[str, ...],
+    cluster: str | None,
+    workers: int | None,
 ) -> None:
     """Run studies and write their HTML reports; the last line is the path of the index page.
 
     STUDY is the name or number of a study, or a notebook; without one, all are run. With several
     studies each takes the parameters it has. A study that fails is reported and the others still
     run; the exit code is then 1.
+
+    With --grid each combination has a folder of its own below OUT/STUDY-grid, with a table.csv of
+    all numbers, which the index page shows. Combinations that are done are not run again.
     """
     from simkit import reports
 
@@ -70,11 +87,29 @@ def run(
         _check_here(values.get("model"), values.get("compare"))
         if alone := [name for name, value in parameter if value.startswith("--")]:
             raise ValueError(f"-p takes NAME VALUE, got {alone[0]!r}")
+        grids = _grids(grid)
+        if (cluster or workers) and not grids:
+            raise ValueError("--cluster and --workers share out the combinations of a --grid")
+        if twice := [name for name in grids if name in values]:
+            raise ValueError(f"{twice[0]!r} is in the grid and set otherwise; take one out")
         chosen = [reports.find(name) for name in study] if study else reports.studies()
+        _check_here(*grids.get("model", []))
+        for name, many in grids.items():
+            for value in many:
+                _share(chosen, {**values, name: value})
         plan = _share(chosen, values)
     failed = []
     for source, arguments in plan:
+        own = {name: many for name, many in grids.items() if name in source.parameters}
         try:
+            if own:
+                table = reports.sweep(
+                    source.path, own, arguments, out=out, cluster=cluster, workers=workers,
+                    progress=lambda name, status: click.echo(f"{name}: {status}", err=True),
+                )  # fmt: skip
+                rows = table.drop_duplicates("page").query("status == 'failed'")
+                failed += [f"{source.path.stem} ({page.split('/')[0]})" for page in rows["page"]]
+                continue
             reports.run(source.path, arguments, out=out)
         except Exception as error:  # any kind: the other studies still run
             _complain(error)
@@ -166,10 +201,7 @@ def list_studies() -> None:
     help="A file to keep scores in: a run that was stopped goes on from there.",
 )  # fmt: skip
 @CLUSTER
-@click.option(
-    "--workers", type=click.IntRange(1),
-    help="Models at work on the cluster; one for each free GPU, or each core.",
-)  # fmt: skip
+@WORKERS
 @click.option("--batch", "rows", default=8_192, help="Prompts that are worked on together.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, mps.")
 @click.option("--dtype", default="auto", help="auto, float32, bfloat16, float16.")
@@ -326,6 +358,21 @@ def train_adapters(study: str, out: Path | None, **options: Any) -> None:
         module = import_module(f"simkit.studies.{TRAINED[study]}")
         for path in module.train_adapters(out or resources.adapters(study), **options):
             click.echo(path)
+
+
+def _grids(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Values by parameter, from words such as seed=1,2 or prices=[1, 2],[3]."""
+    grids: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        # A comma within brackets belongs to a list.
+        many = re.findall(r"(?:\[[^\]]*\]|[^,\[])+", values)
+        if not name or not equals or not many:
+            raise ValueError(f"--grid takes NAME=VALUE,VALUE..., got {text!r}")
+        if name in grids:
+            raise ValueError(f"--grid names {name!r} twice; give all of its values at once")
+        grids[name] = [value.strip() for value in many]
+    return grids
 
 
 def _forms(texts: Sequence[str]) -> dict[str, list[str]]:

@@ -121,7 +121,8 @@ class _Worker:
     """One process: makes what works, once, and takes parts."""
 
     def __init__(self, text: bytes) -> None:
-        self.work, self.text = None, text
+        self.work: Callable[[Any], Any] | None = None
+        self.text = text
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -165,7 +165,7 @@ def _named(model: Any) -> Any:
     return model.args[0] if isinstance(model, partial) and model.args else model
 
 
-def _opened(model: Any) -> Model:
+def _opened(model: Any) -> Any:
     """The model, in the process that asks it."""
     if isinstance(model, str):
         return load(model)
@@ -210,7 +210,8 @@ def _folder(place: Path, request: dict[str, Any]) -> Path:
 
 def _parts(designs: Sequence[ParquetDesign], folder: Path) -> list[Part]:
     """Files cut into parts of `rows` prompts."""
-    parts, before = [], 0
+    parts: list[Part] = []
+    before = 0
     for design in designs:
         for start in range(0, design.count, design.rows):
             rows = Stretch(before, start, min(start + design.rows, design.count))
