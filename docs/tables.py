@@ -1,4 +1,4 @@
-"""All tables of numbers in README.md and docs/findings.md, made from what is recorded.
+"""All tables of numbers in README.md, findings.md and scale.md, made from what is recorded.
 
 `python -m docs.tables` writes them between their marks: `<!-- records: NAME -->` and
 `<!-- records: end -->`. `make publish` calls it, and `make test` checks that they are what it
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import summary
+from docs import scale
 from simkit.files import write_text
 from simkit.reports.records import read
 from simkit.result import rounded
 
 HERE = Path(__file__).parent.parent
-FILES = ("README.md", "docs/findings.md")
+FILES = ("README.md", "docs/findings.md", "docs/scale.md")
 MARK = re.compile(r"(<!-- records: (?!end)(\S+) -->\n)(.*?)(<!-- records: end -->)", re.DOTALL)
 HEAD = ("headline number", "value", "95 % interval", "claim", "verdict")
 
@@ -65,6 +66,8 @@ def _part(name: str, old: str, fast: dict[str, Record], full: dict[str, Record])
         return _changes(fast, full)
     if name == "benchmark":
         return _benchmark()
+    if name == "scale":
+        return scale.tables()
     if name not in fast:
         raise ValueError(f"a mark names {name!r}; there are records of {', '.join(fast) or 'none'}")
     return f"{_origin(fast[name])}\n\n{_table(HEAD, map(line, fast[name]['numbers']))}"
