@@ -104,6 +104,7 @@ def test_bad_words_are_named_before_anything_runs(tea: Path, words: list[str], s
 def test_a_grid_is_a_table_of_different_values(tea: Path) -> None:
     for values, said in [
         ([], "grid of 'seed' has no values"),
+        ("12", "grid of 'seed' is"),
         ([1, "1"], "the grid holds {'seed': 1} twice"),
     ]:
         with pytest.raises(ValueError, match=said):

@@ -78,7 +78,8 @@ def sweep(
     ImportError
         For a cluster where Ray is not installed.
     """
-    source, fixed = find(study), dict(parameters or {})
+    source, fixed = find(study), {} if parameters is None else parameters
+    typed(fixed, "parameters", Mapping, "a mapping of names and values")
     combinations = _combinations(source, grid, fixed)
     folder = as_path(out, "out").absolute() / f"{source.path.stem}-grid"
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,8 +107,12 @@ def _combinations(
     source: Study, grid: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Parameters of each run, as the notebook takes them."""
-    for name, values in typed(grid, "grid", Mapping, "names and lists of values").items():
-        if not listed(values, f"grid of {name!r}"):
+    typed(grid, "grid", Mapping, "names and lists of values")
+    grid = {name: listed(values, f"grid of {name!r}") for name, values in grid.items()}
+    if not grid:
+        raise ValueError("the grid is empty; run one combination by `run`")
+    for name, values in grid.items():
+        if not values:
             raise ValueError(f"grid of {name!r} has no values")
         if name in fixed:
             raise ValueError(f"{name!r} is in the grid and among the parameters; take one out")

@@ -76,6 +76,7 @@ def refuses() -> Any:
     return refuse
 
 
+@pytest.mark.slow
 def test_a_part_that_kills_its_workers_is_not_begun_for_ever(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
