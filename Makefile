@@ -23,7 +23,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 SAMPLED := $(filter notebooks/02_% notebooks/05_%,$(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SLOWEST := docs/test_contributing.py docs/test_new_study.py docs/test_site.py \
-  estimators/efficiency/test_agreement.py notebooks simulations studies test_fuzz.py \
+  estimators/efficiency/test_agreement.py notebooks scoring/test_cluster.py simulations studies test_fuzz.py \
   test_makefile.py test_reports.py test_wheel.py training
 NBVAL := $(PYTEST) --nbval --nbval-cell-timeout 600 --nbval-kernel-name python3 \
   --nbval-sanitize-with tests/notebooks/sanitize.cfg

@@ -1,4 +1,4 @@
-"""All tables of numbers in README.md and docs/findings.md, made from what is recorded.
+"""All tables of numbers in README.md, findings.md and scale.md, made from what is recorded.
 
 And the interfaces whose recorded answers are read, in docs/how-to/recorded.md, from the code.
 
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import summary
+from docs import scale
 from simkit.files import write_text
 from simkit.reports.records import read
 from simkit.result import rounded
 from simkit.scoring.pivot.payloads import families
 
 HERE = Path(__file__).parent.parent
-FILES = ("README.md", "docs/findings.md")
-RECORDED = "docs/how-to/recorded.md"
+FILES = ("README.md", "docs/findings.md", "docs/scale.md", "docs/how-to/recorded.md")
 MARK = re.compile(r"(<!-- records: (?!end)(\S+) -->\n)(.*?)(<!-- records: end -->)", re.DOTALL)
 HEAD = ("headline number", "value", "95 % interval", "claim", "verdict")
 
@@ -71,6 +71,8 @@ def _part(name: str, old: str, fast: dict[str, Record], full: dict[str, Record])
         return _benchmark()
     if name == "families":
         return _families()
+    if name == "scale":
+        return scale.tables()
     if name not in fast:
         raise ValueError(f"a mark names {name!r}; there are records of {', '.join(fast) or 'none'}")
     return f"{_origin(fast[name])}\n\n{_table(HEAD, map(line, fast[name]['numbers']))}"
@@ -243,7 +245,7 @@ def _interval(number: dict[str, Any], form: str) -> str:
 
 def main() -> None:
     fast, full, real = (records(HERE / "reports" / name) for name in ("", "full", "smollm2"))
-    for name in (*FILES, RECORDED):
+    for name in FILES:
         text = (HERE / name).read_text(encoding="utf-8")
         write_text(HERE / name, regenerated(text, fast, full, real))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from simkit.reports import Study
-    from simkit.scoring.parquet import Streamed
+    from simkit.scoring.parquet.stream import Streamed
 
 __all__ = ["app"]
 
@@ -24,11 +25,19 @@ MODEL = "A bundled model, one of `simkit models`, a folder, or a hub id."
 # Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own.
 CHAT = ("chat", "system", "fold_system", "prefix", "answer", "thinking")
 PROFILE = click.Choice(["fast", "full"])
+CLUSTER = click.option(
+    "--cluster", metavar="ADDRESS",
+    help="Share the work out by Ray: local (processes of this machine), or a cluster's address.",
+)  # fmt: skip
 # What `train-adapters` trains: name of the adapters' folder -> module in simkit.studies.
 TRAINED = {
     "population": "population_finetuning.recipes",
     "alignment": "alignment_diversity.ladder",
 }
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1),
+    help="How many at a time on the cluster; one for each free GPU, or each core.",
+)  # fmt: skip
 
 
 @click.group(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -45,18 +54,30 @@ def app() -> None:
     "--out", type=FOLDER, default=Path("simkit-reports"), help="For pages, records and notebooks."
 )
 @click.option("--profile", type=PROFILE, help="Size of the run.")
+@click.option(
+    "--grid", multiple=True, metavar="NAME=VALUE,VALUE...",
+    help="Run every combination of these values, into one table; repeatable.",
+)  # fmt: skip
+@CLUSTER
+@WORKERS
 def run(
     study: tuple[str, ...],
     parameter: tuple[tuple[str, str], ...],
     model: str | None,
     out: Path,
     profile: str | None,
+    grid: tuple[str, ...],
+    cluster: str | None,
+    workers: int | None,
 ) -> None:
     """Run studies and write their HTML reports; the last line is the path of the index page.
 
     STUDY is the name or number of a study, or a notebook; without one, all are run. With several
     studies each takes the parameters it has. A study that fails is reported and the others still
     run; the exit code is then 1.
+
+    With --grid each combination has a folder of its own below OUT/STUDY-grid, with a table.csv of
+    all numbers, which the index page shows. Combinations that are done are not run again.
     """
     from simkit import reports
 
@@ -66,11 +87,29 @@ def run(
         _check_here(values.get("model"), values.get("compare"))
         if alone := [name for name, value in parameter if value.startswith("--")]:
             raise ValueError(f"-p takes NAME VALUE, got {alone[0]!r}")
+        grids = _grids(grid)
+        if (cluster or workers) and not grids:
+            raise ValueError("--cluster and --workers share out the combinations of a --grid")
+        if twice := [name for name in grids if name in values]:
+            raise ValueError(f"{twice[0]!r} is in the grid and set otherwise; take one out")
         chosen = [reports.find(name) for name in study] if study else reports.studies()
+        _check_here(*grids.get("model", []))
+        for name, many in grids.items():
+            for value in many:
+                _share(chosen, {**values, name: value})
         plan = _share(chosen, values)
     failed = []
     for source, arguments in plan:
+        own = {name: many for name, many in grids.items() if name in source.parameters}
         try:
+            if own:
+                table = reports.sweep(
+                    source.path, own, arguments, out=out, cluster=cluster, workers=workers,
+                    progress=lambda name, status: click.echo(f"{name}: {status}", err=True),
+                )  # fmt: skip
+                rows = table.drop_duplicates("page").query("status == 'failed'")
+                failed += [f"{source.path.stem} ({page.split('/')[0]})" for page in rows["page"]]
+                continue
             reports.run(source.path, arguments, out=out)
         except Exception as error:  # any kind: the other studies still run
             _complain(error)
@@ -111,11 +150,13 @@ def list_studies() -> None:
 
 @app.command()
 @click.option(
-    "--prompts", type=FOLDER, required=True, help="The design: a parquet file, a row per prompt."
-)
+    "--prompts", type=FOLDER, required=True,
+    help="The design: a parquet file, a row per prompt; on a cluster also a folder of such.",
+)  # fmt: skip
 @click.option(
-    "--out", type=FOLDER, required=True, help="The parquet file to write, a row per option."
-)
+    "--out", type=FOLDER, required=True,
+    help="The parquet file to write, a row per option; on a cluster a folder of such.",
+)  # fmt: skip
 @click.option("--model", required=True, help=MODEL)
 @click.option("--options", "first", multiple=True, metavar="TEXT...",
               help="The options: --options yes no; {column} fields are filled.")  # fmt: skip
@@ -159,6 +200,8 @@ def list_studies() -> None:
     "--cache", type=FOLDER,
     help="A file to keep scores in: a run that was stopped goes on from there.",
 )  # fmt: skip
+@CLUSTER
+@WORKERS
 @click.option("--batch", "rows", default=8_192, help="Prompts that are worked on together.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, mps.")
 @click.option("--dtype", default="auto", help="auto, float32, bfloat16, float16.")
@@ -167,10 +210,13 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     """Score options after every prompt of a parquet file that may be larger than memory.
 
     The last line is the path of the result: a row per prompt and option, with its log-probability
-    and belief. It is there when all of it is.
+    and belief. It is there when all of it is. On a cluster, the same command takes up again what
+    was stopped.
     """
+    from functools import partial
+
     from simkit import scoring
-    from simkit.scoring.parquet import ParquetDesign
+    from simkit.scoring.parquet.design import ParquetDesign
 
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
     # Only what was set: a backend need not know of devices.
@@ -184,10 +230,14 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
             asked["template"] = asked["template"].replace("\\n", "\n")
         if asked["orders"] == "given":
             asked["orders"] = None
-        count = ParquetDesign(prompts, out, **asked).count  # before a large model is read
-        lm = scoring.load(model, **where)
-        with _bar(count) as show, _warnings_in_words():
-            done = scoring.score_parquet(lm, prompts, out, progress=show, **asked)
+        shared = {name: asked.pop(name) for name in ("cluster", "workers")}
+        if shared["cluster"]:  # each worker loads the model
+            lm = partial(scoring.load, model, **where) if where else model
+        else:
+            ParquetDesign(prompts, out, **asked)  # before a large model is read
+            lm = scoring.load(model, **where)
+        with _bar() as show, _warnings_in_words():
+            done = scoring.score_parquet(lm, prompts, out, progress=show, **shared, **asked)
     click.echo(_summary(done), err=True)
     click.echo(out)
 
@@ -310,6 +360,21 @@ def train_adapters(study: str, out: Path | None, **options: Any) -> None:
             click.echo(path)
 
 
+def _grids(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Values by parameter, from words such as seed=1,2 or prices=[1, 2],[3]."""
+    grids: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        # A comma within brackets belongs to a list.
+        many = re.findall(r"(?:\[[^\]]*\]|[^,\[])+", values)
+        if not name or not equals or not many:
+            raise ValueError(f"--grid takes NAME=VALUE,VALUE..., got {text!r}")
+        if name in grids:
+            raise ValueError(f"--grid names {name!r} twice; give all of its values at once")
+        grids[name] = [value.strip() for value in many]
+    return grids
+
+
 def _forms(texts: Sequence[str]) -> dict[str, list[str]]:
     """Spellings by option, from words such as yes=YES."""
     forms: dict[str, list[str]] = {}
@@ -380,13 +445,14 @@ def _warnings_in_words() -> Iterator[None]:
 
 
 @contextmanager
-def _bar(prompts: int) -> Iterator[Callable[[Streamed], None]]:
+def _bar() -> Iterator[Callable[[Streamed], None]]:
     """A bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=prompts, unit=" prompts", disable=None, file=sys.stderr) as bar:
+    with tqdm(unit=" prompts", disable=None, file=sys.stderr) as bar:
 
         def show(done: Streamed) -> None:
+            bar.total = done.of
             bar.update(done.prompts - bar.n)
             bar.set_postfix_str(", ".join(_savings(done)))
 

@@ -157,12 +157,19 @@ def _run(study: Any, parameters: Any) -> Any:
     return reports.run(study, parameters, out="pages")
 
 
+def _sweep(study: Any, grid: Any, parameters: Any) -> Any:
+    """A sweep that is refused before anything runs."""
+    if isinstance(grid, dict):
+        grid = {**grid, "no_such": [1]}
+    return reports.sweep(study, grid, parameters, out="pages")
+
+
 def _check(values: Any, seed: Any) -> None:
     reports.check(values, seed=seed)
 
 
 # Calls that are refused whatever else they are given, and how.
-REFUSED = {"reports.run": "no_such", "load": "no such model"}
+REFUSED = {"reports.run": "no_such", "reports.sweep": "no_such", "load": "no such model"}
 
 
 def more_calls() -> dict[str, Callable[[], Call]]:
@@ -201,6 +208,8 @@ def more_calls() -> dict[str, Callable[[], Call]]:
         "Study.values": lambda: (reports.find("quickstart").values, {"arguments": {}}),
         "reports.run": lambda: (_run, {
             "study": "quickstart", "parameters": {"model": "glassbox"}}),
+        "reports.sweep": lambda: (_sweep, {
+            "study": "quickstart", "grid": {"seed": [1, 2]}, "parameters": {"model": "glassbox"}}),
         "export_html": lambda: (reports.export_html, {
             "study": notebook(), "out": "page.html", "failure": ""}),
         "datasets.card": lambda: (datasets.card, {"name": "anes96"}),

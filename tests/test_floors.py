@@ -18,6 +18,7 @@ FLOORS = {
     "questions": 1,
     "datasets": 1,
     "store": 1,
+    "cluster": 1,
     "estimators": 1,
     "survey": 2,
     "personas": 2,

@@ -17,6 +17,7 @@ from simkit.resources import root
 
 HERE = Path(__file__).parent.parent
 TEXT = (HERE / "README.md").read_text(encoding="utf-8")
+SCALE = (HERE / "docs" / "scale.md").read_text(encoding="utf-8")
 FINDINGS = (HERE / "docs" / "findings.md").read_text(encoding="utf-8")
 
 
@@ -61,12 +62,12 @@ def agree(number: dict[str, Any], name: str, value: str, interval: str, *said: s
     ]
 
 
-@pytest.mark.parametrize("text", [TEXT, FINDINGS], ids=tables.FILES)
+@pytest.mark.parametrize("text", [TEXT, FINDINGS, SCALE], ids=tables.FILES)
 def test_the_tables_are_what_the_records_give(text: str) -> None:
     assert tables.regenerated(text, FAST, FULL, REAL) == text
 
 
-@pytest.mark.parametrize("text", [TEXT, FINDINGS], ids=tables.FILES)
+@pytest.mark.parametrize("text", [TEXT, FINDINGS, SCALE], ids=tables.FILES)
 def test_every_table_of_numbers_is_made_and_not_typed(text: str) -> None:
     made = tables.MARK.sub("", text)
     assert made != text

@@ -17,14 +17,15 @@ from simkit.result import estimate_text
 if TYPE_CHECKING:
     from simkit.reports.execute import run
     from simkit.reports.export import export_html
+    from simkit.reports.grid import sweep
     from simkit.reports.pages import index
 
 __all__ = [
     "Study", "caption", "check", "estimate_text", "export_html", "find", "go_on", "index",
-    "number", "record", "run", "studies", "within",
+    "number", "record", "run", "studies", "sweep", "within",
 ]  # fmt: skip
 
-_HEAVY = {"export_html": "export", "index": "pages", "run": "execute"}
+_HEAVY = {"export_html": "export", "index": "pages", "run": "execute", "sweep": "grid"}
 
 
 def __getattr__(name: str) -> Any:

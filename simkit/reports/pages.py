@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
 from simkit import __version__
 from simkit.files import as_path, write_text
@@ -22,6 +23,7 @@ from simkit.result import number_text
 __all__ = ["TEMPLATES", "encodable", "index", "template"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+IN_GRID = 4  # numbers of a sweep that the index shows; its table has all
 MADE_BY = '<meta name="generator" content="simkit'  # in the head of every page of this package
 FIGURE = re.compile(
     r'<figure>\s*<img alt="([^"]*)" src="(data:image/(?:png|jpeg|svg\+xml);base64,[\w+/=]+)"'
@@ -33,7 +35,8 @@ def index(out: str | PathLike[str]) -> Path:
 
     JSON files of other kinds are passed over; a record that cannot be read, or lacks something,
     has no card, and the page says which file it is and why. Sub-folders that `run` wrote into
-    have cards here too, of studies run on another model: each beside that study's own.
+    have cards here too, of studies run on another model: each beside that study's own. A folder
+    that `sweep` wrote into has a table: the first numbers of each combination, with its page.
 
     Parameters
     ----------
@@ -66,7 +69,11 @@ def index(out: str | PathLike[str]) -> Path:
               if (r["study"], r["provenance"]["model"]) not in models]  # fmt: skip
     cards.sort(key=lambda card: (card["page"], card["within"]))
     page = template("index.html.j2").render(
-        title="simkit reports", cards=cards, left_out=left_out, version=__version__
+        title="simkit reports",
+        cards=cards,
+        left_out=left_out,
+        version=__version__,
+        grids=[*_grids(folder, left_out)],
     )
     return write_text(folder / "index.html", encodable(page))
 
@@ -103,6 +110,42 @@ def duration(seconds: float | None) -> str:
 def encodable(text: str) -> str:
     """`text` with halves of characters (surrogates), which no file can hold, as their escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _grids(folder: Path, left_out: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """The tables of sweeps: a row per combination, a column per parameter and leading number."""
+    for path in sorted(folder.glob("*-grid/table.csv")):
+        try:
+            table = pd.read_csv(path, keep_default_na=False, dtype=str)
+            names = list(table.columns[: list(table.columns).index("status")])
+            leading = [*dict.fromkeys(table["number"])][:IN_GRID]
+            groups = table.groupby("page", sort=False)
+            rows = [_combination(rows, names, leading, path.parent) for _, rows in groups]
+        except (OSError, ValueError, KeyError) as error:
+            why = f"it is no table of a sweep ({error})"
+            left_out.append({"file": f"{path.parent.name}/{path.name}", "why": why})
+            continue
+        leading = [name for name in leading if name]
+        yield {"name": path.parent.name.removesuffix("-grid"), "names": names, "numbers": leading,
+               "rows": rows, "table": f"{path.parent.name}/{path.name}"}  # fmt: skip
+
+
+def _combination(
+    rows: pd.DataFrame, names: list[str], leading: list[str], folder: Path
+) -> dict[str, Any]:
+    """A row of a sweep's table."""
+    first, by_name = rows.iloc[0], rows.set_index("number")
+    cells = []
+    for name in filter(None, leading):
+        told = by_name.loc[name] if name in by_name.index else None
+        numbers = [None] * 3 if told is None else [told[end] for end in ("value", "low", "high")]
+        value, low, high = (float(text) if text else None for text in numbers)
+        verdict = "" if told is None else told["verdict"]
+        cells.append({"value": value, "low": low, "high": high, "verdict": verdict})
+    there = (folder / first["page"]).is_file()
+    return {"values": [first[name] for name in names], "status": first["status"], "cells": cells,
+            "error": first["error"],
+            "link": f"{folder.name}/{first['page']}" if there else ""}  # fmt: skip
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

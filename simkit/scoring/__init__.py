@@ -16,7 +16,7 @@ from simkit.scoring.load import load
 from simkit.scoring.mass import LowMassWarning
 from simkit.scoring.mock import MockModel
 from simkit.scoring.orders import average_orders
-from simkit.scoring.parquet import score_parquet
+from simkit.scoring.parquet.score import score_parquet
 from simkit.scoring.pivot.censored import belief_recorded
 from simkit.scoring.pivot.find import count_pivots, find_pivots
 from simkit.scoring.pivot.mentions import surface_forms

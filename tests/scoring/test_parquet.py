@@ -23,7 +23,9 @@ import pytest
 import simkit as sk
 from simkit.scoring.cache import cached
 from simkit.scoring.local import LocalModel
-from simkit.scoring.parquet import ParquetDesign, Streamed, score_parquet
+from simkit.scoring.parquet.design import ParquetDesign
+from simkit.scoring.parquet.score import score_parquet
+from simkit.scoring.parquet.stream import Streamed
 from simkit.store import Store
 from tests.scoring import slow_model
 from tests.scoring.conftest import make_network, make_tokenizer

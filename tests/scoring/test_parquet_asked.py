@@ -15,7 +15,8 @@ from click.testing import CliRunner
 import simkit as sk
 from simkit.cli import app
 from simkit.scoring.local import LocalModel
-from simkit.scoring.parquet import ParquetDesign, score_parquet
+from simkit.scoring.parquet.design import ParquetDesign
+from simkit.scoring.parquet.score import score_parquet
 from tests.scoring.conftest import make_network
 from tests.scoring.test_chat import FAMILIES, chat_tokenizer
 

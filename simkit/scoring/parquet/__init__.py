@@ -1,0 +1,1 @@
+"""Tables that do not fit in memory: one batch after another, here or on a cluster."""
