@@ -154,15 +154,19 @@ def identity_of(model: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def renamed_rows(names: Sequence[Any], word: str = "row") -> Iterator[None]:
-    """Let errors that begin with "row 3: " name the row `names[3]` instead."""
+def renamed_rows(names: Sequence[Any], word: str = "row", quoted: bool = True) -> Iterator[None]:
+    """Let errors that begin with "row 3: " name the row `names[3]` instead.
+
+    Without `quoted` as a bare number, which the next may rename.
+    """
     try:
         yield
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # of what was given, and of servers
         # Every error about a row begins so, in this package.
         place = re.match(r"row (\d+): ", str(error))
         if not place or int(place[1]) >= len(names):
             raise
-        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
+        known = isinstance(error, BoundaryError | RuntimeError)
+        kind = type(error) if known else ValueError
         text = f"{word} {names[int(place[1])]!r}: {str(error)[place.end() :]}"
         raise kind(text) from error
