@@ -154,11 +154,8 @@ def identity_of(model: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def renamed_rows(names: Sequence[Any], word: str = "row", quoted: bool = True) -> Iterator[None]:
-    """Let errors that begin with "row 3: " name the row `names[3]` instead.
-
-    Without `quoted` as a bare number, which the next may rename.
-    """
+def renamed_rows(names: Sequence[Any], word: str = "row") -> Iterator[None]:
+    """Let errors that begin with "row 3: " name the row `names[3]` instead."""
     try:
         yield
     except (ValueError, RuntimeError) as error:  # of what was given, and of servers

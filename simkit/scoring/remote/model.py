@@ -108,7 +108,7 @@ class RemoteModel(_Behind):
         for i, row in enumerate(zip(prompts, map(tuple, options), strict=True)):
             first.setdefault(row, i)
         rows = list(first)
-        with renamed_rows(list(first.values()), quoted=False):
+        with renamed_rows(list(first.values())):
             found = self.dialect.scores([p for p, _ in rows], [o for _, o in rows])
         place = {row: i for i, row in enumerate(rows)}
         same = [place[p, tuple(o)] for p, o in zip(prompts, options, strict=True)]
@@ -261,16 +261,15 @@ def load_remote(
                 "leave it out"
             )
         name = met.model.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")
-        if dry_run:
-            met = Dry(met)
+        asked: Any = Dry(met) if dry_run else met
         if hasattr(met, "beliefs"):
-            return _kept(InterfaceModel(name, met, abilities, repeats=repeats), cache)
+            return _kept(InterfaceModel(name, asked, abilities, repeats=repeats), cache)
         if repeats > 1:
             raise ValueError(
                 f"repeats is {repeats}, and {name} scores exactly ({abilities['repeats']} between "
                 "two requests); leave it out"
             )
-        return _kept(RemoteModel(name, met, abilities), cache)
+        return _kept(RemoteModel(name, asked, abilities), cache)
     raise ServerError(
         f"{client.address}: no server that simkit can score with answers there, and none with chat "
         "completions; start llama.cpp's server, or load the model itself"

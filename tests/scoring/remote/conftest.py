@@ -65,6 +65,8 @@ class Served:
                     "chat_template": "", "bos_token": "", "eos_token": ""}  # fmt: skip
         if path == "/tokenize":
             return {"tokens": tokenize(body["content"])}
+        if path != "/completion":
+            return None
         context, places = list(body["prompt"]), []
         forced = [int(t) for t in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
         for j in range(body["n_predict"]):

@@ -145,7 +145,7 @@ def test_a_budget_is_kept(served):
     _, address = served
     lm = load_remote(address)
     lm.dialect.client.most_requests = lm.spent.requests + 4
-    with pytest.raises(BudgetError, match="most_requests=.* Nothing of it is kept"):
+    with pytest.raises(BudgetError, match="Nothing of it is kept"):
         sk.score(lm, PROMPTS, OPTIONS)
     assert lm.spent.requests == lm.dialect.client.most_requests
 
