@@ -223,8 +223,10 @@ class Client:
                     bar.update(len(done) - bar.n)
         finally:
             stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            take()
+            try:
+                pool.shutdown(wait=True, cancel_futures=True)
+            finally:  # also where a second interrupt ends the waiting
+                take()
         if errors:
             place, error = errors[0]
             if rows is not None and isinstance(error, ServerError):

@@ -16,14 +16,16 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import simkit as sk
+from simkit.cli import app
 from simkit.scoring.remote import BudgetError, Client, ServerError, Spent, load_remote
 from simkit.scoring.remote import client as client_module
 from simkit.scoring.remote.costs import expected, usage
 from simkit.scoring.remote.pace import Pace
 from simkit.store import Store
-from tests.scoring.remote.conftest import truth
+from tests.scoring.remote.conftest import tokenize, truth
 
 PROMPTS = [f"The capital of France is Paris? buy it at ${i}\nAnswer:" for i in (1, 2, 3)]
 OPTIONS = (" yes", " no")
@@ -238,16 +240,18 @@ def test_an_interrupt_keeps_what_was_answered_and_sends_no_more(served, tmp_path
     def client():
         return Client(address, workers=2, store=Store(tmp_path / "s.sqlite"))
 
+    once = threading.Semaphore(1)
+
     def fault(path, payload):
-        time.sleep(0.005)
-        if completions(state) == 10:
-            signal.raise_signal(signal.SIGINT)  # to the main thread
+        time.sleep(0.01)
+        if completions(state) >= 10 and once.acquire(blocking=False):
+            os.kill(os.getpid(), signal.SIGINT)
 
     state.fault = fault
     with pytest.raises(KeyboardInterrupt):
         client().map("/completion", bodies, lambda i, answer: answer)
     sent = completions(state)
-    assert 10 <= sent <= 14
+    assert 10 <= sent <= 20
     state.fault = None
     assert len(client().map("/completion", bodies, lambda i, answer: answer)) == 40
     assert completions(state) == 40  # each was asked once
@@ -378,3 +382,24 @@ def test_a_parquet_file_is_scored_from_cache_and_errors_name_its_rows(served, tm
     table = pd.read_parquet(out)
     yes, no = (math.exp(truth("buy it at $3?\nAnswer:", o)) for o in OPTIONS)
     assert table["belief"][4] == table["belief"][10] == pytest.approx(yes / (yes + no))
+
+
+def test_the_command_estimates_before_it_pays(served, tmp_path):
+    _, address = served
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pd.DataFrame({"price": [1, 2, 3]}).to_parquet(source)
+    asked = ["score", "--prompts", str(source), "--out", str(out), "--model", address,
+             "--template", "buy it at ${price}?\\nAnswer:", "--options", "yes", "no",
+             "--price", "1000000", "0", "--setting", "workers", "2"]  # fmt: skip
+    done = CliRunner().invoke(app, [*asked, "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert not out.exists()
+    lines = done.output.splitlines()
+    assert lines[0] == "at least 3 requests" and lines[2] == "up to 3 tokens to write"
+    read = 3 * len(tokenize("buy it at $1?\nAnswer:"))
+    assert lines[1] == f"{read} tokens to read" and lines[3] == f"{read} in money"
+    asked[asked.index("--price") : asked.index("--price") + 3] = ["--setting", "most_requests", "5"]
+    stopped = CliRunner().invoke(app, asked)
+    assert stopped.exit_code == 2 and "the budget most_requests=5" in stopped.output
+    glassbox = CliRunner().invoke(app, [*asked, "--model", "glassbox", "--dry-run"])
+    assert glassbox.exit_code == 2 and "'glassbox' is none" in glassbox.output
