@@ -6,8 +6,9 @@ import os
 import re
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
     from simkit.reports import Study
     from simkit.scoring.parquet.stream import Streamed
+    from simkit.scoring.remote import Spent
 
 __all__ = ["app"]
 
 FOLDER = click.Path(path_type=Path)
-MODEL = "A bundled model, one of `simkit models`, a folder, or a hub id."
+MODEL = "A bundled model, one of `simkit models`, a folder, a hub id, or a server's address."
+DRY = "Only count, of a server: requests, tokens and, with a price, money. Nothing is written."
+PRICE = "Money for a million tokens read and a million written."
 # Sizes of a run: `fast` is what the notebooks are saved with, `full` the source's own.
 CHAT = ("chat", "system", "fold_system", "prefix", "answer", "thinking")
 PROFILE = click.Choice(["fast", "full"])
@@ -206,7 +210,19 @@ def list_studies() -> None:
 @click.option("--device", default="auto", help="auto, cpu, cuda, mps.")
 @click.option("--dtype", default="auto", help="auto, float32, bfloat16, float16.")
 @click.option("--revision", help="A revision on the hub.")
-def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
+@click.option("--setting", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="Of a server: model NAME, workers 16, most_cost 5; repeatable.")  # fmt: skip
+@click.option("--price", nargs=2, type=float, metavar="READ WRITTEN", help=PRICE)
+@click.option("--dry-run", is_flag=True, help=DRY)
+def score(
+    prompts: Path,
+    out: Path,
+    model: str,
+    setting: tuple[tuple[str, str], ...],
+    price: tuple[float, float] | None,
+    dry_run: bool,
+    **asked: Any,
+) -> None:
     """Score options after every prompt of a parquet file that may be larger than memory.
 
     The last line is the path of the result: a row per prompt and option, with its log-probability
@@ -221,6 +237,8 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
     where = {name: asked.pop(name) for name in ("device", "dtype", "revision", "cache")}
     # Only what was set: a backend need not know of devices.
     where = {name: value for name, value in where.items() if value not in ("auto", None)}
+    where |= {name: _number(value) for name, value in setting}
+    where |= {"price": price} if price else {}
     chat = {name: asked.pop(name) for name in CHAT}
     with _in_words():
         asked["options"] = _options(asked.pop("first"), asked.pop("more"), asked.pop("column"))
@@ -232,13 +250,25 @@ def score(prompts: Path, out: Path, model: str, **asked: Any) -> None:
             asked["orders"] = None
         shared = {name: asked.pop(name) for name in ("cluster", "workers")}
         if shared["cluster"]:  # each worker loads the model
+            if dry_run:
+                raise ValueError("a dry run counts in this process; leave cluster out")
             lm = partial(scoring.load, model, **where) if where else model
         else:
             ParquetDesign(prompts, out, **asked)  # before a large model is read
+            if dry_run:
+                with TemporaryDirectory() as folder:
+                    _check_server(model)
+                    lm = scoring.load(model, dry_run=True, **where)
+                    asked["least_mass"] = 0.0  # of numbers that are made up
+                    scoring.score_parquet(lm, prompts, Path(folder, "out.parquet"), **asked)
+                click.echo(_estimate(lm.would_spend, lm.spent))
+                return
             lm = scoring.load(model, **where)
         with _bar() as show, _warnings_in_words():
             done = scoring.score_parquet(lm, prompts, out, progress=show, **shared, **asked)
     click.echo(_summary(done), err=True)
+    if hasattr(lm, "spent"):
+        click.echo(lm.spent, err=True)
     click.echo(out)
 
 
@@ -414,6 +444,33 @@ def _share(chosen: list[Study], values: dict[str, Any]) -> list[tuple[Study, dic
     return [(s, s.values(share)) for s, share in zip(chosen, shares, strict=True)]
 
 
+def _number(text: str) -> int | float | str:
+    """A setting's value: a number where it is one."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _check_server(model: Any) -> None:
+    if not str(model).startswith(("http://", "https://", "openai:")):
+        raise ValueError(f"--dry-run counts what a server would be asked, and {model!r} is none")
+
+
+def _estimate(would: Spent, spent: Spent) -> str:
+    """What a run would cost, a line for each fact."""
+    guessed = f", of {would.guessed:,} requests guessed: a token for 4 characters"
+    lines = [
+        f"at least {would.requests:,} requests",
+        f"{would.read:,} tokens to read{guessed if would.guessed else ''}",
+        f"up to {would.written:,} tokens to write",
+        f"{would.cost:.4g} in money" if would.price else "no price given: --price READ WRITTEN",
+    ]
+    if would.kept:
+        lines.append(f"{would.kept:,} answers are in the cache")
+    return "\n".join([*lines, f"sent so far, to learn what the server can do: {spent}"])
+
+
 def _check_here(*models: Any) -> None:
     """ValueError, with the command that adds it, for a real model that is not on this machine."""
     words = [m for m in models if isinstance(m, str) and m.isidentifier() and m != "glassbox"]
@@ -429,7 +486,7 @@ def _in_words(code: int = 2) -> Iterator[None]:
     """What is refused as words on stderr, without a traceback, and an exit with `code`."""
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:  # servers' errors too
         _complain(error)
         sys.exit(code)
 

@@ -120,9 +120,9 @@ def _combinations(
         source.values({**fixed, **dict(zip(grid, values, strict=True))})
         for values in itertools.product(*grid.values())
     ]
-    for i, values in enumerate(made):
-        if values in made[:i]:
-            raise ValueError(f"the grid holds { {n: values[n] for n in grid} } twice")
+    for i, one in enumerate(made):
+        if one in made[:i]:
+            raise ValueError(f"the grid holds { {n: one[n] for n in grid} } twice")
     return made
 
 

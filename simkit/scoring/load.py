@@ -161,6 +161,8 @@ def load(source: Any = "glassbox", *, cache: str | Path | None = None, **setting
     store = None if cache is None else Store(cache)  # before a large model is read
     for backend in BACKENDS:
         if backend.takes(source):
+            if store is not None and backend.takes in (is_address, is_openai):
+                return backend.opens(source, cache=store, **settings)  # kept by request
             model = backend.opens(source, **settings)
             return model if store is None else Cached(model, store)
     kinds = "; or ".join(backend.what for backend in BACKENDS)

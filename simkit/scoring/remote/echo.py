@@ -55,7 +55,7 @@ class Echo:
         def read(j: int, answer: Any) -> float:
             return self._summed(answer, *pairs[j])
 
-        found = iter(self.client.map("/v1/completions", bodies, read))
+        found = iter(self.client.map("/v1/completions", bodies, read, [i for i, *_ in pairs]))
         return [[next(found) for _ in row] for row in options]
 
     def _summed(self, answer: Any, row: int, prompt: str, option: str) -> float:

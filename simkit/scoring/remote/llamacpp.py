@@ -91,7 +91,9 @@ class LlamaCpp:
                 return self._listed(answer, asked[j][1])
 
             for (i, _), places in zip(
-                waiting, self.client.map("/completion", bodies, read), strict=True
+                waiting,
+                self.client.map("/completion", bodies, read, [i for i, _ in asked]),
+                strict=True,
             ):
                 for place, tokens in places.items():
                     known[i].setdefault(place, {}).update(tokens)

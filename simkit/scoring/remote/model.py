@@ -26,14 +26,17 @@ from simkit.scoring.forms import flat, sum_forms
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.chat import ChatCompletions
 from simkit.scoring.remote.client import Client, ServerError
+from simkit.scoring.remote.costs import Spent
 from simkit.scoring.remote.decisions import Decisions
+from simkit.scoring.remote.dry import Dry
 from simkit.scoring.remote.echo import Echo
 from simkit.scoring.remote.llamacpp import LlamaCpp
 from simkit.scoring.remote.recorder import Recorder
 from simkit.scoring.remote.repeats import over_repeats, seed_of, spread_of
 from simkit.scoring.remote.systemone import SystemOne
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
-from simkit.scoring.types import Scores
+from simkit.scoring.types import Scores, renamed_rows
+from simkit.store import Store
 from simkit.types import IntArray, integer
 
 __all__ = ["InterfaceModel", "RemoteModel", "load_openai", "load_remote"]
@@ -81,9 +84,22 @@ class _Behind:
         return {"server": self.dialect.client.address, "model": self.dialect.model}
 
     @property
-    def spent(self) -> Any:
-        """Requests, failed tries and tokens so far."""
-        return self.dialect.client.spent
+    def spent(self) -> Spent:
+        """Requests, failed tries, tokens and money so far."""
+        return self.dialect.client.spent  # type: ignore[no-any-return]
+
+    @property
+    def would_spend(self) -> Spent:
+        """What a dry run counted instead of sending it."""
+        counted = self.dialect.client.counted
+        if counted is None:
+            raise ValueError(f"{self.name} was not loaded with dry_run=True; see `spent`")
+        return counted  # type: ignore[no-any-return]
+
+    @property
+    def stored(self) -> int:
+        """Answers that came out of the cache so far."""
+        return self.spent.kept
 
 
 class RemoteModel(_Behind):
@@ -94,8 +110,12 @@ class RemoteModel(_Behind):
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
         """See `simkit.scoring.Model`."""
-        rows = list(dict.fromkeys(zip(prompts, map(tuple, options), strict=True)))
-        found = self.dialect.scores([p for p, _ in rows], [o for _, o in rows])
+        first: dict[tuple[str, tuple[str, ...]], int] = {}
+        for i, row in enumerate(zip(prompts, map(tuple, options), strict=True)):
+            first.setdefault(row, i)
+        rows = list(first)
+        with renamed_rows(list(first.values())):
+            found = self.dialect.scores([p for p, _ in rows], [o for _, o in rows])
         place = {row: i for i, row in enumerate(rows)}
         same = [place[p, tuple(o)] for p, o in zip(prompts, options, strict=True)]
         logprob = np.array(found, dtype=float)[same]
@@ -191,6 +211,8 @@ def load_remote(
     repeats: int = 1,
     batch: int | None = None,
     record: str | Path | None = None,
+    cache: Store | None = None,
+    dry_run: bool = False,
     **settings: Any,
 ) -> RemoteModel | InterfaceModel:
     """A model behind a server, met and proved.
@@ -211,8 +233,16 @@ def load_remote(
     record : str or Path, optional
         A file (JSON Lines) to which the requests and answers of a decision interface are added;
         `simkit.load` reads it in the interface's place.
+    cache : Store, optional
+        Where answers are kept, request by request, as they arrive, and looked up before one is
+        sent. The handshake is always made anew: it proves the server that is there now.
+    dry_run : bool
+        Nothing but the handshake is sent: requests and their tokens are counted in
+        `model.would_spend`, and numbers are made up in their place.
     **settings
-        Of the `Client`: `key_from`, `workers`, `seconds`, `tries`, `most_requests`.
+        Of the `Client`: `key_from`; `workers`, `seconds`, `tries`; the server's limits
+        `requests_per_minute` and `tokens_per_minute`; and a budget, `most_requests`, `most_tokens`
+        and `most_cost`, with `price=(read, written)` for a million tokens.
 
     Returns
     -------
@@ -251,18 +281,26 @@ def load_remote(
         name = met.model.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")
         if record is not None:
             met.client = Recorder(met.client, as_path(record, "record"))
+        asked: Any = Dry(met) if dry_run else met
         if hasattr(met, "beliefs"):
-            return InterfaceModel(name, met, abilities, repeats=repeats)
+            made: RemoteModel | InterfaceModel = InterfaceModel(
+                name, asked, abilities, repeats=repeats
+            )
+            break
         if repeats > 1:
             raise ValueError(
                 f"repeats is {repeats}, and {name} scores exactly ({abilities['repeats']} between "
                 "two requests); leave it out"
             )
-        return RemoteModel(name, met, abilities)
-    raise ServerError(
-        f"{client.address}: no server that simkit can score with answers there, and none with chat "
-        "completions; start llama.cpp's server, or load the model itself"
-    )
+        made = RemoteModel(name, asked, abilities)
+        break
+    else:
+        raise ServerError(
+            f"{client.address}: no server that simkit can score with answers there, and none with "
+            "chat completions; start llama.cpp's server, or load the model itself"
+        )
+    client.store, client.identity = cache, made.identity  # proved: what is kept is this model's
+    return made
 
 
 def load_openai(source: str, **settings: Any) -> RemoteModel | InterfaceModel:

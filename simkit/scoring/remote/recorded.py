@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from simkit.files import as_path
-from simkit.scoring.remote.client import Spent
+from simkit.scoring.remote.costs import Spent
 from simkit.scoring.remote.decisions import Decisions
 from simkit.scoring.remote.model import InterfaceModel
 from simkit.scoring.remote.systemone import NAMES, SystemOne

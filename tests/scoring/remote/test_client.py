@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import simkit as sk
-from simkit.scoring.remote import Client, ServerError, load_remote
+from simkit.scoring.remote import BudgetError, Client, ServerError, load_remote
 from tests.scoring.remote.conftest import truth
 
 PROMPTS = [f"The capital of France is Paris? buy it at ${i}\nAnswer:" for i in (1, 2, 3)]
@@ -145,7 +145,7 @@ def test_a_budget_is_kept(served):
     _, address = served
     lm = load_remote(address)
     lm.dialect.client.most_requests = lm.spent.requests + 4
-    with pytest.raises(ServerError, match="budget of"):
+    with pytest.raises(BudgetError, match="Nothing of it is kept"):
         sk.score(lm, PROMPTS, OPTIONS)
     assert lm.spent.requests == lm.dialect.client.most_requests
 
