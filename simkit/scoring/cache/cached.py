@@ -110,6 +110,11 @@ class Cached:
              block: int | None = None) -> Iterator[Runs]:  # fmt: skip
         """See `simkit.scoring.Model`; the model's own `runs` writes those that are not there."""
         writes = ability(self.model, "runs", "sample_runs")
+        if getattr(self.model, "beliefs", None) is not None:  # its runs say more than is kept here
+            raise TypeError(
+                f"runs of {self.name}, an interface, are kept by its requests; take "
+                "load(address, cache=...) in the place of Cached"
+            )
         identity = dict(getattr(self.model, "run_identity", None) or self._identity())
         names = run_keys(identity, how, asked, row, run)
         known = self.store.get_many(names)
@@ -121,11 +126,6 @@ class Cached:
         if not in_store.all():
             places = {(i, r): n for i, r, n in zip(row.tolist(), run.tolist(), names, strict=True)}
             for new in writes(asked, row[~in_store], run[~in_store], how, block or RUNS):
-                if new.written is not None:
-                    raise TypeError(
-                        f"runs of {self.name}, an interface, are kept by its requests; take "
-                        "load(address, cache=...) in the place of Cached"
-                    )
                 cells = zip(new.row.tolist(), new.run.tolist(), new.number.tolist(), strict=True)
                 values = _ends_as_bytes(new)
                 self.store.put_many({places[i, r]: values[n] for i, r, n in cells})

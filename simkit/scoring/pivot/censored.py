@@ -264,7 +264,8 @@ def _read(
             elif blank:
                 masses.unlisted.append((mass, may, True))
             elif may:
-                masses.open.append((mass, may, reached is None and (masses.strings or lost)))
+                # What has reached an option may run on, to a longer one or to another word.
+                masses.open.append((mass, may, masses.strings or (lost and reached is None)))
         rest = weight * max(0.0, 1.0 - sum(float(np.exp(value)) for _, value in run.top[t]))
         reached, pending = _reads(before, targets, whole_words)
         masses.unlisted.append(

@@ -60,6 +60,7 @@ class ChatCompletions:
     cold : whether the listed probabilities are the model's own whatever the temperature, so that
         the likeliest answer can be asked for.
     room : tokens that the model may think before an answer.
+    served : what the server calls the model in its answers; "" if it does not say.
     """
 
     client: Client
@@ -69,6 +70,7 @@ class ChatCompletions:
     top: int = 0
     cold: bool = False
     room: int = 0
+    served: str = ""
 
     template = TURNS
 
@@ -94,7 +96,7 @@ class ChatCompletions:
     @property
     def identity(self) -> dict[str, Any]:
         """What the beliefs depend on besides server and model."""
-        return {"interface": "chat completions", "top": self.top,
+        return {"interface": "chat completions", "served": self.served, "top": self.top,
                 "answers": 0 if self.top else self.answers}  # fmt: skip
 
     @property
@@ -108,8 +110,9 @@ class ChatCompletions:
 
     def _agree(self) -> None:
         """Find out which parameters the server takes, and what its lists hold."""
+        # llama.cpp and others cut what is drawn (to 40 tokens) unless they are told not to.
         self.sent = {"logprobs": True, "top_logprobs": TOPS[0], "temperature": 1, "top_p": 1,
-                     "max_tokens": 8, "seed": 1}  # fmt: skip
+                     "top_k": 0, "min_p": 0, "max_tokens": 8, "seed": 1}  # fmt: skip
         text, first = self._asked_until_taken()
         if not text:
             self.room = THOUGHT
@@ -137,7 +140,7 @@ class ChatCompletions:
         """What is said to the probe; parameters that an error names are given up one by one."""
         while True:
             try:
-                return self.client.post(PATH, self._body(PROBE, 8), _opening)
+                return self.client.post(PATH, self._body(PROBE, 8), self._opening)
             except ServerError as error:
                 name = _named(error, self.sent)
                 if name is None:
@@ -159,7 +162,7 @@ class ChatCompletions:
         if "temperature" not in self.sent:
             return False
         try:
-            text, first = self.client.post(PATH, self._body(PROBE, 8, temperature=0), _opening)
+            text, first = self.client.post(PATH, self._body(PROBE, 8, temperature=0), self._opening)
         except ServerError as error:
             if _named(error, {"temperature": 0}) is None:
                 raise
@@ -247,7 +250,7 @@ class ChatCompletions:
         if "\n" in begun:  # after a text of the model's own, which it cannot be given
             return []
         heat = {"temperature": 0} if self.cold else {}
-        _, first = self.client.post(PATH, self._body(turns, 1, **heat), _opening)
+        _, first = self.client.post(PATH, self._body(turns, 1, **heat), self._opening)
         return sorted(first.items(), key=lambda pair: -pair[1])[:5]
 
     def write(
@@ -338,7 +341,25 @@ class ChatCompletions:
             body["user"] = f"simkit-{seed}"
         return body
 
+    def _opening(self, answer: Any) -> tuple[str, dict[str, float]]:
+        """The text, "" for a model that has only thought so far, and the tokens listed first."""
+        self._same_model(answer)
+        silent = not _text(answer) and not _choice(answer)["message"].get("refusal")
+        if silent and _choice(answer).get("finish_reason") != "length":
+            raise Garbled("an answer without text")
+        return _text(answer), _first_place(answer)
+
+    def _same_model(self, answer: Any) -> None:
+        name = str(answer.get("model") or "")
+        self.served = self.served or name
+        if name != self.served:
+            raise ServerError(
+                f"{self.client.address}: the model was {self.served!r} and is {name!r} now; what "
+                "was asked before and after does not belong together"
+            )
+
     def _read(self, _: int, answer: Any) -> _Said:
+        self._same_model(answer)
         thought = _thought(answer)
         message = _choice(answer)["message"]
         if self.top:
@@ -346,9 +367,12 @@ class ChatCompletions:
                 (run,) = read_recorded(answer)
             except ValueError as error:
                 raise Garbled(str(error)) from None
-            return _Said(run, thought)
-        finish = "refusal" if message.get("refusal") else _choice(answer).get("finish_reason")
-        return _Said(Recorded(_text(answer), (), (), (), str(finish or "")), thought)
+        else:
+            finish = "refusal" if message.get("refusal") else _choice(answer).get("finish_reason")
+            run = Recorded(_text(answer), (), (), (), str(finish or ""))
+        if not run.text and run.finish == "length" and not (thought or self.room):
+            raise Garbled("an answer cut at its length that has no text")
+        return _Said(run, thought)
 
 
 _Row = tuple[FloatArray, FloatArray, FloatArray, float, str]  # as in `Beliefs`
@@ -436,14 +460,6 @@ def _text(answer: Any) -> str:
 def _thought(answer: Any) -> bool:
     message = _choice(answer)["message"]
     return bool(message.get("reasoning_content") or message.get("reasoning"))
-
-
-def _opening(answer: Any) -> tuple[str, dict[str, float]]:
-    """The text, "" for a model that has only thought so far, and the tokens of its first place."""
-    silent = not _text(answer) and not _choice(answer)["message"].get("refusal")
-    if silent and _choice(answer).get("finish_reason") != "length":
-        raise Garbled("an answer without text")
-    return _text(answer), _first_place(answer)
 
 
 def _first_place(answer: Any) -> dict[str, float]:

@@ -137,9 +137,15 @@ class RemoteModel(_Behind):
         return [text for text, _, _ in done]
 
     def runs(
-        self, asked: Sequence[Ask], row: IntArray, run: IntArray, how: Writing
-    ) -> Iterator[Runs]:
+        self, asked: Sequence[Ask], row: IntArray, run: IntArray, how: Writing,
+        block: int | None = None,
+    ) -> Iterator[Runs]:  # fmt: skip
         """See `simkit.scoring.Model`: each run is written by a request with a seed of its own."""
+        if block is not None and len(row) > block:
+            for start in range(0, len(row), block):
+                part = slice(start, start + block)
+                yield from self.runs(asked, row[part], run[part], how)
+            return
         first = uniforms(asked, row, run, how.seed, 0)[:, 0]
         pairs = list(zip(row.tolist(), run.tolist(), strict=True))
         seeds = [seed_of(how.seed, asked[i].text, asked[i].again, j) for i, j in pairs]

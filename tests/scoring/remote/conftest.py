@@ -45,6 +45,15 @@ def truth(prompt: str, option: str) -> float:
     return total
 
 
+class Refused(Exception):
+    """A parameter that is not taken."""
+
+
+def laid(messages: list[dict[str, str]]) -> str:
+    """The prompt that a chat's template makes."""
+    return "".join(f"[{turn['role']}]{turn['content']}" for turn in messages) + "[assistant]"
+
+
 class Served:
     """The server's state: what was asked, and what stands in the way."""
 
@@ -55,9 +64,14 @@ class Served:
         self.model = "tiny.gguf"
         self.speaks = "llama.cpp"
         self.ignores_echo = self.off_by_one = False
+        self.models, self.longest = ["tiny"], 99
+        self.lists, self.refuses, self.tempered = 20, {}, False
+        self.next: Callable[[tuple[int, ...]], dict[int, float]] = distribution
 
     def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """None for a path that this server does not have."""
+        if self.speaks in ("chat", "router"):
+            return self.chatted(path, body)
         if self.speaks == "echo":
             return self.echoed(path, body)
         if path == "/props":
@@ -107,9 +121,46 @@ class Served:
         choice = {"text": "".join(texts), "logprobs": logprobs, "finish_reason": "length"}
         return {"model": "tiny", "choices": [choice], "usage": {"completion_tokens": 1}}
 
+    def chatted(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """As chat completions do it; a router makes a chat of completions, too."""
+        if path == "/v1/models":
+            return {"data": [{"id": name} for name in self.models]}
+        if path == "/v1/completions" and self.speaks == "router":
+            body = {**body, "messages": [{"role": "user", "content": body["prompt"]}]}
+            text = self.chatted("/v1/chat/completions", body)["choices"][0]["message"]["content"]
+            return {"model": "tiny", "choices": [{"text": text, "logprobs": None}]}
+        if path != "/v1/chat/completions":
+            return None
+        for name, why in self.refuses.items():
+            if name in body and (name, body[name]) != ("temperature", 1):
+                raise Refused(why)
+        context, places = tokenize(laid(body["messages"])), []
+        draw = random.Random(f"{context}{body.get('seed')}{body.get('user')}")
+        heat = body.get("temperature", 1)
+        for _ in range(min(body.get("max_tokens") or body["max_completion_tokens"], self.longest)):
+            found = self.next(tuple(context))
+            if self.tempered:
+                heated = {t: p ** (1 / max(heat, 1e-2)) for t, p in found.items()}
+                found = {t: p / sum(heated.values()) for t, p in heated.items()}
+            best = sorted(found, key=lambda t: -found[t])
+            token = draw.choices([*found], [*found.values()])[0] if heat else best[0]
+            listed = [self.entry(t, max(found[t], 1e-300)) for t in best[: self.lists]]
+            listed = listed[: body.get("top_logprobs") or 0]
+            places.append(self.entry(token, found[token]) | {"top_logprobs": listed})
+            context.append(token)
+        text = "".join(place["token"] for place in places)
+        logprobs = {"content": places} if body.get("logprobs") and self.lists else None
+        choice = {"message": {"role": "assistant", "content": text}, "logprobs": logprobs,
+                  "finish_reason": "stop" if len(places) == self.longest else "length"}  # fmt: skip
+        return {"model": "tiny-1", "choices": [choice], "usage": {"completion_tokens": 1}}
+
     @staticmethod
     def entry(token: int, p: float) -> dict[str, Any]:
-        return {"id": token, "token": WORDS[token], "logprob": math.log(p)}
+        return {
+            "id": token,
+            "token": WORDS[token] if token < 1000 else chr(token - 1000),
+            "logprob": math.log(p),
+        }
 
 
 def serve(served: Served) -> ThreadingHTTPServer:
@@ -125,8 +176,11 @@ def serve(served: Served) -> ThreadingHTTPServer:
             body = json.loads(raw) if raw else {}
             served.asked.append((self.path, body))
             served.headers.append(dict(self.headers))
-            answer = served.answer(self.path, body)
-            status, headers = (404 if answer is None else 200), {}
+            try:
+                answer = served.answer(self.path, body)
+                status, headers = (404 if answer is None else 200), {}
+            except Refused as why:
+                answer, status, headers = {"error": {"message": str(why)}}, 400, {}
             payload = json.dumps(answer).encode()
             if served.fault is not None:
                 spoilt = served.fault(self.path, payload)
