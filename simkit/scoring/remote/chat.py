@@ -191,18 +191,20 @@ class ChatCompletions:
         ways = {(one.system, one.prompt, one.spelled): i for i, one in enumerate(asked)}
         for one in asked:
             _refuse_same(one.spelled)
-        some = [asked[i] for i in ways.values()]
-        rows = self._listed(some, again) if self.top else self._sampled(some, again)
+        places = [*ways.values()]
+        some = [asked[i] for i in places]
+        ask = self._listed if self.top else self._sampled
+        rows = ask(some, again, places)
         found = dict(zip(ways, rows, strict=True))
         parts = zip(*(found[one.system, one.prompt, one.spelled] for one in asked), strict=True)
         belief, low, high, mass, basis = map(list, parts)
         return Beliefs(np.array(belief), np.array(low), np.array(high), np.array(mass), basis)
 
-    def _listed(self, asked: Sequence[Inquiry], again: int) -> list[_Row]:
+    def _listed(self, asked: Sequence[Inquiry], again: int, places: Sequence[int]) -> list[_Row]:
         """By the tokens listed where the answers begin."""
         heat = {"temperature": 0} if self.cold else {}
         bodies = [self._body(_messages(one), _longest(one.spelled), again, **heat) for one in asked]
-        said = self.client.map(PATH, bodies, self._read)
+        said = self.client.map(PATH, bodies, self._read, places)
         return [self._bounded(one, answer) for one, answer in zip(asked, said, strict=True)]
 
     def _bounded(self, one: Inquiry, said: _Said) -> _Row:
@@ -214,14 +216,15 @@ class ChatCompletions:
         basis = f"top {self.top}" + (" after a thought" if said.thought else "")
         return belief, low, high, mass, basis
 
-    def _sampled(self, asked: Sequence[Inquiry], again: int) -> list[_Row]:
+    def _sampled(self, asked: Sequence[Inquiry], again: int, places: Sequence[int]) -> list[_Row]:
         """By the share of answers that begin with each option."""
         bodies = []
         for one in asked:
             turns, longest = _messages(one), _longest(one.spelled)
             seeds = (seed_of("answer", turns, again, j) for j in range(self.answers))
             bodies += [self._body(turns, longest, seed) for seed in seeds]
-        said = iter(self.client.map(PATH, bodies, self._read))
+        rows = [i for i in places for _ in range(self.answers)]
+        said = iter(self.client.map(PATH, bodies, self._read, rows))
         return [self._shares(one, [next(said).run for _ in range(self.answers)]) for one in asked]
 
     def _shares(self, one: Inquiry, runs: Sequence[Recorded]) -> _Row:

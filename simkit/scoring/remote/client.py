@@ -271,12 +271,16 @@ class Client:
         stop: threading.Event,
     ) -> tuple[T, str]:
         """What `read` makes of the answer, and its text."""
+
+        def pause(seconds: float) -> None:  # until something stops it
+            stop.wait(seconds)
+
         try:
             for attempt in Retrying(
                 retry=retry_if_exception_type(_Later),
                 stop=stop_after_attempt(self.tries),
                 wait=_pause,
-                sleep=lambda seconds: stop.wait(seconds),
+                sleep=pause,
                 reraise=True,
             ):
                 with attempt:

@@ -140,7 +140,9 @@ def usage(answer: Any) -> tuple[int, int] | None:
     if not isinstance(answer, Mapping):
         return None
     for place in (answer.get("usage"), answer.get("meta_info"), answer):
-        for names in COUNTED if isinstance(place, Mapping) else ():
+        if not isinstance(place, Mapping):
+            continue
+        for names in COUNTED:
             read, written = (place.get(name) for name in names)
             if type(read) is int and read >= 0:
                 return read, written if type(written) is int and written > 0 else 0

@@ -151,7 +151,8 @@ class Decisions:
                     _ = values is None or bounds(values, least[ask.kind])
             return [*zip(found, digits, masses, strict=True)]
 
-        found = self.client.map(self.path, bodies, read) if bodies else []
+        first = [rows[part[0]][0] for part in parts]
+        found = self.client.map(self.path, bodies, read, rows=first) if bodies else []
         each = dict(zip((ask for part in parts for ask in part), (a for r in found for a in r),
                         strict=True))  # fmt: skip
         return [each[ask] for ask in asks]
