@@ -175,7 +175,8 @@ def believe(
         the content.
 
         Of an interface that gives bounds (see `Beliefs`), also `low` and `high`, between which the
-        belief lies, and `basis`, what it rests on. `logprob` and `valid_mass` are NaN where the
+        belief lies, and `basis`, what it rests on; with repeats, also `repeats_range`, by how much
+        the beliefs of one request differ. `logprob` and `valid_mass` are NaN where the
         interface hides the mass, and a refused question has belief NaN.
 
         In a chat whose template knows thoughts (see `Chat`), also `channel`: what was scored,
@@ -281,9 +282,10 @@ def _told(
     seen = np.flatnonzero(~np.isnan(mass))
     warn_of_mass(model, mass[seen], least_mass, place)
     basis = np.array(found.basis, dtype=object)
+    spread = {} if found.repeats_range is None else {"repeats_range": found.repeats_range}
     return {
         "logprob": found.logprob, "belief": found.belief, "low": found.low, "high": found.high,
-        "valid_mass": mass, "basis": basis,
+        "valid_mass": mass, "basis": basis, **spread,
     }  # fmt: skip
 
 

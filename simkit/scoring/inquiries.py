@@ -56,6 +56,8 @@ class Beliefs:
         so much open. Equal to the belief where it is exact.
     valid_mass : (N,) in 0-1; NaN where the interface hides it.
     basis : (N,) what the row rests on: "decision", "top 20", "24 answers", "refused", ...
+    repeats_range : (N, K) largest minus smallest belief over repeats of the request; None where
+        it was made once.
     """
 
     belief: FloatArray
@@ -63,6 +65,7 @@ class Beliefs:
     high: FloatArray
     valid_mass: FloatArray
     basis: Sequence[str]
+    repeats_range: FloatArray | None = None
 
     @property
     def logprob(self) -> FloatArray:

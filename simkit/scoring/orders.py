@@ -156,7 +156,7 @@ def average_orders(table: pd.DataFrame) -> pd.DataFrame:
         said = table[name].astype(str).groupby(code)
         if (said.nunique() > 1).any():
             out[name] = said.agg(lambda every: "; ".join(dict.fromkeys(every))).to_numpy()
-    for name in ("low", "high") if told else ():
+    for name in (c for c in ("low", "high", "repeats_range") if told and c in table):
         out[name] = np.bincount(code, column_of(table, name)) / count
     return out.reset_index(drop=True).assign(
         logprob=total - np.log(count),
