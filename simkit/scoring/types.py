@@ -158,11 +158,11 @@ def renamed_rows(names: Sequence[Any], word: str = "row") -> Iterator[None]:
     """Let errors that begin with "row 3: " name the row `names[3]` instead."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # of servers too
         # Every error about a row begins so, in this package.
         place = re.match(r"row (\d+): ", str(error))
         if not place or int(place[1]) >= len(names):
             raise
-        kind = BoundaryError if isinstance(error, BoundaryError) else ValueError
+        kind = type(error) if isinstance(error, BoundaryError | RuntimeError) else ValueError
         text = f"{word} {names[int(place[1])]!r}: {str(error)[place.end() :]}"
         raise kind(text) from error

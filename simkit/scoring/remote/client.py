@@ -24,7 +24,18 @@ SHOWN = 300  # characters of an answer that an error quotes
 
 
 class ServerError(RuntimeError):
-    """The server did not answer, or not with what was asked for, after all tries."""
+    """The server did not answer, or not with what was asked for, after all tries.
+
+    Attributes
+    ----------
+    place : of the request in `Client.map`; None for a request of its own.
+    """
+
+    place: int | None = None
+
+
+class _Stopped(ServerError):
+    """A request that was not sent, for another one failed."""
 
 
 class Garbled(ValueError):
@@ -113,10 +124,12 @@ class Client:
 
         def one(i: int) -> T:
             if stop.is_set():
-                raise ServerError("stopped by another request's error")
+                raise _Stopped("not sent, for another request failed")
             try:
                 return self.post(path, bodies[i], lambda answer: read(i, answer))
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, ServerError):
+                    error.place = i
                 stop.set()
                 raise
 
@@ -124,10 +137,13 @@ class Client:
             futures = [pool.submit(one, i) for i in range(len(bodies))]
             try:
                 return [future.result() for future in futures]
-            except BaseException:
+            except BaseException as error:
                 stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
-                raise
+                if isinstance(error, _Stopped):  # the cause is further down the list
+                    done = [f.exception() for f in futures if f.done() and not f.cancelled()]
+                    error = next(e for e in done if e and not isinstance(e, _Stopped))
+                raise error from None
 
     def _ask(
         self, method: str, path: str, body: Mapping[str, Any] | None, read: Callable[[Any], T]
