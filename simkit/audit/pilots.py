@@ -166,8 +166,8 @@ def _distinct(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Up to n rows whose prompts differ as the model gets them, evenly; and these prompts."""
     rows, way = design.reset_index(drop=True), talk(chat, model)
-    if getattr(model, "beliefs", None) is not None:
-        way = None  # it lays out the chat itself
+    if getattr(model, "beliefs", None) is not None and getattr(model, "tokenizer", None) is None:
+        way = None  # an interface without a template lays out the chat itself
     texts = question.prompts(rows, warn=False)
     if way is not None:
         answers = question.answers_for(rows)

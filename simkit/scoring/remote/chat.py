@@ -23,7 +23,7 @@ from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.pivot.censored import masses_at, token_at
 from simkit.scoring.pivot.recorded import Recorded, read_recorded
 from simkit.scoring.remote.client import Client, Garbled, ServerError
-from simkit.scoring.remote.names import served_name
+from simkit.scoring.remote.names import served
 from simkit.scoring.remote.repeats import seed_of
 from simkit.scoring.remote.turns import TURNS, turns_of
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
@@ -77,7 +77,7 @@ class ChatCompletions:
     @classmethod
     def meet(cls, client: Client, model: str | None) -> ChatCompletions | None:
         """The server's face, or None if it has no chat completions."""
-        name = served_name(client, model) or model
+        name = (served(client, model) or {}).get("id", model)
         if name is None:
             return None
         met = cls(client, name)

@@ -17,7 +17,7 @@ import numpy as np
 
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.client import Client, Garbled, ServerError
-from simkit.scoring.remote.names import served_name
+from simkit.scoring.remote.names import served
 from simkit.scoring.remote.typed import (
     COARSEST,
     FINEST,
@@ -61,17 +61,17 @@ class Decisions:
     @classmethod
     def meet(cls, client: Client, model: str | None) -> Decisions | None:
         """The server's face, or None if it takes no such questions."""
-        name = served_name(client, model) or model
+        name = (served(client, model) or {}).get("id", model)
         if name is None:
             return None
         met = cls(client, name)
         try:
-            met._answers(TRIAL[:1])
+            found = client.post(cls.path, met._body(TRIAL[:1]), lambda answer: answer)
         except ServerError as error:
             if error.status not in ABSENT:
                 raise
             return None
-        return met
+        return met if isinstance(found, Mapping) else None  # a server that answers anything
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -151,8 +151,7 @@ class Decisions:
                     _ = values is None or bounds(values, least[ask.kind])
             return [*zip(found, digits, masses, strict=True)]
 
-        first = [rows[part[0]][0] for part in parts]
-        found = self.client.map(self.path, bodies, read, rows=first) if bodies else []
+        found = self.client.map(self.path, bodies, read) if bodies else []
         each = dict(zip((ask for part in parts for ask in part), (a for r in found for a in r),
                         strict=True))  # fmt: skip
         return [each[ask] for ask in asks]

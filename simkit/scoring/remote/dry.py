@@ -10,6 +10,7 @@ import numpy as np
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.client import NotSent
 from simkit.scoring.remote.costs import Spent
+from simkit.scoring.types import Scores
 from simkit.types import FloatArray, generator
 
 __all__ = ["Dry"]
@@ -37,13 +38,15 @@ class Dry:
         return getattr(self.dialect, name)
 
     def scores(
-        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]]
-    ) -> list[list[float]]:
+        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]], rows: Sequence[int]
+    ) -> Scores:
         """Log-probabilities that are drawn."""
-        return self._tried(
-            lambda: self.dialect.scores(prompts, options),
-            lambda: [np.log(_drawn(p, o)).tolist() for p, o in zip(prompts, options, strict=True)],
-        )
+
+        def made_up() -> Scores:
+            drawn = [_drawn(p, o) for p, o in zip(prompts, options, strict=True)]
+            return Scores(np.log(drawn), np.zeros(np.shape(drawn), dtype=bool))
+
+        return self._tried(lambda: self.dialect.scores(prompts, options, rows), made_up)
 
     def beliefs(self, asked: Sequence[Inquiry], again: int) -> Beliefs:
         """Beliefs that are drawn."""

@@ -1,67 +1,77 @@
-"""Completions that give back the prompt with its log-probabilities: vLLM, and others like it."""
+"""Completions that give back the prompt with its log-probabilities; token ids are not known."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from simkit.scoring.remote import completions
 from simkit.scoring.remote.client import Client, Garbled, ServerError
-from simkit.scoring.remote.names import served_name
-from simkit.scoring.types import BoundaryError
+from simkit.scoring.remote.ids import Dialect, number
+from simkit.scoring.remote.names import served
+from simkit.scoring.types import BoundaryError, Scores
 
 __all__ = ["Echo"]
 
+BLANKS = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n"})  # as some servers write them
+
 
 @dataclass(eq=False)
-class Echo:
+class Echo(Dialect):
     """Scoring by `/v1/completions` with `echo`: one request per prompt and option.
 
     The server reads prompt and option as one text and lists its tokens with their log-probabilities
     and where each begins. Those that begin at the option's start or after it are summed.
     """
 
-    client: Client
-    model: str
-
     template = None
 
     @classmethod
     def meet(cls, client: Client, model: str | None) -> Echo | None:
         """The server's face, or None if it does not echo."""
-        name = served_name(client, model)
-        if name is None:
+        entry = served(client, model)
+        if entry is None:
             return None
-        met = cls(client, name)
+        met = cls(client, str(entry["id"]))
         try:
-            met.scores(["One two"], [(" three",)])
+            met.scores(["One two"], [(" three",)], [0])
         except ServerError:
             return None
         return met
 
     def scores(
-        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]]
-    ) -> list[list[float]]:
-        """Log-probabilities of options[i] after prompts[i]; each row a list of K."""
-        pairs = [(i, p, o) for i, (p, row) in enumerate(zip(prompts, options, strict=True))
-                 for o in row]  # fmt: skip
+        self, prompts: Sequence[str], options: Sequence[tuple[str, ...]], rows: Sequence[int]
+    ) -> Scores:
+        """Of options[i] after prompts[i]; `rows` are the numbers by which errors name them.
+
+        An option counts as nested where its text begins with another's, for ids are not known.
+        """
+        pairs = [(i, p, o) for i, p, row in zip(rows, prompts, options, strict=True) for o in row]
         bodies = [
             {"model": self.model, "prompt": p + o, "echo": True, "max_tokens": 1, "logprobs": 1,
-             "temperature": 0}
+             **completions.PLAIN}
             for _, p, o in pairs
         ]  # fmt: skip
 
         def read(j: int, answer: Any) -> float:
             return self._summed(answer, *pairs[j])
 
-        found = iter(self.client.map("/v1/completions", bodies, read, [i for i, *_ in pairs]))
-        return [[next(found) for _ in row] for row in options]
+        found = self.client.map(completions.PATH, bodies, read, [i for i, _, _ in pairs])
+        within = [
+            [any(a != b and b.startswith(a) for a in row) or b in row[:k]
+             for k, b in enumerate(row)]
+            for row in options
+        ]  # fmt: skip
+        return Scores(np.reshape(found, (len(prompts), -1)), np.array(within, dtype=bool))
 
     def _summed(self, answer: Any, row: int, prompt: str, option: str) -> float:
-        choice = _choice(answer)
+        choice = completions.choice_of(self, answer)
         tokens, logprobs, starts = (
-            choice["logprobs"].get(name) for name in ("tokens", "token_logprobs", "text_offset")
+            (choice.get("logprobs") or {}).get(name)
+            for name in ("tokens", "token_logprobs", "text_offset")
         )
         if not isinstance(tokens, list) or not isinstance(logprobs, list):
             raise Garbled("an answer without tokens and their log-probabilities")
@@ -69,7 +79,7 @@ class Echo:
             raise Garbled("lists of tokens, log-probabilities and offsets of unequal length")
         text = prompt + option
         if not str(choice.get("text", "")).startswith(text):
-            raise ServerError(f"{self.model} does not give back the prompt: `echo` was ignored")
+            raise Garbled("an answer that does not begin with the prompt: `echo` is ignored")
         inside = [j for j, start in enumerate(starts) if len(prompt) <= start < len(text)]
         if not inside or starts[inside[0]] != len(prompt):
             raise BoundaryError(
@@ -79,57 +89,18 @@ class Echo:
         end = starts[inside[-1] + 1] if inside[-1] + 1 < len(starts) else len(text)
         if end != len(text):
             raise Garbled("the option's last token runs on into what was written after it")
-        values = [logprobs[j] for j in inside]
-        if not all(isinstance(v, int | float) and v <= 1e-6 for v in values):
-            raise Garbled(f"{values!r} in the place of log-probabilities")
-        return float(sum(-math.inf if v < -1e30 else min(v, 0.0) for v in values))
+        written = "".join(str(tokens[j]) for j in inside)
+        if option.isascii() and written.translate(BLANKS) != option:
+            raise Garbled(f"the tokens of {written!r} in the place of {option!r}")
+        return float(sum(number(logprobs[j]) for j in inside))
 
     def next_tokens(self, prompt: str) -> list[tuple[str, float]]:
         """The five likeliest tokens after a prompt, with their probabilities."""
-        body = {"model": self.model, "prompt": prompt, "max_tokens": 1, "logprobs": 5,
-                "temperature": 0}  # fmt: skip
-
-        def read(answer: Any) -> list[tuple[str, float]]:
-            top = (_choice(answer)["logprobs"].get("top_logprobs") or [None])[0]
-            if not isinstance(top, dict) or not top:
-                raise Garbled("an answer without the likeliest tokens")
-            best = sorted(top.items(), key=lambda pair: -pair[1])
-            return [(str(token), math.exp(value)) for token, value in best]
-
-        return self.client.post("/v1/completions", body, read)
-
-    def nested(self, options: tuple[str, ...]) -> list[bool]:
-        """Whether each option's text begins with another's, as far as can be told without ids."""
-        return [any(a != b and b.startswith(a) for a in options) for b in options]
+        return completions.next_tokens(self, prompt)
 
     def write(
         self, prompts: Sequence[str], seeds: Sequence[int], max_tokens: int, stop: str,
         temperature: float,
     ) -> list[tuple[str, int, bool]]:  # fmt: skip
         """Texts, their numbers of tokens, and whether each came to `stop`."""
-        bodies = [
-            {"model": self.model, "prompt": prompt, "max_tokens": max_tokens, "stop": [stop],
-             "seed": seed, "temperature": temperature}
-            for prompt, seed in zip(prompts, seeds, strict=True)
-        ]  # fmt: skip
-
-        def read(_: int, answer: Any) -> tuple[str, int, bool]:
-            choice = _choice(answer, listed=False)
-            if not isinstance(choice.get("text"), str):
-                raise Garbled("an answer without text")
-            used = answer.get("usage") or {}
-            tokens = int(used.get("completion_tokens") or 0)
-            reached = choice.get("finish_reason") == "stop" and tokens < max_tokens
-            return choice["text"], tokens, reached
-
-        return self.client.map("/v1/completions", bodies, read)
-
-
-def _choice(answer: Any, listed: bool = True) -> dict[str, Any]:
-    try:
-        choice = answer["choices"][0]
-        if listed and not isinstance(choice["logprobs"], dict):
-            raise TypeError
-    except (KeyError, IndexError, TypeError):
-        raise Garbled("an answer without a choice, or without log-probabilities") from None
-    return dict(choice)
+        return completions.write(self, list(prompts), seeds, max_tokens, stop, temperature)

@@ -4,7 +4,7 @@
 says as much of its belief as the interface lets know.
 
 A dialect is a class with `meet(client, model)`, which gives itself or None, and `client`, `model`
-and `template` (or None). One that scores has `scores`, `next_tokens`, `nested` and `write`. An
+and `template` (or None). One that scores has `scores`, `next_tokens` and `write`. An
 interface has `beliefs(inquiries, again)`, where `again` numbers the repeats of a request, `prove`,
 which gives its abilities, `identity`, what else its numbers depend on, and `unscored`, the end of
 the sentence "gpt ... " that says what it lacks and the remedy.
@@ -31,25 +31,26 @@ from simkit.scoring.remote.decisions import Decisions
 from simkit.scoring.remote.dry import Dry
 from simkit.scoring.remote.echo import Echo
 from simkit.scoring.remote.llamacpp import LlamaCpp
+from simkit.scoring.remote.proof import prove_exact
 from simkit.scoring.remote.recorder import Recorder
 from simkit.scoring.remote.repeats import over_repeats, seed_of, spread_of
+from simkit.scoring.remote.sglang import SGLang
 from simkit.scoring.remote.systemone import SystemOne
+from simkit.scoring.remote.vllm import VLLM
 from simkit.scoring.runs.asked import Ask, End, Runs, Writing, uniforms
-from simkit.scoring.types import Scores, renamed_rows
+from simkit.scoring.types import Scores
 from simkit.store import Store
 from simkit.types import IntArray, integer
 
 __all__ = ["InterfaceModel", "RemoteModel", "load_openai", "load_remote"]
 
 OPENAI = "https://api.openai.com/v1"
-PROBE = "The capital of France is"
 # The first that a server speaks.
-DIALECTS: list[Any] = [LlamaCpp, Echo, Decisions, SystemOne, ChatCompletions]
+DIALECTS: list[Any] = [LlamaCpp, SGLang, VLLM, Echo, Decisions, SystemOne, ChatCompletions]
 KNOWN = Inquiry(
     "Is Paris the capital of France? Answer with one word: yes or no.", "", "",
     "Is Paris the capital of France?", ("yes", "no"), (("yes", "Yes", "YES"), ("no", "No", "NO")),
 )  # fmt: skip
-TOLERANCE = 0.05  # of a log-probability, between two requests for the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,18 +111,14 @@ class RemoteModel(_Behind):
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
         """See `simkit.scoring.Model`."""
+        pairs = list(zip(prompts, map(tuple, options), strict=True))
         first: dict[tuple[str, tuple[str, ...]], int] = {}
-        for i, row in enumerate(zip(prompts, map(tuple, options), strict=True)):
-            first.setdefault(row, i)
-        rows = list(first)
-        with renamed_rows(list(first.values())):
-            found = self.dialect.scores([p for p, _ in rows], [o for _, o in rows])
-        place = {row: i for i, row in enumerate(rows)}
-        same = [place[p, tuple(o)] for p, o in zip(prompts, options, strict=True)]
-        logprob = np.array(found, dtype=float)[same]
-        nested = {o: self.dialect.nested(o) for _, o in rows}
-        within = np.array([nested[tuple(o)] for o in options], dtype=bool)
-        return Scores(logprob, within)
+        for row, pair in enumerate(pairs):
+            first.setdefault(pair, row)
+        found = self.dialect.scores(*zip(*first, strict=True), list(first.values()))
+        place = {pair: i for i, pair in enumerate(first)}
+        same = [place[pair] for pair in pairs]
+        return Scores(found.logprob[same], found.nested[same])
 
     def next_tokens(self, prompt: str) -> list[tuple[str, float]]:
         """See `simkit.scoring.Model`."""
@@ -351,37 +348,9 @@ def _proved(dialect: Any) -> dict[str, str]:
     answers differ, it is asked one thing twice.
     """
     if not hasattr(dialect, "beliefs"):
-        return _exact(dialect)
+        return prove_exact(dialect)
     can: dict[str, str] = dialect.prove()
     if "repeats" in can:
         return can
     first, second = (dialect.beliefs([KNOWN], again) for again in (0, 1))
     return {**can, "repeats": spread_of(first, second)}
-
-
-def _exact(dialect: Any) -> dict[str, str]:
-    """What a server that scores can do.
-
-    A token that the server wrote has a log-probability: forced, it must have the same. And an
-    option of two tokens must have the sum of the first and of the second after the first.
-    """
-    (word, p), *_ = dialect.next_tokens(PROBE)
-    ((alone,),) = dialect.scores([PROBE], [(word,)])
-    if abs(alone - np.log(p)) > TOLERANCE:
-        raise ServerError(
-            f"{dialect.client.address}: {word!r} after {PROBE!r} has log-probability "
-            f"{np.log(p):.3f} when written and {alone:.3f} when scored"
-        )
-    ((both, again),) = dialect.scores([PROBE], [(word + " the", word)])
-    ((rest,),) = dialect.scores([PROBE + word], [(" the",)])
-    if abs(both - again - rest) > TOLERANCE:
-        raise ServerError(
-            f"{dialect.client.address}: {word + ' the'!r} has log-probability {both:.3f}; its "
-            f"parts have {again:.3f} and {rest:.3f}"
-        )
-    spread = abs(again - alone)
-    return {
-        "scores": "exact, options of any number of tokens",
-        "repeats": f"differ by {spread:.2g}",
-        "runs": "written and scored",
-    }

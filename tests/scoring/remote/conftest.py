@@ -1,4 +1,4 @@
-"""A small server of known truth that speaks as llama.cpp does, and a proxy that breaks it."""
+"""A small server of known truth that speaks as several do, and what may stand in its way."""
 
 from __future__ import annotations
 
@@ -54,6 +54,19 @@ def laid(messages: list[dict[str, str]]) -> str:
     return "".join(f"[{turn['role']}]{turn['content']}" for turn in messages) + "[assistant]"
 
 
+BOS = 999
+
+
+def numbers(context: list[int]) -> dict[int, float]:
+    """Log-probabilities of all tokens that may come next; BOS says nothing."""
+    found = distribution(tuple(t for t in context if t != BOS))
+    return {t: math.log(p) for t, p in found.items()}
+
+
+def text_of(tokens: list[int]) -> str:
+    return "".join(WORDS[t] if t < len(WORDS) else chr(max(t - 1000, 1)) for t in tokens if t != BOS)
+
+
 class Served:
     """The server's state: what was asked, and what stands in the way."""
 
@@ -64,62 +77,91 @@ class Served:
         self.model = "tiny.gguf"
         self.speaks = "llama.cpp"
         self.ignores_echo = self.off_by_one = False
+        self.forgets_bos = False  # when asked for tokens
+        self.takes_ids = True  # vLLM: logprob_token_ids
+        self.change: Callable[[float], float] = lambda value: value  # of scored log-probabilities
         self.models, self.longest = ["tiny"], 99
         self.lists, self.refuses, self.tempered = 20, {}, False
         self.next: Callable[[tuple[int, ...]], dict[int, float]] = distribution
 
     def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """None for a path that this server does not have."""
-        if self.speaks in ("chat", "router"):
-            return self.chatted(path, body)
-        if self.speaks == "echo":
-            return self.echoed(path, body)
+        speak = {"llama.cpp": self.llamacpp, "echo": self.echoed, "vllm": self.vllm,
+                 "sglang": self.sglang, "chat": self.chatted,
+                 "router": self.chatted}[self.speaks]  # fmt: skip
+        if path == "/tokenize" and speak not in (self.echoed, self.chatted):
+            special = body.get("add_special", body.get("add_special_tokens"))
+            ids = self.read(body.get("content", body.get("prompt")), special)
+            return {"tokens": ids, "count": len(ids), "max_model_len": 4096}
+        return speak(path, body)
+
+    def read(self, text: str, special: bool = True) -> list[int]:
+        front = [BOS] if special and not self.forgets_bos else []
+        return front + tokenize(text)
+
+    def context(self, prompt: Any) -> list[int]:
+        return [BOS, *tokenize(prompt)] if isinstance(prompt, str) else list(prompt)
+
+    def scored(self, tokens: list[int], start: int) -> list[float]:
+        """Log-probabilities of tokens[start:]."""
+        shift = 1 if self.off_by_one else 0
+        return [
+            self.change(numbers(tokens[: j + shift]).get(tokens[j], -20.0))
+            for j in range(start, len(tokens))
+        ]
+
+    def llamacpp(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         if path == "/props":
             return {"default_generation_settings": {"n_ctx": 4096}, "model_path": self.model,
                     "chat_template": "", "bos_token": "", "eos_token": ""}  # fmt: skip
-        if path == "/tokenize":
-            return {"tokens": tokenize(body["content"])}
         if path != "/completion":
             return None
-        context, places = list(body["prompt"]), []
+        context, places = self.context(body["prompt"]), []
+        n = len(context)
         forced = [int(t) for t in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
         for j in range(body["n_predict"]):
-            found = distribution(tuple(context))
+            found = numbers(context)
             best = sorted(found, key=lambda t: -found[t])
             token = forced[j] if forced else best[0]
-            listed = [self.entry(t, found[t]) for t in best[: body.get("n_probs", 0)]]
-            places.append(self.entry(token, found.get(token, 1e-9)) | {"top_logprobs": listed})
+            listed = [self.entry(t, found[t], forced) for t in best[: body.get("n_probs", 0)]]
+            place = self.entry(token, found.get(token, -20.0), forced)
+            places.append(place | {"top_logprobs": listed})
             context.append(token)
-        text = "".join(WORDS[p["id"]] for p in places)
-        return {"content": text, "tokens": [p["id"] for p in places], "truncated": False,
+        return {"content": text_of([p["id"] for p in places]), "truncated": False,
+                "tokens": [p["id"] for p in places], "prompt": "<s>" + text_of(context[:n]),
                 "completion_probabilities": places, "stop_type": "limit", "model": self.model,
-                "tokens_predicted": len(places), }  # fmt: skip
+                "tokens_predicted": len(places), "tokens_evaluated": n}  # fmt: skip
+
+    def entry(self, token: int, value: float, forced: Any = ()) -> dict[str, Any]:
+        value = self.change(value) if forced else value
+        return {"id": token, "token": text_of([token]), "logprob": value}
 
     def echoed(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """As vLLM's completions do it."""
+        """As vLLM's completions do it for text."""
         if path == "/v1/models":
-            return {"data": [{"id": "tiny"}]}
+            return {"data": [{"id": self.model, "max_model_len": 4096}]}
         if path != "/v1/completions":
             return None
-        ids = tokenize(body["prompt"])
-        found = [distribution(tuple(ids[:j])) for j in range(len(ids) + 1)]
-        best = max(found[-1], key=lambda t: found[-1][t])
-        tokens = [*ids, best]
-        shift = 1 if self.off_by_one else 0
-        values: list[float | None] = [
-            math.log(found[min(j + shift, len(ids))].get(t, 1e-9)) for j, t in enumerate(tokens)
-        ]
-        values[0] = None
-        texts = [WORDS[t] if t < 1000 else chr(t - 1000) for t in tokens]
+        ids = self.context(body["prompt"])
+        found = numbers(ids)
+        best = max(found, key=lambda t: found[t])
+        shown = [t for t in [*ids, best] if t != BOS]
+        values: list[Any] = [None, *self.scored(shown, 1)[:-1], found[best]]
+        texts = [text_of([t]) for t in shown]
         starts = [sum(map(len, texts[:j])) for j in range(len(texts))]
         if self.ignores_echo or not body.get("echo"):
-            texts, values, starts = texts[-1:], [math.log(found[-1][best])], [0]
-        top = sorted(found[-1].items(), key=lambda pair: -pair[1])[: body.get("logprobs") or 0]
-        listed: list[Any] = [None] * (len(texts) - 1)
+            texts, values, starts = texts[-1:], values[-1:], [0]
+        top = sorted(found.items(), key=lambda pair: -pair[1])[: body.get("logprobs") or 0]
+        wanted = body.get("logprob_token_ids") if self.takes_ids else None
+        if wanted:
+            top = [(t, self.change(found.get(t, -20.0))) for t in [best, *wanted]]
+        named = body.get("return_tokens_as_token_ids")
+        last = {f"token_id:{t}" if named else text_of([t]): value for t, value in top}
         logprobs = {"tokens": texts, "token_logprobs": values, "text_offset": starts,
-                    "top_logprobs": [*listed, {WORDS[t]: math.log(p) for t, p in top}]}  # fmt: skip
+                    "top_logprobs": [*([None] * (len(texts) - 1)), last]}  # fmt: skip
         choice = {"text": "".join(texts), "logprobs": logprobs, "finish_reason": "length"}
-        return {"model": "tiny", "choices": [choice], "usage": {"completion_tokens": 1}}
+        return {"model": self.model, "choices": [choice],
+                "usage": {"prompt_tokens": len(ids), "completion_tokens": 1}}  # fmt: skip
 
     def chatted(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """As chat completions do it; a router makes a chat of completions, too."""
@@ -144,9 +186,9 @@ class Served:
                 found = {t: p / sum(heated.values()) for t, p in heated.items()}
             best = sorted(found, key=lambda t: -found[t])
             token = draw.choices([*found], [*found.values()])[0] if heat else best[0]
-            listed = [self.entry(t, max(found[t], 1e-300)) for t in best[: self.lists]]
+            listed = [self.chat_entry(t, max(found[t], 1e-300)) for t in best[: self.lists]]
             listed = listed[: body.get("top_logprobs") or 0]
-            places.append(self.entry(token, found[token]) | {"top_logprobs": listed})
+            places.append(self.chat_entry(token, found[token]) | {"top_logprobs": listed})
             context.append(token)
         text = "".join(place["token"] for place in places)
         logprobs = {"content": places} if body.get("logprobs") and self.lists else None
@@ -155,12 +197,53 @@ class Served:
         return {"model": "tiny-1", "choices": [choice], "usage": {"completion_tokens": 1}}
 
     @staticmethod
-    def entry(token: int, p: float) -> dict[str, Any]:
+    def chat_entry(token: int, p: float) -> dict[str, Any]:
         return {
             "id": token,
             "token": WORDS[token] if token < 1000 else chr(token - 1000),
             "logprob": math.log(p),
         }
+
+    def vllm(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        if path == "/version":
+            return {"version": "0.21.0"}
+        answer = self.echoed(path, body)
+        if answer is None or path != "/v1/completions":
+            return answer
+        ids = self.context(body["prompt"])
+        if body.get("prompt_logprobs") is not None:
+            answer["choices"][0]["prompt_logprobs"] = [None] + [
+                {str(t): {"logprob": value, "rank": 3, "decoded_token": text_of([t])}}
+                for t, value in zip(ids[1:], self.scored(ids, 1), strict=True)
+            ]
+        if body.get("return_token_ids"):
+            answer["choices"][0]["prompt_token_ids"] = ids
+        return answer
+
+    def sglang(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        if path == "/get_model_info":
+            return {"model_path": self.model, "is_generation": True}
+        if path != "/generate":
+            return None
+        ids = self.context(body.get("input_ids") or body["text"])
+        found = numbers(ids)
+        start = body.get("logprob_start_len", -1)
+        start = len(ids) if start < 0 else start
+        best = sorted(found, key=lambda t: -found[t])
+        rows = zip(self.scored(ids, start), ids[start:], strict=True)
+        meta = {
+            "prompt_tokens": len(ids), "completion_tokens": 1, "weight_version": self.model,
+            "input_token_logprobs": [[None if j == 0 else v, t, None]
+                                     for j, (v, t) in enumerate(rows)],
+            "output_top_logprobs": [[[found[t], t, text_of([t])] for t in
+                                     best[: body.get("top_logprobs_num", 0)]]],
+            "output_token_ids_logprobs": [[[self.change(found.get(t, -20.0)), t, None] for t in
+                                           body.get("token_ids_logprob") or []]],
+            "finish_reason": {"type": "length", "length": 1},
+        }  # fmt: skip
+        if body.get("return_prompt_token_ids"):
+            meta["prompt_token_ids"] = ids
+        return {"text": text_of(best[:1]), "meta_info": meta}
 
 
 def serve(served: Served) -> ThreadingHTTPServer:
@@ -207,6 +290,12 @@ def serve(served: Served) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once."""
+    monkeypatch.setattr("simkit.scoring.remote.client._pause", lambda state: 0)
 
 
 @pytest.fixture

@@ -85,8 +85,7 @@ FAULTS = ["reset", "429", "429, wait", "500", "503", "cut", "not JSON", "NaN", "
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_now_and_then_changes_nothing(served, kind, monkeypatch):
-    monkeypatch.setattr("simkit.scoring.remote.client._pause", lambda state: 0)
+def test_a_fault_now_and_then_changes_nothing(served, kind):
     state, address = served
     lm = load_remote(address, tries=8)
     draw, lock = random.Random(kind), []
@@ -105,8 +104,7 @@ def test_a_fault_now_and_then_changes_nothing(served, kind, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_that_stays_is_an_error(served, kind, monkeypatch):
-    monkeypatch.setattr("simkit.scoring.remote.client._pause", lambda state: 0)
+def test_a_fault_that_stays_is_an_error(served, kind):
     state, address = served
     lm = load_remote(address, tries=2)
     state.fault = lambda path, payload: broken(payload, kind, 0)
@@ -116,7 +114,6 @@ def test_a_fault_that_stays_is_an_error(served, kind, monkeypatch):
 
 def test_no_key_is_ever_shown_or_kept(served, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789")
-    monkeypatch.setattr("simkit.scoring.remote.client._pause", lambda state: 0)
     state, address = served
     lm = load_remote(address, tries=2)
     assert state.headers[-1]["Authorization"] == "Bearer sk-planted-0123456789"

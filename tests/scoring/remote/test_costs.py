@@ -367,7 +367,7 @@ def test_a_parquet_file_is_scored_from_cache_and_errors_name_its_rows(served, tm
         return None
 
     lm = sk.load(address, cache=cache)
-    third = list(lm.dialect.ids(["buy it at $3?\nAnswer:"], opening=True)[0])
+    third = list(lm.dialect.contexts(["buy it at $3?\nAnswer:"])[0])
     state.fault = fault
     with pytest.raises(ServerError, match=r"^row 2: .*not that one"):
         sk.score_parquet(lm, source, out, ["yes", "no"], **how)
@@ -396,7 +396,7 @@ def test_the_command_estimates_before_it_pays(served, tmp_path):
     assert not out.exists()
     lines = done.output.splitlines()
     assert lines[0] == "at least 3 requests" and lines[2] == "up to 3 tokens to write"
-    read = 3 * len(tokenize("buy it at $1?\nAnswer:"))
+    read = 3 * (1 + len(tokenize("buy it at $1?\nAnswer:")))  # BOS before each
     assert lines[1] == f"{read} tokens to read" and lines[3] == f"{read} in money"
     asked[asked.index("--price") : asked.index("--price") + 3] = ["--setting", "most_requests", "5"]
     stopped = CliRunner().invoke(app, asked)
