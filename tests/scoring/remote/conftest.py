@@ -64,7 +64,8 @@ def numbers(context: list[int]) -> dict[int, float]:
 
 
 def text_of(tokens: list[int]) -> str:
-    return "".join(WORDS[t] if t < len(WORDS) else chr(max(t - 1000, 1)) for t in tokens if t != BOS)
+    shown = (t for t in tokens if t != BOS)
+    return "".join(WORDS[t] if t < len(WORDS) else chr(max(t - 1000, 1)) for t in shown)
 
 
 class Served:
