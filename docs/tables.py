@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import summary
-from docs import scale
+from docs import backends, scale
 from simkit.files import write_text
 from simkit.reports.records import read
 from simkit.result import rounded
 from simkit.scoring.pivot.payloads import families
 
 HERE = Path(__file__).parent.parent
-FILES = ("README.md", "docs/findings.md", "docs/scale.md", "docs/how-to/recorded.md")
+FILES = (
+    "README.md", "docs/findings.md", "docs/scale.md", "docs/backends.md", "docs/how-to/recorded.md",
+)  # fmt: skip
 MARK = re.compile(r"(<!-- records: (?!end)(\S+) -->\n)(.*?)(<!-- records: end -->)", re.DOTALL)
 HEAD = ("headline number", "value", "95 % interval", "claim", "verdict")
 
@@ -69,6 +71,8 @@ def _part(name: str, old: str, fast: dict[str, Record], full: dict[str, Record])
         return _changes(fast, full)
     if name == "benchmark":
         return _benchmark()
+    if name == "backends":
+        return _table(backends.HEAD, backends.table())
     if name == "families":
         return _families()
     if name == "scale":
