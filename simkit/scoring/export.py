@@ -31,7 +31,8 @@ def export_gguf(model: LocalModel, file: str | Path) -> Path:
     Its tokenizer cuts texts as no BPE of llama.cpp does. But none of its tokens spans two pieces,
     so it is written as llama.cpp's "llama" (SentencePiece) tokenizer, which joins neighbours
     without cutting first, best score first: the earlier a token was learnt, the higher its score.
-    Texts of the worlds have the same tokens so (tested on 6,000); "1.00.50" has not.
+    Texts of the worlds have the same tokens so (tested on 6,000). "1.00.50", and words behind
+    several blanks in a row, have not.
 
     Parameters
     ----------
@@ -49,6 +50,14 @@ def export_gguf(model: LocalModel, file: str | Path) -> Path:
     ------
     ValueError
         For a model that is none of these; llama.cpp's own `convert_hf_to_gguf.py` takes many.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import simkit as sk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sk.export_gguf(sk.load("glassbox"), f"{folder}/box.gguf").name
+    'box.gguf'
     """
     check_local(model)
     config, file = model.network.config, Path(file)

@@ -6,12 +6,22 @@ import json
 import math
 import random
 import re
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+import simkit as sk
+from simkit.scoring.catalogue import gguf_of
 
 WORDS = ["The", " capital", " of", " France", " is", " Paris", " the", " yes", " no", " maybe",
          " Yes", " No", " buy", " it", "?", " at", " $", "1", "2", "3", "\n", "Answer", ":",
@@ -305,3 +315,49 @@ def served() -> Iterator[tuple[Served, str]]:
     server = serve(state)
     yield state, f"http://127.0.0.1:{server.server_port}/v1"
     server.shutdown()
+
+
+@contextmanager
+def llama(file: Path, context: int) -> Iterator[str]:
+    """The address of a real llama.cpp server of a GGUF file, in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    call = [sys.executable, str(Path(__file__).with_name("llama.py")), str(file), str(port)]
+    quiet = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*call, str(context)], **quiet) as process:
+        try:
+            for _ in range(300):
+                assert process.poll() is None, f"the server of {file.name} ended"
+                try:
+                    if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                        break
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture(scope="session")
+def glassbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server of the glass box, exported in float32."""
+    pytest.importorskip("xllamacpp")
+    file = sk.export_gguf(sk.load("glassbox"), tmp_path_factory.mktemp("gguf") / "glassbox.gguf")
+    with llama(file, 256) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def smollm2_server() -> Iterator[str]:
+    """A real server of a real model."""
+    pytest.importorskip("xllamacpp")
+    if not (file := gguf_of("smollm2")).is_file():
+        pytest.skip(f"no {file.name}: run `simkit models add smollm2`")
+    with llama(file, 2048) as address:
+        yield address

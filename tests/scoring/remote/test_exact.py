@@ -127,7 +127,7 @@ def test_text_that_is_read_anew_is_found_out(served, speaks):
     context = state.context
     lm = load_remote(address, tries=2)
     state.context = lambda prompt: [*context(prompt)[:-1], 25, 26]
-    with pytest.raises(ServerError, match=r"^row 0: .*(another prompt|other tokens)"):
+    with pytest.raises(ServerError, match=r"^row \d: .*(another prompt|other tokens)"):
         sk.score(lm, PROMPTS, OPTIONS)
 
 
@@ -137,7 +137,7 @@ def test_a_model_that_changes_in_between_is_an_error(served, speaks):
     state.speaks = speaks
     lm = load_remote(address)
     state.model = "other.gguf"
-    with pytest.raises(ServerError, match=r"^row 0: .*other.gguf answers where tiny.gguf did"):
+    with pytest.raises(ServerError, match=r"^row \d: .*other.gguf answers where tiny.gguf did"):
         sk.score(lm, PROMPTS, OPTIONS)
 
 
