@@ -76,6 +76,7 @@ def _served(row: Row) -> tuple[str, ...]:
         return _line(row, f"http://127.0.0.1:{server.server_port}/v1", lambda: state.asked)
     finally:
         server.shutdown()
+        server.server_close()
 
 
 def _decided(row: Row) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,7 @@ class Client:
         limits = httpx.Limits(max_connections=self.workers)
         # Redirects are not followed: they would carry the key to where nobody meant to send it.
         self._http = httpx.Client(timeout=self.seconds, limits=limits, follow_redirects=False)
+        weakref.finalize(self, self._http.close)
 
     def get(self, path: str) -> Any:
         """The JSON at a path; ServerError if there is none."""

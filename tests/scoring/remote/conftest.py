@@ -315,6 +315,7 @@ def served() -> Iterator[tuple[Served, str]]:
     server = serve(state)
     yield state, f"http://127.0.0.1:{server.server_port}/v1"
     server.shutdown()
+    server.server_close()
 
 
 @contextmanager
