@@ -379,6 +379,7 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "model": glassbox(), "question": question("{context} {question}"), "design": design()}),
         "Cached": lambda: (sk.Cached, {"model": mock(), "store": "scores.sqlite"}),
         "worlds_of": lambda: (sk.worlds_of, {"model": mock()}),
+        "export_gguf": lambda: (sk.export_gguf, {"model": glassbox(), "file": "box.gguf"}),
         "with_chat": lambda: (sk.with_chat, {"model": sk.load(rule), "chat": sk.Chat()}),
         "pilot": lambda: (sk.pilot, {
             "model": mock(), "question": question("{context} {question}"), "design": design(),

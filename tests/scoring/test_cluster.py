@@ -96,7 +96,7 @@ def test_errors_of_a_worker_are_handed_on_as_they_are() -> None:
 
 def here(make: Any, parts: Any, **how: Any) -> Iterator[tuple[int, Any]]:
     """`share_out` in this process, last part first; all goes through pickle."""
-    import cloudpickle
+    from ray import cloudpickle
 
     work = pickle.loads(cloudpickle.dumps(make))()
     for i in reversed(range(len(parts))):
