@@ -10,6 +10,7 @@ import gguf
 import numpy as np
 import torch
 
+from simkit.files import as_path
 from simkit.scoring.local import LocalModel, check_local
 from simkit.types import FloatArray
 
@@ -60,7 +61,7 @@ def export_gguf(model: LocalModel, file: str | Path) -> Path:
     'box.gguf'
     """
     check_local(model)
-    config, file = model.network.config, Path(file)
+    config, file = model.network.config, as_path(file, "file")
     _refuse_other(model)
     if file.suffix != ".gguf":
         raise ValueError(f"file is {str(file)!r}; its name must end with .gguf")
