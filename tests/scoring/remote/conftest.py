@@ -85,6 +85,7 @@ class Served:
         self.fault: Callable[[str, bytes], Any] | None = None
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[dict[str, str]] = []
+        self._own = threading.local()  # requests are answered side by side
         self.model = "tiny.gguf"
         self.speaks = "llama.cpp"
         self.ignores_echo = self.off_by_one = False
@@ -94,6 +95,15 @@ class Served:
         self.models, self.longest = ["tiny"], 99
         self.lists, self.refuses, self.tempered = 20, {}, False
         self.next: Callable[[tuple[int, ...]], dict[int, float]] = distribution
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is asked by the request that is being answered in this thread."""
+        return dict(self._own.body)
+
+    @body.setter
+    def body(self, body: dict[str, Any]) -> None:
+        self._own.body = body
 
     def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """None for a path that this server does not have."""
@@ -269,6 +279,7 @@ def serve(served: Served) -> ThreadingHTTPServer:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             body = json.loads(raw) if raw else {}
             served.asked.append((self.path, body))
+            served.body = body
             served.headers.append(dict(self.headers))
             try:
                 answer = served.answer(self.path, body)

@@ -197,10 +197,10 @@ def test_the_system_text_is_a_turn_and_its_prefix_is_not_sent(chat):
     lm = load_remote(address)
     state.asked.clear()
     sk.believe(lm, ASK, DESIGN, chat=sk.Chat(system="Be brief."), least_mass=0)
-    assert state.asked[0][1]["messages"] == [
+    assert [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Question: buy it at $1?"},
-    ]
+    ] in [body["messages"] for _, body in state.asked]
     assert state.asked[0][1]["temperature"] == 0 and state.asked[0][1]["top_logprobs"] == 20
 
 
@@ -284,7 +284,7 @@ def test_a_refusal_is_a_row_without_belief(chat):
     lm = load_remote(address)
 
     def refusing(path: str, payload: bytes) -> Any:
-        if state.asked[-1][1]["messages"][0]["content"] != prompt(2):
+        if state.body["messages"][0]["content"] != prompt(2):
             return None
         choice = {"message": {"content": None, "refusal": "I can't"}, "finish_reason": "stop"}
         return 200, {}, json.dumps({"model": "tiny-1", "choices": [choice]}).encode()
@@ -318,7 +318,7 @@ def test_shorter_lists_where_the_server_says_so(chat):
 
     class Five(dict):
         def items(self):
-            body = state.asked[-1][1]
+            body = state.body
             return [("top_logprobs", "top_logprobs must be at most 5")] * (
                 body.get("top_logprobs", 0) > 5
             )
@@ -572,8 +572,8 @@ def test_a_pilot_and_a_chat_of_a_study_work(chat):
     assert frame["valid mass"] == pytest.approx(0.9)
     assert frame["written as believed"] == 1 and frame["no option written"] == 0
     assert "' Paris' 0.05" in found.notes[-1]
-    turns = state.asked[-1][1]["messages"]
-    assert turns == [{"role": "user", "content": "Question: buy it at $3?"}]
+    turns = [body["messages"] for _, body in state.asked[-len(DESIGN) :]]
+    assert [{"role": "user", "content": "Question: buy it at $3?"}] in turns
     assert sk.scoring.write(lm, ["Buy?"], [1], max_tokens=3, temperature=0, stop=" no") == [
         "yes yes yes"
     ]

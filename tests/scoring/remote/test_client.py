@@ -152,7 +152,7 @@ def test_a_wrong_server_is_found_out(served):
 
     def shifted(path: str, payload: bytes) -> Any:
         answer = json.loads(payload)
-        if path == "/completion" and len(state.asked[-1][1].get("grammar", "")):
+        if path == "/completion" and len(state.body.get("grammar", "")):
             for place in answer["completion_probabilities"]:
                 for entry in (place, *place["top_logprobs"]):
                     entry["logprob"] -= 0.5

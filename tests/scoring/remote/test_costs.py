@@ -365,7 +365,7 @@ def test_a_parquet_file_is_scored_from_cache_and_errors_name_its_rows(served, tm
     how = {"template": "buy it at ${price}?\nAnswer:", "rows": 2, "least_mass": 0.0}
 
     def fault(path, payload):
-        body = json.dumps(state.asked[-1][1])
+        body = json.dumps(state.body)
         if path == "/completion" and str(third) in body:
             return 400, {}, b"not that one"
         return None

@@ -149,7 +149,7 @@ def test_errors_name_the_row_of_the_caller(served, speaks):
     lm = load_remote(address, workers=1)
 
     def fault(path: str, payload: bytes) -> Any:
-        body = state.asked[-1][1]
+        body = state.body
         text = str(body.get("prompt", body.get("input_ids", "")))
         bad = "?" if speaks == "echo" else str(WORDS.index("?"))
         return (400, {}, b"no") if scoring(state, path, body) and bad in text else None
