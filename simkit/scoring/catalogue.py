@@ -73,7 +73,8 @@ def folder_of(name: str) -> Path:
 
 def gguf_of(name: str) -> Path:
     """Where the file of a model of the catalogue is kept, for servers that read it."""
-    return place_of(_pinned(name).sha256).with_suffix(".gguf")
+    model = _pinned(name)
+    return place_of(model.sha256).with_name(Path(model.member).name)
 
 
 def add(name: str, wheel: str | Path | None = None) -> Path:

@@ -93,7 +93,7 @@ class ByIds(Dialect):
         self, prompts: Sequence[str], options: Sequence[tuple[str, ...]], rows: Sequence[int]
     ) -> Scores:
         """Of options[i] after prompts[i]; `rows` are the numbers by which errors name them."""
-        contexts = self.contexts(prompts)
+        contexts = self.contexts(prompts, rows)
         answers = self._option_ids(prompts, contexts, options, rows)
         self._check_lengths(contexts, answers, rows)
         known: list[Places] = [{} for _ in prompts]
@@ -120,7 +120,12 @@ class ByIds(Dialect):
     def _sound(self, answer: Any, asked: Asked) -> Places:
         if not isinstance(answer, dict):
             raise Garbled("an answer that is no mapping")
-        places = self.places(answer, asked)
+        try:
+            places = self.places(answer, asked)
+        except Garbled:
+            raise
+        except ValueError as error:  # of numbers and lists that are none
+            raise Garbled(f"an answer of another shape ({error})") from None
         if any(total(places, option) is None for option in asked.options):
             raise Garbled("an answer without the tokens that were asked for")
         for tokens in places.values():
@@ -128,7 +133,7 @@ class ByIds(Dialect):
                 raise Garbled("log-probabilities of one place that sum to more than 1")
         return places
 
-    def contexts(self, prompts: Sequence[str]) -> list[Ids]:
+    def contexts(self, prompts: Sequence[str], rows: Sequence[int] | None = None) -> list[Ids]:
         """Ids of prompts, with what the model puts before every text (BOS) there once."""
         full, bare = self.ids([PROBE], special=True)[0], self.ids([PROBE])[0]
         at = next((k for k in range(len(full)) if full[k : k + len(bare)] == bare), None)
@@ -138,16 +143,20 @@ class ByIds(Dialect):
                 f"without for {PROBE!r}; simkit cannot tell which belong before a prompt"
             )
         front, out = full[:at], []
-        for ids in self.ids(prompts):
+        for ids in self.ids(prompts, rows=rows):
             written = 0
             while written < len(front) and ids[written : written + 1] == front[written:][:1]:
                 written += 1
             out.append(front + ids[written:])
         return out
 
-    def ids(self, texts: Sequence[str], *, special: bool = False) -> list[Ids]:
-        """Token ids of texts, each asked for once."""
+    def ids(
+        self, texts: Sequence[str], *, special: bool = False, rows: Sequence[int] | None = None
+    ) -> list[Ids]:
+        """Token ids of texts, each asked for once; `rows` are those that errors name."""
+        first = dict(zip(reversed(texts), reversed(rows or []), strict=False))
         new = [t for t in dict.fromkeys(texts) if (t, special) not in self._ids]
+        about = [first[t] for t in new] if rows is not None else None
 
         def read(_: int, answer: Any) -> Ids:
             ids = answer.get("tokens") if isinstance(answer, dict) else None
@@ -156,7 +165,7 @@ class ByIds(Dialect):
             return tuple(ids)
 
         bodies = [self.tokenizing(text, special) for text in new]
-        for text, found in zip(new, self.client.map("/tokenize", bodies, read), strict=True):
+        for text, found in zip(new, self.client.map("/tokenize", bodies, read, about), strict=True):
             self._ids[text, special] = found
         return [self._ids[text, special] for text in texts]
 
@@ -166,13 +175,15 @@ class ByIds(Dialect):
     ) -> list[list[Ids]]:  # fmt: skip
         """Ids of the options as they follow; BoundaryError where a prompt's end would change."""
         short = [prompt[-TAIL:] for prompt in prompts]
-        ends = zip(prompts, short, self.ids(short), contexts, strict=True)
+        ends = zip(prompts, short, self.ids(short, rows=rows), contexts, strict=True)
         tails = [tail if ids[-1:] == c[-1:] else prompt for prompt, tail, ids, c in ends]
-        alone = dict(zip(tails, self.ids(tails), strict=True))
-        pairs = list(dict.fromkeys(
-            (tail, option) for tail, row in zip(tails, options, strict=True) for option in row
-        ))  # fmt: skip
-        both = dict(zip(pairs, self.ids([tail + option for tail, option in pairs]), strict=True))
+        alone = dict(zip(tails, self.ids(tails, rows=rows), strict=True))
+        every = [
+            (row, tail, option) for row, tail, some in zip(rows, tails, options, strict=True)
+            for option in some
+        ]  # fmt: skip
+        joined = self.ids([tail + o for _, tail, o in every], rows=[row for row, _, _ in every])
+        both = {(tail, o): ids for (_, tail, o), ids in zip(every, joined, strict=True)}
         out = []
         for row, tail, some in zip(rows, tails, options, strict=True):
             n = len(alone[tail])
@@ -201,9 +212,10 @@ class ByIds(Dialect):
 
 
 def number(value: Any) -> float:
-    """A log-probability as a server gives it: null, -9999 and less stand for -inf."""
-    if value is None:
-        return -math.inf
+    """A log-probability as a server gives it: -9999 and less stand for -inf.
+
+    null is refused: some servers write it for -inf, others for what is no number.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not value <= 1e-6:
         raise Garbled(f"{value!r} in the place of a log-probability")
     return -math.inf if value <= -9999 else min(float(value), 0.0)

@@ -95,6 +95,8 @@ class LlamaCpp(ByIds):
             if entry.get("id") != token:
                 raise Garbled(f"token {entry.get('id')} where {token} was forced")
             listed = {int(t["id"]): number(t["logprob"]) for t in entry.get("top_logprobs") or []}
+            if len(listed) != len(entry.get("top_logprobs") or []):
+                raise Garbled("a token that is listed twice at one place")
             found = {**listed, token: number(entry.get("logprob"))}
             if abs(listed.get(token, found[token]) - found[token]) > 1e-3:
                 raise Garbled("a token whose log-probability differs from that in its own list")

@@ -76,7 +76,7 @@ class SGLang(ByIds):
         if (read is not None and read != sent) or meta["prompt_tokens"] != len(sent):
             raise Garbled("an answer to other tokens than those that were sent")
         if len(option) == 1:
-            (found,) = meta["output_token_ids_logprobs"][:1]
+            found = meta["output_token_ids_logprobs"][0]
             values = [(int(token), number(value)) for value, token, *_ in found]
             if sorted(token for token, _ in values) != sorted(o[0] for o in asked.options):
                 raise Garbled("log-probabilities of other tokens than those that were asked for")
@@ -94,7 +94,7 @@ class SGLang(ByIds):
 
         def read(answer: Any) -> list[tuple[str, float]]:
             top = answer["meta_info"]["output_top_logprobs"][0]
-            return [(str(text), math.exp(number(value))) for value, _, text in top]
+            return [(str(entry[2]), math.exp(number(entry[0]))) for entry in top]
 
         return self.client.post(self.path, body, read)
 

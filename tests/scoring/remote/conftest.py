@@ -289,6 +289,10 @@ def serve(served: Served) -> ThreadingHTTPServer:
             payload = json.dumps(answer).encode()
             if served.fault is not None:
                 spoilt = served.fault(self.path, payload)
+                if spoilt == "late":  # nothing comes before the client's time is over
+                    threading.Event().wait(0.15)
+                    self.close_connection = True
+                    return
                 if spoilt == "reset":
                     self.send_response(200)
                     self.send_header("Content-Length", str(len(payload)))

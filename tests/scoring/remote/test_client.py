@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from typing import Any
 
 import numpy as np
@@ -43,73 +42,6 @@ def test_one_request_scores_what_its_lists_hold(served):
     sk.score(lm, PROMPTS, [" yes", " no", " maybe"])
     completions = [body for path, body in state.asked if path == "/completion"]
     assert len(completions) == len(PROMPTS)  # the three options are in one list
-
-
-def broken(payload: bytes, kind: str, n: int) -> Any:
-    """One kind of fault, as status, headers and payload; None where it does not apply."""
-    answer = json.loads(payload)
-    probabilities = answer.get("completion_probabilities")
-    if kind == "reset":
-        return "reset"
-    if kind in ("429", "500", "503"):
-        return int(kind), {}, b"later"
-    if kind == "429, wait":
-        return 429, {"Retry-After": "0.01"}, b"later"
-    if kind == "cut":
-        return 200, {}, payload[: len(payload) // 2]
-    if kind == "not JSON":
-        return 200, {}, b"<html>gateway</html>"
-    if not probabilities:
-        return 503, {}, b"later"
-    place = probabilities[n % len(probabilities)]
-    if kind == "NaN":
-        place["logprob"] = float("nan")
-    elif kind == "positive":
-        place["logprob"] = 0.7
-    elif kind == "missing token":
-        probabilities.pop()
-    elif kind == "doubled token":
-        probabilities.append(place)
-    elif kind == "other token":
-        place["id"] += 1
-    elif kind == "probabilities for logarithms":
-        place["logprob"] = math.exp(place["logprob"])
-    elif kind == "null":
-        answer["completion_probabilities"] = None
-    return 200, {}, json.dumps(answer).encode()
-
-
-FAULTS = ["reset", "429", "429, wait", "500", "503", "cut", "not JSON", "NaN", "positive",
-          "missing token", "doubled token", "other token", "null",
-          "probabilities for logarithms"]  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_now_and_then_changes_nothing(served, kind):
-    state, address = served
-    lm = load_remote(address, tries=8)
-    draw, lock = random.Random(kind), []
-
-    def fault(path: str, payload: bytes) -> Any:
-        if path != "/completion" or draw.random() > 0.3:
-            return None
-        lock.append(path)
-        return broken(payload, kind, draw.randrange(9))
-
-    state.fault = fault
-    found = sk.score(lm, PROMPTS, OPTIONS)
-    exact = np.array([[truth(p, o) for o in OPTIONS] for p in PROMPTS])
-    assert found == pytest.approx(exact, abs=1e-9)
-    assert len(lock) == lm.spent.failed > 0
-
-
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_that_stays_is_an_error(served, kind):
-    state, address = served
-    lm = load_remote(address, tries=2)
-    state.fault = lambda path, payload: broken(payload, kind, 0)
-    with pytest.raises(ServerError, match="2 tries"):
-        sk.score(lm, PROMPTS, OPTIONS)
 
 
 def test_no_key_is_ever_shown_or_kept(served, monkeypatch):

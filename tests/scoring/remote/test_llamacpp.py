@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import simkit as sk
-from simkit import cli
+from simkit import audit, cli, reports
 from simkit.scoring import LocalModel
 from simkit.scoring.remote import load_remote
 from simkit.worlds import market
@@ -89,3 +91,22 @@ def test_a_real_model_with_its_chat_template(smollm2_server):
     both = [sk.believe(lm, ask, rows, chat=chat, least_mass=0) for lm in (there, here)]
     np.testing.assert_allclose(both[0]["belief"], both[1]["belief"], atol=0.08)
     np.testing.assert_allclose(both[0]["valid_mass"], both[1]["valid_mass"], atol=0.15)
+
+
+def test_a_study_measures_it_as_a_model_of_unknown_truth(glassbox_server):
+    """No card, no chat template; prompts are asked as plain text, and the mass is measured."""
+    lm = audit.asked(sk.load(glassbox_server), chat="auto", system="", answer="auto")
+    assert sk.worlds_of(lm) == () and lm.tokenizer is None
+    works = audit.measure(lm, {"buys": (market.question("buys"), market.design().head(6))})
+    assert works.failing == []
+    assert lm.next_tokens("The price is $3.00.")[0][1] > 0.05
+
+
+@pytest.mark.slow
+def test_the_quickstart_runs_on_an_address(smollm2_server, tmp_path):
+    made = reports.run("quickstart", {"model": smollm2_server}, out=tmp_path)
+    record = json.loads((tmp_path / "quickstart.json").read_text())
+    assert record["status"] == "complete" and made.is_file()
+    assert record["provenance"]["model"] == "SmolLM2-135M-Instruct.Q4_1"
+    numbers = {number["name"]: number["value"] for number in record["numbers"]}
+    assert numbers["Valid mass"] > 0.7  # 0.90 in its chat template, 0.04 as plain text
