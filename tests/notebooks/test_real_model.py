@@ -94,7 +94,7 @@ def test_a_published_page_of_the_real_model_is_true_of_it(study: str) -> None:
     [
         ("<p>On the <em>glass</em>\n<em>box</em> it holds.</p>", "the glass box"),
         ("<td>Efficiency factor, own / the world&#x27;s</td>", "the truth of a world"),
-        ("<pre>LocalModel(&#39;/root/.cache/simkit/x&#39;)</pre>", "a path instead of a name"),
+        ("<pre>LocalModel(&#39;/Users/ann/model&#39;)</pre>", "a path instead of a name"),
     ],
 )
 def test_a_false_word_is_seen(said: str, what: str) -> None:

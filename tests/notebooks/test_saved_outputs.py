@@ -136,7 +136,7 @@ def break_text(text):
         break_length,
         break_tag,
         break_place,
-        break_text("/home/ann/model"),
+        break_text("/Users/ann/model"),
         break_text("2026-01-31 12:30:00"),
         break_text("<object at 0x7f12ab34cd56>"),
         break_text("Loading:  40%|####      |"),
