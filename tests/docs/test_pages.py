@@ -37,8 +37,9 @@ def test_the_sessions_of_a_page_give_what_they_show(
 
 
 def faces() -> list[str]:
-    """simkit, and each package in it that lists names."""
+    """simkit, and each package in it that lists names; not the command, which is no API."""
     packages = [m.name for m in pkgutil.walk_packages(simkit.__path__, "simkit.") if m.ispkg]
+    packages.remove("simkit.cli")
     return [m for m in ("simkit", *packages) if getattr(importlib.import_module(m), "__all__", [])]
 
 

@@ -24,7 +24,7 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
 )
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential
 from tqdm import tqdm
 
 from simkit.scoring.remote.costs import BudgetError, Spent, check_price, expected, usage
@@ -418,6 +418,7 @@ class Client:
         return _Later(text, wait)
 
 
+_JITTER = random.Random()  # the user's own random state stays as it is
 _SHAPES = (Garbled, AttributeError, IndexError, KeyError, TypeError)
 
 
@@ -431,8 +432,8 @@ def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.wait if isinstance(error, _Later) else 0.0
     if asked:
-        return asked * random.uniform(1.0, 1.1)  # not all at the same moment
-    return float(wait_exponential_jitter(multiplier=0.1, max=30, jitter=0.2)(state))
+        return asked * _JITTER.uniform(1.0, 1.1)  # not all at the same moment
+    return float(wait_exponential(multiplier=0.1, max=30)(state)) + _JITTER.uniform(0.0, 0.2)
 
 
 def _wait_of(header: str | None) -> float:

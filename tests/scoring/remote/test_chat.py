@@ -28,8 +28,7 @@ NOT_TAKEN = "Unsupported parameter: '{}' is not supported with this model."
 
 
 @pytest.fixture
-def chat(served, monkeypatch):
-    monkeypatch.setattr("simkit.scoring.remote.client._pause", lambda state: 0)
+def chat(served):
     state, address = served
     state.speaks = "chat"
     return state, address

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 from email.utils import formatdate
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -26,6 +28,8 @@ from simkit.scoring.remote.costs import expected, usage
 from simkit.scoring.remote.pace import Pace
 from simkit.store import Store
 from tests.scoring.remote.conftest import tokenize, truth
+
+PAUSE = client_module._pause  # the fixture of all these tests takes its place
 
 PROMPTS = [f"The capital of France is Paris? buy it at ${i}\nAnswer:" for i in (1, 2, 3)]
 OPTIONS = (" yes", " no")
@@ -112,9 +116,18 @@ def test_the_server_says_when_to_come_back(served, monkeypatch):
     assert client.spent.requests == 3  # no second try after the last
 
 
+def test_pauses_grow_and_leave_the_random_state_as_it_is():
+    """0.1 s, doubled with each try, up to 30, and up to 0.2 more by chance."""
+    before = random.getstate()
+    waits = [PAUSE(SimpleNamespace(outcome=None, attempt_number=n)) for n in (1, 4, 40)]
+    assert random.getstate() == before
+    assert [low <= wait <= low + 0.2 for wait, low in zip(waits, (0.1, 0.8, 30), strict=True)] == [
+        True, True, True
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-def test_what_may_pass_is_tried_again(served, monkeypatch, status):
-    monkeypatch.setattr(client_module, "_pause", lambda state: 0)
+def test_what_may_pass_is_tried_again(served, status):
     state, address = served
     answers = iter([(status, {}, b"later")] * 2)
     state.fault = lambda path, payload: next(answers, None)
@@ -216,7 +229,6 @@ def test_equal_bodies_are_draws_of_their_own(served, tmp_path):
 
 
 def test_a_garbled_answer_and_a_key_are_not_kept(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(client_module, "_pause", lambda state: 0)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789")
     _, address = served
     store = Store(tmp_path / "s.sqlite")

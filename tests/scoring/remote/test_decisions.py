@@ -55,8 +55,7 @@ TRUTH: Any = Truth()
 
 
 @pytest.fixture(params=PATHS)
-def met(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Decider, str]]:
-    monkeypatch.setattr("simkit.scoring.remote.client._pause", lambda state: 0)
+def met(request: Any) -> Iterator[tuple[Decider, str]]:
     decider = Decider(TRUTH)
     decider.paths = [request.param]
     with deciding(decider) as address:
