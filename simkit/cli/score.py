@@ -182,7 +182,9 @@ def _number(text: str) -> int | float | str:
 
 
 def _check_server(model: Any) -> None:
-    if not str(model).startswith(("http://", "https://", "openai:")):
+    from simkit.scoring.load import is_served
+
+    if not is_served(model):
         raise ValueError(f"--dry-run counts what a server would be asked, and {model!r} is none")
 
 

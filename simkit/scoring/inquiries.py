@@ -17,7 +17,7 @@ from simkit.types import FloatArray
 
 __all__ = ["Beliefs", "Inquiry", "inquiries", "sound_beliefs"]
 
-HIDDEN = 1e-6  # by which a belief may lie outside its bounds: interfaces round
+ROUNDING = 1e-6  # by which a belief may lie outside its bounds: interfaces round
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def sound_beliefs(model: Any, found: Beliefs, n: int, k: int) -> Beliefs:
             f"{model.name} gave beliefs of shapes {shapes} for {n} prompts and {k} options"
         )
     total = found.belief.sum(1)
-    off = ~np.isnan(total) & (np.abs(total - 1) > HIDDEN)
-    outside = (found.belief < found.low - HIDDEN) | (found.belief > found.high + HIDDEN)
+    off = ~np.isnan(total) & (np.abs(total - 1) > ROUNDING)
+    outside = (found.belief < found.low - ROUNDING) | (found.belief > found.high + ROUNDING)
     bad = np.flatnonzero(off | outside.any(1))
     if len(bad):
         i = int(bad[0])

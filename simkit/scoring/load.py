@@ -76,6 +76,11 @@ def is_openai(source: Any) -> bool:
     return isinstance(source, str) and source.startswith("openai:")
 
 
+def is_served(source: Any) -> bool:
+    """Whether the model behind it is not on this machine."""
+    return is_address(source) or is_openai(source)
+
+
 def load_listed(source: str, **settings: Any) -> LocalModel:
     """A model of the catalogue, under its name there."""
     return replace(load_local(folder_of(source), **settings), name=source)
@@ -161,7 +166,7 @@ def load(source: Any = "glassbox", *, cache: str | Path | None = None, **setting
     store = None if cache is None else Store(cache)  # before a large model is read
     for backend in BACKENDS:
         if backend.takes(source):
-            if store is not None and backend.takes in (is_address, is_openai):
+            if store is not None and is_served(source):
                 return backend.opens(source, cache=store, **settings)  # kept by request
             model = backend.opens(source, **settings)
             return model if store is None else Cached(model, store)

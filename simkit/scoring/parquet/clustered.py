@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from simkit import __version__
 from simkit.cluster import share_out
 from simkit.files import as_path, write_text
-from simkit.scoring.load import is_address, is_model, load
+from simkit.scoring.load import is_model, is_served, load
 from simkit.scoring.parquet.design import ParquetDesign, designed
 from simkit.scoring.parquet.stream import Streamed, Stretch, plain, stream
 from simkit.scoring.types import Model, identity_of
@@ -82,7 +82,7 @@ def score_clustered(
     todo = [part for i, part in enumerate(parts) if i not in found]
     if todo:
         work = partial(_scorer, opens, options, asked)
-        devices = not is_address(_named(opens.args[0]))  # a model behind a server needs none
+        devices = not is_served(_named(opens.args[0]))  # a model behind a server needs none
         for _, report in share_out(work, todo, cluster=cluster, workers=workers, devices=devices):
             tally.add(report)
     if folder != place:
