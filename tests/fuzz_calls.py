@@ -94,6 +94,14 @@ def people() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _mixed(**more: Any) -> dict[str, Any]:
+    """Of 12 people 6 were asked; beliefs about all, weights, clusters."""
+    who = people()
+    asked = pd.Series([True, True, False] * 4)
+    return {"y": who["human"].where(asked), "prediction": who["belief"], "labelled": asked,
+            "weights": who["weights"], "cluster": who["cluster"], **more}  # fmt: skip
+
+
 def items(seed: int = 3, n: int = 30) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     common = rng.normal(size=(n, 1))
@@ -296,6 +304,8 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "mean_choice": lambda: {"choice": runs()["choice"], "by": runs()["condition"],
                                 "weights": [1.0] * N, "cluster": np.arange(N) // 2,
                                 "strata": np.arange(N) // 6},
+        "mixed_mean": lambda: _mixed(values=[1.0, 2.0, 3.0], lam=0.5, missing="constant",
+                                     alternative="larger", alpha=0.1),
         "neighbour_belief": lambda: _features(neighbours=2, weights=[1.0] * N),
         "normalised_emd": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
         "optimal_price": lambda: _shares(cost=0.5, brand="a", at=[2.0, 2.0]),
