@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.mixed.rectified import Sides
-from simkit.estimators.shared.clustering import few_note
+from simkit.estimators.shared.clustering import ALONE, few_note
 from simkit.estimators.shared.respondents import belief_rows
 from simkit.types import FloatArray, column, invalid, numbers, one_of, several, usable_rows
 
@@ -120,14 +120,15 @@ def read_people(
     weights: Any,
     cluster: Any,
     missing: str | None,
+    within: npt.NDArray[np.bool_] | None = None,
 ) -> People:
-    """The people of a call, checked. asked : (n,)."""
+    """The people of a call, checked. asked : (n,). within : (n,) those that count."""
     f, names = prediction
     if len(f) != len(asked):
         raise ValueError(f"prediction has {len(f)} rows; it must have {len(asked)}, as y has")
     used = usable_rows(np.zeros(len(asked)), weights, cluster)
-    k = used.kept
-    asked, f, weight, code = asked[k], f[k], used.weight[k].copy(), used.codes()[0]
+    k = used.kept if within is None else used.kept[within[used.kept]]
+    asked, f, weight, code = asked[k], f[k], used.weight[k].copy(), used.cluster[k]
     for side, who in ((asked, "people with an answer"), (~asked, "others, without an answer")):
         count = len(np.unique(code[side]))
         if count < 2:
@@ -139,6 +140,11 @@ def read_people(
     for side in (asked, ~asked):
         weight[side] /= weight[side].sum()
     sides = Sides(asked, weight, code)
+    if min(sides.units(True), sides.units(False)) < ALONE:
+        raise ValueError(
+            "one of the people (or clusters) has 99.5 % of the weight on one side or more: how "
+            "others would differ is unknown"
+        )
     f, names, more = _filled(f, names, sides, missing)
     notes += more + _apart(f, names, sides)
     if asked.sum() < FEW_ASKED:
