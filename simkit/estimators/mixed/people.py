@@ -18,7 +18,9 @@ from simkit.estimators.shared.clustering import ALONE, few_note
 from simkit.estimators.shared.respondents import belief_rows
 from simkit.types import FloatArray, column, invalid, numbers, one_of, several, usable_rows
 
-__all__ = ["People", "asked_of", "given", "predictions", "read_people"]
+__all__ = [
+    "People", "asked_of", "belief_of", "given", "one_of_each", "predictions", "read_people",
+]  # fmt: skip
 
 MISSING = ("constant", "indicator")
 FEW_ASKED = 30
@@ -114,6 +116,15 @@ def given(lam: Any, names: list[str]) -> FloatArray | None:
     return found
 
 
+def one_of_each(missing: str | None, people: People) -> None:
+    """ValueError where there are several predictions and the estimate takes one."""
+    if missing == "indicator" or people.f.shape[1] > 1:
+        raise ValueError(
+            f"there are {people.f.shape[1]} predictions, {people.names[:5]}, and one is needed: "
+            "give values= with a belief, and missing='constant' where some are missing"
+        )
+
+
 def read_people(
     asked: npt.NDArray[np.bool_],
     prediction: tuple[FloatArray, list[str]],
@@ -151,7 +162,8 @@ def read_people(
         notes += (f"{asked.sum()} people were asked: below {FEW_ASKED} an interval rests on "
                   "answers that are near to normal",)  # fmt: skip
     notes += few_note(np.array([sides.units(True), sides.units(False)]))
-    over = "people" if cluster is None else used.over
+    over = f"{used.names[0]} ({len(np.unique(code[asked]))} asked)"
+    over = "people" if cluster is None else over
     return People(k, f, names, sides, notes, over)
 
 

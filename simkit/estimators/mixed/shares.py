@@ -79,7 +79,7 @@ def mixed_shares(
     >>> yes = [0.9, 0.6, 0.3, 0.1, 0.7, 0.8, 0.7, 0.2, 0.8, 0.9]
     >>> belief = pd.DataFrame({"yes": yes}).assign(no=lambda t: 1 - t["yes"])
     >>> mixed_shares(y, belief).text("yes, mixed", ".0%")
-    '68% [26%, 93%]'
+    '74% [29%, 95%]'
     """
     one_of(alternative, "alternative", ALTERNATIVES)
     named = options is None
@@ -92,7 +92,8 @@ def mixed_shares(
     b = belief_rows(rows, choices, "belief")
     code = answer_codes(y, choices, "y")
     asked = asked_of(code >= 0, labelled)
-    tables, notes = [], []
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
     for k, option in enumerate(choices):
         read = predictions(b[:, k], None)
         people = read_people(asked, read, weights, cluster, missing)
