@@ -94,11 +94,11 @@ def people() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _mixed(**more: Any) -> dict[str, Any]:
+def _mixed(name: str = "prediction", **more: Any) -> dict[str, Any]:
     """Of 12 people 6 were asked; beliefs about all, weights, clusters."""
     who = people()
     asked = pd.Series([True, True, False] * 4)
-    return {"y": who["human"].where(asked), "prediction": who["belief"], "labelled": asked,
+    return {"y": who["human"].where(asked), name: who["belief"], "labelled": asked,
             "weights": who["weights"], "cluster": who["cluster"], **more}  # fmt: skip
 
 
@@ -304,6 +304,9 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "mean_choice": lambda: {"choice": runs()["choice"], "by": runs()["condition"],
                                 "weights": [1.0] * N, "cluster": np.arange(N) // 2,
                                 "strata": np.arange(N) // 6},
+        "mixed_difference": lambda: _mixed(by=["u", "u", "v", "v"] * 3, values=[1.0, 2.0, 3.0],
+                                           cluster=np.repeat([0, 1, 2], 4)),
+        "mixed_shares": lambda: _mixed("belief", options=[1.0, 2.0, 3.0], lam=0.5),
         "mixed_mean": lambda: _mixed(values=[1.0, 2.0, 3.0], lam=0.5, missing="constant",
                                      alternative="larger", alpha=0.1),
         "neighbour_belief": lambda: _features(neighbours=2, weights=[1.0] * N),

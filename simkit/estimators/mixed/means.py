@@ -10,13 +10,13 @@ import pandas as pd
 from scipy import special
 
 from simkit.estimators.mixed.people import People, asked_of, given, predictions, read_people
-from simkit.estimators.mixed.rectified import Rectified, interval, rectify
+from simkit.estimators.mixed.rectified import Rectified, interval, rectify, welch
 from simkit.estimators.shared.arguments import checked
-from simkit.estimators.shared.rows import sums_by
+from simkit.estimators.shared.rows import sums_by, texts
 from simkit.result import Result
-from simkit.types import FloatArray, column
+from simkit.types import FloatArray, column, labels
 
-__all__ = ["SOURCE", "adds_nothing", "gains", "known_answers", "mixed_mean"]
+__all__ = ["mixed_difference", "mixed_mean"]
 
 SOURCE = "Angelopoulos et al. 2023; Angelopoulos, Duchi & Zrnic, arXiv 2311.01453"
 NOTHING = 1.01  # an effective n below n times this is no gain
@@ -124,16 +124,139 @@ def mixed_mean(
     people = read_people(asked, predictions(prediction, values), weights, cluster, missing)
     y = answers[people.rows]
     found = rectify(people.sides, y, people.f, given(lam, people.names))
-    frame = pd.DataFrame.from_dict(
-        {
-            "mixed": interval(found.estimate, found.error, found.df, alpha, alternative),
-            "people": interval(found.alone, found.alone_error, found.alone_df, alpha, alternative),
-        },
-        orient="index",
-    )
-    frame = frame.assign(**gains(people, found, y, alpha), relative_width=_relative(frame))
+    frame = rows_of(people, found, y, alpha, alternative)
     notes = people.notes + known_answers(people, y) + adds_nothing(people, found)
     return Result("Mixed mean", frame, people.n, alpha, SOURCE, notes, people.over)
+
+
+@checked("y prediction by weights cluster labelled", columns="prediction")
+def mixed_difference(
+    y: Any = "answer",
+    prediction: Any = "prediction",
+    by: Any = None,
+    *,
+    values: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    cluster: Any = None,
+    labelled: Any = None,
+    lam: npt.ArrayLike | None = None,
+    missing: str | None = None,
+    alternative: str = "two-sided",
+    alpha: float = 0.05,
+    data: pd.DataFrame | None = None,
+) -> Result:
+    """Difference of two groups' means, or of two treatments': each a mixed mean with its own λ.
+
+    Parameters
+    ----------
+    y, prediction, values
+        As in :func:`mixed_mean`, a row per person; or one per person and treatment, with
+        `cluster` naming the person.
+    by : array_like or str
+        (n,) the group or treatment, one of two. The difference is the last in order less the
+        first (1 - 0, True - False, "b" - "a").
+    weights, cluster, labelled, lam, missing, alternative, alpha, data
+        As in :func:`mixed_mean`. Groups that share clusters (the same people) are compared within
+        these.
+
+    Returns
+    -------
+    Result
+        Rows "b - a, mixed" and "b - a, people", and as in :func:`mixed_mean` those of each group:
+        "b, mixed", "b, people", "a, mixed", "a, people". The difference has no lam and no rho of
+        its own.
+
+    Raises
+    ------
+    ValueError
+        As :func:`mixed_mean`, in each group; and for other than two groups.
+
+    Notes
+    -----
+    Influence values of both groups are subtracted within clusters. Groups that share none are
+    independent, with Welch's degrees of freedom; else the smaller of the groups' is taken.
+
+    References
+    ----------
+    As :func:`mixed_mean`; Welch 1947.
+
+    Examples
+    --------
+    >>> nan = float("nan")
+    >>> y = [3.0, 5, 4, 6, nan, nan, nan, 2.0, 3, 1, nan, nan, nan]
+    >>> guess = [3.5, 4.5, 4, 6, 4, 5, 3, 2.5, 3, 1.5, 2, 2, 3]
+    >>> found = mixed_difference(y, guess, ["ad"] * 7 + ["none"] * 6)
+    >>> found.text("none - ad, mixed", ".1f"), found.text("none - ad, people", ".1f")
+    ('−2.2 [−3.8, −0.7]', '−2.5 [−4.7, −0.3]')
+    """
+    answers = column(y, "y", missing=True)
+    if by is None:
+        raise ValueError("by is None; it must be the group of each row, one of two")
+    code, keys = labels(by, "by", len(answers))
+    names = texts(keys)
+    if len(names) != 2 or keys.shape[1] != 1:
+        raise ValueError(f"by has the groups {names[:5]}; there must be two")
+    first, second = keys.iloc[:, 0]
+    try:
+        order = [1, 0] if first < second else [0, 1]
+    except TypeError:  # a number and a text
+        order = [1, 0] if names[0] < names[1] else [0, 1]
+    asked = asked_of(~np.isnan(answers), labelled)
+    parts, frames, notes = [], [], []
+    for group in order:
+        read = predictions(prediction, values)
+        try:
+            people = read_people(asked, read, weights, cluster, missing, code == group)
+        except ValueError as error:
+            raise ValueError(f"group {names[group]!r}: {error}") from None
+        y = answers[people.rows]
+        found = rectify(people.sides, y, people.f, given(lam, people.names))
+        parts.append((people, found))
+        rows = rows_of(people, found, y, alpha, alternative)
+        frames.append(rows.rename(lambda kind, name=names[group]: f"{name}, {kind}"))
+        more = people.notes + known_answers(people, y) + adds_nothing(people, found)
+        notes += [f"{names[group]}: {note}" for note in more]
+    name = f"{names[order[0]]} - {names[order[1]]}"
+    gap = _gap(parts, alpha, alternative).rename(lambda kind: f"{name}, {kind}")
+    frame = pd.concat([gap, *frames])
+    n = parts[0][0].n + parts[1][0].n
+    return Result("Mixed difference", frame, n, alpha, SOURCE, tuple(notes), parts[0][0].over)
+
+
+def _gap(parts: list[tuple[People, Rectified]], alpha: float, alternative: str) -> pd.DataFrame:
+    """The rows "mixed" and "people" of the first less the second."""
+    (people, a), (others, b) = parts
+    shared = np.intersect1d(people.sides.code, others.sides.code).size > 0
+    size = max(len(a.moves), len(b.moves))
+    n, rest = people.n + others.n, people.others + others.others
+    table, errors = {}, {}
+    for kind, x, y, moves, df in (
+        ("mixed", a.estimate, b.estimate, (a.moves, b.moves), (a.df, b.df)),
+        ("people", a.alone, b.alone, (a.alone_moves, b.alone_moves), (a.alone_df, b.alone_df)),
+    ):
+        first, second = (np.pad(m, (0, size - len(m))) for m in moves)
+        errors[kind] = float(np.sqrt(np.sum((first - second) ** 2)))
+        squares = [float(np.sum(m * m)) for m in moves]
+        free = min(df) if shared else welch(squares, list(df))
+        table[kind] = interval(x - y, errors[kind], free, alpha, alternative)
+    frame = pd.DataFrame.from_dict(table, orient="index")
+    worth = n * ratio(errors["people"], errors["mixed"]) ** 2
+    return frame.assign(
+        labelled=n, others=rest, n_effective=[worth, n], worth=[(worth - n) / (n + rest), 0.0],
+        relative_width=relative(frame),
+    )  # fmt: skip
+
+
+def rows_of(
+    people: People, found: Rectified, y: FloatArray, alpha: float, alternative: str
+) -> pd.DataFrame:
+    """The rows "mixed" and "people" of one mean, with all columns."""
+    table = {
+        "mixed": interval(found.estimate, found.error, found.df, alpha, alternative),
+        "people": interval(found.alone, found.alone_error, found.alone_df, alpha, alternative),
+    }
+    frame = pd.DataFrame.from_dict(table, orient="index")
+    return frame.assign(**gains(people, found, y, alpha), relative_width=relative(frame))
 
 
 def gains(people: People, found: Rectified, y: FloatArray, alpha: float) -> dict[str, Any]:
@@ -141,7 +264,7 @@ def gains(people: People, found: Rectified, y: FloatArray, alpha: float) -> dict
     n, total = people.n, people.n + people.others
     names = ["lam"] if len(found.lam) == 1 else [f"lam: {name}" for name in people.names]
     rho = _correlation(people, y, people.f @ found.lam if len(found.lam) > 1 else people.f, alpha)
-    worth = n * _ratio(found.alone_error, found.error) ** 2
+    worth = n * ratio(found.alone_error, found.error) ** 2
     return {
         "labelled": n,
         "others": people.others,
@@ -171,22 +294,22 @@ def adds_nothing(people: People, found: Rectified) -> tuple[str, ...]:
         return ("all predictions are equal: the model adds nothing",)
     if not found.lam.any():
         return ("λ is 0: the model adds nothing, and this is the people's own estimate",)
-    if found.error > 0 and _ratio(found.alone_error, found.error) ** 2 < NOTHING:
+    if found.error > 0 and ratio(found.alone_error, found.error) ** 2 < NOTHING:
         return ("the effective number of people grows by less than 1 %: the model adds nothing",)
     return ()
 
 
-def _ratio(above: float, below: float) -> float:
+def ratio(above: float, below: float) -> float:
     """above / below; 1 where both are 0."""
     if below > 0:
         return above / below
     return 1.0 if above == 0 else np.inf
 
 
-def _relative(frame: pd.DataFrame) -> list[float]:
+def relative(frame: pd.DataFrame) -> list[float]:
     centre = frame["estimate"]
     width = np.minimum(frame["high"] - centre, centre - frame["low"])  # one of them may be inf
-    return [_ratio(width["mixed"], width["people"]), 1.0]
+    return [ratio(width["mixed"], width["people"]), 1.0]
 
 
 def _correlation(people: People, y: FloatArray, f: FloatArray, alpha: float) -> dict[str, float]:

@@ -14,11 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.mixed.rectified import Sides
-from simkit.estimators.shared.clustering import few_note
+from simkit.estimators.shared.clustering import ALONE, few_note
 from simkit.estimators.shared.respondents import belief_rows
 from simkit.types import FloatArray, column, invalid, numbers, one_of, several, usable_rows
 
-__all__ = ["People", "asked_of", "given", "predictions", "read_people"]
+__all__ = [
+    "People", "asked_of", "belief_of", "given", "one_of_each", "predictions", "read_people",
+]  # fmt: skip
 
 MISSING = ("constant", "indicator")
 FEW_ASKED = 30
@@ -114,20 +116,30 @@ def given(lam: Any, names: list[str]) -> FloatArray | None:
     return found
 
 
+def one_of_each(missing: str | None, people: People) -> None:
+    """ValueError where there are several predictions and the estimate takes one."""
+    if missing == "indicator" or people.f.shape[1] > 1:
+        raise ValueError(
+            f"there are {people.f.shape[1]} predictions, {people.names[:5]}, and one is needed: "
+            "give values= with a belief, and missing='constant' where some are missing"
+        )
+
+
 def read_people(
     asked: npt.NDArray[np.bool_],
     prediction: tuple[FloatArray, list[str]],
     weights: Any,
     cluster: Any,
     missing: str | None,
+    within: npt.NDArray[np.bool_] | None = None,
 ) -> People:
-    """The people of a call, checked. asked : (n,)."""
+    """The people of a call, checked. asked : (n,). within : (n,) those that count."""
     f, names = prediction
     if len(f) != len(asked):
         raise ValueError(f"prediction has {len(f)} rows; it must have {len(asked)}, as y has")
     used = usable_rows(np.zeros(len(asked)), weights, cluster)
-    k = used.kept
-    asked, f, weight, code = asked[k], f[k], used.weight[k].copy(), used.codes()[0]
+    k = used.kept if within is None else used.kept[within[used.kept]]
+    asked, f, weight, code = asked[k], f[k], used.weight[k].copy(), used.cluster[k]
     for side, who in ((asked, "people with an answer"), (~asked, "others, without an answer")):
         count = len(np.unique(code[side]))
         if count < 2:
@@ -139,13 +151,19 @@ def read_people(
     for side in (asked, ~asked):
         weight[side] /= weight[side].sum()
     sides = Sides(asked, weight, code)
+    if min(sides.units(True), sides.units(False)) < ALONE:
+        raise ValueError(
+            "one of the people (or clusters) has 99.5 % of the weight on one side or more: how "
+            "others would differ is unknown"
+        )
     f, names, more = _filled(f, names, sides, missing)
     notes += more + _apart(f, names, sides)
     if asked.sum() < FEW_ASKED:
         notes += (f"{asked.sum()} people were asked: below {FEW_ASKED} an interval rests on "
                   "answers that are near to normal",)  # fmt: skip
     notes += few_note(np.array([sides.units(True), sides.units(False)]))
-    over = "people" if cluster is None else used.over
+    over = f"{used.names[0]} ({len(np.unique(code[asked]))} asked)"
+    over = "people" if cluster is None else over
     return People(k, f, names, sides, notes, over)
 
 

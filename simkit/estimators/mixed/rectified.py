@@ -23,7 +23,7 @@ from simkit.estimators.shared.rows import sums_by
 from simkit.result import REQUIRED
 from simkit.types import FloatArray, IntArray, one_of
 
-__all__ = ["ALTERNATIVES", "Rectified", "Sides", "interval", "rectify", "tuned"]
+__all__ = ["ALTERNATIVES", "Rectified", "Sides", "interval", "rectify", "welch"]
 
 ALTERNATIVES = ("two-sided", "larger", "smaller")
 DUST = 1e-20  # a variance below it, in units of the squared values, is rounding
@@ -79,13 +79,11 @@ class Rectified:
     alone_moves: FloatArray
 
 
-def tuned(t: FloatArray, d: FloatArray, lam: FloatArray | None) -> FloatArray:
-    """λ (k,) for influence sums t (G,) and d (G, k): the given one, or that of least variance.
+def tuned(t: FloatArray, d: FloatArray) -> FloatArray:
+    """λ (k,) of least variance, for influence sums t (G,) and d (G, k).
 
     One prediction has a λ from 0 to 1. Predictions that do not vary get 0.
     """
-    if lam is not None:
-        return lam
     if d.shape[1] > 1:
         return np.asarray(np.linalg.lstsq(d, t, rcond=1e-10)[0])
     square = float(np.sum(d * d))
@@ -94,31 +92,47 @@ def tuned(t: FloatArray, d: FloatArray, lam: FloatArray | None) -> FloatArray:
 
 
 def rectify(sides: Sides, y: FloatArray, f: FloatArray, lam: FloatArray | None) -> Rectified:
-    """The mixed mean of y (m,), where asked, with predictions f (m, k)."""
+    """The mixed mean of y (m,), where asked, with predictions f (m, k).
+
+    lam : (k,), or None for the best. Several best ones fit the sample too well, like regression
+    coefficients: each costs a degree of freedom, in the error and in the quantile, and where the
+    people alone are then as precise all are 0. One alone costs 1 / (2 n) of the error, and
+    is not charged (coverage from 50 people: docs/coverage.md).
+    """
     own, t = sides.side(y[:, None], True)
     seen, a = sides.side(f, True)
     others, b = sides.side(f, False)
-    best = tuned(t[:, 0], a - b, lam)
-    moves = t[:, 0] - (a - b) @ best
-    df = sides.units(True) - 1
-    asked, rest = np.sum((t[:, 0] - a @ best) ** 2), np.sum((b @ best) ** 2)
+    t, d, df = t[:, 0], a - b, sides.units(True) - 1
+    best = tuned(t, d) if lam is None else lam
+    alone = float(np.sqrt(np.sum(t * t)))
+    spent = int(np.linalg.matrix_rank(d, rtol=1e-10)) if lam is None and len(best) > 1 else 0
+    if spent and df - spent < 1:
+        raise ValueError(
+            f"there are {spent} predictions to weigh and {df + 1:.3g} people (or clusters) who "
+            "were asked; give values= for one prediction, or lam="
+        )
+    inflation = df / (df - spent)
+    if spent and np.sum((t - d @ best) ** 2) * inflation >= alone**2:
+        best, inflation, spent = np.zeros_like(best), 1.0, 0
+    moves = t - d @ best
+    asked, rest = float(np.sum((t - a @ best) ** 2)), float(np.sum((b @ best) ** 2))
     return Rectified(
         estimate=float(own[0] - best @ (seen - others)),
-        error=float(np.sqrt(np.sum(moves**2))),
-        df=welch([asked, rest], [df, sides.units(False) - 1]),
+        error=float(np.sqrt(np.sum(moves**2) * inflation)),
+        df=min(welch([asked, rest], [df - spent, sides.units(False) - 1]), df - spent),
         alone=float(own[0]),
-        alone_error=float(np.sqrt(np.sum(t * t))),
+        alone_error=alone,
         alone_df=df,
         lam=best,
-        moves=moves,
-        alone_moves=t[:, 0],
+        moves=moves * np.sqrt(inflation),
+        alone_moves=t,
     )
 
 
 def welch(variances: list[float], df: list[float]) -> float:
-    """Satterthwaite's degrees of freedom, at most those of the first part."""
-    noise = sum(v**2 / max(d, 1e-9) for v, d in zip(variances, df, strict=True))
-    return min(sum(variances) ** 2 / noise, df[0]) if noise > 0 else df[0]
+    """Satterthwaite's degrees of freedom of a sum of variances."""
+    noise = sum(v**2 / d for v, d in zip(variances, df, strict=True))
+    return sum(variances) ** 2 / noise if noise > 0 else min(df)
 
 
 def interval(
