@@ -145,7 +145,8 @@ class _Curve:
         """The predicted probability of that, (m, T)."""
         if self.scale is None:
             return np.asarray(self.people.f <= self.grid[places], dtype=np.float64)
-        return self.people.f @ (self.scale[:, None] <= self.grid[places]).astype(np.float64)
+        below = self.scale[:, None] <= self.grid[places]
+        return np.asarray(self.people.f @ below.astype(np.float64))
 
     def shares(self, places: IntArray, kind: str) -> tuple[FloatArray, FloatArray]:
         """F at some places of the grid, and how many draws would be as precise."""
