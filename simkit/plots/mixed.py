@@ -14,7 +14,8 @@ __all__ = ["gains", "power", "repeated_intervals"]
 METHODS = {"people alone": "#000000", "mixed": "#0072B2", "model alone": "#D55E00"}
 MISSED = "#C0417B"
 SHADES = ("#9AA5A8", "#56B4E9", "#0072B2")  # of kinds, from the smallest gains to the largest
-NAMED = 4  # outcomes with the largest gains, named in the figure where `name` is there
+NAMED = 5  # outcomes with the largest gains, named in the figure where `name` is there
+APART = 0.06  # of the range, below which two names would overlap
 
 
 def repeated_intervals(frame: pd.DataFrame, truth: float, ax: Axes | None = None) -> Axes:
@@ -64,7 +65,7 @@ def gains(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ----------
     frame : DataFrame
         Columns estimate (effective people per person asked; 1 is no gain), low, high; optionally
-        kind, by which the marks are coloured, and name, written beside the largest four.
+        kind, by which the marks are coloured, and name, written beside the largest.
     ax : Axes, optional
         New ones by default.
 
@@ -83,9 +84,12 @@ def gains(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.vlines(part.index, part["low"], part["high"], color=colour, linewidth=1.6, alpha=0.5)
         ax.plot(part.index, part["estimate"], "o", color=colour, markersize=4.5,
                 label=f"{look.words(name)} ({len(part)})", zorder=3)  # fmt: skip
-    for place, row in frame.tail(NAMED).iterrows() if "name" in frame else ():
-        ax.annotate(str(row["name"]), (place, row["estimate"]), (-8, 0), ha="right", va="center",
-                    textcoords="offset points", fontsize=9, color="#333333")  # fmt: skip
+    below = np.inf
+    for place, row in frame[::-1].head(NAMED).iterrows() if "name" in frame else ():
+        if row["estimate"] < below - APART * np.ptp(frame["estimate"]):  # else it would overlap
+            below = row["estimate"]
+            ax.annotate(str(row["name"]), (place, below), (-8, 0), ha="right", va="center",
+                        textcoords="offset points", fontsize=9, color="#333333")  # fmt: skip
     ax.axhline(1, color="#333333", linestyle=":", linewidth=1.6)
     ax.grid(axis="x", visible=False)
     ax.set(xlabel="Outcomes, from the smallest gain to the largest", xlim=(-1.5, len(frame) + 0.5),

@@ -236,18 +236,16 @@ def coverage(found: pd.DataFrame, truth: float) -> pd.DataFrame:
     return table.assign(relative_width=table["width"] / table.loc["people alone", "width"])
 
 
-def side_by_side(results: Mapping[str, Result]) -> pd.DataFrame:
+def side_by_side(results: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Mixed estimates of several quantities beside those of the people alone.
 
-    results : name -> a mixed result; of a regression the last coefficient.
+    results : name -> the two rows of a mixed result, mixed and people.
     """
-    rows = {}
-    for name, result in results.items():
-        table = result.to_frame()
-        mixed, alone = (table[[str(k).endswith(side) for k in table.index]].iloc[-1]
-                        for side in ("mixed", "people"))  # fmt: skip
-        rows[name] = {"people": alone["estimate"], "mixed": mixed["estimate"],
-                      **mixed[["low", "high", "relative_width"]]}  # fmt: skip
+    rows = {
+        name: {"people alone": two["estimate"].iloc[1], "mixed": two["estimate"].iloc[0],
+               **two[["low", "high", "relative_width"]].iloc[0]}
+        for name, two in results.items()
+    }  # fmt: skip
     return pd.DataFrame(rows).T
 
 
@@ -262,14 +260,13 @@ def model_alone(register: Register, n: int, repetitions: int, *, seed: int = 1) 
 
 
 def fitted(
-    model: Model, survey: Survey, names: list[str], minutes: float, *, seed: int = 1
+    model: Model, survey: Survey, question: str, times: int, minutes: float, *, seed: int = 1
 ) -> tuple[Survey, str]:
     """The survey with as many people as a model can be asked about in a time; what was left out.
 
-    names : of the questions to be asked of each.
+    question : whose prompts say how fast the model is. times : how often each person is asked.
     """
-    first = names[0]
-    some = affordable(model, survey.questions[first], survey.designs[first], minutes) // len(names)
+    some = affordable(model, survey.questions[question], survey.designs[question], minutes) // times
     if some >= len(survey.people):
         return survey, ""
     drawn = generator(seed, "people").permutation(len(survey.people))[: max(some, FEWEST)]
