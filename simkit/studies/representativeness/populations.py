@@ -78,7 +78,7 @@ def world_survey(n: int, simulated: int, *, seed: int = 1) -> Survey:
         dict.fromkeys(questions, _in_words(people)),
         dict.fromkeys(questions, tuple(world.DEMOGRAPHICS)),
         tells={item: f"{text}: {{answer}}" for item, (text, *_) in world.ITEMS.items()},
-        personas=world_people(simulated, seed + 1),
+        simulated=world_people(simulated, seed + 1),
     )
 
 
@@ -113,7 +113,7 @@ def anes_survey(*, seed: int = 1, simulated: int | None = None) -> Survey:
         dict.fromkeys(questions, personas),
         dict.fromkeys(questions, ANES_TOLD),
         tells=ANES_TELLS,
-        personas=personas.head(simulated or len(personas)),
+        simulated=personas.head(simulated or len(personas)),
     )
 
 
@@ -148,7 +148,7 @@ def voters_in_words(*, seed: int = 1, simulated: int | None = None) -> Survey:
         dict.fromkeys(questions, personas),
         dict.fromkeys(questions, ANES_TOLD),
         tells={name: tell for name, (_, _, tell) in _IN_WORDS.items()},
-        personas=personas.iloc[some].reset_index(drop=True),
+        simulated=personas.iloc[some].reset_index(drop=True),
     )
 
 
@@ -181,7 +181,7 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
 
     Raises ValueError where fewer than three questions are left, as there is no structure then.
     """
-    assert survey.personas is not None
+    assert survey.simulated is not None
     kept = {name: q for name, q in survey.questions.items() if name not in works.failing}
     said = [
         f"Left out: {name}, as {works.mass[name]:.2f} of the probability is on its options."
@@ -194,13 +194,13 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
         )
     told = [survey.tells[name].format(answer=q.options[0]) for name, q in kept.items()]
     end = "\n".join(["", *told[1:]])
-    longest = survey.personas.assign(context=survey.personas["context"] + end)
+    longest = survey.simulated.assign(context=survey.simulated["context"] + end)
     prompts = affordable(works.model, next(iter(kept.values())), longest, minutes)
-    wanted, n = len(survey.personas), max(MOST_REDUCED, prompts // (2 * len(kept)))
+    wanted, n = len(survey.simulated), max(MOST_REDUCED, prompts // (2 * len(kept)))
     if n < wanted:
         said.append(f"{n} simulated voters per technique, not {wanted}: what {minutes:.1f} minutes "
                     f"pay for. More with -p budget_minutes.")  # fmt: skip
-    return replace(survey, questions=kept, personas=survey.personas.head(n)), said
+    return replace(survey, questions=kept, simulated=survey.simulated.head(n)), said
 
 
 def people_of(survey: Survey, n: int, *, seed: int = 1) -> tuple[Survey, pd.DataFrame]:
@@ -227,11 +227,11 @@ def battery(survey: Survey) -> Battery:
 
 def mixture(survey: Survey, *, seed: int = 1) -> pd.DataFrame:
     """As many personas, drawn from the people's margins: one attribute independent of the other."""
-    assert survey.personas is not None
+    assert survey.simulated is not None
     told = list(next(iter(survey.told.values())))
     source = f"the {survey.name}'s own margins"
     margins = [margin_of(survey.people[told], name, weight=None, source=source) for name in told]
-    people = draw(rake(margins), len(survey.personas), seed=seed)[["person", *told]]
+    people = draw(rake(margins), len(survey.simulated), seed=seed)[["person", *told]]
     if survey.name == "anes96":
         return people.assign(context=render(people, ANES96, attributes=told))
     return _in_words(people).assign(person=people["person"])
@@ -254,9 +254,9 @@ def simulate(
     `.attrs["valid_mass"]` of each frame (none where no model was asked) and is to be shown: no
     warning says that it is low.
     """
-    assert survey.personas is not None
+    assert survey.simulated is not None
     ask = model if callable(model) else partial(believe, model, least_mass=0.0)
-    questions, personas, mixed = battery(survey), survey.personas, mixture(survey, seed=seed)
+    questions, personas, mixed = battery(survey), survey.simulated, mixture(survey, seed=seed)
     return {
         "independent margins": independent_answers(survey.humans, len(personas), seed=seed),
         "personas": persona_answers(ask, questions, personas, seed=seed),
