@@ -49,8 +49,8 @@ __all__ = [
     "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "Survey", "__version__",
     "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
     "chat_prompts", "count_pivots", "describe", "export_gguf", "find_pivots", "load", "pilot",
-    "read_recorded", "read_survey", "sample_choices", "sample_runs", "score", "score_parquet", "with_chat",
-    "worlds_of",
+    "read_recorded", "read_survey", "sample_choices", "sample_runs", "score", "score_parquet",
+    "with_chat", "worlds_of",
 ]  # fmt: skip
 
 # Where the names are that are not in simkit.scoring.

@@ -63,7 +63,8 @@ def _plain(name: str, values: pd.Series) -> pd.Series:
                 f"column {name!r}: row {row} holds a {type(value).__name__}, {shown(value)}; it "
                 "must hold numbers, text or dates"
             )
-    return out.map(lambda v: (v.strip() or None) if isinstance(v, str) else v)
+    texts = [(v.strip() or None) if isinstance(v, str) else v for v in out]
+    return pd.Series(texts, dtype=object, name=name)
 
 
 class Reading:

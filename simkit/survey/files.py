@@ -23,7 +23,8 @@ __all__ = ["FORMATS", "RawSet", "RawSurvey", "row_list"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
 _MEASURES = {"nominal": "nominal", "ordinal": "ordinal", "scale": "numeric"}
-_LETTERS = {".dta": ".{}", ".sas7bdat": ".{}"}  # how a special missing code is written
+_READERS = {".sav": "read_sav", ".zsav": "read_sav", ".dta": "read_dta", ".xpt": "read_xport",
+            ".sas7bdat": "read_sas7bdat"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ def _statistics_file(path: Path, columns: Sequence[str] | None, encoding: str | 
             f"reading {path.suffix} files needs pyreadstat: pip install 'simkit[survey]'"
         ) from error
     kind = path.suffix.lower()
-    read: Any = {".sav": pyreadstat.read_sav, ".zsav": pyreadstat.read_sav, ".dta": pyreadstat.read_dta,
-            ".xpt": pyreadstat.read_xport, ".sas7bdat": pyreadstat.read_sas7bdat}[kind]  # fmt: skip
+    read: Any = getattr(pyreadstat, _READERS[kind])
     how: dict[str, Any] = {} if kind == ".xpt" else {"user_missing": True}
     if columns is not None:
         known = _read(read, path, {"metadataonly": True, "encoding": encoding})[1].column_names
@@ -90,10 +90,10 @@ def _statistics_file(path: Path, columns: Sequence[str] | None, encoding: str | 
         name: [(span["lo"], span["hi"]) for span in spans]
         for name, spans in meta.missing_ranges.items()
     }
-    items, written = {}, _LETTERS.get(kind, "{}")
+    items = {}
     for name in frame:
         labels = meta.variable_value_labels.get(name, {})
-        letters = {c: written.format(c) for c in meta.missing_user_values.get(name, ())}
+        letters = {c: f".{c}" for c in meta.missing_user_values.get(name, ())}
         if letters and meta.readstat_variable_types.get(name) != "string":
             frame[name] = frame[name].map(lambda v, of=letters: of.get(v, v)).astype(object)
         else:
@@ -123,38 +123,43 @@ def _statistics_file(path: Path, columns: Sequence[str] | None, encoding: str | 
 def _read(read: Callable[..., Any], path: Path, how: dict[str, Any]) -> Any:
     try:
         return read(str(path), **{k: v for k, v in how.items() if v is not None})
-    except UnicodeDecodeError as error:
-        raise _undecoded(path, error) from error
     except Exception as error:  # pyreadstat's own errors, and those of its parser
+        why = str(error)
+        coded = isinstance(error, UnicodeError) or "convert" in why or "encoding" in why.lower()
+        if coded and how.get("encoding") is None:
+            _lost_text(None, lambda: read(str(path), **{**how, "encoding": "LATIN1"})[0])
         hint = "it may be cut off, empty, or of another format"
-        if "convert" in str(error) or "encoding" in str(error).lower():
-            hint = 'name its encoding, such as encoding="windows-1252"'
-        raise ValueError(f"{path.name} cannot be read ({error}): {hint}") from error
+        hint = 'name its encoding, such as encoding="windows-1252"' if coded else hint
+        raise ValueError(f"{path.name} cannot be read ({why}): {hint}") from error
 
 
-def _undecoded(path: Path, error: UnicodeError) -> ValueError:
-    return ValueError(
-        f"{path.name} holds text in another encoding than it says ({error}): name it, such as "
-        'encoding="windows-1252"'
-    )
+def _lost_text(frame: pd.DataFrame | None, again: Callable[[], pd.DataFrame]) -> None:
+    """ValueError where text is not of the file's encoding, naming column and rows.
 
-
-def _lost_text(frame: pd.DataFrame, again: Callable[[], pd.DataFrame]) -> None:
-    """ValueError where text is empty only because its bytes are not of the file's encoding."""
-    places = [i for i in range(frame.shape[1]) if (frame.iloc[:, i].astype(object) == "").any()]
-    if not places:
+    pyreadstat refuses some of it, and gives "" for the rest. again : the same, byte by byte.
+    """
+    empty = None if frame is None else [(frame[name].astype(object) == "") for name in frame]
+    if empty is not None and not any(column.any() for column in empty):
         return
     try:
         other = again()
-    except ValueError:  # not every reader takes another encoding
+    except Exception:  # not every reader takes another encoding
         return
-    for i in places:
-        lost = (frame.iloc[:, i].astype(object) == "") & (other.iloc[:, i].astype(object) != "")
+    for i, name in enumerate(other):
+        bad = other.iloc[:, i].map(_is_not_utf8)
+        lost = bad if empty is None else (other.iloc[:, i].astype(object) != "") & empty[i]
         if lost.any():
             raise ValueError(
-                f"column {frame.columns[i]!r}: {row_list(frame.index[lost])} hold text that is not "
-                'in the encoding that the file declares; name it, such as encoding="windows-1252"'
+                f"column {name!r}: {row_list(other.index[lost])} hold text that is not in the "
+                'encoding that the file declares; name it, such as encoding="windows-1252"'
             )
+
+
+def _is_not_utf8(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and text.encode("latin-1").decode() is None
+    except UnicodeError:
+        return True
 
 
 def _known_columns(columns: Sequence[str], known: Sequence[Any]) -> None:
@@ -255,7 +260,7 @@ def _parquet(path: Path, columns: Sequence[str] | None, encoding: str | None) ->
 
 
 FORMATS: dict[str, Callable[[Path, Sequence[str] | None, str | None], RawSurvey]] = {
-    **dict.fromkeys((".sav", ".zsav", ".dta", ".sas7bdat", ".xpt"), _statistics_file),
+    **dict.fromkeys(_READERS, _statistics_file),
     ".csv": _csv,
     ".tsv": _csv,
     ".parquet": _parquet,

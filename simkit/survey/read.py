@@ -159,9 +159,7 @@ def _sets(raw: RawSurvey, sets: Any, frame: pd.DataFrame) -> dict[str, RawSet]:
         for member in several:
             one_of(member, f"column of sets[{name!r}]", list(frame))
         if len(several) < 2:
-            raise ValueError(
-                f"sets[{name!r}] has {len(several)} columns; there must be two or more"
-            )
+            raise ValueError(f"sets[{name!r}] has {len(several)} column; it must have two or more")
         out[str(name)] = RawSet(several)
     used = [m for found in out.values() for m in found.columns]
     for member in used:

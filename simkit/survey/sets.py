@@ -71,7 +71,7 @@ def _ticked(name: str, column: pd.Series, ticked: object) -> pd.Series:
         rows = [row for row, v in column.items() if not is_missing(v) and code_of(v) == bad]
         raise ValueError(
             f"column {name!r} of a check-all-that-apply question: {row_list(rows)} hold {bad!r}; "
-            f"it must be {ticked!r} where the option was ticked, one other code or nothing elsewhere"
+            f"it must be {ticked!r} where the option was ticked, else one other code or nothing"
         )
     values = np.where(column.isna(), np.nan, [float(code_of(v) == ticked) for v in column])
     return pd.Series(values, column.index, name=name)

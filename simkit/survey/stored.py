@@ -57,6 +57,8 @@ def read(path: Path) -> Survey | None:
     missing = pd.DataFrame(rows, columns=list(MISSING))
     notes = tuple(record.pop("notes"))
     people = pq.read_table(path).to_pandas()
+    for column in people.select_dtypes("str"):
+        people[column] = people[column].astype(object).where(people[column].notna(), None)
     return Survey(people=people, items=items, missing=missing, notes=notes, **record)
 
 
