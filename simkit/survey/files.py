@@ -84,8 +84,9 @@ def _statistics_file(path: Path, columns: Sequence[str] | None, encoding: str | 
     notes: tuple[str, ...] = ()
     if kind == ".xpt":
         notes = ("a SAS transport file: special missing codes are read without their letters",)
-    if encoding is None:
-        _lost_text(frame, lambda: _read(read, path, {**how, "encoding": "LATIN1"})[0])
+    texts = [n for n in frame if meta.readstat_variable_types.get(n) == "string"]
+    if encoding is None and texts and (meta.file_encoding or "UTF-8").upper().startswith("UTF"):
+        _lost_text(frame[texts], lambda: _bytewise(read, path, texts))
     ranges: dict[str, Any] = {
         name: [(span["lo"], span["hi"]) for span in spans]
         for name, spans in meta.missing_ranges.items()
@@ -127,27 +128,34 @@ def _read(read: Callable[..., Any], path: Path, how: dict[str, Any]) -> Any:
         why = str(error)
         coded = isinstance(error, UnicodeError) or "convert" in why or "encoding" in why.lower()
         if coded and how.get("encoding") is None:
-            _lost_text(None, lambda: read(str(path), **{**how, "encoding": "LATIN1"})[0])
+            _lost_text(None, lambda: _bytewise(read, path))
         hint = "it may be cut off, empty, or of another format"
         hint = 'name its encoding, such as encoding="windows-1252"' if coded else hint
         raise ValueError(f"{path.name} cannot be read ({why}): {hint}") from error
 
 
-def _lost_text(frame: pd.DataFrame | None, again: Callable[[], pd.DataFrame]) -> None:
-    """ValueError where text is not of the file's encoding, naming column and rows.
+def _bytewise(
+    read: Callable[..., Any], path: Path, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The file with a character a byte."""
+    names = {} if columns is None else {"usecols": [n.encode().decode("latin-1") for n in columns]}
+    frame: pd.DataFrame = read(str(path), encoding="LATIN1", **names)[0]
+    return frame
 
-    pyreadstat refuses some of it, and gives "" for the rest. again : the same, byte by byte.
+
+def _lost_text(frame: pd.DataFrame | None, again: Callable[[], pd.DataFrame]) -> None:
+    """ValueError where text is not the UTF-8 that a file declares, naming column and rows.
+
+    pyreadstat refuses most of it (frame None), and cuts some short: "Malmö" becomes "Malm".
     """
-    empty = None if frame is None else [(frame[name].astype(object) == "") for name in frame]
-    if empty is not None and not any(column.any() for column in empty):
-        return
     try:
         other = again()
     except Exception:  # not every reader takes another encoding
         return
     for i, name in enumerate(other):
-        bad = other.iloc[:, i].map(_is_not_utf8)
-        lost = bad if empty is None else (other.iloc[:, i].astype(object) != "") & empty[i]
+        lost = other.iloc[:, i].map(_is_not_utf8)
+        if frame is not None:
+            lost &= frame.iloc[:, i].str.len() < other.iloc[:, i].str.len()
         if lost.any():
             raise ValueError(
                 f"column {name!r}: {row_list(other.index[lost])} hold text that is not in the "
