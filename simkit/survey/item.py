@@ -76,7 +76,7 @@ class SurveyItem:
         """How an answer is told: `tell`, or the item's text and the answer."""
         if self.tell:
             return self.tell
-        text = self.text.replace("{", "{{").replace("}", "}}").rstrip(" :.")
+        text = _plain(self.text).rstrip(" :.")
         return f"{text}{' ' if text.endswith('?') else ': '}{{text}}."
 
     def codes(self, answers: pd.Series) -> dict[Any, str]:
@@ -120,7 +120,7 @@ class SurveyItem:
                     f"its numbers are not whole, or more than {MOST}: cut them into classes"
                 )
             plain = {k: v for k, v in options.items() if k not in ("layout", "template")}
-            return numeric(self.text, int(low), int(high), **plain)
+            return numeric(_plain(self.text), int(low), int(high), **plain)
         if self.scale not in ("nominal", "ordinal"):
             raise ValueError(f"its scale is {self.scale!r}: it has no closed list of answers")
         codes = self.codes(answers)
@@ -131,7 +131,13 @@ class SurveyItem:
         if ordered and sum(str(c) != t for c, t in codes.items()) < len(codes):
             legend = ", ".join(f"{c} = {t}" for c, t in codes.items() if str(c) != t)
             text, texts = f"{text} ({legend})", list(map(str, codes))
-        return Question(text, texts, list(codes) if ordered else None, **options)
+        words = [_plain(text) for text in texts]
+        return Question(_plain(text), words, list(codes) if ordered else None, **options)
+
+
+def _plain(text: str) -> str:
+    """Text whose braces are no fields of a template."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def code_of(value: Any) -> Any:

@@ -76,7 +76,7 @@ class Survey:
 
     def __repr__(self) -> str:
         size = f"{len(self.people)} respondents"
-        if "part" in self.people:
+        if self._parted:
             counts = self.people["part"].value_counts()
             size += f" ({', '.join(f'{counts.get(part, 0)} {part}' for part in PARTS)})"
         if self.simulated is not None:
@@ -276,7 +276,8 @@ class Survey:
     def _answered(self, name: str, asked: Question) -> pd.Series:
         """The people's answers to an item as the options' texts, None where there is none."""
         codes = asked.values or tuple(self.items[name].codes(self.people[name]))
-        texts = dict(zip(codes, asked.options, strict=True))
+        options = asked.options_for(pd.DataFrame(index=[0]))[0]
+        texts = dict(zip(codes, options, strict=True))
         answers = [None if is_missing(v) else texts.get(v) for v in self.people[name]]
         return pd.Series(answers, self.people.index, dtype=object)
 
@@ -286,7 +287,12 @@ class Survey:
         Raises ValueError for a part that there is not.
         """
         one_of(name, "part", PARTS)
-        return self.people[self.people["part"] == name] if "part" in self.people else self.people
+        return self.people[self.people["part"] == name] if self._parted else self.people
+
+    @property
+    def _parted(self) -> bool:
+        """Whether some are held out; an item of a file may be called "part", too."""
+        return "part" in self.people and "part" not in self.items
 
     def scale(self, question: str) -> list[float]:
         """The K values of a question, see `scale_of`."""
