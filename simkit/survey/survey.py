@@ -228,6 +228,7 @@ class Survey:
             people=people,
             questions=questions,
             designs=dict.fromkeys(questions, design),
+            items={name: self.items[name] for name in (*ask, *tell)},
             told=dict.fromkeys(questions, tuple(tell)),
             tells={name: self.items[name].sentence.replace("{text}", "{answer}") for name in ask},
         )
@@ -327,15 +328,25 @@ class Survey:
         return table.loc[self.part("test").index]
 
     def margins(self, *names: str) -> pd.DataFrame:
-        """Shares among all respondents (`target`) beside those of the people held out."""
+        """Weighted shares among all respondents (`target`) and the people held out (`achieved`)."""
         tables, test = [], self.part("test")
         for name in names:
-            target = self.people[name].value_counts(normalize=True).sort_index()
-            achieved = test[name].value_counts(normalize=True).reindex(target.index, fill_value=0)
+            target = self._shares(self.people, name)
+            achieved = self._shares(test, name).reindex(target.index, fill_value=0)
             table = pd.DataFrame({"target": target, "achieved": achieved}).rename_axis("value")
             tables.append(table.reset_index().assign(margin=name))
         out = pd.concat(tables, ignore_index=True)
-        return out.assign(by_chance=np.sqrt(out["target"] * (1 - out["target"]) / len(test)))
+        n = float(len(test))
+        if self.weights:  # as many equal weights would do
+            n = test[self.weights].sum() ** 2 / (test[self.weights] ** 2).sum()
+        return out.assign(by_chance=np.sqrt(out["target"] * (1 - out["target"]) / n))
+
+    def _shares(self, people: pd.DataFrame, name: str) -> pd.Series:
+        """Weighted share of each value, in their order."""
+        if not self.weights:
+            return people[name].value_counts(normalize=True).sort_index()
+        total = people.groupby(name)[self.weights].sum()
+        return total / total.sum()
 
 
 def answer_values(
