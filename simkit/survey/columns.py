@@ -13,9 +13,8 @@ import pandas as pd
 from simkit.survey.book import DECLARED, reasons, with_book
 from simkit.survey.checks import ROWS_SHOWN, doubts, mixed_rows, says_missing
 from simkit.survey.files import RawSet, RawSurvey, row_list
-from simkit.survey.item import SurveyItem, code_of
+from simkit.survey.item import MISSING, SurveyItem, code_of
 from simkit.survey.sets import as_ticks
-from simkit.survey.survey import MISSING
 from simkit.types import listed, one_of, shown, typed
 
 __all__ = ["Reading", "described"]

@@ -13,9 +13,10 @@ from simkit.questions import Question
 from simkit.templates import field_names, text_of
 from simkit.types import hashable, invalid, one_of, typed
 
-__all__ = ["SCALES", "SurveyItem", "code_of", "values_shown"]
+__all__ = ["MISSING", "SCALES", "SurveyItem", "code_of", "values_shown"]
 
 SCALES = ("nominal", "ordinal", "numeric", "multi-select", "other")
+MISSING = ("column", "row", "code", "reason")  # columns of the table of reasons
 MOST = 101  # numbers that an item may be asked for: more are cut into classes first
 
 

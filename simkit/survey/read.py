@@ -112,11 +112,11 @@ column); keep={'trust': [99]} takes it as an answer; book= gives labels
         raise ValueError(f"path is {str(place)!r}; there is no such file")
     if place.stat().st_size == 0:
         raise ValueError(f"{place.name} is empty")
-    if kind == ".parquet" and (survey := stored.read(place)) is not None:
+    if kind == ".parquet" and (fields := stored.read(place)) is not None:
         given = (book, missing, keep, sets, weights, strata, clusters, columns)
         if any(argument is not None for argument in given):
             raise ValueError(f"{place.name} is a survey that was read before; give its path alone")
-        return survey
+        return Survey(**fields)
     wanted = None if columns is None else [str(c) for c in listed(columns, "columns")]
     raw = _checked_names(FORMATS[kind](place, wanted, encoding), place)
     entries = book_of(book)

@@ -9,15 +9,14 @@ from typing import Any
 import pandas as pd
 
 from simkit.files import replacing
-from simkit.survey.item import SurveyItem
-from simkit.survey.survey import MISSING, Survey
+from simkit.survey.item import MISSING, SurveyItem
 
 __all__ = ["read", "write"]
 
 KEY = b"simkit.survey"
 
 
-def write(survey: Survey, path: Path) -> None:
+def write(survey: Any, path: Path) -> None:
     """Write people, items, reasons and notes; questions and designs are made of them anew."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -37,8 +36,8 @@ def write(survey: Survey, path: Path) -> None:
         pq.write_table(table.replace_schema_metadata(metadata), part)
 
 
-def read(path: Path) -> Survey | None:
-    """The survey of a file that `write` made, None for another parquet file."""
+def read(path: Path) -> dict[str, Any] | None:
+    """The fields of the survey whose file `write` made, None for another parquet file."""
     import pyarrow.parquet as pq
 
     try:
@@ -59,7 +58,7 @@ def read(path: Path) -> Survey | None:
     people = pq.read_table(path).to_pandas()
     for column in people.select_dtypes("str"):
         people[column] = people[column].astype(object).where(people[column].notna(), None)
-    return Survey(people=people, items=items, missing=missing, notes=notes, **record)
+    return {**record, "people": people, "items": items, "missing": missing, "notes": notes}
 
 
 def _pairs(pairs: list[Any]) -> dict[Any, str]:

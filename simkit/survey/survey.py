@@ -12,14 +12,14 @@ import pandas as pd
 from simkit.files import as_path
 from simkit.personas import CodeBook, render
 from simkit.questions import Question
-from simkit.survey.item import SurveyItem, values_shown
+from simkit.survey import stored
+from simkit.survey.item import MISSING, SurveyItem, values_shown
 from simkit.templates import is_missing
 from simkit.types import FloatArray, hashable, invalid_row, listed, one_of
 
-__all__ = ["MISSING", "PARTS", "Survey", "answer_values", "scale_of"]
+__all__ = ["PARTS", "Survey", "answer_values", "scale_of"]
 
 PARTS = ("train", "validation", "test")
-MISSING = ("column", "row", "code", "reason")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -241,9 +241,7 @@ class Survey:
         path : str or Path
             The file.
         """
-        from simkit.survey.stored import write
-
-        write(self, as_path(path, "path"))
+        stored.write(self, as_path(path, "path"))
 
     def sampling(self, part: str = "test") -> dict[str, pd.Series]:
         """The weights and clusters of a part's people, as estimators take them.
