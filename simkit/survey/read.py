@@ -18,7 +18,7 @@ from simkit.survey.checks import label_notes, twice_named
 from simkit.survey.columns import Reading, described
 from simkit.survey.files import FORMATS, RawSet, RawSurvey, row_list
 from simkit.survey.survey import Survey
-from simkit.templates import is_missing
+from simkit.templates import check_text, is_missing
 from simkit.types import column, listed, one_of, typed
 
 __all__ = ["read_survey"]
@@ -117,20 +117,21 @@ column); keep={'trust': [99]} takes it as an answer; book= gives labels
         if any(argument is not None for argument in given):
             raise ValueError(f"{place.name} is a survey that was read before; give its path alone")
         return Survey(**fields)
+    special: dict[str, Any] = {"weights": weights, "strata": strata, "clusters": clusters}
+    for what, name in {**special, "encoding": encoding}.items():
+        typed(name, what, str | None, "a name, or None")
+    keep = keep if keep is None or isinstance(keep, Mapping) else listed(keep, "keep")
     wanted = None if columns is None else [str(c) for c in listed(columns, "columns")]
     raw = _checked_names(FORMATS[kind](place, wanted, encoding), place)
     entries = book_of(book)
     frame, items = described(raw, entries, missing, keep)
     said = {name for name, entry in entries.items() if "scale" in entry}
     reader = Reading(place.name, frame, items, raw, missing, keep, said)
-    people, items, table = reader.read(_sets(raw, sets, frame), (weights, strata, clusters))
+    people, items, table = reader.read(_sets(raw, sets, frame), tuple(special.values()))
     notes = [*raw.notes, *reader.notes, *label_notes(items)]
-    notes += _weight_notes(people, weights, strata, clusters)
+    notes += _weight_notes(people, special)
     name = raw.title or place.stem
-    return Survey(
-        name, people, items=items, weights=weights, strata=strata, clusters=clusters,
-        missing=table, notes=tuple(notes),
-    )  # fmt: skip
+    return Survey(name, people, items=items, missing=table, notes=tuple(notes), **special)
 
 
 def _checked_names(raw: RawSurvey, path: Path) -> RawSurvey:
@@ -160,7 +161,7 @@ def _sets(raw: RawSurvey, sets: Any, frame: pd.DataFrame) -> dict[str, RawSet]:
             one_of(member, f"column of sets[{name!r}]", list(frame))
         if len(several) < 2:
             raise ValueError(f"sets[{name!r}] has {len(several)} column; it must have two or more")
-        out[str(name)] = RawSet(several)
+        out[check_text(str(name))] = RawSet(several)
     used = [m for found in out.values() for m in found.columns]
     for member in used:
         if used.count(member) > 1 and sets:
@@ -171,15 +172,13 @@ def _sets(raw: RawSurvey, sets: Any, frame: pd.DataFrame) -> dict[str, RawSet]:
     return out
 
 
-def _weight_notes(
-    people: pd.DataFrame, weights: str | None, strata: str | None, clusters: str | None
-) -> list[str]:
+def _weight_notes(people: pd.DataFrame, special: Mapping[str, str | None]) -> list[str]:
     """Notes on the weights; ValueError for those that none can be, and for missing labels."""
-    notes = []
+    notes, weights = [], special["weights"]
     likely = [n for n in people if _WEIGHT.search(n) and people[n].dtype.kind in "if"]
     if weights is None and likely:
         notes.append(f"{likely[0]} may be a survey weight: weights={likely[0]!r} makes it one")
-    for what, name in (("weights", weights), ("strata", strata), ("clusters", clusters)):
+    for what, name in special.items():
         if name is None:
             continue
         one_of(name, f"column of {what}=", list(people))

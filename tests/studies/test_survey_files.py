@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.loc[[1, 2], "reads"] = 9
     pyreadstat.write_sav(
         frame, str(place / "town.sav"),
-        column_labels=["Sex", "Area", "Age", "Do you walk?", "Do you read?", "Do you vote?", "", ""],
+        column_labels=["Sex", "", "Age", "Do you walk?", "Do you read?", "Do you vote?", "", ""],
         variable_value_labels={
             "sex": {1: "male", 2: "female"}, "region": {1: "north", 2: "south", 3: "west"},
             "walks": FIVE, "reads": {**FIVE, 9: "refused"}, "votes": {1: "yes", 2: "no"},
