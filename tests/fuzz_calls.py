@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ OPTIONS = ["a", "b", "c"]
 # Not in the table, and why: module -> reason -> names.
 RESULT, CONSTANT, TAKES_NOTHING = "only functions make it", "no function", "it takes nothing"
 LEFT_OUT: dict[str, dict[str, str]] = {
-    "simkit": {RESULT: "BoundaryError", CONSTANT: "__version__", TAKES_NOTHING: "bundled"},
+    "simkit": {RESULT: "BoundaryError Survey", CONSTANT: "__version__", TAKES_NOTHING: "bundled"},
     "simkit.scoring": {
         RESULT: "BoundaryError LocalModel LowMassWarning Recorded Scores",
         CONSTANT: "Model",
@@ -42,6 +43,12 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "it takes minutes": "calibrate pretrain steps_within write_card",
     },
 }  # fmt: skip
+
+
+def _survey_file() -> str:
+    text = "sex,trust,q1,q2,w,home,x\n1,4,1,0,1,a,1\n2,9,0,1,2,a,2\n2,99,1,1,0.5,b,3\n"
+    Path("town.csv").write_text(text, encoding="utf-8")
+    return "town.csv"
 
 
 def rule(prompt: str) -> dict[str, float]:
@@ -412,6 +419,11 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "belief_recorded": lambda: (sk.belief_recorded, {
             "recorded": sk.read_recorded([recorded()]), "alternatives": ["yes", "no"],
             "pivots": sk.find_pivots(["yes"], ["yes", "no"], anchors=())}),
+        "read_survey": lambda: (sk.read_survey, {
+            "path": _survey_file(), "book": {"sex": {"labels": {1: "m", 2: "f"}}},
+            "missing": {"trust": {99: "refused"}}, "keep": {"trust": [9]},
+            "sets": {"news": ["q1", "q2"]}, "weights": "w", "clusters": "home",
+            "columns": ["sex", "trust", "q1", "q2", "w", "home"], "encoding": "utf-8"}),
         "sample_choices": lambda: (sk.sample_choices, {"table": table(), "runs": 2, "seed": 1}),
         "sample_runs": lambda: (sk.sample_runs, {
             "model": glassbox(), "question": question("{context} {question}"), "runs": 2,
