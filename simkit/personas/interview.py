@@ -20,7 +20,7 @@ from simkit.personas.scales import is_numeric
 from simkit.templates import check_text, is_missing, records_of
 from simkit.types import framed, generator, invalid_row, listed, typed
 
-__all__ = ["Interviews", "interview"]
+__all__ = ["Interviews", "checked_people", "interview", "stream_name"]
 
 TURNS = ("person", "item", "turn")
 BELIEFS = ("option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
@@ -135,7 +135,7 @@ def interview(
     battery = typed(battery, "battery", Battery, "a Battery")
     typed(joint, "joint", bool, "True or False")
     typed(believe, "believe", Callable, "a function")
-    state = _State(battery, _checked(battery, people), joint, seed)
+    state = _State(battery, checked_people(battery, people), joint, seed)
     orders = battery.orders(state.names, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):
         raise ValueError(f"{len(orders)} orders for {len(people)} people")
@@ -155,14 +155,15 @@ def interview(
             state.ask(battery[name], rows, [orders[row] for row in rows], believe)
 
 
-def _stream_name(person: Any) -> str | int:
+def stream_name(person: Any) -> str | int:
     """A person's name in a seed: 3 whether its column holds int or float, else the text."""
     if isinstance(person, float | np.floating) and float(person).is_integer():
         return int(person)
     return int(person) if isinstance(person, int | np.integer) else str(person)
 
 
-def _checked(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
+def checked_people(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
+    """The people, numbered from 0. ValueError for those whom no interview can take."""
     framed(people, "the people")
     if people.empty:
         raise ValueError("there are no people")
@@ -188,7 +189,7 @@ class _State:
     def __init__(self, battery: Battery, frame: pd.DataFrame, joint: bool, seed: int) -> None:
         self.battery, self.frame, self.joint, self.seed = battery, frame, joint, seed
         self.people = records_of(frame)
-        self.names = [_stream_name(person) for person in frame["person"]]
+        self.names = [stream_name(person) for person in frame["person"]]
         self.answers: list[dict[str, Any]] = [{} for _ in self.people]
         self.lines: list[dict[str, str | None]] = [{} for _ in self.people]
         self.turns: list[pd.DataFrame] = []
