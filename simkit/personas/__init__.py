@@ -44,6 +44,7 @@ from simkit.personas.margins import Margin, margin_of
 from simkit.personas.plan import Plan, sampling_plan
 from simkit.personas.population import draw
 from simkit.personas.raking import Raking, rake
+from simkit.personas.rankings import rankings
 from simkit.personas.render import describe, render
 from simkit.personas.scales import likert, numeric, question_of, read_answers
 from simkit.personas.selections import Selections, selections
@@ -51,5 +52,5 @@ from simkit.personas.selections import Selections, selections
 __all__ = ["ANES96", "CAR", "Attribute", "Battery", "CheckAll", "CodeBook", "Interviews", "Item",
            "Margin", "Numbers", "Plan", "Raking", "Selections", "car_choice", "car_vehicles",
            "chained_correlation", "check_all", "describe", "draw", "interview", "likert",
-           "margin_of", "numeric", "question_of", "rake", "read_answers", "render",
+           "margin_of", "numeric", "question_of", "rake", "rankings", "read_answers", "render",
            "sampling_plan", "selections", "show"]  # fmt: skip

@@ -6,7 +6,7 @@ Neither a model nor a scorer is imported: beliefs come from a function with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,7 @@ def interview(
     battery = typed(battery, "battery", Battery, "a Battery")
     typed(joint, "joint", bool, "True or False")
     typed(believe, "believe", Callable, "a function")
-    state = _State(battery, checked_people(battery, people), joint, seed)
+    state = _State(battery, checked_people(people, battery.questions), joint, seed)
     orders = battery.orders(state.names, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):
         raise ValueError(f"{len(orders)} orders for {len(people)} people")
@@ -162,7 +162,7 @@ def stream_name(person: Any) -> str | int:
     return int(person) if isinstance(person, int | np.integer) else str(person)
 
 
-def checked_people(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
+def checked_people(people: pd.DataFrame, questions: Iterable[str]) -> pd.DataFrame:
     """The people, numbered from 0. ValueError for those whom no interview can take."""
     framed(people, "the people")
     if people.empty:
@@ -177,7 +177,7 @@ def checked_people(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
     if not people["person"].is_unique:
         person = people["person"][people["person"].duplicated()].iloc[0]
         raise ValueError(f"person {person!r} is there twice; there must be one row per person")
-    for name in ("asked", *battery.questions):
+    for name in ("asked", *questions):
         if name in people:
             raise ValueError(f"the people have a column {name!r}, where answers go; rename it")
     return people.reset_index(drop=True)

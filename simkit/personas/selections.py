@@ -114,7 +114,7 @@ def selections(
     check = typed(check, "check", CheckAll, "made by check_all")
     typed(believe, "believe", Callable, "a function")
     one_of(ask, "ask", ("apart", "jointly"))
-    frame, names = checked_people(check, people), [*check.questions]
+    frame, names = checked_people(people, check.questions), [*check.questions]
     joint = ask == "jointly"
     if not joint and check.most is not None:
         raise ValueError(f"options asked apart cannot keep a limit (most is {check.most}); ask "

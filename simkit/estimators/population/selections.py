@@ -94,7 +94,9 @@ def selection_shares(
     -----
     std_error is the delete-one-cluster jackknife's (CV3). Intervals of shares are those of
     `simkit.estimators.shared.clustering.share_interval`, all others t intervals on the effective
-    number of clusters - 1.
+    number of clusters - 1. By simulation (50 and 200 people, 40 households of 3) they cover in
+    0.94 to 0.97 of cases, those of shares near 0 in 0.97 to 0.98: few people check such an option,
+    and no interval that is a function of the counts has the same coverage at every share.
 
     Examples
     --------
@@ -173,6 +175,7 @@ def compare_selections(
     std_error is the delete-one-cluster jackknife's (CV3). The interval of a difference of shares
     is made from those of both shares (Newcombe 1998), with the correlation of the two estimates
     where the people are the same; of the others it is t, with Satterthwaite's degrees of freedom.
+    By simulation (50 and 200 people) they cover in 0.93 to 0.97 of cases, in up to 0.98 near 0.
     Whether options hang together as among people, over all pairs at once and with a floor, is for
     :func:`compare_structure`, of drawn answers.
 

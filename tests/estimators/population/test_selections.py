@@ -110,7 +110,7 @@ def test_the_exclusive_option_excludes() -> None:
     with pytest.raises(ValueError, match=r"simulated\[nothing\].*it must be 0.125"):
         est.compare_selections(HUMANS, asked, none="nothing")
     partly = mixed.assign(boat=np.nan)  # checked with others: known without the boat
-    with pytest.raises(ValueError, match="row 'c' holds 1.0; it must be 0,"):
+    with pytest.raises(ValueError, match=r"row 'c' holds 1\.0; it must be 0,"):
         est.selection_shares(partly, none="nothing")
 
 
