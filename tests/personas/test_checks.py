@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -221,3 +221,35 @@ def test_what_cannot_be_asked_is_refused() -> None:
         selections(asks(alone), owns(), PEOPLE, ask="together")
     with pytest.raises(ValueError, match="check_all"):
         selections(asks(alone), Battery(owns().items), PEOPLE)  # type: ignore[arg-type]
+
+
+def world(prompt: str) -> float:
+    """P(option | what was told), of a known distribution over the sets of three options."""
+    *told, asked = prompt.split("Question: Do you own ")[1:]
+    known = {line.split("?")[0]: line.strip().endswith("yes") for line in told}
+    fits = np.array([all(s[THREE.index(o)] == v for o, v in known.items()) for s in SETS])
+    has = SETS[:, THREE.index(asked.split("?")[0])] == 1
+    return float(CHANCE[fits & has].sum() / CHANCE[fits].sum())
+
+
+SETS = np.array(list(product([0.0, 1.0], repeat=3)))
+CHANCE = np.random.default_rng(4).dirichlet(np.ones(8))
+
+
+def test_jointly_a_known_distribution_of_sets_is_recovered_and_apart_only_its_shares() -> None:
+    jointly = selections(asks(world), owns(), PEOPLE, ask="jointly", orders=3, seed=5)
+    sets = jointly.rows.query("person == 'ben'").set_index([f"owns: {o}" for o in THREE])["weight"]
+    np.testing.assert_allclose(sets.reindex(map(tuple, SETS)), CHANCE)
+    assert jointly.beliefs["order_range"].max() < 1e-12
+    apart = selections(asks(world), owns(), PEOPLE)
+    np.testing.assert_allclose(jointly.beliefs["belief"], apart.beliefs["belief"])
+    names = [*owns().options]
+    pair = "phi, owns: a car & owns: a bicycle"
+    a, b, both = CHANCE @ SETS[:, 0], CHANCE @ SETS[:, 1], CHANCE @ (SETS[:, 0] * SETS[:, 1])
+    rows = jointly.rows
+    found = est.selection_shares(rows[names], weights=rows["weight"], cluster=rows["person"])
+    phi = (both - a * b) / np.sqrt(a * (1 - a) * b * (1 - b))
+    assert abs(phi) > 0.1
+    assert found[pair]["estimate"] == pytest.approx(phi)
+    alone = est.selection_shares(apart.rows[names])
+    assert alone[pair]["estimate"] == pytest.approx(0, abs=1e-9)
