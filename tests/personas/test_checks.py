@@ -253,3 +253,14 @@ def test_jointly_a_known_distribution_of_sets_is_recovered_and_apart_only_its_sh
     assert found[pair]["estimate"] == pytest.approx(phi)
     alone = est.selection_shares(apart.rows[names])
     assert alone[pair]["estimate"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("joint", "kept"), [(True, 1.0), (False, 0.0)])
+def test_drawn_answers_go_on_to_the_estimators_of_structure(joint: bool, kept: float) -> None:
+    rng = np.random.default_rng(6)
+    humans = pd.DataFrame(SETS[rng.choice(8, 800, p=CHANCE)], columns=[*owns().options])
+    people = pd.DataFrame({"person": range(800), "context": "You are Ann."})
+    drawn = owns().checked(interview(asks(world), owns(), people, joint=joint, seed=7).answers)
+    found = est.compare_structure(humans, drawn, n_boot=20, splits=2, permutations=9)
+    low, high = found.interval("structure_kept")
+    assert low < kept < high and high - low < 0.8
