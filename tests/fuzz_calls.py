@@ -31,7 +31,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         TAKES_NOTHING: "bundled",
     },
     "simkit.personas": {
-        RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
+        RESULT: "CheckAll Interviews Plan Raking Selections", CONSTANT: "ANES96 CAR",
+        TAKES_NOTHING: "car_choice",
     },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
     "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies", "it ends a notebook": "go_on"},
@@ -251,6 +252,12 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         ) | {"method": None},
         "compare_matrices": lambda: {"first": items().corr(), "second": items(8).corr()},
         "compare_networks": lambda: both(edge=0.1, shrink=0.05),
+        "compare_selections": lambda: {
+            "humans": items().clip(0, 1), "simulated": items(8).clip(3, 4) - 3, "none": None,
+            "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
+            "simulated_weights": [1.0] * 30, "simulated_cluster": np.arange(30) // 2,
+            "same_people": True, "alpha": 0.1,
+        },
         "compare_structure": lambda: both(splits=2, permutations=3, least=3, constant="zero"),
         "conditional_logit": lambda: _shares(),
         "correlation_matrix": lambda: {"frame": items(), "method": "spearman",
@@ -338,6 +345,10 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
             "truth": pd.concat([truth(), (1 - truth()) / 2], ignore_index=True),
             "condition": np.repeat(np.arange(6), 4), "sizes": [1, 2], "repetitions": 3,
             "folds": 2, "rng": 0,
+        },
+        "selection_shares": lambda: {
+            "answers": items().clip(3, 4) - 3, "none": None, "alpha": 0.1,
+            "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
         },
         "shift_fit": lambda: _human("weights", "cluster", "by", before=people()["human"],
                                     after=people()["human"][::-1].to_numpy(),
@@ -448,6 +459,10 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "Battery": lambda: (personas.Battery, {"items": list(_battery().items), "order": "fixed"}),
         "Margin": lambda: (personas.Margin, {
             "variables": "sex", "shares": {"m": 0.4, "f": 0.6}, "source": "s", "unit": "share"}),
+        "check_all": lambda: (personas.check_all, {
+            "text": "What?", "options": ["a", "b", "c"], "name": "w", "none": "c", "most": 1,
+            "wording": "{text} {option}?", "reverse": "No {option}?", "order": "fixed",
+            "answers": ["yes", "no"]}),
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
             "by": ["sex"], "seed": 1}),
@@ -466,6 +481,10 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "rake": lambda: (personas.rake, {
             "margins": [_margin()], "table": _population(), "weight": "weight",
             "tolerance": 1e-6, "max_iterations": 50}),
+        "rankings": lambda: (personas.rankings, {
+            "believe": _believe, "question": sk.Question("Best?", ["yes", "no", "A"]),
+            "people": design().assign(person=range(3)), "places": 2, "ask": "again",
+            "then": "And next?"}),
         "read_answers": lambda: (personas.read_answers, {
             "question": sk.Question("Agree?", ["yes", "no"]), "texts": ["yes", "No.", ""]}),
         "render": lambda: (personas.render, {
@@ -473,6 +492,9 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "form": "profile", "attributes": ["age", "sex"]}),
         "sampling_plan": lambda: (personas.sampling_plan, {
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
+        "selections": lambda: (personas.selections, {
+            "believe": _believe, "check": personas.check_all("What?", ["a", "b"]), "orders": 2,
+            "people": design().assign(person=range(3)), "ask": "jointly", "seed": 1}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
         "estimate_text": lambda: (reports.estimate_text, {
