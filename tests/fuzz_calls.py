@@ -90,6 +90,7 @@ def people() -> dict[str, Any]:
         "belief": pd.DataFrame(rng.dirichlet([1, 1, 1], N), columns=[1.0, 2.0, 3.0]),
         "values": [1.0, 2.0, 3.0],
         "weights": pd.Series(rng.random(N) + 0.5), "cluster": pd.Series(np.arange(N) // 2),
+        "strata": pd.Series(np.arange(N) // 4),
         "by": pd.Series(np.repeat(["u", "v"], N // 2)),
     }  # fmt: skip
 
@@ -215,7 +216,8 @@ def _features(**more: Any) -> dict[str, Any]:
 def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
     """Arguments of a valid call, by the name of the estimator."""
     p, q = [0.2, 0.3, 0.5], [0.5, 0.25, 0.25]
-    wide = {"weights": pd.Series(np.ones(30)), "method": "pearson", **SEEDS}
+    wide = {"weights": pd.Series(np.ones(30)), "cluster": pd.Series(np.arange(30) // 2),
+            "strata": pd.Series(np.arange(30) // 10), "method": "pearson", **SEEDS}  # fmt: skip
     both = lambda **more: {"humans": items(), "simulated": items(8), **wide, **more}  # noqa: E731
     answers = np.random.default_rng(9).integers(0, 2, (8, 4)).astype(float)
     covariates = lambda: pd.DataFrame({"heat": np.tile([0.0, 1.0, 3.0, 2.0], 6)})  # noqa: E731
@@ -223,6 +225,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
                          "weights": "share", "cluster": ["product", "wording"], **m}  # fmt: skip
     fields = {
         "as_good_as": lambda: {"humans": items(), "distance": "rmsd", "n_boot": 4, "rng": 0,
+                               "weights": pd.Series(np.arange(30) % 3 + 1.0),
                                "errors": pd.DataFrame(
                                    {"estimate": [0.3], "low": [0.2], "high": [0.4]}, ["m"])},
         "balance_audit": lambda: audit(strata="product"),
@@ -267,7 +270,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
                                       "items": list("wxyz"), "weights": [1, 2, 3, 4],
                                       "distinct": True},
         "expected_value": lambda: {"table": tidy(values=True), "by": ["product", "price"]},
-        "fit_difference": lambda: _human("human", "values", "weights", "cluster",
+        "fit_difference": lambda: _human("human", "values", "weights", "cluster", "strata",
                                          first=people()["belief"], second=people()["belief"],
                                          metrics=["kl", "rmse"], smoothing=0.1, statistic="mean")
         | {"rng": None, "n_boot": None},
@@ -287,7 +290,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "mantel_test": lambda: {"first": items().corr(), "second": items(8).corr(),
                                 "permutations": 3, "rng": 0},
         "marginal_belief": lambda: {**_features(), "features": None, "weights": [1.0] * N},
-        "marginal_fit": lambda: _human("human", "values", "weights", "cluster", "by",
+        "marginal_fit": lambda: _human("human", "values", "weights", "cluster", "strata", "by",
                                        simulated=people()["belief"], options=[1.0, 2.0, 3.0],
                                        metrics=["kl", "tv", "nemd"], smoothing=0.1, paired=True),
         "mean_belief": lambda: {"belief": runs()["belief"], "by": runs()["condition"],
@@ -319,7 +322,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
             "condition": np.repeat(np.arange(6), 4), "sizes": [1, 2], "repetitions": 3,
             "folds": 2, "rng": 0,
         },
-        "shift_fit": lambda: _human("weights", "cluster", "by", before=people()["human"],
+        "shift_fit": lambda: _human("weights", "cluster", "strata", "by", before=people()["human"],
                                     after=people()["human"][::-1].to_numpy(),
                                     simulated_before=people()["human"] + 1,
                                     simulated_after=people()["human"] + 2)
