@@ -291,26 +291,43 @@ class _Cells:
             ]
             square = (1 - 1 / size[:, None]) * power[0]
             square[size < 2] = np.nan
-            variance = sums_by(square, of, n_c)
-            self.error = np.sqrt(variance)
-            spread, cube = (sums_by(p, of, n_c) for p in power)
-            self.skew = np.divide(cube, spread**1.5, out=np.zeros_like(cube), where=spread > 0)
-            share = np.bincount(within, (part / weight[within]) ** 2)  # 1 / effective clusters
-            free = np.maximum(1 / share - 1, 1)[:, None]
-            alone = np.bincount(of, minlength=n_c)[:, None] == 1
-            most = np.bincount(of, 1 / share - 1, n_c)  # effective clusters - strata
-            welch = variance**2 / sums_by(square**2 / (free + 2), of, n_c) - 2
-            several = np.clip(welch, 1, np.maximum(most, 1)[:, None])
-            several = np.where(variance > 0, several, np.inf)
-            self.df = np.where(alone, sums_by(free, of, n_c), several)
-            self.effective = np.asarray(1 + most, dtype=np.float64)
-            self.error[self.effective < ALONE] = np.nan
-            self.df[np.isnan(self.error)] = np.nan
+            self._errors(square, power, of, within, part / weight[within], n_c)
             # Rows of equal weight that are worth as much as these, and independent ones.
             at, n = codes[0], self.rows[:, None]
             self.kish = total**2 / np.bincount(at, w**2, minlength=n_c)
             off = sums_by(w[:, None] * (x - self.mean[at]) ** 2, at, n_c) / total[:, None]
-            self.worth = np.where(variance > 0, off * n / (n - 1) / variance, np.nan)
+            known = np.where(self.error > 0, self.error, np.nan)
+            self.worth = off * n / (n - 1) / known**2
+
+    def _errors(
+        self,
+        square: FloatArray,
+        power: list[FloatArray],
+        of: IntArray,
+        within: IntArray,
+        part: FloatArray,
+        n_c: int,
+    ) -> None:
+        """Errors and their degrees of freedom, from the variances (S, K) of each group's strata.
+
+        power : sums of the squared and the cubed moves. of : (S,) the groups. within, part : (U,)
+        the stratum of each cluster, and its share in that.
+        """
+        variance = sums_by(square, of, n_c)
+        self.error = np.sqrt(variance)
+        spread, cube = (sums_by(p, of, n_c) for p in power)
+        self.skew = np.divide(cube, spread**1.5, out=np.zeros_like(cube), where=spread > 0)
+        share = np.bincount(within, part**2)  # 1 / effective clusters
+        free = np.maximum(1 / share - 1, 1)[:, None]
+        alone = np.bincount(of, minlength=n_c)[:, None] == 1
+        most = np.bincount(of, 1 / share - 1, n_c)  # effective clusters - strata
+        welch = variance**2 / sums_by(square**2 / (free + 2), of, n_c) - 2
+        several = np.clip(welch, 1, np.maximum(most, 1)[:, None])
+        several = np.where(variance > 0, several, np.inf)
+        self.df = np.where(alone, sums_by(free, of, n_c), several)
+        self.effective = np.asarray(1 + most, dtype=np.float64)
+        self.error[self.effective < ALONE] = np.nan
+        self.df[np.isnan(self.error)] = np.nan
 
     def result(
         self, method: str, error: FloatArray, low: FloatArray, high: FloatArray, alpha: float

@@ -213,6 +213,36 @@ def test_a_group_that_the_design_fixes_is_no_subgroup():
     assert est.mean_belief(b, by=arm, strata=cell)["x, belief"]["std_error"] > alone["std_error"]
 
 
+def test_people_of_weight_0_are_nobody_in_comparisons():
+    rng = np.random.default_rng(3)
+    humans, model = (pd.DataFrame(rng.standard_normal((40, 3)), columns=list("ijk"))
+                     for _ in range(2))  # fmt: skip
+    w = pd.Series(np.arange(40) % 4 + 0.0)
+    there = w > 0
+    more = {"n_boot": 20, "rng": 0}
+    for name in ("compare_structure", "compare_marginals"):
+        function = getattr(est, name)
+        for paired in (False, True):
+            found = function(humans.round(), model.round(), weights=w, paired=paired, **more)
+            kept = function(humans[there].round(), model[there if paired else w >= 0].round(),
+                            weights=w[there], paired=paired, **more)  # fmt: skip
+            pd.testing.assert_frame_equal(found.frame, kept.frame)
+            assert found.n == 30
+            assert any("10 of 40 rows weigh 0" in note for note in found.notes)
+
+
+def test_surveys_as_good_as_are_drawn_from_weighted_people():
+    # weights 1, 1, 12: as if people stood there so often
+    humans = pd.DataFrame({"a": [0, 1, 2] * 20, "b": [0, 0, 1, 1, 2, 2] * 10})
+    w = [1, 1, 12] * 20
+    errors = pd.DataFrame({"estimate": [0.1], "low": [0.05], "high": [0.2]}, ["model"])
+    one = est.as_good_as(humans, errors, weights=w)["model"]
+    many = est.as_good_as(humans.loc[np.repeat(np.arange(60), w)], errors)["model"]
+    assert one["estimate"] == pytest.approx(many["estimate"], rel=0.05)
+    plain = est.as_good_as(humans, errors)["model"]
+    assert plain["estimate"] > 1.1 * one["estimate"]  # equal shares vary more
+
+
 # --- effective numbers ------------------------------------------------------------------------
 
 
