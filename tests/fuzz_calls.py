@@ -98,6 +98,7 @@ def people() -> dict[str, Any]:
         "belief": pd.DataFrame(rng.dirichlet([1, 1, 1], N), columns=[1.0, 2.0, 3.0]),
         "values": [1.0, 2.0, 3.0],
         "weights": pd.Series(rng.random(N) + 0.5), "cluster": pd.Series(np.arange(N) // 2),
+        "strata": pd.Series(np.arange(N) // 4),
         "by": pd.Series(np.repeat(["u", "v"], N // 2)),
     }  # fmt: skip
 
@@ -231,7 +232,8 @@ def _features(**more: Any) -> dict[str, Any]:
 def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
     """Arguments of a valid call, by the name of the estimator."""
     p, q = [0.2, 0.3, 0.5], [0.5, 0.25, 0.25]
-    wide = {"weights": pd.Series(np.ones(30)), "method": "pearson", **SEEDS}
+    wide = {"weights": pd.Series(np.ones(30)), "cluster": pd.Series(np.arange(30) // 2),
+            "strata": pd.Series(np.arange(30) // 10), "method": "pearson", **SEEDS}  # fmt: skip
     both = lambda **more: {"humans": items(), "simulated": items(8), **wide, **more}  # noqa: E731
     answers = np.random.default_rng(9).integers(0, 2, (8, 4)).astype(float)
     covariates = lambda: pd.DataFrame({"heat": np.tile([0.0, 1.0, 3.0, 2.0], 6)})  # noqa: E731
@@ -239,6 +241,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
                          "weights": "share", "cluster": ["product", "wording"], **m}  # fmt: skip
     fields = {
         "as_good_as": lambda: {"humans": items(), "distance": "rmsd", "n_boot": 4, "rng": 0,
+                               "weights": pd.Series(np.arange(30) % 3 + 1.0),
                                "errors": pd.DataFrame(
                                    {"estimate": [0.3], "low": [0.2], "high": [0.4]}, ["m"])},
         "balance_audit": lambda: audit(strata="product"),
@@ -289,7 +292,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
                                       "items": list("wxyz"), "weights": [1, 2, 3, 4],
                                       "distinct": True},
         "expected_value": lambda: {"table": tidy(values=True), "by": ["product", "price"]},
-        "fit_difference": lambda: _human("human", "values", "weights", "cluster",
+        "fit_difference": lambda: _human("human", "values", "weights", "cluster", "strata",
                                          first=people()["belief"], second=people()["belief"],
                                          metrics=["kl", "rmse"], smoothing=0.1, statistic="mean")
         | {"rng": None, "n_boot": None},
@@ -309,7 +312,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "mantel_test": lambda: {"first": items().corr(), "second": items(8).corr(),
                                 "permutations": 3, "rng": 0},
         "marginal_belief": lambda: {**_features(), "features": None, "weights": [1.0] * N},
-        "marginal_fit": lambda: _human("human", "values", "weights", "cluster", "by",
+        "marginal_fit": lambda: _human("human", "values", "weights", "cluster", "strata", "by",
                                        simulated=people()["belief"], options=[1.0, 2.0, 3.0],
                                        metrics=["kl", "tv", "nemd"], smoothing=0.1, paired=True),
         "mean_belief": lambda: {"belief": runs()["belief"], "by": runs()["condition"],
@@ -350,7 +353,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
             "answers": items().clip(3, 4) - 3, "none": None, "alpha": 0.1,
             "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
         },
-        "shift_fit": lambda: _human("weights", "cluster", "by", before=people()["human"],
+        "shift_fit": lambda: _human("weights", "cluster", "strata", "by", before=people()["human"],
                                     after=people()["human"][::-1].to_numpy(),
                                     simulated_before=people()["human"] + 1,
                                     simulated_after=people()["human"] + 2)
@@ -363,10 +366,11 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "subgroup_structure": lambda: {"humans": groups(3), "simulated": groups(8), "splits": 2,
                                        "scales": dict.fromkeys("ijk", (1, 5)), **SEEDS},
         "success_rate": lambda: {"valid_mass": pd.Series([0.9, 0.8, 1.0, 0.7]),
-                                 "by": ["u", "u", "v", "v"], "weights": [1, 2, 3, 4]},
+                                 "by": ["u", "u", "v", "v"], "weights": [1, 2, 3, 4],
+                                 "strata": ["s", "s", "t", "t"]},
         "temperature_curve": lambda: _human("human", "belief", "values", "weights", "cluster",
-                                            temperatures=[0, 0.5, 1], metrics=["kl", "rmse"],
-                                            smoothing=0.1),
+                                            "strata", temperatures=[0, 0.5, 1],
+                                            metrics=["kl", "rmse"], smoothing=0.1),
         "total_variation": lambda: {"p": p, "q": q},
         "uniform_belief": lambda: {"new": 3, "options": OPTIONS},
         "wasserstein": lambda: {"p": p, "q": q, "values": [1, 2, 5]},

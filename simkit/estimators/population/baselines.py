@@ -79,7 +79,7 @@ def marginal_belief(
     new, options
         As in :func:`uniform_belief`.
     weights : array_like, optional
-        (m,) survey weights.
+        (m,) survey weights, brought to a mean of 1 so that `pseudo` is in answers.
     pseudo : float
         Answers added to every option, so that none has probability 0; 0 gives the shares.
 
@@ -381,7 +381,8 @@ def _training(
     if not len(kept):
         raise ValueError("no training answer is left; there must be one or more")
     notes = counted(n - len(kept), n, "training answers missing, or of weight 0")
-    return kept, code[kept], weight[kept], notes
+    weight = weight[kept] / weight[kept].max()
+    return kept, code[kept], weight / weight.mean(), notes
 
 
 def _table(

@@ -19,6 +19,7 @@ from simkit.estimators.shared.respondents import (
     left_out,
     numeric_scale,
 )
+from simkit.estimators.shared.strata import WITHIN, Strata, strata_of
 from simkit.types import FloatArray, IntArray, column, numbers, scalar, usable_rows
 
 __all__ = [
@@ -97,6 +98,8 @@ class Respondents:
         (m, K) each.
     cluster, weight : ndarray
         (m,) codes of the clusters, and weights.
+    strata : Strata or None
+        Of the clusters.
     notes, over
         As in `simkit.result.Result`.
     """
@@ -107,22 +110,28 @@ class Respondents:
     beliefs: list[FloatArray]
     cluster: IntArray
     weight: FloatArray
+    strata: Strata | None
     notes: tuple[str, ...]
     over: str
 
     @property
     def effective(self) -> float:
         """Effective number of clusters."""
-        return effective_clusters(self.cluster, self.weight)
+        return effective_clusters(self.cluster, self.weight, self.strata)
 
     @property
     def cluster_notes(self) -> tuple[str, ...]:
         """How many clusters, where it matters."""
-        return cluster_notes(self.cluster, self.weight)
+        return cluster_notes(self.cluster, self.weight, strata=self.strata)
 
 
 def respondents(
-    human: Any, beliefs: dict[str, Any], values: npt.ArrayLike, weights: Any, cluster: Any
+    human: Any,
+    beliefs: dict[str, Any],
+    values: npt.ArrayLike,
+    weights: Any,
+    cluster: Any,
+    strata: Any = None,
 ) -> Respondents:
     """The answers (n,) and beliefs (n, K), by name, checked; rows that miss any are skipped."""
     scale = column(values, "values")
@@ -140,6 +149,7 @@ def respondents(
         there += tables[-1].sum(axis=1)
     used = usable_rows(there, weights, cluster)
     i, over = used.kept, "respondents" if cluster is None else used.over
+    plan = strata_of(strata, cluster, used, len(place))
     return Respondents(
         i,
         place[i],
@@ -147,17 +157,22 @@ def respondents(
         [x[i] for x in tables],
         used.cluster[i],
         used.weight[i],
-        used.notes,
-        over,
+        plan,
+        used.notes + (() if plan is None else plan.notes),
+        over + ("" if plan is None else WITHIN),
     )
 
 
 def group_notes(
-    cluster: IntArray, weight: FloatArray, group: IntArray, names: list[str]
+    cluster: IntArray,
+    weight: FloatArray,
+    group: IntArray,
+    names: list[str],
+    strata: Strata | None = None,
 ) -> tuple[str, ...]:
     """The notes on the clusters of each group (m,), with its name."""
     rows = [np.flatnonzero(group == g) for g in range(len(names))]
-    parts = [cluster_notes(cluster[i], weight[i], f"{name}: " if name else "")
+    parts = [cluster_notes(cluster[i], weight[i], f"{name}: " if name else "", strata)
              for i, name in zip(rows, names, strict=True)]  # fmt: skip
     return tuple(note for part in parts for note in part)
 

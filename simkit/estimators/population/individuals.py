@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ from simkit.estimators.shared.respondents import (
     belief_rows,
     effective_clusters,
     grouped,
+    left_out,
     left_out_of,
 )
+from simkit.estimators.shared.strata import WITHIN, strata_of
 from simkit.result import REQUIRED, Result, t_frame
 from simkit.types import FloatArray, column, counted, usable_rows
 
@@ -41,7 +44,7 @@ NOTHING = Mean(np.nan, np.nan, np.nan, np.nan, 0)
 SOURCE = f"{NAMIKOSHI}; exact expectations: our formulation"
 
 
-@checked("human belief truth weights cluster by")
+@checked("human belief truth weights cluster strata by")
 def individual_fit(
     human: Any,
     belief: Any,
@@ -52,6 +55,7 @@ def individual_fit(
     truth: Any = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     by: Any = None,
     alpha: float = 0.05,
 ) -> Result:
@@ -80,6 +84,8 @@ def individual_fit(
         (n,) survey weights.
     cluster : array_like, optional
         (n,) what is drawn independently; None is the respondent.
+    strata : array_like, optional
+        (n,) of the clusters, as in :func:`marginal_fit`.
     by : array_like, optional
         (n,) groups, a row per group and error.
     alpha : float
@@ -125,7 +131,7 @@ def individual_fit(
     {'rmse': 0.37, 'mae': 0.3, 'log_loss': 0.459}
     """
     beliefs = {"belief": belief} | ({} if truth is None else {"truth": truth})
-    people = respondents(human, beliefs, values, weights, cluster)
+    people = respondents(human, beliefs, values, weights, cluster, strata)
     place, scale, n = people.place, people.scale, len(people.place)
     code, names = grouped(by, len(belief))
     code, flat = code[people.rows], np.tile(uniform(len(scale)), (n, 1))
@@ -135,12 +141,14 @@ def individual_fit(
     ]
     known = np.allclose(scored, flat, rtol=1e-12)  # their log loss is ln K whatever is answered
     table, index = [], []
-    errors = mean_errors(parts, people.cluster, people.weight, code, len(names))
+    plan = people.strata
+    errors = mean_errors(parts, people.cluster, people.weight, code, len(names),
+                         partial(left_out, strata=plan))  # fmt: skip
     for g, name in enumerate(names):
         i = code == g
-        units = effective_clusters(people.cluster[i], people.weight[i])
+        units = effective_clusters(people.cluster[i], people.weight[i], plan)
         for error, (values_of, (floor, *_), (ceiling, *_)) in zip(ERRORS, errors[g], strict=True):
-            spread = left_out_of(values_of).interval([units], alpha, log=True)[1:]
+            spread = left_out_of(values_of, strata=[plan]).interval([units], alpha, log=True)[1:]
             if known and error == "log_loss" and units >= 2:
                 spread = (0.0, values_of[0], values_of[0])
             floor = floor if truth is not None else np.nan
@@ -151,12 +159,12 @@ def individual_fit(
     frame = frame if len(names) > 1 else frame.drop(columns="group")
     zero = int(np.isinf(parts[0][:, 2]).sum())
     notes = people.notes + counted(zero, n, "answers had belief 0: their log loss is infinite")
-    notes += group_notes(people.cluster, people.weight, code, names)
+    notes += group_notes(people.cluster, people.weight, code, names, plan)
     method = f"Individual fit ({statistic}, temperature {temperature:g})"
     return Result(method, frame, n, alpha, SOURCE, notes, people.over)
 
 
-@checked("valid_mass answers by weights cluster")
+@checked("valid_mass answers by weights cluster strata")
 def success_rate(
     valid_mass: npt.ArrayLike | None = None,
     *,
@@ -165,6 +173,7 @@ def success_rate(
     by: Any = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     alpha: float = 0.05,
 ) -> Result:
     """Share of answers in a valid format: mean valid mass, or the share of answers among `options`.
@@ -179,7 +188,7 @@ def success_rate(
         success.
     options : sequence, optional
         The valid answers; anything else is a failure.
-    by, weights, cluster, alpha
+    by, weights, cluster, strata, alpha
         As in :func:`mean_belief`.
 
     Returns
@@ -207,6 +216,7 @@ def success_rate(
     if (valid_mass is None) == (answers is None) or (answers is None) != (options is None):
         raise ValueError("give valid_mass alone, or answers together with options")
     shared: dict[str, Any] = {"by": by, "weights": weights, "cluster": cluster, "alpha": alpha}
+    shared["strata"] = strata
     if valid_mass is None:
         valid = set(options or ())
         result = mean_choice(np.array([float(a in valid) for a in answers]), **shared)
@@ -217,12 +227,12 @@ def success_rate(
     kind = "choice" if valid_mass is None else "belief"
     frame = result.frame.drop(columns="option")
     frame.index = pd.Index([name.removesuffix(kind) + "success_rate" for name in frame.index])
-    over = "prompts" if cluster is None else result.over
+    over = result.over if cluster is not None else result.over.replace("runs", "prompts")
     method = f"Success rate ({result.method})"
     return replace(result, method=method, frame=frame, source=NAMIKOSHI, over=over)
 
 
-@checked("before after simulated_before simulated_after weights cluster by")
+@checked("before after simulated_before simulated_after weights cluster strata by")
 def shift_fit(
     before: npt.ArrayLike,
     after: npt.ArrayLike,
@@ -232,6 +242,7 @@ def shift_fit(
     values: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     by: Any = None,
     alpha: float = 0.05,
 ) -> Result:
@@ -246,7 +257,7 @@ def shift_fit(
         taken. Rows that miss any of the four are skipped and counted.
     values : array_like, optional
         (K,) the scale of the beliefs; None where there are none.
-    weights, cluster, by, alpha
+    weights, cluster, strata, by, alpha
         As in :func:`individual_fit`.
 
     Returns
@@ -289,6 +300,7 @@ def shift_fit(
         raise ValueError(f"the columns have {[len(x) for x in y]} rows; they must have the same")
     true, predicted = y[1] - y[0], y[3] - y[2]
     used = usable_rows(true + predicted, weights, cluster)
+    plan = strata_of(strata, cluster, used, len(true))
     code, names = grouped(by, len(true))
     kept, code = used.kept, code[used.kept]
     clusters, weight = used.cluster[kept], used.weight[kept]
@@ -296,9 +308,11 @@ def shift_fit(
     rows, index = [], []
     for g, name in enumerate(names):
         i = code == g
-        free = np.round(effective_clusters(clusters[i], weight[i]) - 1, 9)  # 2 clusters stay 2
+        # 2 clusters stay 2
+        free = np.round(effective_clusters(clusters[i], weight[i], plan) - 1, 9)
         for what, x in zip(SHIFTS, shifts[:, i], strict=True):
-            mean = mean_over(x, weight[i], used.codes(kept[i])) if i.any() else NOTHING
+            codes = used.codes(kept[i]) if plan is None else [clusters[i]]
+            mean = mean_over(x, weight[i], codes, plan) if i.any() else NOTHING
             flat = not i.any() or np.ptp(x) <= 1e-12 * np.abs(x).max()
             error = np.nan if flat else mean.error
             rows.append((name, what, i.sum(), mean.clusters, mean.estimate, error, free))
@@ -308,8 +322,10 @@ def shift_fit(
     stats = t_frame(index, table["mean"], table["error"], table["df"], alpha)
     frame = pd.concat([table[columns[:4]], stats], axis=1)
     frame = frame if len(names) > 1 else frame.drop(columns="group")
-    notes = used.notes + group_notes(clusters, weight, code, names)
+    notes = used.notes + (() if plan is None else plan.notes)
+    notes += group_notes(clusters, weight, code, names, plan)
     over = "respondents" if cluster is None else used.over
+    over += "" if plan is None else WITHIN
     return Result("Shift of answers", frame, len(kept), alpha, NAMIKOSHI, notes, over)
 
 

@@ -28,6 +28,7 @@ from simkit.estimators.shared.respondents import (
     numeric_scale,
     resampled,
 )
+from simkit.estimators.shared.strata import WITHIN, Strata, strata_of
 from simkit.result import Result
 from simkit.types import FloatArray, IntArray, SeedLike, counted, generator, usable_rows
 
@@ -45,25 +46,29 @@ class Side:
     weight: FloatArray
     cluster: IntArray
     group: IntArray
+    strata: Strata | None
     notes: tuple[str, ...]
     over: str
 
     def effective(self, groups: int) -> FloatArray:
         """Effective number of clusters of each group, and of their mean, (groups + 1,).
 
-        In the mean, a cluster has the mean of its shares in the groups.
+        In the mean, a cluster has the mean of its shares in the groups. With strata the degrees
+        of freedom + 1.
         """
         shares = np.zeros((groups, int(self.cluster.max()) + 1))
         np.add.at(shares, (self.group, self.cluster), self.weight / self.weight.max())
         total = shares.sum(axis=1, keepdims=True)
         shares = np.divide(shares, total, out=np.full_like(shares, np.nan), where=total > 0)
+        if (plan := self.strata) is not None:
+            return np.array([plan.effective(s) for s in (*shares, shares.mean(axis=0))])
         mean = shares[:, (shares > 0).any(axis=0)].mean(axis=0)
         return np.array([1 / (s**2).sum() for s in (*shares, mean)])
 
 
 @checked(
-    "human weights cluster by",
-    "simulated simulated_weights simulated_cluster simulated_by",
+    "human weights cluster strata by",
+    "simulated simulated_weights simulated_cluster simulated_strata simulated_by",
     apart="options values",
 )
 def marginal_fit(
@@ -77,9 +82,11 @@ def marginal_fit(
     paired: bool = True,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     by: Any = None,
     simulated_weights: npt.ArrayLike | None = None,
     simulated_cluster: Any = None,
+    simulated_strata: Any = None,
     simulated_by: Any = None,
     n_boot: int = 500,
     alpha: float = 0.05,
@@ -114,9 +121,13 @@ def marginal_fit(
     cluster : array_like, optional
         (n,) what is drawn independently (respondents, where each has several rows; sampling
         points); None is the row.
+    strata : array_like, optional
+        (n,) of the clusters, from each of which the survey drew some: intervals and floor are
+        within them, and groups are subgroups whose clusters all count
+        (`simkit.estimators.shared.strata`). A stratum with one cluster has no interval.
     by : array_like, optional
         (n,) groups, compared one by one.
-    simulated_weights, simulated_cluster, simulated_by : array_like, optional
+    simulated_weights, simulated_cluster, simulated_strata, simulated_by : array_like, optional
         (m,) those of the second sample, with paired=False.
     n_boot : int
         Resamples, for the floor; 2 or more.
@@ -134,7 +145,8 @@ def marginal_fit(
           delete-one-cluster jackknife, at least 0 for distances. std_error: CV3.
         - low, high: of the populations' distance, t on effective clusters - 1 degrees of freedom,
           down from `corrected` and up from the larger of the two (the variance ratio on the log
-          scale): see `simkit.estimators.shared.metrics` and `.respondents`.
+          scale); with strata clusters are left out by stratum (JKn), on at most clusters - strata
+          degrees of freedom: see `simkit.estimators.shared.metrics` and `.respondents`.
         - floor: what a perfect simulation would score, by bootstrap: mean distance of resampled
           humans from all (KL: about (K - 1) / 2n). Where `simulated` are answers, the humans' P is
           replaced by as many answers drawn from it (Kish's effective number of their weights).
@@ -176,30 +188,34 @@ def marginal_fit(
     chosen = chosen_metrics(metrics, scale, smoothing)
     h, s = answer_rows(human, options, "human"), answer_rows(simulated, options, "simulated")
     code, names = grouped(by, len(h))
-    second = (simulated_weights, simulated_cluster, simulated_by)
+    second = (simulated_weights, simulated_cluster, simulated_strata, simulated_by)
     if paired and (len(h) != len(s) or any(x is not None for x in second)):
         raise ValueError(
             f"paired: human has {len(h)} rows, simulated {len(s)}; they must be the same "
-            "respondents, without simulated_weights, _cluster and _by; or give paired=False"
+            "respondents, without simulated_weights, _cluster, _strata and _by; or give "
+            "paired=False"
         )
     if paired:
-        sides = [_side(np.concatenate([h, s], axis=1), weights, cluster, code, names, "")]
+        both = np.concatenate([h, s], axis=1)
+        sides = [_side(both, weights, cluster, strata, code, names, "")]
     else:
         codes = _same_groups(simulated_by, len(s), by, names)
-        sides = [_side(h, weights, cluster, code, names, "human: ")]
-        sides += [_side(s, simulated_weights, simulated_cluster, codes, names, "simulated: ")]
+        sides = [_side(h, weights, cluster, strata, code, names, "human: ")]
+        sides += [_side(s, simulated_weights, simulated_cluster, simulated_strata, codes, names,
+                        "simulated: ")]  # fmt: skip
     k, stream = len(options), generator(rng)
     weighed = [side.rows * side.weight[:, None] for side in sides]
-    first = sides[0]
-    resamples = resampled(first.cluster, first.group, weighed[0], len(names), n_boot, stream)
-    sums = [left_out(side.cluster, side.group, rows, len(names))
+    first, plans = sides[0], [side.strata for side in sides]
+    resamples = resampled(first.cluster, first.group, weighed[0], len(names), n_boot, stream,
+                          first.strata)  # fmt: skip
+    sums = [left_out(side.cluster, side.group, rows, len(names), side.strata)
             for side, rows in zip(sides, weighed, strict=True)]  # fmt: skip
     units = np.stack([side.effective(len(names)) for side in sides])
     distances: list[list[Moved]] = []
     bounds = np.full((len(names), len(chosen), 2), np.nan)
     for g in range(len(names)):
         of_all = normalised(resamples[g][:, :k])
-        mine = sides[-1].group == g
+        mine, of = sides[-1].group == g, list(plans)
         if paired:
             samples = [(normalised(sums[0][g][:, :k]), normalised(sums[0][g][:, k:]))]
         else:
@@ -207,7 +223,8 @@ def marginal_fit(
             samples = [(p, q[:1]), (p[:1], q)]
             if np.ndim(simulated) == 2 and mine.sum() == 1:
                 samples[1], units[1, g] = (p[:1], q[[0, 0]]), np.inf  # known without error
-        moved = [m.moved(*samples) for m in chosen]
+                of[1] = None
+        moved = [m.moved(*samples, strata=of) for m in chosen]
         distances.append([_placed(x, sides, g) for x in moved])
         again = None  # as many answers as were simulated (Kish's number), drawn from the humans' P
         if np.ndim(simulated) == 1 and mine.any() and not np.isnan(of_all[0]).any():
@@ -220,8 +237,9 @@ def marginal_fit(
     frame = _frame(chosen, distances, bounds, names, units, alpha)
     method = f"Marginal fit, floor from {n_boot} resamples"
     notes = tuple(note for side in sides for note in side.notes) + stated(chosen, frame)
-    over = "respondents" if cluster is None else first.over
-    over += "" if simulated_cluster is None else f", simulated: {sides[-1].over}"
+    over = first.over
+    theirs = simulated_cluster is not None or simulated_strata is not None
+    over += f", simulated: {sides[-1].over}" if theirs else ""
     return Result(method, frame, len(first.rows), alpha, SOURCE, notes, over)
 
 
@@ -229,6 +247,9 @@ def _placed(moved: Moved, sides: list[Side], g: int) -> Moved:
     """With a place for every cluster of each side, 0 for those that are not in group g."""
     moves = []
     for side, values in zip(sides, moved.moves, strict=True):
+        if side.strata is not None and len(values) > 1:  # has them already
+            moves.append(values)
+            continue
         moves.append(np.zeros(int(side.cluster.max()) + 1))
         moves[-1][np.unique(side.cluster[side.group == g])] = values
     return replace(moved, moves=moves)
@@ -240,13 +261,24 @@ def uniform(k: int) -> FloatArray:
 
 
 def _side(
-    rows: FloatArray, weights: Any, cluster: Any, group: IntArray, names: list[str], whose: str
+    rows: FloatArray,
+    weights: Any,
+    cluster: Any,
+    strata: Any,
+    group: IntArray,
+    names: list[str],
+    whose: str,
 ) -> Side:
     used = usable_rows(rows.sum(axis=1), weights, cluster)
     i = used.kept
     codes, weight, group = used.cluster[i], used.weight[i], group[i]
-    notes = used.notes + group_notes(codes, weight, group, names)
-    return Side(rows[i], weight, codes, group, tuple(whose + note for note in notes), used.over)
+    plan = strata_of(strata, cluster, used, len(rows))
+    notes = used.notes + (() if plan is None else plan.notes)
+    notes += group_notes(codes, weight, group, names, plan)
+    over = "respondents" if cluster is None else used.over
+    over += "" if plan is None else WITHIN
+    notes = tuple(whose + note for note in notes)
+    return Side(rows[i], weight, codes, group, plan, notes, over)
 
 
 def _same_groups(simulated_by: Any, n: int, by: Any, names: list[str]) -> IntArray:

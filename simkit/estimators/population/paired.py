@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ __all__ = ["fit_difference"]
 SOURCE = "Efron & Tibshirani (1993); our formulation"
 
 
-@checked("human first second weights cluster")
+@checked("human first second weights cluster strata")
 def fit_difference(
     human: Any,
     first: Any,
@@ -40,6 +41,7 @@ def fit_difference(
     statistic: str = "draw",
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     alpha: float = 0.05,
 ) -> Result:
     """How much nearer the second simulation is than the first: distance(second) - distance(first).
@@ -67,6 +69,8 @@ def fit_difference(
         (n,) survey weights.
     cluster : array_like, optional
         (n,) what is drawn independently; None is the respondent.
+    strata : array_like, optional
+        (n,) of the clusters, as in :func:`marginal_fit`.
     alpha : float
         1 - confidence of the intervals.
 
@@ -107,17 +111,20 @@ def fit_difference(
     >>> gap["log_loss"][["estimate", "low", "high"]].round(2).to_dict()
     {'estimate': -0.43, 'low': -0.63, 'high': -0.24}
     """
-    people = respondents(human, {"first": first, "second": second}, values, weights, cluster)
+    people = respondents(human, {"first": first, "second": second}, values, weights, cluster,
+                         strata)  # fmt: skip
     chosen = metrics_of(metrics, DISTANCES, ERRORS, people.scale, smoothing)
     place, (a, b), k = people.place, people.beliefs, len(people.scale)
     codes, weight, group = people.cluster, people.weight, np.zeros_like(place)
     rows = weight[:, None] * np.column_stack([np.eye(k)[place], a, b])
-    sums = left_out(codes, group, rows, 1)[0]
+    plan = people.strata
+    sums = left_out(codes, group, rows, 1, plan)[0]
     h, p, q = (normalised(sums[:, j * k : (j + 1) * k]) for j in range(3))
     parts = [individual_errors(place, x, people.scale, statistic) for x in (a, b)]
-    errors = mean_errors(parts, codes, weight, group, 1)[0]
-    pairs = {name: [left_out_of(x) for x in errors[e]] for e, name in enumerate(ERRORS)}
-    pairs |= {m.name: [m.moved((h, x)) for x in (p, q)] for m in chosen}
+    errors = mean_errors(parts, codes, weight, group, 1, partial(left_out, strata=plan))[0]
+    pairs = {name: [left_out_of(x, strata=[plan]) for x in errors[e]]
+             for e, name in enumerate(ERRORS)}  # fmt: skip
+    pairs |= {m.name: [m.moved((h, x), strata=[plan]) for x in (p, q)] for m in chosen}
     same = bool((a == b).all())
     table = {name: _row(pairs[name], same, people.effective, alpha) for name in metrics}
     frame = pd.DataFrame.from_dict(table, orient="index")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ SOURCE = f"{NAMIKOSHI} (there by sampling); exact curves: our formulation"
 TEMPERATURES = tuple(round(0.1 * step, 1) for step in range(21))
 
 
-@checked("human belief weights cluster")
+@checked("human belief weights cluster strata")
 def temperature_curve(
     human: Any,
     belief: Any,
@@ -49,6 +50,7 @@ def temperature_curve(
     smoothing: float | None = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     n_boot: int = 500,
     alpha: float = 0.05,
     rng: SeedLike = 0,
@@ -79,6 +81,8 @@ def temperature_curve(
         (n,) survey weights.
     cluster : array_like, optional
         (n,) what is drawn independently; None is the respondent.
+    strata : array_like, optional
+        (n,) of the clusters, as in :func:`marginal_fit`.
     n_boot : int
         Resamples, 2 or more.
     alpha : float
@@ -118,19 +122,21 @@ def temperature_curve(
     t = column(several(temperatures), "temperatures", low=0)
     if len(np.unique(t)) < len(t) or not len(t):
         raise ValueError(f"temperatures are {t.tolist()}; they must be one or more that differ")
-    people = respondents(human, {"belief": belief}, values, weights, cluster)
+    people = respondents(human, {"belief": belief}, values, weights, cluster, strata)
     place, scale, k = people.place, people.scale, len(people.scale)
     chosen = metrics_of(metrics, MARGINAL_METRICS, ERRORS, scale, smoothing)
     codes, weight, group = people.cluster, people.weight, np.zeros_like(place)
+    plan, rest = people.strata, partial(left_out, strata=people.strata)
     seed = int(generator(rng).integers(2**63))
 
     def resamples(
         cluster: IntArray, group: IntArray, rows: FloatArray, groups: int
     ) -> list[FloatArray]:
         """The same ones anew at every temperature: cheap, and nobody has to keep them."""
-        return resampled(cluster, group, rows, groups, n_boot, np.random.default_rng(seed))
+        stream = np.random.default_rng(seed)
+        return resampled(cluster, group, rows, groups, n_boot, stream, plan)
 
-    def errors_of(rows: FloatArray, sums_of: Any = left_out) -> FloatArray:
+    def errors_of(rows: FloatArray, sums_of: Any = rest) -> FloatArray:
         part = individual_errors(place, rows, scale, "draw")
         return mean_errors([part], codes, weight, group, 1, sums_of)[0][:, 0]
 
@@ -144,17 +150,20 @@ def temperature_curve(
             both = weight[:, None] * np.concatenate([np.eye(k)[place], rows], axis=1)
             (p, q), without = (
                 [normalised(part) for part in np.split(sums(codes, group, both, 1)[0], 2, axis=1)]
-                for sums in (resamples, left_out)
+                for sums in (resamples, rest)
             )
         for m in chosen:
-            row = spread(m, m.moved((without[0], without[1])), [people.effective], alpha)
+            moved = m.moved((without[0], without[1]), strata=[plan])
+            row = spread(m, moved, [people.effective], alpha)
             row |= {"floor": noise_floor(m, p), "ceiling": float(m(p[0], uniform(k)))}
             table[m.name].append(row)
             drawn[m.name].append(m(p, q))
         if each:
             left, again = errors_of(rows), errors_of(rows, resamples)
         for e, name in enumerate(ERRORS if each else ()):
-            ends = left_out_of(left[e]).interval([people.effective], alpha, log=True)[1:]
+            ends = left_out_of(left[e], strata=[plan]).interval(
+                [people.effective], alpha, log=True
+            )[1:]
             row = dict(zip(REQUIRED, (float(left[e, 0]), *ends), strict=True))
             table[name].append(row | {"floor": np.nan, "ceiling": float(flat[e])})
             drawn[name].append(again[e])

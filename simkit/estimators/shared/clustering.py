@@ -26,7 +26,8 @@ import numpy as np
 from scipy import special
 from scipy.stats import qmc
 
-from simkit.estimators.shared.rows import distinct
+from simkit.estimators.shared.rows import distinct, sums_by
+from simkit.estimators.shared.strata import Strata
 from simkit.result import jackknife
 from simkit.types import FloatArray, IntArray
 
@@ -103,10 +104,23 @@ class Mean:
     clusters: int
 
 
-def mean_over(y: FloatArray, w: FloatArray, factors: Sequence[IntArray]) -> Mean:
-    """sum(w y) / sum(w) of values (m,) with its standard error over the clusters."""
+def mean_over(
+    y: FloatArray, w: FloatArray, factors: Sequence[IntArray], strata: Strata | None = None
+) -> Mean:
+    """sum(w y) / sum(w) of values (m,) with its standard error over the clusters.
+
+    strata : of the clusters of the one factor.
+    """
     w = w / w.max()
     centre = np.array([w @ y / w.sum()])
+    if strata is not None:
+        rows = np.column_stack([w * (y - centre), w])
+        sums = strata.without(sums_by(rows, factors[0], len(strata.of)))
+        moves = (sums[:, 0] / sums[:, 1])[1:]
+        moves[np.abs(moves) < 1e-14 * np.abs(y).max()] = 0.0
+        units = strata.effective(sums_by(w[:, None], factors[0], len(strata.of))[:, 0])
+        error = float(np.sqrt(strata.scale @ moves**2))
+        return Mean(float(centre[0]), error, units - 1, units, len(np.unique(factors[0])))
 
     def without(code: IntArray) -> FloatArray:
         top, bottom = np.bincount(code, w * y), np.bincount(code, w)

@@ -20,12 +20,17 @@ from simkit.estimators.shared.clustering import ALONE, few_note, normal_logits
 from simkit.estimators.shared.copies import believed, merge_copies
 from simkit.estimators.shared.intervals import score_interval
 from simkit.estimators.shared.rows import distinct, optional_labels, run_matrix, sums_by, texts
+from simkit.estimators.shared.strata import WITHIN, Strata, strata_of
 from simkit.result import Result
 from simkit.types import FloatArray, IntArray, counted, usable_rows
 
 __all__ = ["SUN_ZHANG", "mean_belief", "mean_choice"]
 
 SUN_ZHANG = "Sun & Zhang, arXiv 2512.23184"
+DOMAINS = (
+    "groups of `by` share strata: they are subgroups, whose number of runs in a stratum is chance; "
+    "where the design fixes it, name the groups in strata too"
+)
 SHRINK = 40  # clusters at which the sample's skewness counts as much as the assumed one
 
 
@@ -123,11 +128,15 @@ def mean_belief(
         (n,) labels of runs that are not independent (prompts, personas); None makes every run its
         own cluster. Copies of a prompt (clusters with the same beliefs) count as one.
     strata : array_like or str, optional
-        (n,) labels of conditions that the design fixes (price, wording), each with its number of
-        runs. Variances are then taken within strata, because differences between them are no error
-        of a mean over these strata. Without, the standard error is too large (1.8 times in the
-        brand market's price cells). Each stratum needs 2 clusters, and a cluster must lie in one
-        stratum. Leave it out where the conditions are a sample of others.
+        (n,) labels (or several columns) of what the design fixes: the strata of a survey, or
+        conditions (price, wording), each with its number of runs. Variances are then taken within
+        strata, because differences between them are no error of a mean over these strata. Without,
+        the standard error is too large (1.8 times in the brand market's price cells). Each stratum
+        needs 2 clusters, and a cluster must lie in one stratum. Leave it out where the conditions
+        are a sample of others.
+        A group of `by`, and the rows with an answer and a weight, are then a subgroup of the
+        sample: clusters without them count in their stratum, as `simkit.estimators.shared.strata`
+        says. Where the design fixes the runs of each group, name the groups in strata too.
     alpha : float
         1 - confidence.
     data : DataFrame, optional
@@ -137,7 +146,10 @@ def mean_belief(
     Returns
     -------
     Result
-        A row per group and option; columns estimate, std_error, low, high, n (runs) and clusters.
+        A row per group and option; columns estimate, std_error, low, high, n (runs) and clusters
+        (those with runs in the group). With weights or strata also kish_n, the runs of equal weight
+        that these are worth, (sum w)^2 / sum w^2, and effective_n, the independent ones: n / design
+        effect, that is the variance between runs over the square of the standard error.
         NaN where undefined: fewer than 2 clusters (interval), a group whose runs are all skipped.
         Beliefs that are all equal have an interval of width 0, which is right where nothing is
         drawn before the answer.
@@ -153,7 +165,8 @@ def mean_belief(
     Estimate sum(w b) / sum(w); std_error is the delete-one-cluster jackknife's (CV3; for
     independent runs of equal weight s / sqrt(n)). The interval is a score interval with t quantiles
     on the effective number of clusters - 1 (1 / sum of their squared shares of the weight; with
-    strata Welch's degrees of freedom, 1947). Its variance moves with the mean, as that of skewed
+    strata by stratum (JKn), on Welch's degrees of freedom, 1947, at most effective clusters -
+    strata). Its variance moves with the mean, as that of skewed
     beliefs does: the slope is a mixture of the sample's skewness, with weight G / (G + 40) for G
     clusters, and of m (1 - m) (Johnson 1978; the mixture is our formulation). At n = 20 its
     coverage was 0.95 to 0.97 over the brand market's prompts where the parent thinks aloud; the
@@ -201,21 +214,36 @@ class _Cells:
     ) -> None:
         x, self.options = run_matrix(values, name, binary=name == "choice")
         group, self.keys = optional_labels(by, "by", len(x))
-        stratum = optional_labels(strata, "strata", len(x))[0]
         self.named, self.clustered = by is not None, cluster is not None
+        self.designed, self.weighted = strata is not None, weights is not None
         used = usable_rows(x.sum(axis=1), weights, cluster)
         k, n_c = used.kept, len(self.keys)
+        plan = strata_of(strata, cluster, used, len(x))
         self.over = "runs" if cluster is None else used.over
-        if strata is not None:
-            self.over += ", within these strata"
-            pairs, _ = distinct(used.cluster[k], stratum[k])
-            if len(pairs) > used.cluster[k].max() + 1:
-                raise ValueError("cluster: one lies in several strata; it must lie in one")
+        self.over += "" if plan is None else WITHIN
         if cluster is not None:  # copies of one prompt are one; runs that agree are not copies
-            used = merge_copies(used, np.asarray(believed(x).any(axis=1)), x, stratum, within=group)
-        self.notes, self.n = used.notes, len(k)
+            exact = np.asarray(believed(x).any(axis=1))
+            if plan is None:
+                used = merge_copies(used, exact, x, within=group)
+            else:  # a cluster with rows in several groups stays one
+                before, stratum = used.cluster[k].copy(), np.zeros(len(x))
+                stratum[k] = plan.of[before]
+                used = merge_copies(used, exact, x, stratum, group)
+                code = np.zeros_like(plan.of)
+                code[before] = used.cluster[k]
+                plan = plan.merged(code)
+        self.n = len(k)
         self.rows = np.bincount(group[k], minlength=n_c)
-        self._moments(x[k], used.weight[k], [group[k], stratum[k], used.cluster[k]], n_c)
+        cluster_of = used.cluster[k]
+        home = np.zeros_like(cluster_of) if plan is None else plan.of[cluster_of]
+        self._moments(x[k], used.weight[k], [group[k], home, cluster_of], n_c, plan)
+        self.notes = used.notes + (() if plan is None else plan.notes)
+        if (
+            self.named
+            and plan is not None
+            and len(distinct(group[k], home)[0]) > len(np.unique(home))
+        ):
+            self.notes += (DOMAINS,)
 
     def normal_logits(self, alpha: float) -> FloatArray:
         """(C, K, 2): intervals of shares whose logits are normal over the clusters."""
@@ -228,40 +256,78 @@ class _Cells:
                     out[group, k] = normal_logits(means, share, self.df[group, k], alpha)
         return out
 
-    def _moments(self, x: FloatArray, w: FloatArray, codes: list[IntArray], n_c: int) -> None:
+    def _moments(
+        self, x: FloatArray, w: FloatArray, codes: list[IntArray], n_c: int, plan: Strata | None
+    ) -> None:
         """codes : (n,) of the group, the stratum and the cluster."""
         units, unit = distinct(*codes)
         strata, within = distinct(units[:, 0], units[:, 1])  # of each unit the group's stratum
         of = strata[:, 0]  # the group of each stratum
         part = np.bincount(unit, w).astype(float)
         top = sums_by(w[:, None] * x, unit, len(part))
-        size = np.bincount(within).astype(float)
+        mine = np.bincount(within).astype(float)
+        size = mine if plan is None else plan.size[strata[:, 1]].astype(float)
         self.unit_means, self.part, self.home = top / part[:, None], part, units[:, 0]
-        weight, sums = np.bincount(within, part), sums_by(top, within, len(strata))
-        total = np.bincount(of, weight, minlength=n_c)[:, None]
+        weight, sums = np.bincount(within, part).astype(float), sums_by(top, within, len(strata))
+        total, whole = np.bincount(of, weight, minlength=n_c), sums_by(sums, of, n_c)
         self.clusters = np.bincount(units[:, 0], minlength=n_c).astype(float)
         with np.errstate(invalid="ignore", divide="ignore"):  # empty groups, single clusters: NaN
-            self.mean = sums_by(sums, of, n_c) / total
-            rest = (sums[within] - top) / (weight[within] - part)[:, None]
-            rest[size[within] < 2] = np.nan
-            moves = (sums / weight[:, None])[within] - rest
-            moves[np.abs(moves) < 1e-14] = 0  # rounding of equal values
-            moves *= (weight / total[of, 0])[within, None]
-            square = (1 - 1 / size[:, None]) * sums_by(moves * moves, within, len(strata))
-            variance = sums_by(square, of, n_c)
-            self.error = np.sqrt(variance)
-            cube = sums_by(moves * moves * moves, units[:, 0], n_c)
-            spread = sums_by(moves * moves, units[:, 0], n_c)
-            self.skew = np.divide(cube, spread**1.5, out=np.zeros_like(cube), where=spread > 0)
-            share = np.bincount(within, (part / weight[within]) ** 2)  # 1 / effective clusters
-            free = np.maximum(1 / share - 1, 1)[:, None]
-            alone = np.bincount(of, minlength=n_c)[:, None] == 1
-            welch = variance**2 / sums_by(square**2 / (free + 2), of, n_c) - 2
-            several = np.where(variance > 0, np.maximum(welch, 1), np.inf)
-            self.df = np.where(alone, sums_by(free, of, n_c), several)
-            self.effective = np.where(alone[:, 0], 1 / np.bincount(of, share, n_c), np.inf)
-            self.error[self.effective < ALONE] = np.nan
-            self.df[np.isnan(self.error)] = np.nan
+            self.mean = whole / total[:, None]
+            centre, more = self.mean[of], size / (size - 1)
+
+            def move(tops: FloatArray, bottoms: FloatArray, at: IntArray) -> FloatArray:
+                """Of the mean, when a stratum (at) has these sums of the others in it, grown."""
+                tops = (whole[of] - sums)[at] + more[at, None] * tops
+                bottoms = (total[of] - weight)[at] + more[at] * bottoms
+                moves = centre[at] - tops / bottoms[:, None]
+                moves[np.abs(moves) < 1e-14] = 0  # rounding of equal values
+                return moves
+
+            every = np.arange(len(strata))
+            moves, absent = move(sums[within] - top, weight[within] - part, within), size - mine
+            none = move(sums, weight, every) * (absent > 0)[:, None]  # clusters outside the group
+            power = [
+                sums_by(moves**e, within, len(strata)) + absent[:, None] * none**e for e in (2, 3)
+            ]
+            square = (1 - 1 / size[:, None]) * power[0]
+            square[size < 2] = np.nan
+            self._errors(square, power, of, within, part / weight[within], n_c)
+            # Rows of equal weight that are worth as much as these, and independent ones.
+            at, n = codes[0], self.rows[:, None]
+            self.kish = total**2 / np.bincount(at, w**2, minlength=n_c)
+            off = sums_by(w[:, None] * (x - self.mean[at]) ** 2, at, n_c) / total[:, None]
+            known = np.where(self.error > 0, self.error, np.nan)
+            self.worth = off * n / (n - 1) / known**2
+
+    def _errors(
+        self,
+        square: FloatArray,
+        power: list[FloatArray],
+        of: IntArray,
+        within: IntArray,
+        part: FloatArray,
+        n_c: int,
+    ) -> None:
+        """Errors and their degrees of freedom, from the variances (S, K) of each group's strata.
+
+        power : sums of the squared and the cubed moves. of : (S,) the groups. within, part : (U,)
+        the stratum of each cluster, and its share in that.
+        """
+        variance = sums_by(square, of, n_c)
+        self.error = np.sqrt(variance)
+        spread, cube = (sums_by(p, of, n_c) for p in power)
+        self.skew = np.divide(cube, spread**1.5, out=np.zeros_like(cube), where=spread > 0)
+        share = np.bincount(within, part**2)  # 1 / effective clusters
+        free = np.maximum(1 / share - 1, 1)[:, None]
+        alone = np.bincount(of, minlength=n_c)[:, None] == 1
+        most = np.bincount(of, 1 / share - 1, n_c)  # effective clusters - strata
+        welch = variance**2 / sums_by(square**2 / (free + 2), of, n_c) - 2
+        several = np.clip(welch, 1, np.maximum(most, 1)[:, None])
+        several = np.where(variance > 0, several, np.inf)
+        self.df = np.where(alone, sums_by(free, of, n_c), several)
+        self.effective = np.asarray(1 + most, dtype=np.float64)
+        self.error[self.effective < ALONE] = np.nan
+        self.df[np.isnan(self.error)] = np.nan
 
     def result(
         self, method: str, error: FloatArray, low: FloatArray, high: FloatArray, alpha: float
@@ -275,6 +341,8 @@ class _Cells:
             n=np.repeat(self.rows, k),
             clusters=np.repeat(self.clusters, k).astype(int),
         )
+        if self.weighted or self.designed:
+            table = table.assign(kish_n=np.repeat(self.kish, k), effective_n=self.worth.ravel())
         heads = [f"{text}, " for text in texts(self.keys)] if self.named else [""]
         names = [head + option for head in heads for option in self.options]
         lost = np.isnan(low).all(axis=1) & (self.clusters > 0)

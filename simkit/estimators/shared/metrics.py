@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simkit.estimators.shared.distances import jensen_shannon, kl_divergence, layers
-from simkit.estimators.shared.respondents import Moved, left_out_of
-from simkit.result import REQUIRED, jackknife
+from simkit.estimators.shared.respondents import Moved, left_out_of, scale_of
+from simkit.estimators.shared.strata import Strata
+from simkit.result import REQUIRED
 from simkit.types import FloatArray, one_of
 
 __all__ = ["MARGINAL_METRICS", "Metric", "chosen_metrics", "noise_floor", "spread"]
@@ -61,19 +62,22 @@ class Metric:
         of_p, of_q = (((v - (x @ v)[..., None]) ** 2 * x).sum(axis=-1) for x in (p, q))
         return np.asarray(of_q / np.where(of_p > 0, of_p, np.nan))
 
-    def moved(self, *samples: tuple[FloatArray, FloatArray]) -> Moved:
+    def moved(
+        self, *samples: tuple[FloatArray, FloatArray], strata: Sequence[Strata | None] = ()
+    ) -> Moved:
         """The value and its change when each cluster is left out.
 
         samples : rows p, q (1 + G, K) of each independent sample, of all and without each of its
-        clusters; the first rows are the same in all.
+        clusters; the first rows are the same in all. strata : of each, see `left_out_of`.
         """
         if self.name not in KINKED:
-            return left_out_of(*[self(p, q) for p, q in samples])
+            return left_out_of(*[self(p, q) for p, q in samples], strata=strata)
         parts = [layers(self.name, p, q, self.scale) for p, q in samples]
         first = parts[0][0]
-        error = np.sqrt(sum(jackknife(x[1:], first).diagonal() for x in parts if len(x) > 1))
+        pairs = zip(parts, strata or [None] * len(parts), strict=True)
+        error = np.sqrt(sum(scale_of(x[1:], plan) @ (x[1:] - first) ** 2 for x, plan in pairs))
         flat = np.abs(first) <= KINK * error
-        linear = left_out_of(*[x @ np.sign(first) for x in parts])
+        linear = left_out_of(*[x @ np.sign(first) for x in parts], strata=strata)
         return replace(linear, slack=float(MEAN_ABSOLUTE * (error * flat).sum()))
 
 

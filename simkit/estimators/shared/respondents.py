@@ -6,7 +6,8 @@ clusters were (G - 1) / G times as variable, and the variance is taken as known,
 Smooth statistics therefore have the delete-one-cluster jackknife (`left_out`, `Moved`), with t
 quantiles on E - 1 degrees of freedom; other statistics are resampled, and their interval widened by
 `stretch`. E = 1 / sum of the squares of the clusters' shares of weight is the effective number of
-clusters: G if they are equal. Below 5 no interval is to be trusted; `cluster_notes` says so.
+clusters: G if they are equal. Below 5 no interval is to be trusted; `cluster_notes` says so. With
+`strata` all is within them, and E is their degrees of freedom + 1: see `.strata`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scipy import special
 from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.clustering import FEW, UNTRUSTED, effective
 from simkit.estimators.shared.rows import optional_labels, run_matrix, split_rows, sums_by, texts
+from simkit.estimators.shared.strata import Strata, weight_note
 from simkit.types import FloatArray, IntArray, column, invalid, invalid_row
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "numeric_scale",
     "percentiles",
     "resampled",
+    "scale_of",
     "stretch",
 ]
 
@@ -124,6 +127,7 @@ def resampled(
     n_groups: int,
     n_boot: int,
     stream: np.random.Generator,
+    strata: Strata | None = None,
 ) -> list[FloatArray]:
     """Sums of each group's rows (m, M) over resamples of the clusters: (1 + n_boot, M) per group.
 
@@ -139,6 +143,11 @@ def resampled(
     step = max(CHUNK // n, 1)
     for start in range(0, n_boot, step):
         size = min(step, n_boot - start)
+        if strata is not None:
+            counts = strata.resamples(size, stream)
+            for sums, i in zip(out, members, strict=True):
+                sums.append(counts[:, cluster[i]] @ rows[i])
+            continue
         drawn = stream.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(float)
         for sums, i in zip(out, members, strict=True):
@@ -146,19 +155,34 @@ def resampled(
     return [np.concatenate(sums) for sums in out]
 
 
-def effective_clusters(cluster: IntArray, weight: FloatArray) -> float:
-    """1 / sum of squared shares of weight of the clusters (n,); NaN if there are none."""
-    sizes = np.bincount(cluster, weight / weight.max(initial=0))
-    return float(effective(sizes.astype(np.float64)))
+def effective_clusters(
+    cluster: IntArray, weight: FloatArray, strata: Strata | None = None
+) -> float:
+    """1 / sum of squared shares of weight of the clusters (n,); NaN if there are none.
+
+    With strata the degrees of freedom + 1.
+    """
+    least = 0 if strata is None else len(strata.of)
+    sizes = np.bincount(cluster, weight / weight.max(initial=0), least).astype(np.float64)
+    return float(effective(sizes)) if strata is None else strata.effective(sizes)
 
 
-def cluster_notes(cluster: IntArray, weight: FloatArray, where: str = "") -> tuple[str, ...]:
-    """How many clusters, and how many equal ones they are worth; a warning below 5."""
-    count, worth = len(np.unique(cluster)), effective_clusters(cluster, weight)
+def cluster_notes(
+    cluster: IntArray, weight: FloatArray, where: str = "", strata: Strata | None = None
+) -> tuple[str, ...]:
+    """How many clusters, and how many equal ones they are worth; a warning below 5.
+
+    And how many rows of equal weight the rows are worth.
+    """
+    count, worth = len(np.unique(cluster)), effective_clusters(cluster, weight, strata)
     note = f"{where}{count} clusters, worth {worth:.1f} equal ones"
+    if strata is not None:
+        n = len(np.unique(strata.of[cluster]))
+        note = f"{where}{count} clusters in {n} strata, {worth - 1:.1f} degrees of freedom"
+    equal = weight_note(weight, where)
     if 1 < worth < FEW:
-        return (f"{note}: {UNTRUSTED}",)
-    return (note,) if count < len(cluster) else ()
+        return (*equal, f"{note}: {UNTRUSTED}")
+    return (*equal, note) if count < len(cluster) or strata is not None else equal
 
 
 def stretch(effective: float, alpha: float) -> float:
@@ -174,17 +198,25 @@ def stretch(effective: float, alpha: float) -> float:
 
 
 def left_out(
-    cluster: IntArray, group: IntArray, rows: FloatArray, n_groups: int
+    cluster: IntArray,
+    group: IntArray,
+    rows: FloatArray,
+    n_groups: int,
+    strata: Strata | None = None,
 ) -> list[FloatArray]:
     """Sums of each group's rows (m, M), none negative: of all, then without each of its clusters.
 
-    (1 + G, M) per group. A column that is 0 outside the cluster left out is exactly 0.
+    (1 + G, M) per group. A column that is 0 outside the cluster left out is exactly 0. With strata
+    all clusters have their place in each group, as `Strata.without` says.
     """
     out = []
     for i in split_rows(group, np.arange(len(group)), n_groups):
-        code = np.unique(cluster[i], return_inverse=True)[1]
         total = rows[i].sum(axis=0)
-        rest = total - sums_by(rows[i], code, int(code.max(initial=-1)) + 1)
+        if strata is None:
+            code = np.unique(cluster[i], return_inverse=True)[1]
+            rest = total - sums_by(rows[i], code, int(code.max(initial=-1)) + 1)
+        else:
+            rest = strata.without(sums_by(rows[i], cluster[i], len(strata.of)))[1:]
         rest[rest <= DUST * total] = 0.0
         out.append(np.concatenate([total[None], rest]))
     return out
@@ -198,7 +230,8 @@ class Moved:
     ----------
     at : the statistic of all rows.
     moves : (G,) of each sample, value without the cluster - value, times sqrt((G - 1) / G) of its
-        G clusters; their squares sum to the jackknife's variance (CV3).
+        G clusters (with strata the root of `Strata.scale`); their squares sum to the jackknife's
+        variance (CV3).
     bias : the jackknife's estimate of the bias.
     slack : a further bias that may be there and no jackknife shows, 0 or more.
     """
@@ -235,12 +268,23 @@ class Moved:
         return centre, error, centre - half - self.slack, centre + half
 
 
-def left_out_of(*samples: FloatArray) -> Moved:
-    """`Moved` from the values (1 + G,) of each sample: of all, and without each of its clusters."""
+def left_out_of(*samples: FloatArray, strata: Sequence[Strata | None] = ()) -> Moved:
+    """`Moved` from the values (1 + G,) of each sample: of all, and without each of its clusters.
+
+    strata : of each sample, None for one without; none at all for samples that are all without.
+    """
+    plans = strata or [None] * len(samples)
     with np.errstate(invalid="ignore"):
-        pairs = [(1 - 1 / max(len(x) - 1, 1), x[1:] - x[0]) for x in samples]
-    bias = sum(factor * float(off.sum()) for factor, off in pairs)
+        pairs = [(scale_of(x[1:], plan), x[1:] - x[0])
+                 for x, plan in zip(samples, plans, strict=True)]  # fmt: skip
+    bias = sum(float((factor * off).sum()) for factor, off in pairs)
     return Moved(float(samples[0][0]), [np.sqrt(factor) * off for factor, off in pairs], bias)
+
+
+def scale_of(replicates: FloatArray, strata: Strata | None) -> FloatArray:
+    """(G,) how much the squared change without each cluster counts."""
+    count = len(replicates)
+    return np.full(count, 1 - 1 / max(count, 1)) if strata is None else strata.scale
 
 
 def mean_moved(several: Sequence[Moved]) -> Moved:

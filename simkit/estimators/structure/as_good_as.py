@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
@@ -20,12 +21,13 @@ SIZES = 24  # of surveys, from the smallest to all
 ENDS = ["estimate", "low", "high"]
 
 
-@checked("humans", frames="humans errors")
+@checked("humans weights", frames="humans errors")
 def as_good_as(
     humans: pd.DataFrame,
     errors: pd.DataFrame,
     *,
     distance: str = "tv",
+    weights: npt.ArrayLike | None = None,
     n_boot: int = 1_000,
     alpha: float = 0.05,
     rng: SeedLike = 0,
@@ -43,6 +45,8 @@ def as_good_as(
     distance : str
         "tv" for the mean total variation of the items, "rmsd" for the root mean squared difference
         of their Pearson correlations.
+    weights : array_like, optional
+        (n,) survey weights: the population has the weighted shares, and surveys draw from it.
     n_boot : int
         Surveys drawn of each size.
     alpha : float
@@ -88,7 +92,7 @@ def as_good_as(
     values = errors[ENDS].to_numpy(dtype=float)
     if (values < 0).any():
         raise invalid("an error", float(values[values < 0][0]), "0 or more")
-    side, _ = two_sides(humans, humans, None, None, paired=False)
+    side, _ = two_sides(humans, humans, weights, weights, paired=False)
     sizes = np.unique(np.geomspace(min(fewest, side.n), side.n, SIZES).round().astype(int))
     stream = generator(rng)
     means = [_mean_distance(side, int(size), distance, n_boot, stream) for size in sizes]
@@ -117,7 +121,7 @@ def _mean_distance(
     """Mean distance of surveys of `size` people from all people."""
     found: list[FloatArray] = []
     pairs = np.triu_indices(len(a.items), 1)
-    for count in resampled_counts(a.n, size, n_boot, stream):
+    for count in resampled_counts(a.n, size, n_boot, stream, chance=a.weight):
         weights: list[FloatArray] = [count.astype(float), a.weight[None]]
         if distance == "rmsd":
             some, whole = (matrices_of(a, "pearson", w) for w in weights)

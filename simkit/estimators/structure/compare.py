@@ -7,12 +7,15 @@ noise floor: what a perfect simulation with as many respondents would score. `es
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.respondents import percentiles
+from simkit.estimators.shared.strata import WITHIN
 from simkit.estimators.structure import intervals
 from simkit.estimators.structure.correlations import mean_of
 from simkit.estimators.structure.measures import MEASURES, mantel_test
@@ -30,7 +33,7 @@ PATTERN = "correlation_of_correlations"
 FLOOR = ["floor", "floor_low", "floor_high"]
 
 
-@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
+@checked("humans weights cluster strata", "simulated simulated_weights", frames="humans simulated")
 def compare_structure(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,
@@ -38,6 +41,8 @@ def compare_structure(
     method: str = "pearson",
     weights: npt.ArrayLike | None = None,
     simulated_weights: npt.ArrayLike | None = None,
+    cluster: Any = None,
+    strata: Any = None,
     paired: bool = False,
     least: int = 3,
     constant: str = "zero",
@@ -57,7 +62,12 @@ def compare_structure(
     method : {"pearson", "spearman", "polychoric"}
         See :func:`correlation_matrix`.
     weights, simulated_weights : array_like, optional
-        (n,) and (m,) survey weights; 1 by default.
+        (n,) and (m,) survey weights; 1 by default. People of weight 0 are left out.
+    cluster, strata : array_like, optional
+        (n,) of the humans (of both, if paired): what the survey drew, whole (households, sampling
+        points), and from which strata. Clusters are then resampled within strata, one fewer than
+        there are and as much heavier (Rao, Wu & Yue 1992), all that the call has.
+        A stratum with one cluster shows no variation, which a note counts.
     paired : bool
         True if row i of both is one respondent and the simulation of that respondent; both are
         then resampled together. False for two independent samples.
@@ -135,14 +145,14 @@ def compare_structure(
     structure_kept      0.43  0.31  0.55   1.00
     """
     draws = sampled(humans, simulated, method, weights, simulated_weights, paired, n_boot, splits,
-                    rng, least, constant)  # fmt: skip
+                    rng, least, constant, cluster, strata)  # fmt: skip
     stream = generator(rng) if isinstance(rng, np.random.Generator) else generator(rng, "mantel")
     h, s, other, halves = draws.pairs
     again, worth = intervals.perfect(h, other), draws.worth
     populations = {
         "rmsd": intervals.apart(h, s, worth, alpha),
         PATTERN: intervals.pattern(h, s, worth, alpha, paired),
-        "structure_kept": intervals.kept(h, s, alpha, paired),
+        "structure_kept": intervals.kept(h, s, alpha, paired, draws.free),
     }
     rows = {}
     for name, measure in MEASURES.items():
@@ -163,5 +173,6 @@ def compare_structure(
     measures = {name: MEASURES[name] for name in populations}
     notes = draws.notes + intervals.undefined(frame, measures, h, s)
     notes += ("sign_agreement: raw is of samples of this size; it has no interval",)
+    over = OVER if strata is None else OVER + WITHIN
     what = f"Structure of {len(draws.items)} items, {method}, {n_boot} resamples"
-    return Result(what, frame, draws.n, alpha, SOURCE, notes, OVER)
+    return Result(what, frame, draws.n, alpha, SOURCE, notes, over)

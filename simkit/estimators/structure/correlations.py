@@ -15,9 +15,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
-from simkit.estimators.shared.clustering import effective
+from simkit.estimators.shared.respondents import effective_clusters
+from simkit.estimators.shared.strata import Strata, kish, strata_of
 from simkit.estimators.structure.polychoric import polychoric_pairs
-from simkit.types import FloatArray, IntArray, column, integer, numbers, one_of
+from simkit.types import (
+    FloatArray,
+    IntArray,
+    column,
+    counted,
+    integer,
+    numbers,
+    one_of,
+    usable_rows,
+)
 
 __all__ = [
     "METHODS",
@@ -41,13 +51,25 @@ class Answers:
     """The answers of n respondents to k items, made ready for many weighted correlation matrices.
 
     x : (n, k) numbers, NaN where not answered. weight : (n,) of the respondents. least : rows that
-    must have both items of a pair, else its correlation is undefined.
+    must have both items of a pair, else its correlation is undefined. cluster, strata : (n,) codes
+    of what was drawn, and from where; without strata the respondents themselves. notes : who was
+    left out, and strata that show nothing.
     """
 
     def __init__(
-        self, x: FloatArray, weight: FloatArray, items: Sequence[str], least: int = 3
+        self,
+        x: FloatArray,
+        weight: FloatArray,
+        items: Sequence[str],
+        least: int = 3,
+        cluster: IntArray | None = None,
+        strata: Strata | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
+        self.notes = notes
         self.items, self.weight, self.n = list(items), weight, len(x)
+        self.cluster = np.arange(self.n) if cluster is None else cluster
+        self.strata = strata
         self.mask = ~np.isnan(x)
         self.whole = bool(self.mask.all())
         both = self.mask[weight > 0].astype(float)
@@ -68,7 +90,14 @@ class Answers:
     @property
     def worth(self) -> float:
         """Respondents of equal weight that these are worth: 1 / sum of squared shares of weight."""
-        return float(effective(self.weight))
+        return kish(self.weight)
+
+    @property
+    def free(self) -> float:
+        """Degrees of freedom of the clusters; infinite without strata."""
+        if self.strata is None:
+            return np.inf
+        return effective_clusters(self.cluster, self.weight, self.strata) - 1
 
 
 @checked("frame weights", frames="frame")
@@ -113,22 +142,39 @@ def correlation_matrix(
     vote    0.89  1.00 -0.89
     age    -0.80 -0.89  1.00
     """
-    answers = answer_matrix(frame, weights, "frame")
+    answers = answer_matrix(frame, "frame", weights)
     matrix = matrices_of(answers, method, answers.weight[None])[0]
     return pd.DataFrame(matrix, index=answers.items, columns=answers.items, dtype=float)
 
 
-def answer_matrix(frame: pd.DataFrame, weights: Any, name: str, least: int = 3) -> Answers:
-    """The frame checked, as `Answers`; least : see there."""
+def answer_matrix(
+    frame: pd.DataFrame,
+    name: str,
+    weights: Any,
+    cluster: Any = None,
+    strata: Any = None,
+    *,
+    least: int = 3,
+    there: npt.NDArray[np.bool_] | None = None,
+) -> Answers:
+    """The frame checked, as `Answers`; least : see there.
+
+    Rows of weight 0 are left out, and those that are not `there` (n,).
+    """
     integer(least, "least", 3)
     if frame.shape[1] < 2 or not len(frame):
         raise ValueError(f"{name} has {len(frame)} rows of the columns {list(frame)}; it must be "
                          "rows of two or more items")  # fmt: skip
     x = np.column_stack([column(frame[c], f"{name}[{c}]", missing=True) for c in frame])
-    weight = np.ones(len(frame))
-    if weights is not None:
-        weight = column(weights, "weights", low=0, rows=len(frame))
-    return Answers(x, weight, [str(c) for c in frame], least)
+    used = usable_rows(np.zeros(len(x)) if there is None else np.where(there, 0, np.nan),
+                       weights, cluster)  # fmt: skip
+    k, plan = used.kept, None
+    if cluster is not None or strata is not None:
+        plan = strata_of(np.zeros(len(x)) if strata is None else strata, cluster, used, len(x))
+    notes = counted(len(x) - len(k), len(x), "rows weigh 0 and are left out")
+    notes += () if plan is None else plan.notes
+    items = [str(c) for c in frame]
+    return Answers(x[k], used.weight[k], items, least, used.cluster[k], plan, notes)
 
 
 def two_sides(
@@ -138,15 +184,27 @@ def two_sides(
     simulated_weights: Any,
     paired: bool,
     least: int = 3,
+    cluster: Any = None,
+    strata: Any = None,
 ) -> tuple[Answers, Answers]:
-    """Both sides as `Answers` to the same items, in the order of the humans' columns."""
-    h = answer_matrix(humans, weights, "humans", least)
+    """Both sides as `Answers` to the same items, in the order of the humans' columns.
+
+    cluster, strata : of the humans, and if paired of both.
+    """
     if set(humans.columns) != set(simulated.columns):
         odd = sorted(map(str, set(humans.columns) ^ set(simulated.columns)))
         raise ValueError(f"item {odd[0]!r} is on one side only; both must have it")
-    s = answer_matrix(simulated[list(humans.columns)], simulated_weights, "simulated", least)
-    if paired and h.n != s.n:
-        raise ValueError(f"paired: {h.n} humans, {s.n} simulated; there must be as many of each")
+    n, m, there = len(humans), len(simulated), None
+    if paired and n != m:
+        raise ValueError(f"paired: {n} humans, {m} simulated; there must be as many of each")
+    if paired:
+        there = np.ones(n, dtype=bool)
+        for name, given in (("weights", weights), ("simulated_weights", simulated_weights)):
+            there &= True if given is None else column(given, name, low=0, rows=n) > 0
+    h = answer_matrix(humans, "humans", weights, cluster, strata, least=least, there=there)
+    plan = (cluster, strata) if paired else ()
+    s = answer_matrix(simulated[list(humans.columns)], "simulated", simulated_weights, *plan,
+                      least=least, there=there)  # fmt: skip
     return h, s
 
 

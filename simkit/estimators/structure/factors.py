@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pandas as pd
 
 from simkit.estimators.shared.arguments import checked, share
 from simkit.estimators.shared.respondents import percentiles
+from simkit.estimators.shared.strata import WITHIN
 from simkit.estimators.structure.compare import FLOOR, OVER
 from simkit.estimators.structure.correlations import mean_of, off_diagonal, repaired
 from simkit.estimators.structure.intervals import apart, pattern, perfect, undefined
@@ -105,7 +107,7 @@ def _repaired(matrix: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
     return whole, rows
 
 
-@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
+@checked("humans weights cluster strata", "simulated simulated_weights", frames="humans simulated")
 def compare_factors(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,
@@ -114,6 +116,8 @@ def compare_factors(
     method: str = "pearson",
     weights: npt.ArrayLike | None = None,
     simulated_weights: npt.ArrayLike | None = None,
+    cluster: Any = None,
+    strata: Any = None,
     paired: bool = False,
     n_boot: int = 200,
     alpha: float = 0.05,
@@ -127,7 +131,7 @@ def compare_factors(
         As in :func:`compare_structure`.
     factors : int, optional
         How many factors; by default as many as eigenvalues of the humans are above 1.
-    method, weights, simulated_weights, paired, n_boot, alpha, rng
+    method, weights, simulated_weights, cluster, strata, paired, n_boot, alpha, rng
         As in :func:`compare_structure`.
 
     Returns
@@ -170,7 +174,8 @@ def compare_factors(
     tucker_phi[1]          1.00   1.00        1.00
     tucker_phi             1.00   1.00        1.00
     """
-    draws = sampled(humans, simulated, method, weights, simulated_weights, paired, n_boot, 2, rng)
+    draws = sampled(humans, simulated, method, weights, simulated_weights, paired, n_boot, 2, rng,
+                    cluster=cluster, strata=strata)  # fmt: skip
     m = int((spectrum(draws.human[0]) > 1).sum()) if factors is None else factors
 
     def measures(a: FloatArray, b: FloatArray) -> list[float]:
@@ -194,7 +199,12 @@ def compare_factors(
     return Result(what, frame[[*REQUIRED, *FLOOR]], draws.n, alpha, SOURCE, notes)
 
 
-@checked("humans weights", "simulated simulated_weights", frames="humans simulated", edge=share)
+@checked(
+    "humans weights cluster strata",
+    "simulated simulated_weights",
+    frames="humans simulated",
+    edge=share,
+)
 def compare_networks(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,
@@ -204,6 +214,8 @@ def compare_networks(
     method: str = "pearson",
     weights: npt.ArrayLike | None = None,
     simulated_weights: npt.ArrayLike | None = None,
+    cluster: Any = None,
+    strata: Any = None,
     paired: bool = False,
     n_boot: int = 200,
     alpha: float = 0.05,
@@ -219,7 +231,7 @@ def compare_networks(
         A partial correlation of at least this size, of either sign, is an edge.
     shrink : float
         0 to 1, pulls the correlations to 0 so that an almost singular matrix can be inverted.
-    method, weights, simulated_weights, paired, n_boot, alpha, rng
+    method, weights, simulated_weights, cluster, strata, paired, n_boot, alpha, rng
         As in :func:`compare_structure`.
 
     Returns
@@ -261,7 +273,8 @@ def compare_networks(
     edges_kept                NaN  0.83   1.00
     edges_invented            NaN  0.00   0.00
     """
-    draws = sampled(humans, simulated, method, weights, simulated_weights, paired, n_boot, 2, rng)
+    draws = sampled(humans, simulated, method, weights, simulated_weights, paired, n_boot, 2, rng,
+                    cluster=cluster, strata=strata)  # fmt: skip
 
     def measures(x: FloatArray, y: FloatArray) -> list[float]:
         first, second = (np.where(np.abs(v) >= edge, np.sign(v), 0) for v in (x, y))
@@ -282,7 +295,9 @@ def compare_networks(
     notes = draws.notes + undefined(frame, populations, h, s)
     notes += ("edges: raw is of samples of this size; they have no interval",)
     what = f"Network of {len(draws.items)} items, edges from {edge:g}, {method}, {n_boot} resamples"
-    return Result(what, frame, draws.n, alpha, NETWORK, notes, OVER)
+    return Result(
+        what, frame, draws.n, alpha, NETWORK, notes, OVER if strata is None else OVER + WITHIN
+    )
 
 
 def _table(

@@ -78,11 +78,14 @@ def pattern(
     return _row(float(np.clip(r, -1, 1)), deviation / 2, *ends.tolist())
 
 
-def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -> Row:
+def kept(
+    human: FloatArray, simulated: FloatArray, alpha: float, paired: bool, free: float = np.inf
+) -> Row:
     """Slope of the simulated population's correlations on the humans', through 0.
 
     sum(h s) / sum(h^2), each without the noise in it; the interval is of t, its width from the
-    resamples' moves of both sums. NaN unless more than 3/4 (`CLEAR`) of sum(h^2) is no noise.
+    resamples' moves of both sums. free : degrees of freedom of what is resampled, where it is few
+    clusters. NaN unless more than 3/4 (`CLEAR`) of sum(h^2) is no noise.
     """
     h, s = _shared(human, simulated)
     if not h.size:
@@ -99,7 +102,8 @@ def kept(human: FloatArray, simulated: FloatArray, alpha: float, paired: bool) -
     error = float(moves.std(ddof=1))
     if not error > STILL:
         return UNKNOWN
-    half = error * float(special.stdtrit(len(moves) - 1, 1 - alpha / 2))
+    df = 1 / (1 / max(free, 1e-9) + 1 / (len(moves) - 1))
+    half = error * float(special.stdtrit(df, 1 - alpha / 2))
     return _row(slope, error, slope - half, slope + half)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from simkit.estimators.shared.respondents import (
     mean_moved,
     normalised,
 )
+from simkit.estimators.shared.strata import WITHIN
 from simkit.estimators.structure.correlations import Answers, two_sides
 from simkit.estimators.structure.samples import resampled_counts
 from simkit.result import Result
@@ -29,7 +31,7 @@ SOURCE = "Williams et al., arXiv 2601.15755 (TV, Wasserstein-1, variance); floor
 Scales = Mapping[str, tuple[float, float]]
 
 
-@checked("humans weights", "simulated simulated_weights", frames="humans simulated")
+@checked("humans weights cluster strata", "simulated simulated_weights", frames="humans simulated")
 def compare_marginals(
     humans: pd.DataFrame,
     simulated: pd.DataFrame,
@@ -40,6 +42,8 @@ def compare_marginals(
     per_item: bool = False,
     weights: npt.ArrayLike | None = None,
     simulated_weights: npt.ArrayLike | None = None,
+    cluster: Any = None,
+    strata: Any = None,
     paired: bool = False,
     n_boot: int = 200,
     alpha: float = 0.05,
@@ -59,7 +63,7 @@ def compare_marginals(
         As in :func:`marginal_fit`.
     per_item : bool
         Whether each item has rows too, beside the means.
-    weights, simulated_weights, paired
+    weights, simulated_weights, cluster, strata, paired
         As in :func:`compare_structure`; respondents are resampled with all their answers.
     n_boot : int
         Resamples for the noise floor.
@@ -101,9 +105,11 @@ def compare_marginals(
     tv       0.2  0.1  0.24
     """
     integer(n_boot, "n_boot", 2)
-    h, s = two_sides(humans, simulated, weights, simulated_weights, paired)
+    h, s = two_sides(humans, simulated, weights, simulated_weights, paired, 3, cluster, strata)
+    plans = [h.strata] if paired else [h.strata, None]
     stream = generator(rng)
-    draws = [_draws(h, size, n_boot, stream) for size in (h.n, s.n)]
+    draws = [_draws(h, size, n_boot, stream, design)
+             for size, design in ((h.n, h), (s.n, h if paired else None))]  # fmt: skip
     items, parts = [], []
     for j, item in enumerate(h.items):
         if not len(h.levels[j]) or not len(s.levels[j]):
@@ -116,12 +122,14 @@ def compare_marginals(
         again, other = (normalised(weight @ hits[0]) for weight in draws)
         on_scale = [_on_scale(m, width) for m in chosen]
         items.append(item)
-        parts.append([(m.moved(*samples), noise_floor(m, again, other[1:])) for m in on_scale])
+        parts.append(
+            [(m.moved(*samples, strata=plans), noise_floor(m, again, other[1:])) for m in on_scale]
+        )
     if not parts:
         raise ValueError("no item was answered on both sides")
     rows, names = [], []
-    sides = [a.weight[a.weight > 0] for a in ((h,) if paired else (h, s))]
-    worth = [effective_clusters(np.arange(len(weight)), weight) for weight in sides]
+    worth = [effective_clusters(a.cluster, a.weight, a.strata)
+             for a in ((h,) if paired else (h, s))]  # fmt: skip
     for m, metric in enumerate(chosen):
         moved, floors = zip(*[part[m] for part in parts], strict=True)
         names += [metric.name, *(f"{item}, {metric.name}" for item in items if per_item)]
@@ -131,10 +139,12 @@ def compare_marginals(
     lost = len(h.items) - len(parts)
     notes = counted(lost, len(h.items), "items left out: nobody answered on one side")
     for who, side in (("humans: ", h), ("simulated: ", s)):
-        notes += cluster_notes(np.arange(side.n), side.weight, who)
+        notes += side.notes
+        notes += cluster_notes(side.cluster, side.weight, who, side.strata)
     method = f"Margins of {len(parts)} items, floor from {n_boot} resamples"
     frame = pd.DataFrame(rows, index=pd.Index(names)).astype(float)
-    return Result(method, frame, h.n, alpha, SOURCE, notes, "respondents, for these items")
+    over = f"respondents{'' if strata is None else WITHIN}, for these items"
+    return Result(method, frame, h.n, alpha, SOURCE, notes, over)
 
 
 def _on_scale(metric: Metric, width: float) -> Metric:
@@ -146,9 +156,11 @@ def _on_scale(metric: Metric, width: float) -> Metric:
     return metric
 
 
-def _draws(a: Answers, size: int, n_boot: int, stream: np.random.Generator) -> FloatArray:
+def _draws(
+    a: Answers, size: int, n_boot: int, stream: np.random.Generator, design: Answers | None
+) -> FloatArray:
     """Weights (1 + n_boot, n) of the respondents: as they are, then resampled."""
-    counts = resampled_counts(a.n, size, n_boot, stream)
+    counts = resampled_counts(a.n, size, n_boot, stream, design)
     return np.concatenate([a.weight[None], *(a.weight * count for count in counts)])
 
 
@@ -176,4 +188,4 @@ def _hits(a: Answers, j: int, values: FloatArray) -> FloatArray:
 def _without(a: Answers, hits: FloatArray) -> FloatArray:
     """Weight of each value (1 + n, K): of all, then without each respondent."""
     one = np.zeros(a.n, dtype=np.int64)
-    return left_out(np.arange(a.n), one, a.weight[:, None] * hits, 1)[0]
+    return left_out(a.cluster, one, a.weight[:, None] * hits, 1, a.strata)[0]
