@@ -300,7 +300,9 @@ def adds_nothing(people: People, found: Rectified) -> tuple[str, ...]:
 
 
 def ratio(above: float, below: float) -> float:
-    """above / below; 1 where both are 0."""
+    """above / below; 1 where both are 0, NaN where both are infinite."""
+    if np.isinf(above) and np.isinf(below):
+        return np.nan
     if below > 0:
         return above / below
     return 1.0 if above == 0 else np.inf

@@ -123,7 +123,7 @@ def _share(
         # As many draws as would have this error: the error is the larger, the nearer to a half
         # the share of those asked is, whatever the mixed share.
         draws = room / error**2 if error > 0 and room > 0 else units
-        if error > 0 and room <= 0:
+        if error > 0 and room <= 0 and 0 < share < 1:
             draws = min(units, share * (1 - share) / error**2)
         df = df if unequal else np.inf
         quantile = float(special.stdtrit(df, 1 - tail))
