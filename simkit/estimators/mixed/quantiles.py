@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, gains, ratio
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains
 from simkit.estimators.mixed.people import (
     People,
     asked_of,
@@ -117,12 +117,9 @@ def mixed_quantile(
     if lam is None and not wide["mixed"] <= wide["people"]:
         table["mixed"] = table["people"]
         found = replace(found, error=found.alone_error, lam=np.zeros(1))
-    frame = pd.DataFrame.from_dict(table, orient="index")
     at = [curve.middle]
     share = replace(people, f=curve.predicted(at), names=["prediction"])
-    frame = frame.assign(**gains(share, found, curve.below(at)[:, 0], alpha))
-    width = frame["high"] - frame["low"] if alternative == "two-sided" else frame["std_error"]
-    frame = frame.assign(relative_width=[ratio(width["mixed"], width["people"]), 1.0])
+    frame = framed_rows(table, gains(share, found, curve.below(at)[:, 0], alpha), alternative)
     notes = people.notes + adds_nothing(share, found)
     return Result(f"Mixed quantile {q:g}", frame, people.n, alpha, SOURCE, notes, people.over)
 
