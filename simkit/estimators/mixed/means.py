@@ -101,9 +101,10 @@ def mixed_mean(
     n / (1 - rho^2 N / (n + N)).
 
     The predictions must not depend on the answers of the people asked. Whoever tuned a model on
-    them must predict them out of fold, and a survey that is public may have
+    them must predict them out of fold (:func:`cross_fitted`), and a survey that is public may have
     been in a model's training text, which no check of these numbers can see. Noted are predictions
-    that equal the answers, and sides whose predictions differ more than chance allows.
+    that equal the answers, and sides whose predictions differ in mean or spread by 3 standard
+    errors. For answers 0 or 1 :func:`mixed_shares` has the better interval.
 
     References
     ----------

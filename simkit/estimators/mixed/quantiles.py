@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains, known_answers
 from simkit.estimators.mixed.people import (
     People,
     asked_of,
@@ -120,7 +120,7 @@ def mixed_quantile(
     at = [curve.middle]
     share = replace(people, f=curve.predicted(at), names=["prediction"])
     frame = framed_rows(table, gains(share, found, curve.below(at)[:, 0], alpha), alternative)
-    notes = people.notes + adds_nothing(share, found)
+    notes = people.notes + known_answers(people, y) + adds_nothing(share, found)
     return Result(f"Mixed quantile {q:g}", frame, people.n, alpha, SOURCE, notes, people.over)
 
 

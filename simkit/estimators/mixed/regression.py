@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, rows_of
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, known_answers, rows_of
 from simkit.estimators.mixed.people import (
     People,
     asked_of,
@@ -123,7 +123,7 @@ def mixed_regression(
         tables.append(table.rename(lambda kind, name=name: f"{name}, {kind}"))
         more += [f"{name}: {note}" for note in notes]
     frame = pd.concat(tables)
-    notes = (*people.notes, *more)
+    notes = (*people.notes, *known_answers(people, answers[people.rows]), *more)
     method = f"Mixed regression, {family}"
     return Result(method, frame, people.n, alpha, SOURCE, notes, people.over)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains, known_answers
 from simkit.estimators.mixed.people import People, asked_of, given, predictions, read_people
 from simkit.estimators.mixed.rectified import ALTERNATIVES, rectify
 from simkit.estimators.shared.arguments import checked
@@ -132,4 +132,4 @@ def _share(
                 1.0 if alternative == "larger" else float(high))  # fmt: skip
         table[kind] = {**dict(zip(REQUIRED, (share, error, *ends), strict=True)), "df": df}
     frame = framed_rows(table, gains(people, found, y, alpha), alternative)
-    return frame, adds_nothing(people, found)
+    return frame, known_answers(people, y) + adds_nothing(people, found)

@@ -268,6 +268,19 @@ def test_what_is_noted():
     assert noted("effective clusters", cluster=np.arange(400) % 4, **good)
 
 
+def test_answers_given_away_are_noted_everywhere():
+    y = np.where(np.arange(160) < 40, np.arange(160) % 2, np.nan)
+    f = np.where(np.isnan(y), 0.5, y)
+    belief = np.column_stack([1 - f, f])
+    for found in (
+        est.mixed_shares(pd.Series(y), belief, options=[0.0, 1.0]),
+        est.mixed_quantile(y, f),
+        est.mixed_regression(y, f, np.arange(160) % 7),
+        est.mixed_difference(y, f, np.arange(160) // 2 % 2),
+    ):
+        assert any("equal to the answers" in note for note in found.notes)
+
+
 def test_difference_of_two_groups():
     (a, f), (b, g) = table(A), table(B)
     found = est.mixed_difference([*b, *a], [*g, *f], ["b"] * 16 + ["a z"] * 16)
