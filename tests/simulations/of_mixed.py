@@ -15,7 +15,6 @@ SHARES = np.array([0.1, 0.2, 0.4, 0.3])  # of four answers, where the latent is 
 CUTS = ndtri(SHARES.cumsum()[:-1])
 VALUES = [1.0, 2.0, 3.0, 4.0]
 SHIFT = 0.8  # of the second stratum's latent
-FEW = "a rare answer of few people"
 
 
 def normal(code: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -133,7 +132,22 @@ def _case(name: str, n: int, rho: float, kind: str = "") -> Case:
     return Case(name.split(",")[0], quantity, design, repetition)
 
 
+def _silent(n: int) -> Case:
+    """The model does not answer for people of low answers: complete cases would be biased."""
+
+    def repetition(rng: np.random.Generator) -> bool:
+        z = rng.normal(size=5 * n)
+        f = np.where(rng.random(5 * n) < expit(-2 * z), np.nan, z + rng.normal(size=5 * n))
+        y = np.where(np.arange(5 * n) < n, z, np.nan)
+        low, high = est.mixed_mean(y, f, missing="constant").interval("mixed")
+        return bool(low <= 0 <= high)
+
+    design = f"{n} people asked, {4 * n} others, half without a prediction, those of low answers"
+    return Case("mixed_mean", "mean, missing='constant'", design, repetition)
+
+
 CASES = [
+    _silent(100),
     *(_case(name, n, rho) for name in QUANTITIES for n in (50, 100, 400) for rho in (0, 0.3, 0.8)),
     *(
         _case(name, 100, 0.8, kind)

@@ -166,7 +166,7 @@ class _Plan:
         for value, name in (
             (self.person, "cost_person"), (self.answer, "cost_answer"), (self.sd, "sd"),
         ):  # fmt: skip
-            if value <= 0:
+            if value < 1e-50:
                 raise invalid(name, value, "a number above 0")
         self.budget, self.alpha = budget, alpha
         self.most = float(np.floor(budget / self.person + 1e-9))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
-from simkit.types import check_labels, column, framed, labels, shown
+from simkit.types import check_labels, column, framed, labels, listed, shown
 
 __all__ = ["cross_fitted"]
 
@@ -52,7 +52,10 @@ def cross_fitted(predictions: pd.DataFrame, fold: Any) -> pd.Series:
     [1.0, 2.5, 3.5]
     """
     models = framed(predictions, "predictions")
-    series = pd.Series(list(fold), index=models.index, dtype=object)
+    items = listed(fold, "fold")
+    if len(items) != len(models):
+        raise ValueError(f"fold has {len(items)} rows; it must have {len(models)}, as predictions")
+    series = pd.Series(items, index=models.index, dtype=object)
     check_labels(series.to_frame("fold"), "fold")
     seen = series.notna().to_numpy()
     known = series[seen]

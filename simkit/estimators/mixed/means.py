@@ -101,9 +101,10 @@ def mixed_mean(
     n / (1 - rho^2 N / (n + N)).
 
     The predictions must not depend on the answers of the people asked. Whoever tuned a model on
-    them must predict them out of fold, and a survey that is public may have
+    them must predict them out of fold (:func:`cross_fitted`), and a survey that is public may have
     been in a model's training text, which no check of these numbers can see. Noted are predictions
-    that equal the answers, and sides whose predictions differ more than chance allows.
+    that equal the answers, and sides whose predictions differ in mean or spread by 3 standard
+    errors. For answers 0 or 1 :func:`mixed_shares` has the better interval.
 
     References
     ----------
@@ -239,12 +240,10 @@ def _gap(parts: list[tuple[People, Rectified]], alpha: float, alternative: str) 
         squares = [float(np.sum(m * m)) for m in moves]
         free = min(df) if shared else welch(squares, list(df))
         table[kind] = interval(x - y, errors[kind], free, alpha, alternative)
-    frame = pd.DataFrame.from_dict(table, orient="index")
     worth = n * ratio(errors["people"], errors["mixed"]) ** 2
-    return frame.assign(
-        labelled=n, others=rest, n_effective=[worth, n], worth=[(worth - n) / (n + rest), 0.0],
-        relative_width=relative(frame),
-    )  # fmt: skip
+    more = {"labelled": n, "others": rest, "n_effective": [worth, n],
+            "worth": [(worth - n) / (n + rest), 0.0]}  # fmt: skip
+    return framed_rows(table, more, alternative)
 
 
 def rows_of(
@@ -255,8 +254,21 @@ def rows_of(
         "mixed": interval(found.estimate, found.error, found.df, alpha, alternative),
         "people": interval(found.alone, found.alone_error, found.alone_df, alpha, alternative),
     }
-    frame = pd.DataFrame.from_dict(table, orient="index")
-    return frame.assign(**gains(people, found, y, alpha), relative_width=relative(frame))
+    return framed_rows(table, gains(people, found, y, alpha), alternative)
+
+
+def framed_rows(
+    table: dict[str, dict[str, float]], more: dict[str, Any], alternative: str
+) -> pd.DataFrame:
+    """The rows "mixed" and "people" with the columns of both, and relative_width."""
+    rows = list(table.values())
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    sides = {"two-sided": ("high", "low"), "larger": ("estimate", "low"),
+             "smaller": ("high", "estimate")}  # fmt: skip
+    above, below = sides[alternative]
+    width = [row[above] - row[below] for row in rows]
+    columns |= {**more, "relative_width": [ratio(*width), 1.0]}
+    return pd.DataFrame(columns, index=list(table))
 
 
 def gains(people: People, found: Rectified, y: FloatArray, alpha: float) -> dict[str, Any]:
@@ -300,16 +312,12 @@ def adds_nothing(people: People, found: Rectified) -> tuple[str, ...]:
 
 
 def ratio(above: float, below: float) -> float:
-    """above / below; 1 where both are 0."""
+    """above / below; 1 where both are 0, NaN where both are infinite."""
+    if np.isinf(above) and np.isinf(below):
+        return np.nan
     if below > 0:
         return above / below
     return 1.0 if above == 0 else np.inf
-
-
-def relative(frame: pd.DataFrame) -> list[float]:
-    centre = frame["estimate"]
-    width = np.minimum(frame["high"] - centre, centre - frame["low"])  # one of them may be inf
-    return [ratio(width["mixed"], width["people"]), 1.0]
 
 
 def _correlation(people: People, y: FloatArray, f: FloatArray, alpha: float) -> dict[str, float]:
@@ -322,9 +330,8 @@ def _correlation(people: People, y: FloatArray, f: FloatArray, alpha: float) -> 
     moments = sums_by(w[:, None] * np.stack([a * a, b * b, a * b, a, b, a * 0 + 1], axis=1), code,
                       code.max() + 1)  # fmt: skip
     total = moments.sum(axis=0)
-    values = [total, *(total - moments)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = np.array([_fisher(m) for m in values])
+        z = _fisher(np.concatenate([total[None], total - moments]).T)
         count = len(moments)
         error = np.sqrt((1 - 1 / count) * np.sum((z[1:] - z[0]) ** 2))
         half = special.stdtrit(sides.units(True) - 1, 1 - alpha / 2) * error
@@ -332,10 +339,10 @@ def _correlation(people: People, y: FloatArray, f: FloatArray, alpha: float) -> 
     return {"rho": rho, "rho_low": low, "rho_high": high}
 
 
-def _fisher(m: FloatArray) -> float:
-    """Fisher's z of a correlation from the weighted sums of aa, bb, ab, a, b, 1."""
+def _fisher(m: FloatArray) -> FloatArray:
+    """Fisher's z of correlations (c,) from the weighted sums (6, c) of aa, bb, ab, a, b, 1."""
     aa, bb, ab = (m[k] / m[5] - m[i] * m[j] / m[5] ** 2
                   for k, i, j in ((0, 3, 3), (1, 4, 4), (2, 3, 4)))  # fmt: skip
-    if not (aa > 1e-12 * m[0] / m[5] and bb > 1e-12 * m[1] / m[5]):
-        return np.nan
-    return float(np.arctanh(np.clip(ab / np.sqrt(aa * bb), -1, 1)))
+    defined = (aa > 1e-12 * m[0] / m[5]) & (bb > 1e-12 * m[1] / m[5])
+    root = np.sqrt(np.where(defined, aa * bb, np.nan))
+    return np.asarray(np.arctanh(np.clip(ab / root, -1, 1)))

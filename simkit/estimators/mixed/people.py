@@ -24,7 +24,7 @@ __all__ = [
 
 MISSING = ("constant", "indicator")
 FEW_ASKED = 30
-APART = 3.5  # standard errors at which the asked and the others are not one population
+APART = 3.0  # standard errors at which the asked and the others are not one population
 UNEQUAL = 5.0  # how far the mean weights of both sides may lie apart
 
 

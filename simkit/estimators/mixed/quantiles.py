@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, gains, ratio
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains, known_answers
 from simkit.estimators.mixed.people import (
     People,
     asked_of,
@@ -29,7 +29,7 @@ from simkit.types import FloatArray, IntArray, column, one_of
 
 __all__ = ["mixed_quantile"]
 
-AT_ONCE = 257  # places looked at together: the ends are searched for coarsely, then finely
+AT_ONCE = 1_000_000  # people times places: of a longer grid some places are tried, then others
 
 
 @checked("y prediction weights cluster labelled", columns="prediction")
@@ -79,8 +79,9 @@ def mixed_quantile(
     -----
     The share of answers at most t is F(t) = the people's - λ (the predicted one of those asked -
     that of the others); the estimate is the smallest t with F(t) >= q. λ is that of least variance
-    at the people's own quantile. The interval holds all t whose F(t) does not differ from q, by a
-    score test with t quantiles (after Woodruff 1952).
+    at the people's own quantile; 0 where the people's own interval is no wider (shares of few
+    people move in steps, which may favour it). The interval holds all t whose F(t) does not differ
+    from q, by a score test with t quantiles (after Woodruff 1952).
 
     References
     ----------
@@ -112,13 +113,14 @@ def mixed_quantile(
     curve = _Curve(people, y, scale, q, given(lam, ["prediction"]))
     tail = alpha / 2 if alternative == "two-sided" else alpha
     table = {kind: curve.row(kind, tail, alternative) for kind in ("mixed", "people")}
-    frame = pd.DataFrame.from_dict(table, orient="index")
+    found, wide = curve.found, {kind: row["std_error"] for kind, row in table.items()}
+    if lam is None and not wide["mixed"] <= wide["people"]:
+        table["mixed"] = table["people"]
+        found = replace(found, error=found.alone_error, lam=np.zeros(1))
     at = [curve.middle]
     share = replace(people, f=curve.predicted(at), names=["prediction"])
-    frame = frame.assign(**gains(share, curve.found, curve.below(at)[:, 0], alpha))
-    width = frame["high"] - frame["low"] if alternative == "two-sided" else frame["std_error"]
-    frame = frame.assign(relative_width=[ratio(width["mixed"], width["people"]), 1.0])
-    notes = people.notes + adds_nothing(share, curve.found)
+    frame = framed_rows(table, gains(share, found, curve.below(at)[:, 0], alpha), alternative)
+    notes = people.notes + known_answers(people, y) + adds_nothing(share, found)
     return Result(f"Mixed quantile {q:g}", frame, people.n, alpha, SOURCE, notes, people.over)
 
 
@@ -169,9 +171,9 @@ class _Curve:
 
         Of a long grid some places are looked at, then those between two of them.
         """
-        low, high = 0, len(self.grid) - 1
+        low, high, tried = 0, len(self.grid) - 1, max(AT_ONCE // len(self.y), 100)
         while True:
-            looked = np.unique(np.linspace(low, high, AT_ONCE).astype(int))
+            looked = np.unique(np.linspace(low, high, tried).astype(int))
             held = np.flatnonzero(true(looked))
             if len(held) == 0:
                 return len(self.grid)

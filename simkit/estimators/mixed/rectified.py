@@ -47,8 +47,13 @@ class Sides:
         rows = np.flatnonzero(self.asked == asked)
         w, code = self.weight[rows], self.code[rows]
         mean = w @ x[rows]
-        clusters = len(np.unique(code))
-        sums = sums_by(w[:, None] * (x[rows] - mean), code, int(self.code.max()) + 1)
+        clusters, size = len(np.unique(code)), int(self.code.max()) + 1
+        moves = w[:, None] * (x[rows] - mean)
+        if clusters == len(rows):  # as sums_by does, but fast
+            sums = np.zeros((size, x.shape[1]))
+            sums[code] = moves
+        else:
+            sums = sums_by(moves, code, size)
         return mean, np.sqrt(clusters / (clusters - 1)) * sums
 
     def units(self, asked: bool) -> float:

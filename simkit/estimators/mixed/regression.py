@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, rows_of
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, known_answers, rows_of
 from simkit.estimators.mixed.people import (
     People,
     asked_of,
@@ -88,10 +88,12 @@ def mixed_regression(
     s(y) = x (y - mean(x'b)), by Newton: one rectified fit. The standard error is the sandwich of
     the influence values; that of the people alone is HC0 times sqrt(n / (n - 1)). Its curvature is
     that of the equation, 1 - λ of the people asked and λ of the others; with a given `lam` that of
-    all people, as published (and in ppi_py), which in small samples is a little too sure. Degrees of freedom are the effective number of clusters
-    that a coefficient is made from, 1 / sum(s^2) - 1, s being a cluster's share of the variation
-    of its column: far fewer than n where x is skewed. A tuned λ costs one of them, and is 0 where
-    the people's own error is no larger.
+    all people, as published (and in ppi_py), which in small samples is a little too sure.
+
+    Degrees of freedom are the effective number of clusters that a coefficient is made from,
+    1 / sum(s^2) - 1, s being a cluster's share of the variation of its column: far fewer than n
+    where x is skewed. A tuned λ costs one of them, and is 0 where the people's own error is no
+    larger.
 
     References
     ----------
@@ -121,7 +123,7 @@ def mixed_regression(
         tables.append(table.rename(lambda kind, name=name: f"{name}, {kind}"))
         more += [f"{name}: {note}" for note in notes]
     frame = pd.concat(tables)
-    notes = (*people.notes, *more)
+    notes = (*people.notes, *known_answers(people, answers[people.rows]), *more)
     method = f"Mixed regression, {family}"
     return Result(method, frame, people.n, alpha, SOURCE, notes, people.over)
 

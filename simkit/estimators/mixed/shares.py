@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, gains
+from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains, known_answers
 from simkit.estimators.mixed.people import People, asked_of, given, predictions, read_people
 from simkit.estimators.mixed.rectified import ALTERNATIVES, rectify
 from simkit.estimators.shared.arguments import checked
@@ -65,9 +65,10 @@ def mixed_shares(
     Notes
     -----
     Each is the mixed mean of 0 and 1 with the belief as its prediction. The interval is Wilson's
-    (1927) with t quantiles, of as many draws as would have the standard error found, which does not
-    leave 0 to 1 and holds for rare answers too. Where all people asked agree on an option, their
-    interval is that of as many draws as there were people, and the model adds nothing.
+    (1927), of as many draws as would have the standard error found, which does not leave 0 to 1 and
+    holds for rare answers too; with weights or clusters by t quantiles. Where all people asked
+    agree on an option, their interval is that of as many draws as there were people, and the model
+    adds nothing.
 
     References
     ----------
@@ -79,7 +80,7 @@ def mixed_shares(
     >>> yes = [0.9, 0.6, 0.3, 0.1, 0.7, 0.8, 0.7, 0.2, 0.8, 0.9]
     >>> belief = pd.DataFrame({"yes": yes}).assign(no=lambda t: 1 - t["yes"])
     >>> mixed_shares(y, belief).text("yes, mixed", ".0%")
-    '74% [29%, 95%]'
+    '74% [40%, 93%]'
     """
     one_of(alternative, "alternative", ALTERNATIVES)
     named = options is None
@@ -112,6 +113,7 @@ def _share(
     """The rows "mixed" and "people" of one option, y (m,) being 1 for it; and notes."""
     found = rectify(people.sides, y, people.f, given(lam, people.names))
     units, room = people.sides.units(True), found.alone * (1 - found.alone)
+    unequal = units < people.n - 1e-6
     tail = alpha / 2 if alternative == "two-sided" else alpha
     table = {}
     for kind, share, error, df in (
@@ -121,15 +123,13 @@ def _share(
         # As many draws as would have this error: the error is the larger, the nearer to a half
         # the share of those asked is, whatever the mixed share.
         draws = room / error**2 if error > 0 and room > 0 else units
-        if error > 0 and room <= 0:
+        if error > 0 and room <= 0 and 0 < share < 1:
             draws = min(units, share * (1 - share) / error**2)
+        df = df if unequal else np.inf
         quantile = float(special.stdtrit(df, 1 - tail))
         low, high = score_interval(np.array(share), draws, quantile)
         ends = (0.0 if alternative == "smaller" else float(low),
                 1.0 if alternative == "larger" else float(high))  # fmt: skip
         table[kind] = {**dict(zip(REQUIRED, (share, error, *ends), strict=True)), "df": df}
-    frame = pd.DataFrame.from_dict(table, orient="index")
-    width = frame["high"] - frame["low"]
-    frame = frame.assign(**gains(people, found, y, alpha),
-                         relative_width=width / width["people"])  # fmt: skip
-    return frame, adds_nothing(people, found)
+    frame = framed_rows(table, gains(people, found, y, alpha), alternative)
+    return frame, known_answers(people, y) + adds_nothing(people, found)
