@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from simkit.scoring.remote import completions
 from simkit.scoring.remote.client import Client, Garbled, ServerError
 from simkit.scoring.remote.ids import PROBE, Asked, ByIds, Ids, Places, number
 from simkit.scoring.remote.names import served
+from simkit.scoring.remote.template import Rendered, ServerTemplate
 
 __all__ = ["VLLM"]
 
@@ -35,7 +37,6 @@ class VLLM(ByIds):
     """
 
     path = completions.PATH
-    template = None
 
     @classmethod
     def meet(cls, client: Client, model: str | None) -> VLLM | None:
@@ -68,6 +69,32 @@ class VLLM(ByIds):
             return self.client.post(self.path, self.asking(Asked(PROBE, context, wanted)), read)
         except ServerError:
             return False
+
+    @cached_property
+    def template(self) -> ServerTemplate | None:
+        """The model's chat template, if it has one.
+
+        A server that was not started with `--enable-tokenizer-info-endpoint` does not tell it;
+        such a one is asked to lay out each conversation itself.
+        """
+        try:
+            told = self.client.get("/tokenizer_info")
+        except ServerError:
+            return Rendered.of(self.rendered)
+        text = told.get("chat_template")
+        ends = (str(told.get(f"{end}_token") or "") for end in ("bos", "eos"))
+        return ServerTemplate(text, *ends) if text else None
+
+    def rendered(
+        self, talks: Sequence[Any], add_generation_prompt: bool, args: dict[str, Any]
+    ) -> list[str]:
+        """Conversations as the server's own template lays them out; ServerError if it cannot."""
+        more = {"chat_template_kwargs": args} if args else {}
+        asked = [{"model": self.model, "messages": talk, **more,
+                  "add_generation_prompt": add_generation_prompt} for talk in talks]  # fmt: skip
+        ids = self.client.map("/tokenize", asked, lambda _, answer: list(answer["tokens"]))
+        bodies = [{"model": self.model, "tokens": tokens} for tokens in ids]
+        return self.client.map("/detokenize", bodies, lambda _, answer: str(answer["prompt"]))
 
     def asking(self, asked: Asked) -> dict[str, Any]:
         """See `ByIds`."""
