@@ -16,6 +16,7 @@ same server with `--enable-tokenizer-info-endpoint`. A GPU needs neither the fir
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import sys
@@ -36,7 +37,7 @@ from simkit.scoring.remote.chat import ChatCompletions
 from simkit.scoring.remote.echo import Echo
 from simkit.worlds import market
 
-FILE = Path(__file__).with_name("vllm.json")
+FILE = Path(__file__).with_name("vllm.json.gz")
 ADDRESS = "http://127.0.0.1:8000"
 TEXT = "Do you agree?\nAnswer:"
 LONG = [" the store is near", " a person like this", " no one"]  # of two tokens and more
@@ -91,7 +92,7 @@ def glassbox(address: str) -> Found:
     runs = sk.sample_runs(load_remote(address), market.question("buys"), market_rows()[:2], **how)
     found["runs"] = runs["belief"].tolist()
     with patch.object(remote, "DIALECTS", [Echo]):
-        found["echo"] = sk.score(load_remote(address), [TEXT], [" no one"]).tolist()
+        found["echo"] = sk.score(load_remote(address), [TEXT], [" no one", " agree"]).tolist()
     return found
 
 
@@ -126,19 +127,25 @@ def through(transport: httpx.BaseTransport) -> Iterator[None]:
         yield
 
 
+def tape() -> dict[str, Any]:
+    """What was recorded: by name, lists of (method, path, body, status, answer)."""
+    kept: dict[str, Any] = json.loads(gzip.decompress(FILE.read_bytes()))
+    return kept
+
+
 @contextmanager
 def replayed(name: str) -> Iterator[str]:
     """The address of a server that answers as it was recorded, and nothing else."""
-    tape = {_key(*asked[:3]): asked[3:] for asked in json.loads(FILE.read_text())[name]}
+    answers = {_key(*asked[:3]): asked[3:] for asked in tape()[name]}
 
     def answer(request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content or b"null")
         asked = request.method, request.url.path, body
-        if _key(*asked) not in tape:
+        if _key(*asked) not in answers:
             raise AssertionError(
                 f"not recorded: {' '.join(map(str, asked[:2]))} {json.dumps(body)}"
             )
-        status, content = tape[_key(*asked)]
+        status, content = answers[_key(*asked)]
         return httpx.Response(status, json=content)
 
     with through(httpx.MockTransport(answer)):
@@ -185,19 +192,12 @@ def record(name: str, address: str) -> None:
     taping = Taping()
     with through(taping):
         found = WHAT[name](address)
-    kept = json.loads(FILE.read_text()) if FILE.exists() else {}
+    kept = tape() if FILE.exists() else {}
     kept[name] = list(taping.tape.values())
     if name == "smollm2":
         kept["transformers"] = chatted(sk.load("smollm2", dtype="float32"))
-    lines = [f"{json.dumps(part)}: [\n" + ",\n".join(map(_line, kept[part])) + "\n]"
-             if isinstance(kept[part], list) else f"{json.dumps(part)}: {_line(kept[part])}"
-             for part in sorted(kept)]  # fmt: skip
-    FILE.write_text("{" + ",\n".join(lines) + "}\n")
+    FILE.write_bytes(gzip.compress(json.dumps(kept).encode(), mtime=0))
     print(json.dumps(found, default=np.ndarray.tolist), FILE.stat().st_size, "bytes")
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 if __name__ == "__main__":
