@@ -34,6 +34,11 @@ class VLLM(ByIds):
     for the next token (`logprob_token_ids`): so the prompt is read once, or comes from the prefix
     cache. Longer ones stand behind the prompt, each in a request of its own, and their
     `prompt_logprobs` are read; vLLM then computes the whole prompt anew.
+
+    Seen of vLLM 0.32: `prompt_logprob_token_ids` and `prompt_logprob_start` are passed over here
+    without a word; only `/inference/v1/generate` takes them, on a GPU and if the server was started
+    with `--enable-scale-out`. To go through a long option token by token, in requests that use the
+    prefix cache, took 0.4 to 0.9 of the time on a CPU, and 3.4 times as many requests.
     """
 
     path = completions.PATH

@@ -42,6 +42,7 @@ ADDRESS = "http://127.0.0.1:8000"
 TEXT = "Do you agree?\nAnswer:"
 LONG = [" the store is near", " a person like this", " no one"]  # of two tokens and more
 CHAT = sk.Chat(answer="Answer with one word: Yes or No.")
+OPEN = sk.Chat(answer=CHAT.answer, prefix="")  # as chat completions ask
 ASK = sk.Question("Would you buy ice cream at ${price:.2f}?", ["Yes", "No"])
 SURE = sk.Question("Would you buy ice cream at ${price:.2f}?", ["Yes", "Not at all"])
 PRICES = pd.DataFrame({"price": [1.0, 20.0]})
@@ -103,8 +104,14 @@ def smollm2(address: str) -> Found:
                                       pd.DataFrame({"who": ["a cook"]}))  # fmt: skip
     with patch.object(remote, "DIALECTS", [ChatCompletions]):
         lm = load_remote(address)
-    table = sk.believe(lm, ASK, PRICES, chat=sk.Chat(answer=CHAT.answer, prefix=""), least_mass=0)
+    table = sk.believe(lm, ASK, PRICES, chat=OPEN, least_mass=0)
     return {**found, "bounds": _columns(table), "lists": lm.abilities["scores"]}
+
+
+def by_transformers() -> Found:
+    """What the same weights say without a server, in a chat."""
+    lm = sk.load("smollm2", dtype="float32")
+    return {**chatted(lm), "open": _columns(sk.believe(lm, ASK, PRICES, chat=OPEN, least_mass=0))}
 
 
 def told(address: str) -> Found:
@@ -195,7 +202,7 @@ def record(name: str, address: str) -> None:
     kept = tape() if FILE.exists() else {}
     kept[name] = list(taping.tape.values())
     if name == "smollm2":
-        kept["transformers"] = chatted(sk.load("smollm2", dtype="float32"))
+        kept["transformers"] = by_transformers()
     FILE.write_bytes(gzip.compress(json.dumps(kept).encode(), mtime=0))
     print(json.dumps(found, default=np.ndarray.tolist), FILE.stat().st_size, "bytes")
 
