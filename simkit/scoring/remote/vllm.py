@@ -5,7 +5,7 @@ Fields: https://docs.vllm.ai, `CompletionRequest` and `CompletionResponseChoice`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -83,20 +83,23 @@ class VLLM(ByIds):
         such a one is asked to lay out each conversation itself.
         """
         try:
-            told = self.client.get("/tokenizer_info")
+            told = dict(self.client.get("/tokenizer_info"))
         except ServerError:
-            return Rendered.of(self.rendered)
+            told = {}
         text = told.get("chat_template")
-        ends = (str(told.get(f"{end}_token") or "") for end in ("bos", "eos"))
-        return ServerTemplate(text, *ends) if text else None
+        if not isinstance(text, str):  # not told, or several by name
+            return Rendered.of(self.rendered)
+        return ServerTemplate(
+            text, *(str(told.get(f"{end}_token") or "") for end in ("bos", "eos"))
+        )
 
     def rendered(
-        self, talks: Sequence[Any], add_generation_prompt: bool, args: dict[str, Any]
-    ) -> list[str]:
-        """Conversations as the server's own template lays them out; ServerError if it cannot."""
-        more = {"chat_template_kwargs": args} if args else {}
-        asked = [{"model": self.model, "messages": talk, **more,
-                  "add_generation_prompt": add_generation_prompt} for talk in talks]  # fmt: skip
+        self, talks: Sequence[Any], opened: bool, args: Mapping[str, Any]
+    ) -> list[str]:  # fmt: skip
+        """Conversations as the server's own template lays them out; see `Rendered`."""
+        more = {"chat_template_kwargs": dict(args)} if args else {}
+        asked = [{"model": self.model, "messages": talk, "add_generation_prompt": opened, **more}
+                 for talk in talks]  # fmt: skip
         ids = self.client.map("/tokenize", asked, lambda _, answer: list(answer["tokens"]))
         bodies = [{"model": self.model, "tokens": tokens} for tokens in ids]
         return self.client.map("/detokenize", bodies, lambda _, answer: str(answer["prompt"]))
