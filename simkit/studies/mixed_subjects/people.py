@@ -27,9 +27,10 @@ from simkit.worlds import survey as world
 from simkit.worlds.scm import draw
 
 __all__ = ["Register", "asked_of", "coverage", "fitted", "gain_of", "model_alone", "regressed",
-           "repeated", "same", "samples", "side_by_side", "voters", "world_people",
+           "repeated", "same", "samples", "setting", "side_by_side", "voters", "world_people",
            "worth"]  # fmt: skip
 
+REGISTER = 20_000  # people of the world's town
 FEWEST = 200  # people, of whom a population can be made
 
 
@@ -63,7 +64,28 @@ def voters(*told: str) -> Survey:
     told = (*populations.ANES_TOLD, *told)
     designs = dict.fromkeys(questions, design)
     return replace(survey, questions=questions, designs=designs,
-                   told=dict.fromkeys(questions, told), personas=design)  # fmt: skip
+                   told=dict.fromkeys(questions, told), simulated=design)  # fmt: skip
+
+
+def setting(
+    read: bool, path: str, ask: list[str], tell: list[str], *, seed: int = 1
+) -> tuple[Survey, Survey, list[str]]:
+    """The survey, the same told less of each person, and the questions, the main one first.
+
+    read : whether the model has read about the survey world. path : of a survey file, with the
+    items that are asked and told; "" for the world, or for voters where it is not read.
+    """
+    if path:
+        return (populations.file_survey(path, ask, tell, seed=seed),
+                populations.file_survey(path, ask, tell[:1], seed=seed), list(ask))  # fmt: skip
+    if read:
+        names = ["climate", "fuel_tax", "fewer_cars", "gadgets"]
+        return (
+            world_people(REGISTER, "pay_more", seed=seed),
+            world_people(REGISTER, seed=seed),
+            names,
+        )
+    return voters("party"), voters(), ["politics", "vote", "news"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,7 @@ class Register:
     values : the K values.
     valid_mass : (n,) of the prompts.
     told : what the prompts tell of each person.
+    weight : (n,) chances of being drawn; they sum to 1.
     """
 
     answers: FloatArray
@@ -84,11 +107,12 @@ class Register:
     values: FloatArray
     valid_mass: FloatArray
     told: pd.DataFrame
+    weight: FloatArray
 
     @property
     def truth(self) -> float:
         """The population's mean answer."""
-        return float(self.answers.mean())
+        return float(self.weight @ self.answers)
 
     @property
     def expected(self) -> FloatArray:
@@ -126,7 +150,11 @@ def asked_of(model: Model, survey: Survey, question: str) -> Register:
         )
     mass = table["valid_mass"].to_numpy(dtype=float).reshape(-1, k)[:, 0]
     told = survey.people.loc[answers.index, list(survey.told[question])].reset_index(drop=True)
-    return Register(answers.to_numpy(), belief, np.array(survey.scale(question)), mass, told)
+    weight = np.ones(len(answers))
+    if survey.weights:
+        weight = survey.people.loc[answers.index, survey.weights].to_numpy(dtype=float)
+    values, weight = np.array(survey.scale(question)), weight / weight.sum()
+    return Register(answers.to_numpy(), belief, values, mass, told, weight)
 
 
 def samples(
@@ -138,7 +166,7 @@ def samples(
     """
     rng = generator(seed, "samples")
     for _ in range(repetitions):
-        rows = rng.integers(0, len(register.answers), n + others)
+        rows = rng.choice(len(register.answers), n + others, p=register.weight)
         answers = register.answers[rows]
         answers[n:] = np.nan
         yield rows, pd.Series(answers, name="answer")
