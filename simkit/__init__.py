@@ -42,23 +42,26 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from simkit.scoring.export import export_gguf
     from simkit.scoring.load import load
+    from simkit.survey import Survey, read_survey
 
 __version__ = "0.1.0"
 __all__ = [
-    "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "__version__",
+    "BoundaryError", "Cached", "Chat", "MockModel", "Question", "Result", "Survey", "__version__",
     "at_temperature", "average_orders", "belief_at_pivot", "belief_recorded", "believe", "bundled",
     "chat_prompts", "count_pivots", "describe", "export_gguf", "find_pivots", "load", "pilot",
-    "read_recorded", "sample_choices", "sample_runs", "score", "score_parquet", "with_chat",
-    "worlds_of",
+    "read_recorded", "read_survey", "sample_choices", "sample_runs", "score", "score_parquet",
+    "with_chat", "worlds_of",
 ]  # fmt: skip
 
 # Where the names are that are not in simkit.scoring.
 _HOME = {
     "Question": "simkit.questions",
     "Result": "simkit.result",
+    "Survey": "simkit.survey",
     "describe": "simkit.personas",
     "export_gguf": "simkit.scoring.export",
     "pilot": "simkit.audit",
+    "read_survey": "simkit.survey",
 }
 
 

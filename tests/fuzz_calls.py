@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,15 @@ OPTIONS = ["a", "b", "c"]
 # Not in the table, and why: module -> reason -> names.
 RESULT, CONSTANT, TAKES_NOTHING = "only functions make it", "no function", "it takes nothing"
 LEFT_OUT: dict[str, dict[str, str]] = {
-    "simkit": {RESULT: "BoundaryError", CONSTANT: "__version__", TAKES_NOTHING: "bundled"},
+    "simkit": {RESULT: "BoundaryError Survey", CONSTANT: "__version__", TAKES_NOTHING: "bundled"},
     "simkit.scoring": {
         RESULT: "BoundaryError LocalModel LowMassWarning Recorded Scores",
         CONSTANT: "Model",
         TAKES_NOTHING: "bundled",
     },
     "simkit.personas": {
-        RESULT: "Interviews Plan Raking", CONSTANT: "ANES96 CAR", TAKES_NOTHING: "car_choice",
+        RESULT: "CheckAll Interviews Plan Raking Selections", CONSTANT: "ANES96 CAR",
+        TAKES_NOTHING: "car_choice",
     },
     "simkit.plots": {CONSTANT: "PALETTE", TAKES_NOTHING: "style"},
     "simkit.reports": {RESULT: "Study", TAKES_NOTHING: "studies", "it ends a notebook": "go_on"},
@@ -42,6 +44,12 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "it takes minutes": "calibrate pretrain steps_within write_card",
     },
 }  # fmt: skip
+
+
+def _survey_file() -> str:
+    text = "sex,trust,q1,q2,w,home,x\n1,4,1,0,1,a,1\n2,9,0,1,2,a,2\n2,99,1,1,0.5,b,3\n"
+    Path("town.csv").write_text(text, encoding="utf-8")
+    return "town.csv"
 
 
 def rule(prompt: str) -> dict[str, float]:
@@ -93,6 +101,14 @@ def people() -> dict[str, Any]:
         "strata": pd.Series(np.arange(N) // 4),
         "by": pd.Series(np.repeat(["u", "v"], N // 2)),
     }  # fmt: skip
+
+
+def _mixed(name: str = "prediction", **more: Any) -> dict[str, Any]:
+    """Of 12 people 6 were asked; beliefs about all, weights, clusters."""
+    who = people()
+    asked = pd.Series([True, True, False] * 4)
+    return {"y": who["human"].where(asked), name: who["belief"], "labelled": asked,
+            "weights": who["weights"], "cluster": who["cluster"], **more}  # fmt: skip
 
 
 def items(seed: int = 3, n: int = 30) -> pd.DataFrame:
@@ -239,6 +255,12 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         ) | {"method": None},
         "compare_matrices": lambda: {"first": items().corr(), "second": items(8).corr()},
         "compare_networks": lambda: both(edge=0.1, shrink=0.05),
+        "compare_selections": lambda: {
+            "humans": items().clip(0, 1), "simulated": items(8).clip(3, 4) - 3, "none": None,
+            "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
+            "simulated_weights": [1.0] * 30, "simulated_cluster": np.arange(30) // 2,
+            "same_people": True, "alpha": 0.1,
+        },
         "compare_structure": lambda: both(splits=2, permutations=3, least=3, constant="zero"),
         "conditional_logit": lambda: _shares(),
         "correlation_matrix": lambda: {"frame": items(), "method": "spearman",
@@ -299,6 +321,21 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "mean_choice": lambda: {"choice": runs()["choice"], "by": runs()["condition"],
                                 "weights": [1.0] * N, "cluster": np.arange(N) // 2,
                                 "strata": np.arange(N) // 6},
+        "budget_split": lambda: {"rho": 0.7, "budget": 1000.0, "cost_person": 5.0,
+                                 "cost_answer": 0.01, "sd": 2.0, "alpha": 0.1},
+        "cross_fitted": lambda: {"predictions": people()["belief"],
+                                 "fold": [1.0, 2.0, 3.0, None] * 3},
+        "power_curve": lambda: {"rho": 0.7, "budgets": [100.0, 1000.0], "effect": 0.3,
+                                "cost_person": 5.0, "cost_answer": 0.01, "sd": 2.0, "alpha": 0.1},
+        "mixed_quantile": lambda: _mixed(q=0.4, values=[1.0, 2.0, 3.0], lam=0.5,
+                                         missing="constant", alternative="smaller"),
+        "mixed_regression": lambda: _mixed(x=np.arange(12.0) % 5, values=[1.0, 2.0, 3.0],
+                                           family="linear", missing="constant"),
+        "mixed_difference": lambda: _mixed(by=["u", "u", "v", "v"] * 3, values=[1.0, 2.0, 3.0],
+                                           cluster=np.repeat([0, 1, 2], 4)),
+        "mixed_shares": lambda: _mixed("belief", options=[1.0, 2.0, 3.0], lam=0.5),
+        "mixed_mean": lambda: _mixed(values=[1.0, 2.0, 3.0], lam=0.5, missing="constant",
+                                     alternative="larger", alpha=0.1),
         "neighbour_belief": lambda: _features(neighbours=2, weights=[1.0] * N),
         "normalised_emd": lambda: {"p": p, "q": q, "values": [1, 2, 5]},
         "optimal_price": lambda: _shares(cost=0.5, brand="a", at=[2.0, 2.0]),
@@ -321,6 +358,10 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
             "truth": pd.concat([truth(), (1 - truth()) / 2], ignore_index=True),
             "condition": np.repeat(np.arange(6), 4), "sizes": [1, 2], "repetitions": 3,
             "folds": 2, "rng": 0,
+        },
+        "selection_shares": lambda: {
+            "answers": items().clip(3, 4) - 3, "none": None, "alpha": 0.1,
+            "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
         },
         "shift_fit": lambda: _human("weights", "cluster", "strata", "by", before=people()["human"],
                                     after=people()["human"][::-1].to_numpy(),
@@ -403,6 +444,11 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "belief_recorded": lambda: (sk.belief_recorded, {
             "recorded": sk.read_recorded([recorded()]), "alternatives": ["yes", "no"],
             "pivots": sk.find_pivots(["yes"], ["yes", "no"], anchors=())}),
+        "read_survey": lambda: (sk.read_survey, {
+            "path": _survey_file(), "book": {"sex": {"labels": {1: "m", 2: "f"}}},
+            "missing": {"trust": {99: "refused"}}, "keep": {"trust": [9]},
+            "sets": {"news": ["q1", "q2"]}, "weights": "w", "clusters": "home",
+            "columns": ["sex", "trust", "q1", "q2", "w", "home"], "encoding": "utf-8"}),
         "sample_choices": lambda: (sk.sample_choices, {"table": table(), "runs": 2, "seed": 1}),
         "sample_runs": lambda: (sk.sample_runs, {
             "model": glassbox(), "question": question("{context} {question}"), "runs": 2,
@@ -427,6 +473,10 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "Battery": lambda: (personas.Battery, {"items": list(_battery().items), "order": "fixed"}),
         "Margin": lambda: (personas.Margin, {
             "variables": "sex", "shares": {"m": 0.4, "f": 0.6}, "source": "s", "unit": "share"}),
+        "check_all": lambda: (personas.check_all, {
+            "text": "What?", "options": ["a", "b", "c"], "name": "w", "none": "c", "most": 1,
+            "wording": "{text} {option}?", "reverse": "No {option}?", "order": "fixed",
+            "answers": ["yes", "no"]}),
         "draw": lambda: (personas.draw, {
             "population": _population(), "n": 3, "weight": "weight", "replace": True,
             "by": ["sex"], "seed": 1}),
@@ -445,6 +495,10 @@ def other_calls() -> dict[str, Callable[[], Call]]:
         "rake": lambda: (personas.rake, {
             "margins": [_margin()], "table": _population(), "weight": "weight",
             "tolerance": 1e-6, "max_iterations": 50}),
+        "rankings": lambda: (personas.rankings, {
+            "believe": _believe, "question": sk.Question("Best?", ["yes", "no", "A"]),
+            "people": design().assign(person=range(3)), "places": 2, "ask": "again",
+            "then": "And next?"}),
         "read_answers": lambda: (personas.read_answers, {
             "question": sk.Question("Agree?", ["yes", "no"]), "texts": ["yes", "No.", ""]}),
         "render": lambda: (personas.render, {
@@ -452,6 +506,9 @@ def other_calls() -> dict[str, Callable[[], Call]]:
             "form": "profile", "attributes": ["age", "sex"]}),
         "sampling_plan": lambda: (personas.sampling_plan, {
             "population": _population(), "n": 4, "margins": ["sex"], "weight": "weight"}),
+        "selections": lambda: (personas.selections, {
+            "believe": _believe, "check": personas.check_all("What?", ["a", "b"]), "orders": 2,
+            "people": design().assign(person=range(3)), "ask": "jointly", "seed": 1}),
         "show": lambda: (personas.show, {"name": "s", "text": "Read this.", "after": ["q"]}),
         "caption": lambda: (reports.caption, {"text": "**Figure.**"}),
         "estimate_text": lambda: (reports.estimate_text, {

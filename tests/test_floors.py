@@ -20,7 +20,7 @@ FLOORS = {
     "store": 1,
     "cluster": 1,
     "estimators": 1,
-    "survey": 2,
+    "survey": 3,  # people of a survey are told by personas.render
     "personas": 2,
     "worlds": 3,  # a world is told in the sentences of personas.render
     "scoring": 4,

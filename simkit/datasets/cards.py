@@ -22,11 +22,15 @@ class File:
     url : str, optional
         Public address of the content, pinned to a revision; None where the content was converted
         from another format and has no address of its own.
+    edition : str
+        SHA-256 of what the address gives, packed or not, where that is another edition of the
+        content which the reader takes as well; "" where it is the content itself.
     """
 
     path: str
     sha256: str
     url: str | None = None
+    edition: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Card:
 _TWIN = ("TianyiPeng/Twin-2K-500-Mega-Study", "1b84feea57320dd1abbbce2fe4a26f3f4e56fe44")
 _FISH = ("skmur/onefish-twofish", "3cf55834400a589d1ce8ca950cc0912809e6b73b")
 _MLOGIT = ("cran/mlogit", "9299242ef2590eb7955a43d784636c371936459d")
+_PPI = ("aangelopoulos/ppi_py", "2b7fa2f0f02ef9de448a155fce1e42e00f18c347")
 _WVS = ("tdw75/beyond-marginal-distributions", "5025a90c633dcb57b3642cc44933faeda4eb19b8")
 
 _MEGA, _CALIBRATION = "post_metric_calculation", "post_processing_caliberation"
@@ -200,6 +205,37 @@ CARDS: dict[str, Card] = {
             },
             _TWIN[1],
             (_file("twin2k/dv_variables_summary.csv", _TWIN, f"{_MEGA}/dv_variables_summary.csv"),),
+        ),
+        Card(
+            "moralmachine",
+            "Moral Machine: decisions of 2,097 people and of three language models",
+            f"github.com/{_PPI[0]}: examples/5_SurveySampleLLM_ppipy.csv.gz",
+            "MIT",
+            "Awad et al. (2018), The Moral Machine experiment, Nature 563; answers of the models: "
+            "Broska, Howes & van Loon (2025), The Mixed Subjects Design",
+            (20_427, 23),
+            {
+                "person": "from 1; a person decided up to 13 scenarios, a row each",
+                "attribute": "what the two groups differ in: Species, Age, …",
+                "level": "of the group in question: Hoomans, Young, More, Fit, High, Female",
+                "saved": "whether the person saved this group and not the other, 0 or 1",
+                "intervention": "1 where the car must swerve for it",
+                "gender, age, education, income, political, religious": "of the person; the last "
+                "two from 0 to 100 (progressive, religious)",
+                "gpt4turbo, gpt4o, gpt35turbo0125": "`saved` as a model answers, told who the "
+                "person is; _2 and _3 a second and third draw, for some; _blank told nothing of "
+                "the person",
+            },
+            _PPI[1],
+            (
+                File(
+                    "moralmachine/survey_llm.csv.gz",
+                    "9943ca443c49d95d3e6ab4cb3b7ef3127285f4583fb6554952b2362ac86fbf54",
+                    f"https://raw.githubusercontent.com/{_PPI[0]}/{_PPI[1]}/examples/"
+                    "5_SurveySampleLLM_ppipy.csv.gz",
+                    "0ae27b87594309ea1390837597b10878ea3c75eeaacc2ac2e29f98c44ff212f3",
+                ),
+            ),
         ),
         Card(
             "onefish_colors",

@@ -46,9 +46,9 @@ def find(card: Card, file: File, *, fetch: bool = True) -> Path:
     Raises `DataError` for a file that is altered, missing, or cannot be fetched.
     """
     for path in _existing(file):
-        digest = _digest(path)
-        if digest == file.sha256:
+        if _right(path, file):
             return path
+        digest = _digest(path)
         remedy = "delete it and fetch again" if file.url else f"copy it anew. {card.remark}"
         raise DataError(
             f"{card.name}: {path} is not the file it should be (SHA-256 of its content is "
@@ -69,7 +69,7 @@ def find(card: Card, file: File, *, fetch: bool = True) -> Path:
 def state(file: File) -> str:
     """ "here", "altered" or "missing", without fetching."""
     for path in _existing(file):
-        return "here" if _digest(path) == file.sha256 else "altered"
+        return "here" if _right(path, file) else "altered"
     return "missing"
 
 
@@ -80,9 +80,22 @@ def _existing(file: File) -> list[Path]:
 
 
 def _cached(file: File) -> Path:
-    """Its place in the cache; the source's own file, which is fetched, is not packed."""
+    """Its place in the cache; what the address gives, which is fetched, may not be packed."""
     path = cache_folder() / file.path
-    return path.with_name(path.name.removesuffix(".gz"))
+    packed = (file.url or "").endswith(".gz")
+    return path if packed else path.with_name(path.name.removesuffix(".gz"))
+
+
+def _right(path: Path, file: File) -> bool:
+    """Whether a file has the content it should have, in one edition or the other."""
+    if _digest(path) == file.sha256:
+        return True
+    return bool(file.edition) and file.edition in (_digest(path), _packed_digest(path))
+
+
+def _packed_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digest(path: Path) -> str:
@@ -99,7 +112,7 @@ def _fetch(card: Card, file: File) -> Path:
     target = _cached(file)
     try:
         path = pooch.retrieve(
-            file.url, f"sha256:{file.sha256}", target.name, target.parent,
+            file.url, f"sha256:{file.edition or file.sha256}", target.name, target.parent,
             downloader=pooch.HTTPDownloader(timeout=30),
         )  # fmt: skip
     except Exception as error:  # requests and pooch raise many kinds; all mean: not fetched

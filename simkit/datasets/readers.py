@@ -36,6 +36,25 @@ def _twin2k_scales(path: Path) -> pd.DataFrame:
     return pd.read_csv(path).set_axis(["study", "outcome", "low", "high"], axis=1)
 
 
+_MODELS = ("gpt4turbo", "gpt4o", "gpt35turbo0125")
+# A scenario has two rows that mirror each other: a group and whoever is saved in its place. Kept is
+# the row of these groups; scenarios whose groups differ in nothing have none.
+_LEVELS = ("Hoomans", "Young", "More", "Fit", "High", "Female")
+
+
+def _moralmachine(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path, low_memory=False)
+    frame["person"] = pd.factorize(frame["UserID"])[0] + 1  # whatever the edition calls people
+    names = {"person": "person", "ScenarioType": "attribute", "AttributeLevel": "level",
+             "Saved": "saved", "Intervention": "intervention"}  # fmt: skip
+    told = ("gender", "age", "education", "income", "political", "religious")
+    names |= {f"Review_{name}": name for name in told}
+    names |= {f"{m}_wp_Saved{draw}": f"{m}{draw}" for draw in ("", "_2", "_3") for m in _MODELS}
+    names |= {f"{m}_np_Saved": f"{m}_blank" for m in _MODELS}
+    frame = frame[frame["AttributeLevel"].isin(_LEVELS)].rename(columns=names)
+    return frame[list(names.values())].reset_index(drop=True)
+
+
 def _onefish_colors(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path)
     block = frame["condition"].str.extract(r"block(\d)", expand=False).astype(int)
@@ -115,6 +134,7 @@ READERS: dict[str, Callable[..., pd.DataFrame]] = {
     "modechoice": _statsmodels("modechoice"),
     "twin2k": _twin2k,
     "twin2k_scales": _twin2k_scales,
+    "moralmachine": _moralmachine,
     "onefish_colors": _onefish_colors,
     "onefish_concepts": _onefish_concepts,
     "wvs7_items": _wvs7_items,

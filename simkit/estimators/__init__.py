@@ -5,10 +5,19 @@ so `est.demand_curve` and `est.demand.demand_curve` are one function, and `dir(e
 toolbox of a study.
 """
 
-from simkit.estimators import demand, diversity, efficiency, population, shared, structure
+from simkit.estimators import (
+    demand,
+    diversity,
+    efficiency,
+    mixed,
+    population,
+    shared,
+    structure,
+)
 from simkit.estimators.demand import *  # noqa: F403
 from simkit.estimators.diversity import *  # noqa: F403
 from simkit.estimators.efficiency import *  # noqa: F403
+from simkit.estimators.mixed import *  # noqa: F403
 from simkit.estimators.population import *  # noqa: F403
 from simkit.estimators.shared import *  # noqa: F403
 from simkit.estimators.structure import *  # noqa: F403
@@ -17,12 +26,14 @@ __all__ = [
     "demand",
     "diversity",
     "efficiency",
+    "mixed",
     "population",
     "shared",
     "structure",
     *demand.__all__,
     *diversity.__all__,
     *efficiency.__all__,
+    *mixed.__all__,
     *population.__all__,
     *shared.__all__,
     *structure.__all__,

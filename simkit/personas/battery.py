@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +30,12 @@ class Item:
         The line that tells the answer to later questions, with the fields {question} (its text),
         {answer} (the option's text), {value} (its number) and any column of the people, filled by
         the rule of `fill`. None: question and answer, as a prompt asks it.
-    ask_if : mapping
+    ask_if : mapping or callable
         Skip rule, {column: what it must be}: an earlier item or a column of the people, and one
         value, a collection of values, or a function of the value that returns True. All must
-        hold; a missing value (not asked, no answer) never does.
+        hold; a missing value (not asked, no answer) never does. Or a function of all that is known
+        (a mapping of the people's columns and the answers so far), which returns whether to ask;
+        it puts no item before another.
     after : tuple of str
         Further items that must come before this one, whatever the order.
 
@@ -41,13 +43,15 @@ class Item:
     ------
     ValueError
         For an empty name, a question that is not a `Question`, a shown text without words, a field
-        of `tell` that is not a plain name, and an `ask_if` that is not a mapping.
+        of `tell` that is not a plain name, and an `ask_if` that is neither mapping nor function.
     """
 
     name: str
     question: Question | None
     tell: str | None = None
-    ask_if: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ask_if: Mapping[str, Any] | Callable[[Mapping[str, Any]], bool] = field(
+        default_factory=dict, hash=False
+    )
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,7 +59,7 @@ class Item:
             raise invalid("name", self.name, "text")
         typed(self.question, f"{self.name}: question", Question | None, "a Question or None")
         typed(self.tell, f"{self.name}: tell", str | None, "text")
-        typed(self.ask_if, f"{self.name}: ask_if", Mapping, "a mapping")
+        typed(self.ask_if, f"{self.name}: ask_if", Mapping | Callable, "a mapping or a function")
         if self.question is None and not self.tell:
             raise ValueError(f"{self.name}: there is no question, so `tell` must hold the text")
         field_names(TELL if self.tell is None else self.tell)  # names a bad field here
@@ -63,6 +67,8 @@ class Item:
 
     def asks(self, known: Mapping[str, Any]) -> bool:
         """Whether the skip rule lets the question be asked, given what is known."""
+        if not isinstance(self.ask_if, Mapping):
+            return bool(self.ask_if(known))
         return all(_holds(rule, known.get(name)) for name, rule in self.ask_if.items())
 
     def keep(self, option: Any, value: Any) -> Any:
@@ -182,7 +188,8 @@ class Battery:
 
     def needs(self, item: Item) -> set[str]:
         """The items that must come before this one."""
-        return {*item.after, *(name for name in item.ask_if if name in self.names)} - {item.name}
+        looked_at = item.ask_if if isinstance(item.ask_if, Mapping) else ()
+        return {*item.after, *(name for name in looked_at if name in self.names)} - {item.name}
 
     def check_order(self, order: Sequence[str]) -> None:
         """Raise ValueError unless the order has each item once, after those that it needs."""

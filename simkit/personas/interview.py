@@ -6,7 +6,7 @@ Neither a model nor a scorer is imported: beliefs come from a function with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from simkit.personas.scales import is_numeric
 from simkit.templates import check_text, is_missing, records_of
 from simkit.types import framed, generator, invalid_row, listed, typed
 
-__all__ = ["Interviews", "interview"]
+__all__ = ["Interviews", "checked_people", "interview", "stream_name"]
 
 TURNS = ("person", "item", "turn")
 BELIEFS = ("option", "option_id", "value", "logprob", "belief", "valid_mass", "model")
@@ -135,7 +135,7 @@ def interview(
     battery = typed(battery, "battery", Battery, "a Battery")
     typed(joint, "joint", bool, "True or False")
     typed(believe, "believe", Callable, "a function")
-    state = _State(battery, _checked(battery, people), joint, seed)
+    state = _State(battery, checked_people(people, battery.questions), joint, seed)
     orders = battery.orders(state.names, seed) if orders is None else listed(orders, "orders")
     if len(orders) != len(people):
         raise ValueError(f"{len(orders)} orders for {len(people)} people")
@@ -155,14 +155,15 @@ def interview(
             state.ask(battery[name], rows, [orders[row] for row in rows], believe)
 
 
-def _stream_name(person: Any) -> str | int:
+def stream_name(person: Any) -> str | int:
     """A person's name in a seed: 3 whether its column holds int or float, else the text."""
     if isinstance(person, float | np.floating) and float(person).is_integer():
         return int(person)
     return int(person) if isinstance(person, int | np.integer) else str(person)
 
 
-def _checked(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
+def checked_people(people: pd.DataFrame, questions: Iterable[str]) -> pd.DataFrame:
+    """The people, numbered from 0. ValueError for those whom no interview can take."""
     framed(people, "the people")
     if people.empty:
         raise ValueError("there are no people")
@@ -176,7 +177,7 @@ def _checked(battery: Battery, people: pd.DataFrame) -> pd.DataFrame:
     if not people["person"].is_unique:
         person = people["person"][people["person"].duplicated()].iloc[0]
         raise ValueError(f"person {person!r} is there twice; there must be one row per person")
-    for name in ("asked", *battery.questions):
+    for name in ("asked", *questions):
         if name in people:
             raise ValueError(f"the people have a column {name!r}, where answers go; rename it")
     return people.reset_index(drop=True)
@@ -188,7 +189,7 @@ class _State:
     def __init__(self, battery: Battery, frame: pd.DataFrame, joint: bool, seed: int) -> None:
         self.battery, self.frame, self.joint, self.seed = battery, frame, joint, seed
         self.people = records_of(frame)
-        self.names = [_stream_name(person) for person in frame["person"]]
+        self.names = [stream_name(person) for person in frame["person"]]
         self.answers: list[dict[str, Any]] = [{} for _ in self.people]
         self.lines: list[dict[str, str | None]] = [{} for _ in self.people]
         self.turns: list[pd.DataFrame] = []

@@ -16,6 +16,7 @@ from simkit.plots.demand import (
 )
 from simkit.plots.diversity import dose_curve, model_pairs, trade_off, unity
 from simkit.plots.look import PALETTE, style, with_truth
+from simkit.plots.mixed import gains, power, repeated_intervals
 from simkit.plots.population import (
     answer_shares,
     fit_dots,
@@ -29,6 +30,7 @@ from simkit.plots.structure import correlogram_pair, quadrant, structure_bars, s
 
 __all__ = ["PALETTE", "ablation", "answer_shares", "balance_plot", "correlogram_pair",
            "demand_curves", "dose_curve", "elicited_covariates", "error_curves", "factors",
-           "fit_dots", "learning", "margins", "model_pairs", "penalty_map",
-           "quadrant", "scaling", "shifts", "structure_bars", "style", "subgroup_lines",
-           "temperatures", "trade_off", "unity", "with_truth"]  # fmt: skip
+           "fit_dots", "gains", "learning", "margins", "model_pairs", "penalty_map",
+           "power", "quadrant", "repeated_intervals", "scaling", "shifts", "structure_bars",
+           "style", "subgroup_lines", "temperatures", "trade_off", "unity",
+           "with_truth"]  # fmt: skip

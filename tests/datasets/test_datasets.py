@@ -16,6 +16,7 @@ import pytest
 from simkit import datasets
 from simkit.datasets import files
 from simkit.datasets.cards import CARDS, Card, File
+from simkit.datasets.readers import READERS
 
 TEXT = b"word,n\nfish,1\n"
 SHA = hashlib.sha256(TEXT).hexdigest()
@@ -93,6 +94,11 @@ def test_content_of_the_recorded_sets(cache, monkeypatch):
     assert human.person.tolist() == twin.person.tolist()
     scales = datasets.load("twin2k_scales")
     assert set(twins.columns[2:]) <= set(scales.outcome)
+    machine = datasets.load("moralmachine")
+    # Of 4,083 scenarios of people against pets, people were saved in 0.826843 (a count of 3,376).
+    species = machine[machine.attribute == "Species"]
+    assert (len(species), int(species.saved.sum())) == (4_083, 3_376)
+    assert machine.person.nunique() == 2_097
     concepts = datasets.load("onefish_concepts")
     assert concepts.model.nunique() == 10
     answers = concepts.filter(regex="^q").to_numpy()
@@ -141,6 +147,42 @@ def test_a_fetch_leaves_the_checked_file_and_asks_once(cache, server):
         assert pd.read_csv(path).n.tolist() == [1]
     assert asked == ["/words.csv"]
     assert files.state(card.files[0]) == "here"
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "as it is"])
+def test_another_edition_at_the_address_is_taken_too(packed, cache, server):
+    address, served, asked = server
+    content = gzip.compress(b"n,word,more\n1,fish,x\n", mtime=0)
+    whole = content if packed else gzip.decompress(content)
+    served["/words.csv.gz"] = content
+    file = File(
+        "toy/words.csv.gz", SHA, f"{address}/words.csv.gz", hashlib.sha256(whole).hexdigest()
+    )
+    card = replace(toy(), files=(file,))
+    if not packed:  # the hash is of what is inside: put there by hand
+        put(cache, content)
+    for _ in range(2):
+        path = files.find(card, file)
+        assert pd.read_csv(path).more.tolist() == ["x"]
+    assert files.state(file) == "here"
+    assert len(asked) == packed
+
+
+def test_moral_machine_reads_either_edition(tmp_path):
+    frame = pd.DataFrame({
+        "UserID": ["b", "b", "a", "a"], "ScenarioType": ["Age", "Age", "Random", "Random"],
+        "AttributeLevel": ["Old", "Young", "Rand", "Rand"], "Saved": [0, 1, 1, 0],
+        "SessionID": "an edition more",
+    })  # fmt: skip
+    models = ("gpt4turbo", "gpt4o", "gpt35turbo0125")
+    told = ("gender", "age", "education", "income", "political", "religious")
+    others = ["Intervention", *(f"Review_{t}" for t in told), *(f"{m}_np_Saved" for m in models)]
+    others += [f"{m}_wp_Saved{draw}" for m in models for draw in ("", "_2", "_3")]
+    frame.assign(**dict.fromkeys(others, 1)).to_csv(tmp_path / "m.csv", index=False)
+    read = READERS["moralmachine"](tmp_path / "m.csv")
+    # Of the mirrored rows the one of the younger is kept; where nothing differs there is none.
+    assert read[["person", "level", "saved"]].to_numpy().tolist() == [[1, "Young", 1]]
+    assert "gpt4o_blank" in read and "SessionID" not in read
 
 
 @pytest.mark.parametrize("content", [None, TEXT[:-3]], ids=["not there", "altered"])

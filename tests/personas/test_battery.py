@@ -139,3 +139,13 @@ def test_what_kind_of_answer_is_kept() -> None:
     assert KM.keep("20", 20.0) == 20.0
     assert CAR.keep("petrol", float("nan")) == "petrol"
     assert Item("a", likert("?", 2, ["no", "yes"])).keep("no", 1.0) == "no"
+
+
+def test_a_rule_may_look_at_all_that_is_known() -> None:
+    ask = Question("Sure?", ["yes", "no"])
+    either = Item("c", ask, ask_if=lambda known: "yes" in (known.get("a"), known.get("b")))
+    battery = Battery([Item("a", ask), Item("b", ask), either])
+    assert battery.following(battery.names, {"a": "no", "b": "yes"}, {}) == "c"
+    assert battery.following(battery.names, {"a": "no", "b": None}, {}) is None
+    with pytest.raises(ValueError, match="c: ask_if"):
+        Item("c", ask, ask_if="a")  # type: ignore[arg-type]

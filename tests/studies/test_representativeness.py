@@ -76,7 +76,7 @@ def test_valid_mass_is_that_of_the_questions_asked():
 def test_anes_is_the_held_out_part_and_asks_four_items():
     setting = rep.anes_survey(seed=1, simulated=7)
     assert (
-        list(setting.humans) == ["PID", "selfLR", "vote", "TVnews"] and len(setting.personas) == 7
+        list(setting.humans) == ["PID", "selfLR", "vote", "TVnews"] and len(setting.simulated) == 7
     )
     assert 200 < len(setting.humans) < 400
     assert not rep.anes_survey(seed=2).humans.equals(setting.humans)
@@ -253,7 +253,7 @@ def test_wvs_groups_and_measure(tmp_path):
 def test_voters_in_words_answer_with_what_is_offered():
     setting = rep.voters_in_words(seed=1, simulated=30)
     voters = datasets.load("anes96")
-    assert len(setting.humans) == 944 and len(setting.personas) == 30
+    assert len(setting.humans) == 944 and len(setting.simulated) == 30
     # By the codes of anes96: PID 0 to 2 Democratic, 3 independent, 4 to 6 Republican; places
     # 1 to 3 liberal, 4 moderate, 5 to 7 conservative; the vote 1 for Dole; TV news 0 to 7 days.
     assert (setting.humans["party"] == 0).sum() == (voters["PID"] < 3).sum()
@@ -261,7 +261,7 @@ def test_voters_in_words_answer_with_what_is_offered():
     assert (setting.humans["Dole"] == 2).sum() == (voters["DoleLR"] > 4).sum()
     assert setting.humans["vote"].tolist() == voters["vote"].tolist()
     assert setting.humans["news"].mean() == pytest.approx((voters["TVnews"] == 7).mean())
-    assert not rep.voters_in_words(seed=2, simulated=30).personas.equals(setting.personas)
+    assert not rep.voters_in_words(seed=2, simulated=30).simulated.equals(setting.simulated)
     line = rep.battery(setting)["politics"].line({}, answer="moderate")
     assert line == "The respondent's politics are moderate."
     assert set(rep.mixture(setting, seed=1)) >= {"person", "context", *rep.ANES_TOLD}
@@ -278,14 +278,14 @@ def test_what_a_time_affords_and_what_fails_is_left_out():
         return {word: 0.9 for about, word in says.items() if about in asked}
 
     lm = sk.load(rule)
-    asked = {name: (q, setting.personas) for name, q in setting.questions.items()}
+    asked = {name: (q, setting.simulated) for name, q in setting.questions.items()}
     works = audit.measure(lm, asked, prompts=3)
     fitted, said = rep.fitted(setting, works, 60)
     assert list(fitted.questions) == ["party", "politics", "vote", "Clinton", "news"]
     assert said == ["Left out: Dole, as 0.00 of the probability is on its options."]
-    assert list(fitted.humans) == list(fitted.questions) and len(fitted.personas) == 60
+    assert list(fitted.humans) == list(fitted.questions) and len(fitted.simulated) == 60
     small, said = rep.fitted(setting, works, 1e-6)
-    assert len(small.personas) == rep.MOST_REDUCED and "not 60" in said[-1]
+    assert len(small.simulated) == rep.MOST_REDUCED and "not 60" in said[-1]
     says.update({"vote for": "nothing", "TV news": "nothing", "of Bill Clinton:": "nothing"})
     with pytest.raises(ValueError, match="only 2 questions work on mock, of 3"):
         rep.fitted(setting, audit.measure(lm, asked, prompts=3), 60)
@@ -341,7 +341,7 @@ def test_voters_in_words_work_on_a_real_model():
     except (ImportError, OSError, ValueError):
         pytest.skip("simkit models add smollm2")
     setting = rep.voters_in_words(simulated=4)
-    asked = {name: (q, setting.personas) for name, q in setting.questions.items()}
+    asked = {name: (q, setting.simulated) for name, q in setting.questions.items()}
     mass = audit.measure(lm, asked, prompts=3, written=False).mass
     assert mass["party"] > 0.8 and mass.mean() > 0.8 and mass.min() > 0.7
     assert rep.stated_shares(lm, setting)["valid_mass"].min() > 0.8

@@ -11,10 +11,12 @@ from simkit.estimators.population.errors import belief_at_temperature
 from simkit.estimators.population.individuals import individual_fit, shift_fit, success_rate
 from simkit.estimators.population.margins import marginal_fit
 from simkit.estimators.population.paired import fit_difference
+from simkit.estimators.population.selections import compare_selections, selection_shares
 from simkit.estimators.population.temperature import temperature_curve
 
 __all__ = [
     "belief_at_temperature",
+    "compare_selections",
     "drawn_fit",
     "fit_difference",
     "individual_fit",
@@ -22,6 +24,7 @@ __all__ = [
     "marginal_belief",
     "marginal_fit",
     "neighbour_belief",
+    "selection_shares",
     "shift_fit",
     "success_rate",
     "temperature_curve",

@@ -40,7 +40,7 @@ AGAIN = (408, 409, 425, 429)  # a later try may succeed, as with 5xx
 NEVER = (501, 505)  # what the server cannot do at all
 TOO_MUCH = (429, 503, 529)  # fewer requests at once
 LONGEST = 300.0  # seconds that a server may ask to wait for
-FREE = ("/tokenize",)  # paths that read no tokens with the model
+FREE = ("/tokenize", "/detokenize")  # paths that read no tokens with the model
 SHOWN = 300  # characters of an answer that an error quotes
 
 

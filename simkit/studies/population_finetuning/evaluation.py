@@ -45,13 +45,15 @@ def examples(
 
     model : whose chat lays the prompts out; None for plain text.
     """
-    people = survey.part(part)
+    people, w = survey.part(part), survey.weights
+    weighed = {w: people[w]} if w else {}
     tables = [
         data.examples(
-            survey.designs[name].loc[people.index], {name: asked}, people, orders=None, model=model
+            survey.designs[name].loc[people.index].assign(**weighed), {name: asked}, people,
+            weights=w, orders=None, model=model,
         )
         for name, asked in survey.questions.items()
-    ]
+    ]  # fmt: skip
     table = pd.concat(tables, ignore_index=True)
     return table if respondents is None else data.subset(table, respondents, seed)
 
@@ -128,12 +130,12 @@ def baselines(survey: Survey, question: str) -> dict[str, pd.DataFrame]:
     scale, ordered = survey.scale(question), survey.ordered(question)
     logit = "ordered logit" if ordered else "multinomial logit"
     pair = known[attributes], new[attributes]
+    how: dict[str, Any] = {"pseudo": 0.05, "weights": known[survey.weights] if survey.weights else
+                           None}  # fmt: skip
     return {
         "uniform": estimators.uniform_belief(new, scale),
-        "training marginal": estimators.marginal_belief(y, new, scale, pseudo=0.05),
-        "nearest neighbours": estimators.neighbour_belief(
-            y, *pair, scale, neighbours=10, pseudo=0.05
-        ),
+        "training marginal": estimators.marginal_belief(y, new, scale, **how),
+        "nearest neighbours": estimators.neighbour_belief(y, *pair, scale, neighbours=10, **how),
         logit: estimators.logit_belief(y, *pair, scale, ordered=ordered, pseudo=0.05),
     }
 
@@ -175,8 +177,7 @@ def worth(survey: Survey, question: str, kl: float, *, seed: int, repetitions: i
     between them (log-linear); infinity for a KL below that of 1,024, 0 above that of 2.
     """
     scale = survey.scale(question)
-    places = pd.Index(scale).get_indexer(survey.answers(question).dropna())
-    shares = np.bincount(places, minlength=len(scale)) / len(places)
+    shares = _shares(survey, question).to_numpy()
     sizes, rng = 2 ** np.arange(1, 11), generator(seed, "worth", question)
     drawn = (rng.multinomial(n, shares, size=repetitions) / n for n in sizes)
     smooth = [(np.vstack([x, shares]) + SMOOTHING) / (1 + SMOOTHING * len(scale)) for x in drawn]
@@ -193,7 +194,7 @@ def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.D
     ----------
     survey, question : the people held out are those to be met.
     belief : (n, K), a row per person held out.
-    how : n_boot and rng of the floor.
+    how : n_boot and rng of the floor. Weights and clusters are the survey's own.
 
     Returns
     -------
@@ -204,13 +205,15 @@ def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.D
     does not fall only because beliefs are sharper.
     """
     y, scale = survey.answers(question), survey.scale(question)
-    ordered, exact = survey.ordered(question), survey.exact(question)
+    ordered, exact, of = survey.ordered(question), survey.exact(question), survey.sampling()
     metrics = ["kl", "tv", "wasserstein"] if ordered else ["kl", "tv"]
     crowd = estimators.marginal_fit(
-        y, belief, scale, metrics=metrics, smoothing=SMOOTHING, **how
+        y, belief, scale, metrics=metrics, smoothing=SMOOTHING, **of, **how
     ).to_frame()
     each, point = (
-        estimators.individual_fit(y, belief, scale, statistic=statistic, truth=exact).to_frame()
+        estimators.individual_fit(
+            y, belief, scale, statistic=statistic, truth=exact, **of
+        ).to_frame()
         for statistic in ("draw", "mean")
     )
     point = point[point["metric"] == "rmse"].assign(metric="rmse_mean")
@@ -220,21 +223,42 @@ def fit(survey: Survey, question: str, belief: pd.DataFrame, **how: Any) -> pd.D
 
 
 def kl(
-    answers: pd.Series, simulated: pd.DataFrame | pd.Series, scale: list[float], alpha: float = 0.05
+    answers: pd.Series,
+    simulated: pd.DataFrame | pd.Series,
+    scale: list[float],
+    alpha: float = 0.05,
+    **sampling: Any,
 ) -> pd.Series:
-    """KL of a belief (n, K), or of simulated answers, from the respondents', with its interval."""
+    """KL of a belief (n, K), or of simulated answers, from the respondents', with its interval.
+
+    sampling : weights and clusters, see `Survey.sampling`.
+    """
     how: dict[str, Any] = {"metrics": ["kl"], "smoothing": SMOOTHING, "n_boot": 2, "alpha": alpha}
+    how |= sampling
     return estimators.marginal_fit(answers, simulated, scale, **how)["kl"]
 
 
 def shares(survey: Survey, question: str, beliefs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Share of each answer among the people held out and in each belief: method, value, share."""
-    people = survey.answers(question).value_counts(normalize=True)
-    columns = {"respondents": people.reindex(survey.scale(question), fill_value=0.0)}
-    wide = pd.DataFrame(columns | {m: b.mean() for m, b in beliefs.items()})
+    w = survey.sampling().get("weights")
+    columns = {"respondents": _shares(survey, question)}
+    means = {m: b.mean() if w is None else b.mul(w, axis=0).sum() / w.sum()
+             for m, b in beliefs.items()}  # fmt: skip
+    wide = pd.DataFrame(columns | means)
     return wide.rename_axis("value").reset_index().melt(
         "value", var_name="method", value_name="share"
     )  # fmt: skip
+
+
+def _shares(survey: Survey, question: str) -> pd.Series:
+    """Share of each answer among the people held out, weighted where they have weights."""
+    answers, w = survey.answers(question), survey.sampling().get("weights")
+    if w is None:
+        people = answers.value_counts(normalize=True)
+    else:
+        given = w[answers.notna()]
+        people = given.groupby(answers).sum() / given.sum()
+    return people.reindex(survey.scale(question), fill_value=0.0)
 
 
 def true_shares(survey: Survey, question: str) -> pd.DataFrame | None:
@@ -280,16 +304,18 @@ def compared(
             continue
         result = estimators.fit_difference(
             survey.answers(question), of[two[0]], of[two[1]], survey.scale(question),
-            metrics=[name], smoothing=SMOOTHING, statistic=statistic,
+            metrics=[name], smoothing=SMOOTHING, statistic=statistic, **survey.sampling(),
         )  # fmt: skip
         row = result[name]
+        clusters = survey.sampling().get("cluster")
+        n = result.n if clusters is None else clusters.nunique()
         far = (row["estimate"] - margin) / (row["std_error"] or np.nan)
         keys = [(survey.name, question, m) for m in two]
         rows.append({
             "survey": survey.name, "question": question, "pair": f"{second} − {two[0]}",
             "measure": measure, "claim": claim, "margin": margin,
             "mass": min(masses[key].mean() for key in keys if key in masses), **row,
-            "p": 2 * stats.t.sf(abs(far), result.n - 1),
+            "p": 2 * stats.t.sf(abs(far), n - 1),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

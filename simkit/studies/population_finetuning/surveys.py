@@ -1,13 +1,16 @@
-"""The surveys of the fine-tuning study: what is told, what is asked, what was answered, who is
-held out.
+"""The surveys of the fine-tuning study: what is told, asked and answered, and who is held out.
 
 Two populations and a third by loader: buyers of a town that the glass box has not read about
 (`ev_survey`, truth known), voters of 1996 (`anes_survey`) and households that chose a vehicle
-(`car_survey`). Each is split by respondent; whatever is measured is measured on respondents of
-whom no adapter has seen an answer.
+(`car_survey`); or a file of the user's (`file_survey`). Each is split by respondent; whatever is
+measured is measured on respondents of whom no adapter has seen an answer.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,12 +27,12 @@ from simkit.personas import (
     sampling_plan,
 )
 from simkit.questions import Question
-from simkit.survey import Survey
+from simkit.survey import Survey, read_survey
 from simkit.training import split_respondents
 from simkit.worlds import survey as world
 
-__all__ = ["LISTED", "PARTY", "SPLIT", "VOTE", "WHO", "anes_survey", "car_survey",
-           "ev_survey"]  # fmt: skip
+__all__ = ["LISTED", "PARTY", "SPLIT", "VOTE", "WHO", "anes_survey", "car_survey", "ev_survey",
+           "file_survey", "margins", "who"]  # fmt: skip
 
 SPLIT = {"train": 0.6, "validation": 0.1, "test": 0.3}
 ATTITUDES = ("climate", "gadgets")  # told to the EV survey beside the demographics
@@ -39,6 +42,7 @@ VOTE = f"{ANES96['vote'].ask} (1 = Bill Clinton, 2 = Bob Dole)"
 # In words: what is asked and its answers first, which all prompts share, then who is asked.
 LISTED = "{question}\n{options}\n\n{context}\nAnswer:"
 WHO = "Adults in the United States in 1996"
+MANY = 12  # values of an attribute whose margin is no longer shown
 REGISTER = 10_000  # people of the town from which the EV survey is drawn
 
 
@@ -143,3 +147,57 @@ def car_survey(*, n: int = 600, words: bool = False, seed: int = 1) -> Survey:
         listed = Question("Which vehicle will you buy?", asked["pick"].options, layout="letters")
         asked = {"pick": listed}
     return Survey("car", people, asked, {"pick": design}, told, {}, plan)
+
+
+def file_survey(
+    path: Path | str, ask: Sequence[str], tell: Sequence[str], *, seed: int = 1
+) -> Survey:
+    """A survey file as the study takes it: see `read_survey` and `Survey.asking`.
+
+    Answers are listed with letters. The split is by respondent, or by cluster where the survey
+    declares them. Who is told a value that nobody else of those who teach has joins them: no
+    baseline could know it. Raises ValueError as those do, and where the first item of `ask`, by
+    which the figures are drawn, lies on no scale.
+    """
+    whole = read_survey(path)
+    survey = whole.asking(ask, tell, template=LISTED, layout="letters")
+    if not survey.ordered(ask[0]):
+        raise ValueError(
+            f"the first item of ask is {ask[0]!r}, which is nominal; it must be ordinal or numeric "
+            '(a code book says so: book={"item": {"scale": "ordinal"}})'
+        )
+    people = survey.people
+    if survey.weights:
+        people = people[people[survey.weights] > 0]
+    units = people[survey.clusters] if survey.clusters else pd.Series(people.index, people.index)
+    part = split_respondents(units, SPLIT, seed)
+    for name in tell:
+        if people[name].dtype == object:
+            values = people[name].fillna("(missing)")
+            strange = ~values.isin(values[part != "test"])
+            part[units.isin(units[strange])] = "train"
+    for name in ("train", "validation", "test"):
+        if not (part == name).any():
+            raise ValueError(f"{len(people)} respondents are too few: none is left for {name}")
+    return replace(survey, name=Path(path).stem, people=people.assign(part=part))
+
+
+def margins(survey: Survey) -> pd.DataFrame:
+    """What the study shows of who is asked: `Survey.margins` in words, of attributes told."""
+    told = list(next(iter(survey.told.values())))
+    if not survey.items:
+        table = survey.margins("educ", "PID")
+        rows = zip(table["margin"], table["value"], strict=True)
+        table["value"] = [ANES96[m].say(v) for m, v in rows]
+        table["margin"] = table["margin"].map({"educ": "education", "PID": "party"})
+        return table
+    few = [name for name in told if survey.people[name].nunique() <= MANY] or told[:1]
+    table = survey.margins(*few)
+    labels = {n: survey.items[n].labels if survey.items[n].scale == "ordinal" else {} for n in few}
+    rows = zip(table["margin"], table["value"], strict=True)
+    return table.assign(value=[str(labels[m].get(v, v)) for m, v in rows])
+
+
+def who(survey: Survey) -> str:
+    """The people of a survey in words, as the question for their shares names them."""
+    return f"People who answered the survey {survey.name}" if survey.items else WHO

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,17 @@ import pandas as pd
 from simkit import datasets
 from simkit import estimators as est
 from simkit.audit import Works, affordable, direct_shares
-from simkit.personas import ANES96, Battery, Item, draw, likert, margin_of, rake, render
+from simkit.personas import (
+    ANES96,
+    Battery,
+    Item,
+    draw,
+    likert,
+    margin_of,
+    rake,
+    render,
+    sampling_plan,
+)
 from simkit.personas.answers import Believe
 from simkit.questions import Question
 from simkit.result import Result
@@ -25,13 +36,13 @@ from simkit.studies.representativeness.techniques import (
     joint_answers,
     persona_answers,
 )
-from simkit.survey import Survey
+from simkit.survey import Survey, read_survey
 from simkit.types import generator
 from simkit.worlds import survey as world
 
-__all__ = ["against_truth", "anes_survey", "battery", "errors", "fitted", "mixture",
-           "other_measures", "people_of", "simulate", "stated_shares", "voters_in_words",
-           "world_people", "world_survey", "worth"]  # fmt: skip
+__all__ = ["against_truth", "anes_survey", "battery", "errors", "file_survey", "fitted",
+           "mixture", "other_measures", "people_of", "simulate", "stated_shares", "voters_in_words",
+           "who", "world_people", "world_survey", "worth"]  # fmt: skip
 
 ANES_TOLD = ("educ", "income", "age")
 ANES_TELLS = {  # how an answer is told to later questions
@@ -78,7 +89,7 @@ def world_survey(n: int, simulated: int, *, seed: int = 1) -> Survey:
         dict.fromkeys(questions, _in_words(people)),
         dict.fromkeys(questions, tuple(world.DEMOGRAPHICS)),
         tells={item: f"{text}: {{answer}}" for item, (text, *_) in world.ITEMS.items()},
-        personas=world_people(simulated, seed + 1),
+        simulated=world_people(simulated, seed + 1),
     )
 
 
@@ -113,7 +124,7 @@ def anes_survey(*, seed: int = 1, simulated: int | None = None) -> Survey:
         dict.fromkeys(questions, personas),
         dict.fromkeys(questions, ANES_TOLD),
         tells=ANES_TELLS,
-        personas=personas.head(simulated or len(personas)),
+        simulated=personas.head(simulated or len(personas)),
     )
 
 
@@ -148,8 +159,45 @@ def voters_in_words(*, seed: int = 1, simulated: int | None = None) -> Survey:
         dict.fromkeys(questions, personas),
         dict.fromkeys(questions, ANES_TOLD),
         tells={name: tell for name, (_, _, tell) in _IN_WORDS.items()},
-        personas=personas.iloc[some].reset_index(drop=True),
+        simulated=personas.iloc[some].reset_index(drop=True),
     )
+
+
+def file_survey(
+    path: Path | str,
+    ask: Sequence[str],
+    tell: Sequence[str],
+    *,
+    seed: int = 1,
+    simulated: int | None = None,
+) -> Survey:
+    """A survey file as the study takes it: see `read_survey` and `Survey.asking`.
+
+    Answers are listed with letters. Items of two answers are numbered 0 and 1; of the others each
+    must lie on a scale, for correlations are of numbers: else ValueError. simulated : how many
+    personas, at most, drawn by plan with chances proportional to the weights; None for one per
+    person.
+    """
+    survey = read_survey(path).asking(ask, tell, layout="letters")
+    questions = dict(survey.questions)
+    for name, asked in questions.items():
+        if asked.values is None and len(asked.options) > 2:
+            raise ValueError(
+                f"item {name!r} is nominal with {len(asked.options)} answers; what is asked here "
+                "must be ordinal, numeric, or have two answers (a code book says what it is)"
+            )
+        if asked.values is None:
+            questions[name] = replace(asked, values=(0.0, 1.0))
+    design = survey.designs[ask[0]].drop(columns="person")
+    weights = survey.sampling().get("weights", pd.Series(1.0, design.index))
+    plan = sampling_plan(
+        design.assign(weight=weights), min(simulated or len(design), len(design)), by=list(tell),
+        margins=[name for name in tell if design[name].nunique() <= surveys.MANY] or tell[:1],
+        replace=survey.weights is not None, seed=seed,
+    )  # fmt: skip
+    people = plan.people.drop(columns=["source", "weight"])
+    name = Path(path).stem
+    return replace(survey, name=name, questions=questions, plan=plan, simulated=people)
 
 
 def _in_a_word(name: str, who: Mapping[str, str]) -> Question:
@@ -162,11 +210,18 @@ def _in_a_word(name: str, who: Mapping[str, str]) -> Question:
 def stated_shares(model: LocalModel, survey: Survey) -> pd.DataFrame:
     """The shares of the voters' answers that a model states, without a persona.
 
-    survey : of `voters_in_words`, with those of its questions that are asked. A row per `question`
-    and option, see `audit.direct_shares`; the questions are put to the voters themselves.
+    survey : of `voters_in_words` or of a file, with those of its questions that are asked. A row
+    per `question` and option, see `audit.direct_shares`; the questions are put to the people
+    themselves.
     """
-    found = {n: direct_shares(model, _in_a_word(n, _YOU), VOTERS) for n in survey.questions}
+    asked = survey.questions if survey.items else {n: _in_a_word(n, _YOU) for n in survey.questions}
+    found = {name: direct_shares(model, q, who(survey)) for name, q in asked.items()}
     return pd.concat(found, names=["question"]).droplevel(1).reset_index()
+
+
+def who(survey: Survey) -> str:
+    """The people of a survey in words, as the question for their shares names them."""
+    return surveys.who(survey) if survey.items else VOTERS
 
 
 def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[str]]:
@@ -174,14 +229,14 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
 
     Parameters
     ----------
-    survey : of `voters_in_words`.
+    survey : of `voters_in_words` or of a file.
     works : of all its questions; those that fail are left out.
     minutes : for two techniques that ask each person each question. The speed is that of the
         longest prompts, at the end of a joint interview.
 
     Raises ValueError where fewer than three questions are left, as there is no structure then.
     """
-    assert survey.personas is not None
+    assert survey.simulated is not None
     kept = {name: q for name, q in survey.questions.items() if name not in works.failing}
     said = [
         f"Left out: {name}, as {works.mass[name]:.2f} of the probability is on its options."
@@ -194,23 +249,32 @@ def fitted(survey: Survey, works: Works, minutes: float) -> tuple[Survey, list[s
         )
     told = [survey.tells[name].format(answer=q.options[0]) for name, q in kept.items()]
     end = "\n".join(["", *told[1:]])
-    longest = survey.personas.assign(context=survey.personas["context"] + end)
+    longest = survey.simulated.assign(context=survey.simulated["context"] + end)
     prompts = affordable(works.model, next(iter(kept.values())), longest, minutes)
-    wanted, n = len(survey.personas), max(MOST_REDUCED, prompts // (2 * len(kept)))
+    wanted, n = len(survey.simulated), max(MOST_REDUCED, prompts // (2 * len(kept)))
     if n < wanted:
-        said.append(f"{n} simulated voters per technique, not {wanted}: what {minutes:.1f} minutes "
-                    f"pay for. More with -p budget_minutes.")  # fmt: skip
-    return replace(survey, questions=kept, personas=survey.personas.head(n)), said
+        people = "people" if survey.items else "voters"
+        said.append(
+            f"{n} simulated {people} per technique, not {wanted}: what {minutes:.1f} minutes pay "
+            "for. More with -p budget_minutes."
+        )
+    return replace(survey, questions=kept, simulated=survey.simulated.head(n)), said
 
 
 def people_of(survey: Survey, n: int, *, seed: int = 1) -> tuple[Survey, pd.DataFrame]:
-    """n of the survey's people as if they were a simulation, and the survey of the others."""
+    """n of the survey's people as if they were a simulation, and the survey of the others.
+
+    Their weights, where they have some, are in `.attrs["weights"]`.
+    """
     drawn = generator(seed, "people").permutation(len(survey.people))
     n = min(n, len(drawn) // 2)
     some, rest = (survey.people.iloc[np.sort(drawn[part])] for part in (slice(n), slice(n, None)))
     designs = {name: design.loc[rest.index] for name, design in survey.designs.items()}
     others = replace(survey, people=rest, designs=designs)
-    return others, survey.humans.loc[some.index].reset_index(drop=True)
+    answers = survey.humans.loc[some.index].reset_index(drop=True)
+    if survey.weights:
+        answers.attrs["weights"] = some[survey.weights].tolist()
+    return others, answers
 
 
 def battery(survey: Survey) -> Battery:
@@ -227,11 +291,11 @@ def battery(survey: Survey) -> Battery:
 
 def mixture(survey: Survey, *, seed: int = 1) -> pd.DataFrame:
     """As many personas, drawn from the people's margins: one attribute independent of the other."""
-    assert survey.personas is not None
+    assert survey.simulated is not None
     told = list(next(iter(survey.told.values())))
     source = f"the {survey.name}'s own margins"
     margins = [margin_of(survey.people[told], name, weight=None, source=source) for name in told]
-    people = draw(rake(margins), len(survey.personas), seed=seed)[["person", *told]]
+    people = draw(rake(margins), len(survey.simulated), seed=seed)[["person", *told]]
     if survey.name == "anes96":
         return people.assign(context=render(people, ANES96, attributes=told))
     return _in_words(people).assign(person=people["person"])
@@ -241,6 +305,8 @@ def simulate(
     model: LocalModel | Believe, survey: Survey, *, seed: int = 1
 ) -> dict[str, pd.DataFrame]:
     """The answers of the four techniques, as many respondents as the survey's personas.
+
+    The mixture is left out for a file, whose people are told in its own words.
 
     Parameters
     ----------
@@ -254,15 +320,18 @@ def simulate(
     `.attrs["valid_mass"]` of each frame (none where no model was asked) and is to be shown: no
     warning says that it is low.
     """
-    assert survey.personas is not None
+    assert survey.simulated is not None
     ask = model if callable(model) else partial(believe, model, least_mass=0.0)
-    questions, personas, mixed = battery(survey), survey.personas, mixture(survey, seed=seed)
-    return {
-        "independent margins": independent_answers(survey.humans, len(personas), seed=seed),
+    questions, personas, w = battery(survey), survey.simulated, survey.sampling().get("weights")
+    margins = independent_answers(survey.humans, len(personas), seed=seed, weights=w)
+    found = {
+        "independent margins": margins,
         "personas": persona_answers(ask, questions, personas, seed=seed),
-        "mixture": persona_answers(ask, questions, mixed, seed=seed + 1),
-        "joint interview": joint_answers(ask, questions, personas, seed=seed + 2),
     }
+    if not survey.items:
+        mixed = mixture(survey, seed=seed)
+        found["mixture"] = persona_answers(ask, questions, mixed, seed=seed + 1)
+    return found | {"joint interview": joint_answers(ask, questions, personas, seed=seed + 2)}
 
 
 def errors(
@@ -276,7 +345,7 @@ def errors(
 
     Parameters
     ----------
-    survey : with the humans' answers.
+    survey : with the humans' answers, and their weights.
     simulated : technique -> numbers (n, questions), as `simulate` gives them.
     n_boot, seed : resamples of respondents, and of all draws.
 
@@ -292,8 +361,10 @@ def errors(
     """
     rows, details = [], {}
     humans, scales = survey.humans, survey.scales
-    how: dict[str, Any] = {"n_boot": n_boot, "rng": seed}
+    base: dict[str, Any] = {"n_boot": n_boot, "rng": seed}
+    base["weights"] = survey.sampling().get("weights")
     for name, answers in simulated.items():
+        how = {**base, "simulated_weights": answers.attrs.get("weights")}
         margin = est.compare_marginals(humans, answers, scales=scales, **how)["tv"]
         structure = est.compare_structure(humans, answers, splits=40, permutations=199, **how)
         distance, kept, pattern = (
@@ -321,16 +392,24 @@ def worth(survey: Survey, table: pd.DataFrame, *, seed: int = 1) -> pd.DataFrame
     see `estimators.as_good_as`.
     """
     columns, sides = {}, (("marginal", "margins", "tv"), ("structural", "structure", "rmsd"))
+    humans = survey.humans
+    if survey.weights:  # as many people, drawn with chances proportional to their weights
+        weighed = humans.assign(weight=survey.sampling()["weights"])
+        humans = draw(weighed, len(humans), by=list(survey.questions), seed=seed)[list(humans)]
     for side, name, distance in sides:
         error = pd.DataFrame([ends(row, side) for _, row in table.iterrows()], table["technique"])
-        people = est.as_good_as(survey.humans, error, distance=distance, rng=seed).frame
+        people = est.as_good_as(humans, error, distance=distance, rng=seed).frame
         for end in ("estimate", "low", "high"):
             columns[name if end == "estimate" else f"{name}_{end}"] = people[end]
     return pd.DataFrame(columns).map(lambda people: float(f"{people:.2g}"))
 
 
 def other_measures(
-    humans: pd.DataFrame, simulated: Mapping[str, pd.DataFrame], *, seed: int = 1
+    humans: pd.DataFrame,
+    simulated: Mapping[str, pd.DataFrame],
+    *,
+    seed: int = 1,
+    weights: pd.Series | None = None,
 ) -> pd.DataFrame:
     """The structure by other measures, of the samples as they are: a column per technique.
 
@@ -339,6 +418,7 @@ def other_measures(
     humans : answers (n, questions).
     simulated : technique -> numbers (n, questions); two techniques or more.
     seed : of the resamples.
+    weights : (n,) of the humans.
 
     Returns
     -------
@@ -346,7 +426,7 @@ def other_measures(
     `compare_networks` give. `floor` is what samples of one population of this size would score (of
     the second technique, for all).
     """
-    few: dict[str, Any] = {"n_boot": 20, "rng": seed}
+    few: dict[str, Any] = {"n_boot": 20, "rng": seed, "weights": weights}
     columns, floors = {}, []
     for name, answers in simulated.items():
         rows = {

@@ -15,7 +15,7 @@ import pandas as pd
 from simkit.personas import Battery, Interviews, interview
 from simkit.personas.answers import Believe
 from simkit.survey import answer_values
-from simkit.types import framed, generator, integer, typed
+from simkit.types import column, framed, generator, integer, typed
 
 __all__ = ["answer_numbers", "independent_answers", "joint_answers", "persona_answers",
            "share_answers"]  # fmt: skip
@@ -58,12 +58,14 @@ def _numbers(made: Interviews, battery: Battery) -> pd.DataFrame:
     return answers
 
 
-def independent_answers(answers: pd.DataFrame, n: int, *, seed: int = 0) -> pd.DataFrame:
+def independent_answers(
+    answers: pd.DataFrame, n: int, *, seed: int = 0, weights: pd.Series | None = None
+) -> pd.DataFrame:
     """The control: every answer drawn from the humans' own share of it, alone (n, questions).
 
     No model is asked: margins are right but for sampling error, and there is no structure at all.
-    answers : of humans, NaN where missing (left out). Raises ValueError for n below 1, and a
-    question that nobody answered.
+    answers : of humans, NaN where missing (left out). weights : theirs. Raises ValueError for n
+    below 1, and a question that nobody answered.
     """
     framed(answers, "the answers")
     integer(n, "n", 1)
@@ -73,6 +75,9 @@ def independent_answers(answers: pd.DataFrame, n: int, *, seed: int = 0) -> pd.D
         if not len(given):
             raise ValueError(f"nobody answered {name!r}")
         p = np.full(len(given), 1 / len(given))
+        if weights is not None:
+            w = column(weights, "weights", low=0, rows=len(answers))[answers[name].notna()]
+            p = w / w.sum()
         rng = generator(seed, "independent", str(name))
         out[name] = rng.choice(given, size=n, p=p)
     return pd.DataFrame(out)

@@ -110,6 +110,8 @@ class Served:
         speak = {"llama.cpp": self.llamacpp, "echo": self.echoed, "vllm": self.vllm,
                  "sglang": self.sglang, "chat": self.chatted,
                  "router": self.chatted}[self.speaks]  # fmt: skip
+        if path == "/tokenize" and "messages" in body:
+            raise Refused("the tokenizer does not define a chat template")
         if path == "/tokenize" and speak not in (self.echoed, self.chatted):
             special = body.get("add_special", body.get("add_special_tokens"))
             ids = self.read(body.get("content", body.get("prompt")), special)

@@ -1,0 +1,1 @@
+"""Notebook 06: what only the study of mixed subjects needs."""
