@@ -92,6 +92,28 @@ def test_differences_are_svys():
     )
 
 
+def test_selections_are_svys_and_the_loops():
+    answers = pd.DataFrame({"y": SURVEY["y"], "z": (ROW % 3 == 0).astype(float)})
+    found = est.selection_shares(answers, **ARRAYS)
+    assert found["y"][["estimate", "std_error"]].tolist() == pytest.approx(
+        list(SVY["y", "all"][:2])
+    )
+
+    def correlation(w: np.ndarray) -> np.ndarray:
+        c = np.cov(answers.to_numpy().T, aweights=w)
+        return c[0, 1] / np.sqrt(c[0, 0] * c[1, 1])
+
+    phi = left_out(correlation)
+    assert found["phi, y & z"]["std_error"] == pytest.approx(float(np.sqrt(phi)))
+    model = answers.iloc[::-1].reset_index(drop=True)  # of the same people, with their weights
+    more = {"simulated_weights": SURVEY["w"], "simulated_cluster": SURVEY["psu"]}
+    gap = est.compare_selections(answers, model, same_people=True, **ARRAYS, **more)
+    shift = est.shift_fit(np.zeros(60), answers["y"], np.zeros(60), model["y"], **ARRAYS)
+    assert gap["y"]["std_error"] == pytest.approx(shift["difference"]["std_error"])
+    alone = est.compare_selections(answers, model, **ARRAYS, **more)
+    assert alone["y"]["std_error"] > found["y"]["std_error"]
+
+
 def test_two_samples_have_a_plan_each():
     # independent: the variances add; without a plan the simulation is exact only as one row
     human, simulated = pd.Series(ROW * ROW % 5), pd.Series(ROW * 3 % 7)
