@@ -258,6 +258,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "compare_selections": lambda: {
             "humans": items().clip(0, 1), "simulated": items(8).clip(3, 4) - 3, "none": None,
             "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
+            "strata": np.arange(30) // 10,
             "simulated_weights": [1.0] * 30, "simulated_cluster": np.arange(30) // 2,
             "same_people": True, "alpha": 0.1,
         },
@@ -362,6 +363,7 @@ def estimator_calls() -> dict[str, Callable[[], dict[str, Any]]]:
         "selection_shares": lambda: {
             "answers": items().clip(3, 4) - 3, "none": None, "alpha": 0.1,
             "weights": pd.Series(np.ones(30)), "cluster": np.arange(30) // 2,
+            "strata": np.arange(30) // 10,
         },
         "shift_fit": lambda: _human("weights", "cluster", "strata", "by", before=people()["human"],
                                     after=people()["human"][::-1].to_numpy(),

@@ -122,6 +122,13 @@ def _subgroup(y: IntArray, b: FloatArray, plan: dict, rng: np.random.Generator) 
     return est.mean_choice((y == 2).astype(float), by=by, **plan)["some, choice"]
 
 
+def _both(y: IntArray, b: FloatArray, plan: dict, rng: np.random.Generator) -> pd.Series:
+    """The answer 3 as one option of a list, and a coin as another."""
+    lucky = (rng.random(len(y)) < 0.5).astype(float)
+    answers = pd.DataFrame({"high": (y == 2).astype(float), "lucky": lucky})
+    return est.selection_shares(answers, **plan)["high & lucky"]
+
+
 def _shift(y: IntArray, b: FloatArray, plan: dict, rng: np.random.Generator) -> pd.Series:
     zero = np.zeros(len(y))
     return est.shift_fit(zero, SCALE[y], zero, b @ SCALE, **plan)["difference"]
@@ -242,6 +249,8 @@ CASES = [
       for size in (SMALL, MANY, PAIRS_OF)),
     *(_case("mean_choice", "share of a subgroup", size, _subgroup, lambda n: _margins(n)[0][2])
       for size in (SMALL, MANY, PAIRS_OF)),
+    *(_case("selection_shares", "share of two options", size, _both,
+            lambda n: _margins(n)[0][2] / 2) for size in (SMALL, MANY)),
     *(_case("mean_belief", "share", size, _belief, lambda n: _margins(n)[1][2])
       for size in (SMALL, MANY)),
     *(_case("shift_fit", "difference", size, _shift,

@@ -9,7 +9,7 @@ of functions of a row, or of such means, so one computation serves the three.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -19,7 +19,13 @@ import pandas as pd
 
 from simkit.estimators.shared.arguments import checked
 from simkit.estimators.shared.clustering import Mean, few_note, share_interval
-from simkit.estimators.shared.respondents import Moved, left_out, left_out_of
+from simkit.estimators.shared.respondents import (
+    Moved,
+    effective_clusters,
+    left_out,
+    left_out_of,
+)
+from simkit.estimators.shared.strata import WITHIN, Strata, strata_of
 from simkit.result import Result
 from simkit.types import (
     FloatArray,
@@ -40,13 +46,14 @@ APART = "numbers between 0 and 1 are taken as P(checked), independent of each ot
 SLACK = 1e-6  # how far P(none) may be from the product that it must be
 
 
-@checked("answers weights cluster", frames="answers")
+@checked("answers weights cluster strata", frames="answers")
 def selection_shares(
     answers: pd.DataFrame,
     *,
     none: str | None = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     alpha: float = 0.05,
 ) -> Result:
     """What people check of a list of options: shares, how many, and which together.
@@ -66,6 +73,8 @@ def selection_shares(
         (n,) from 0.
     cluster : array_like, optional
         (n,) what is drawn independently; None is the row.
+    strata : array_like, optional
+        (n,) of the clusters, as in :func:`marginal_fit`: all is then within them.
     alpha : float
         1 - confidence of the intervals.
 
@@ -107,7 +116,7 @@ def selection_shares(
      'exactly 1 checked': 0.33, 'exactly 2 checked': 0.33, 'car & bicycle': 0.33,
      'phi, car & bicycle': 0.33}
     """
-    side = _side(answers, none, weights, cluster, "answers")
+    side = _side(answers, none, weights, cluster, "answers", strata)
     rows, worth = {}, []
     for one in side.quantities():
         error = one.error
@@ -124,7 +133,7 @@ def selection_shares(
 
 
 @checked(
-    "humans weights cluster",
+    "humans weights cluster strata",
     "simulated simulated_weights simulated_cluster",
     frames="humans simulated",
     same_people=lambda value, name: typed(value, name, bool, "True or False"),
@@ -136,6 +145,7 @@ def compare_selections(
     none: str | None = None,
     weights: npt.ArrayLike | None = None,
     cluster: Any = None,
+    strata: Any = None,
     simulated_weights: npt.ArrayLike | None = None,
     simulated_cluster: Any = None,
     same_people: bool = False,
@@ -151,6 +161,8 @@ def compare_selections(
         The option that excludes the others; a side that lacks its column gets it.
     weights, cluster, simulated_weights, simulated_cluster : array_like, optional
         (n,) and (m,), as in :func:`selection_shares`.
+    strata : array_like, optional
+        (n,) of the humans' clusters, and of both sides' where they are the same people.
     same_people : bool
         Whether the clusters of both sides are the same people (or households), told by their
         labels; without clusters, by the labels of the rows. False: two independent samples.
@@ -196,7 +208,7 @@ def compare_selections(
     car & bicycle    0.5       0.25     -0.25
     """
     theirs = [str(c) for c in simulated if c != none]
-    h = _side(humans, none, weights, cluster, "humans")
+    h = _side(humans, none, weights, cluster, "humans", strata)
     if set(theirs) != set(h.options):
         odd = sorted(set(theirs) ^ set(h.options))
         raise ValueError(f"option {odd[0]!r} is on one side only; both must have it")
@@ -247,6 +259,7 @@ class _Quantity:
     code: IntArray
     moves: FloatArray
     worth: float
+    within: bool = False  # strata
 
     @property
     def n(self) -> int:
@@ -276,7 +289,8 @@ class _Quantity:
             return [self.value, self.value]
         df = max(self.worth - 1, 1.0)
         mean = Mean(self.value, self.error, df, self.worth, self.clusters)
-        return list(share_interval(self.y, self.w, [self.code], mean, alpha))
+        codes = [] if self.within else [self.code]  # clusters differ by their strata too
+        return list(share_interval(self.y, self.w, codes, mean, alpha))
 
 
 @dataclass
@@ -295,6 +309,7 @@ class _Side:
     people: pd.Series
     notes: tuple[str, ...]
     over: str
+    strata: Strata | None = None
 
     def quantities(self) -> Iterator[_Quantity]:
         """Shares, number, its distribution, pairs, in an order that is that of both sides."""
@@ -319,19 +334,30 @@ class _Side:
         moves = np.zeros(int(self.code.max()) + 1)
         if not len(parts):
             return _Quantity(name, kind, np.nan, parts[:, 0], w, code, moves * np.nan, np.nan)
-        one = np.zeros(len(w), dtype=np.int64)
-        sums = left_out(code, one, np.column_stack([w, w[:, None] * parts]), 1)[0]
+        one, plan = np.zeros(len(w), dtype=np.int64), self.strata
+        of = code if plan is None else self.code[used]
+        sums = left_out(of, one, np.column_stack([w, w[:, None] * parts]), 1, plan)[0]
         with np.errstate(invalid="ignore", divide="ignore"):
             means = sums[:, 1:] / sums[:, :1]
             values = _phi(means) if kind == "phi" else means[:, 0]
-        moved = left_out_of(values)
-        moves[present] = moved.moves[0]
-        sizes = np.bincount(code, w)
-        worth = float(sizes.sum() ** 2 / (sizes @ sizes))
-        return _Quantity(name, kind, moved.at, parts[:, 0], w, code, moves, worth)
+        moved = left_out_of(values, strata=[plan])
+        if plan is None:
+            moves[present] = moved.moves[0]
+        else:
+            moves = moved.moves[0]
+        worth = effective_clusters(of, w, plan)
+        within = plan is not None
+        return _Quantity(name, kind, moved.at, parts[:, 0], w, code, moves, worth, within)
 
 
-def _side(frame: pd.DataFrame, none: str | None, weights: Any, cluster: Any, name: str) -> _Side:
+def _side(
+    frame: pd.DataFrame,
+    none: str | None,
+    weights: Any,
+    cluster: Any,
+    name: str,
+    strata: Any = None,
+) -> _Side:
     typed(none, "none", str | None, "the name of a column")
     options = [c for c in frame if c != none]
     if len(options) < 2:
@@ -346,14 +372,14 @@ def _side(frame: pd.DataFrame, none: str | None, weights: Any, cluster: Any, nam
     used = usable_rows(np.where(np.isnan(p).all(axis=1), np.nan, 0.0), weights, cluster)
     k = used.kept
     people = pd.Series(frame.index) if cluster is None else _labels(cluster, len(frame))
-    notes = used.notes
+    plan = strata_of(strata, cluster, used, len(frame))
+    notes = used.notes + (() if plan is None else plan.notes)
     missing = int(np.isnan(p[k]).any(axis=1).sum())
     notes += counted(missing, len(k), "rows miss an option; they count where it is not needed")
     notes += (APART,) if ((p[k] > 0) & (p[k] < 1)).any() else ()
-    over = "people" if cluster is None else used.over
-    return _Side(
-        options, none, p[k], used.weight[k], used.cluster[k], people.iloc[k], people, notes, over
-    )
+    over = ("people" if cluster is None else used.over) + ("" if plan is None else WITHIN)
+    return _Side(options, none, p[k], used.weight[k], used.cluster[k], people.iloc[k], people,
+                 notes, over, plan)  # fmt: skip
 
 
 def _labels(cluster: Any, n: int) -> pd.Series:
@@ -395,6 +421,9 @@ def _joined(h: _Side, s: _Side) -> None:
     if not both:
         raise ValueError("same_people: nobody has answers on both sides")
     code = {label: g for g, label in enumerate(both)}
+    if h.strata is not None:  # people left out are of the plan, and absent
+        home = pd.Series(h.strata.of[h.code], index=pd.Index(h.label)).groupby(level=0).first()
+        h.strata = s.strata = replace(h.strata, of=home.loc[both].to_numpy(dtype=np.int64))
     for side in (h, s):
         kept = side.label.isin(code).to_numpy()
         dropped = len(set(side.label)) - len(code)

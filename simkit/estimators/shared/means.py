@@ -84,6 +84,17 @@ def mean_choice(
     >>> mean_choice([0, 1, 1, 1]).to_frame().round(2)
             option  estimate  std_error  low  high  n  clusters
     choice  choice      0.75       0.22  0.3  0.95  4         4
+
+    A survey of two regions, with two sampling points from each and two people from every point:
+
+    >>> people = pd.DataFrame({
+    ...     "agrees": [1, 1, 1, 0, 0, 0, 1, 0], "weight": [1, 2, 1, 2, 3, 3, 2, 4],
+    ...     "point": [1, 1, 2, 2, 3, 3, 4, 4], "region": ["north"] * 4 + ["south"] * 4,
+    ... })
+    >>> plan = {"weights": "weight", "cluster": "point", "strata": "region"}
+    >>> share = mean_choice("agrees", **plan, data=people)["choice"]
+    >>> share[["estimate", "std_error", "kish_n", "effective_n"]].astype(float).round(2).to_dict()
+    {'estimate': 0.33, 'std_error': 0.16, 'kish_n': 6.75, 'effective_n': 10.29}
     """
     cells = _Cells(choice, "choice", by, weights, cluster, strata)
     mean, draws = cells.mean, cells.clusters[:, None] * np.ones_like(cells.mean)
