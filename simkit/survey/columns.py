@@ -77,11 +77,13 @@ class Reading:
         self.missing, self.keep = missing or {}, keep or {}
         self.said = said  # whose scale the code book says
         self.notes: list[str] = []
+        self.special: Sequence[str | None] = ()
 
     def read(
         self, sets: Mapping[str, RawSet], special: Sequence[str | None]
     ) -> tuple[pd.DataFrame, dict[str, SurveyItem], pd.DataFrame]:
         """People, items and the table of reasons."""
+        self.special = special
         for name in filter(None, special):
             one_of(name, "column", list(self.frame))
         people, gone, open_codes = {}, [], []
@@ -155,12 +157,14 @@ class Reading:
         """The column with NaN in place of missing codes, and a row of `missing` for each."""
         answers, item = self.frame[name], self.items[name]
         kept = self._kept_codes(name)
-        given = {
-            code_of(c): why
-            for key in ("*", name)
-            for c, why in reasons(self.missing.get(key, ()), f"missing[{key!r}]").items()
-        }
-        if both := [c for c in given if c in kept]:
+        own, every = (
+            {code_of(c): why for c, why in reasons(self.missing.get(key, ()), "missing").items()}
+            for key in (name, "*")
+        )
+        if name in self.special or self._kept(name) is True:
+            every = {}
+        given = {c: why for c, why in every.items() if c not in kept} | own
+        if both := [c for c in own if c in kept]:
             raise ValueError(f"{name}: {both[0]!r} is in missing= and in keep=; it must be in one")
         spans = self.raw.ranges.get(name, ())
         codes = {code_of(v) for v in answers.dropna().unique()} | set(item.labels)
