@@ -346,6 +346,9 @@ def test_check_all_that_apply(tmp_path: Path) -> None:
     assert survey.people["news: A"].tolist()[:3] == [1, 0, 0]
     assert survey.people["news: A"].isna().tolist() == [False] * 3 + [True]
     assert survey.codebook().loc["news", ["answered", "missing"]].tolist() == [3, 1]
+    told = survey.personas(["media", "news"])["context"].tolist()
+    assert told[:2] == ["Which media? TV. news: A.", "Which media? TV, Radio. news: B."]
+    assert told[2:] == ["news: none of these.", "Which media? Radio."]
     multiple_response(path, b"$media=D1 1 5 Media q1 q2\n")
     declared = sk.read_survey(path)
     assert declared.items["media"].text == "Media" and "media: Radio" in declared.people
