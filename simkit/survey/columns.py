@@ -77,11 +77,13 @@ class Reading:
         self.missing, self.keep = missing or {}, keep or {}
         self.said = said  # whose scale the code book says
         self.notes: list[str] = []
+        self.special: Sequence[str | None] = ()
 
     def read(
         self, sets: Mapping[str, RawSet], special: Sequence[str | None]
     ) -> tuple[pd.DataFrame, dict[str, SurveyItem], pd.DataFrame]:
         """People, items and the table of reasons."""
+        self.special = special
         for name in filter(None, special):
             one_of(name, "column", list(self.frame))
         people, gone, open_codes = {}, [], []
@@ -121,7 +123,19 @@ class Reading:
                 f"nominal, for no scale is declared: {', '.join(undeclared)}; where the labels are "
                 f'steps, say so: book={{{undeclared[0]!r}: {{"scale": "ordinal"}}}}'
             )
-        return table, items, pd.DataFrame(gone, columns=list(MISSING))
+        return table, items, self._reasons(gone)
+
+    @staticmethod
+    def _reasons(gone: Sequence[tuple[str, pd.Index, Any, str]]) -> pd.DataFrame:
+        """The table of `Survey.missing` from the rows of each code."""
+        parts = [
+            pd.DataFrame({"column": name, "row": at, "code": pd.Series(code, at, dtype=object),
+                          "reason": why}, at)
+            for name, at, code, why in gone if len(at)
+        ]  # fmt: skip
+        if not parts:
+            return pd.DataFrame(columns=list(MISSING))
+        return pd.concat(parts, ignore_index=True)
 
     @staticmethod
     def _numbered_labels(labels: Mapping[Any, str]) -> bool:
@@ -143,12 +157,14 @@ class Reading:
         """The column with NaN in place of missing codes, and a row of `missing` for each."""
         answers, item = self.frame[name], self.items[name]
         kept = self._kept_codes(name)
-        given = {
-            code_of(c): why
-            for key in ("*", name)
-            for c, why in reasons(self.missing.get(key, ()), f"missing[{key!r}]").items()
-        }
-        if both := [c for c in given if c in kept]:
+        own, every = (
+            {code_of(c): why for c, why in reasons(self.missing.get(key, ()), "missing").items()}
+            for key in (name, "*")
+        )
+        if name in self.special or self._kept(name) is True:
+            every = {}
+        given = {c: why for c, why in every.items() if c not in kept} | own
+        if both := [c for c in own if c in kept]:
             raise ValueError(f"{name}: {both[0]!r} is in missing= and in keep=; it must be in one")
         spans = self.raw.ranges.get(name, ())
         codes = {code_of(v) for v in answers.dropna().unique()} | set(item.labels)
@@ -158,11 +174,12 @@ class Reading:
         why = {c: item.labels.get(c, w) if w == DECLARED else w for c, w in declared.items()}
         labels = {c: t for c, t in item.labels.items() if c not in why}
         self.items[name] = replace(item, labels=labels, missing=why)
-        rows, gone = [], []
+        rows: list[Any] = []
+        gone = []
         for code, reason in why.items():
-            at = answers.index[answers.map(code_of, na_action="ignore") == code]
+            at = answers.index[answers == code]
             rows += list(at)
-            gone += [(name, int(row), code, reason) for row in at]
+            gone.append((name, at, code, reason))
         out = answers.astype(float) if rows and answers.dtype.kind in "iu" else answers.copy()
         out[rows] = None if out.dtype == object else np.nan
         return out, gone
@@ -191,7 +208,7 @@ class Reading:
         """The item with its scale: the one declared, or what its codes and labels show."""
         item, given = self.items[name], answers.dropna()
         known = {c: t for c, t in item.labels.items() if not says_missing(t)}
-        codes = sorted({code_of(v) for v in given}, key=str)
+        codes = sorted({code_of(v) for v in given.unique()}, key=str)
         text = any(isinstance(code, str) for code in codes)
         if item.scale == "other" or (len(given) and isinstance(given.iloc[0], _DATES)):
             return replace(item, scale="other")

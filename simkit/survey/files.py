@@ -223,15 +223,17 @@ def _csv(path: Path, columns: Sequence[str] | None, encoding: str | None) -> Raw
 
 def _numbers(cells: pd.Series, comma: bool) -> pd.Series:
     """Text cells as numbers if most of them are; "" is missing, "007" is no number."""
-    texts = cells.str.strip()
-    given = texts != ""
-    plain = texts.str.replace(",", ".", regex=False) if comma else texts
-    number = given & plain.map(lambda t: _NUMBER.fullmatch(t) is not None)
-    padded = texts.str.match(r"[+-]?0\d").fillna(False).any()
-    out = texts.astype(object).where(given, None)
-    if padded or not number.any() or 2 * number.sum() < given.sum():
-        return out
-    return out.where(~number, plain.where(number, "0").map(lambda t: code_of(float(t))))
+    places, raw = pd.factorize(cells)
+    texts = [str(text).strip() for text in raw]
+    plain = [text.replace(",", ".") if comma else text for text in texts]
+    number = np.array([_NUMBER.fullmatch(text) is not None for text in plain], dtype=bool)
+    given = np.array([text != "" for text in texts], dtype=bool)[places].sum()
+    padded = any(re.match(r"[+-]?0\d", text) for text in texts)
+    values: list[Any] = [text or None for text in texts]
+    if not padded and number.any() and 2 * number[places].sum() >= given:
+        pairs = zip(values, plain, number, strict=True)
+        values = [code_of(float(text)) if is_one else v for v, text, is_one in pairs]
+    return pd.Series([values[i] for i in places], cells.index, dtype=object, name=cells.name)
 
 
 def _parquet(path: Path, columns: Sequence[str] | None, encoding: str | None) -> RawSurvey:

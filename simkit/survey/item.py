@@ -95,11 +95,9 @@ class SurveyItem:
     def attribute(self, answers: pd.Series) -> Attribute:
         """The entry of a code book, to tell people's answers by.
 
-        answers : the people's column, which says how far numbers go. Raises ValueError for a
-        multi-select item, and for one without answers.
+        answers : the people's column, which says how far numbers go. Raises ValueError for an item
+        without answers.
         """
-        if self.scale == "multi-select":
-            raise ValueError("a multi-select item has no one answer to tell; tell its columns")
         values: Any = self.codes(answers) if self.scale in ("nominal", "ordinal") else {}
         if not values and self.scale == "numeric" and answers.notna().any():
             values = Numbers(float(answers.min()), float(answers.max()))

@@ -55,7 +55,8 @@ def read_survey(
         "tell"}, see :class:`SurveyItem`; or a table with a row per code and the columns item, text,
         scale, tell, code, label, missing; or a .json or .csv file of either.
     missing : mapping, optional
-        Column -> codes that are no answers, [99] or {99: "refused"}; "*" for every column.
+        Column -> codes that are no answers, [99] or {99: "refused"}; "*" for every column but
+        weights, strata and clusters, and but for what `keep` names.
     keep : mapping or sequence, optional
         Column -> codes that are answers after all; or columns all of whose codes are.
     sets : mapping, optional

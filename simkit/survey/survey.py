@@ -19,6 +19,7 @@ from simkit.types import FloatArray, hashable, invalid_row, listed, one_of
 
 __all__ = ["PARTS", "Survey", "answer_values", "scale_of"]
 
+NOTHING = "none of these"  # told of who ticked nothing
 PARTS = ("train", "validation", "test")
 
 
@@ -123,7 +124,8 @@ class Survey:
         Parameters
         ----------
         columns : sequence of str
-            Items, in the order in which they are told. An answer that is missing is left out.
+            Items, in the order in which they are told. An answer that is missing is left out; of a
+            multi-select item all that was ticked is told.
         people : DataFrame, optional
             Respondents with these columns, such as a sample of the survey's; None for all.
         **how
@@ -148,7 +150,8 @@ class Survey:
         ['Sex: male. Aged 34.', 'Sex: female.']
         """
         names = [self._item(name) for name in listed(columns, "columns")]
-        told = (self.people if people is None else people)[names]
+        whole = self.people if people is None else people
+        told = pd.DataFrame({name: self._told(whole, name) for name in names}, whole.index)
         book = CodeBook({n: self._of(n, "attribute") for n in names})
         context = render(told, book, attributes=names, **how)
         nominal = [n for n in names if self.items[n].scale == "nominal"]
@@ -261,12 +264,22 @@ class Survey:
 
     def _of(self, name: str, what: str, **options: Any) -> Any:
         """The item's attribute or question; an error names the item."""
-        several = self.items[name].scale == "multi-select"
-        answers = pd.Series(dtype=float) if several else self.people[name]
         try:
-            return getattr(self.items[name], what)(answers, **options)
+            return getattr(self.items[name], what)(self._told(self.people, name), **options)
         except ValueError as error:
             raise ValueError(f"item {name!r}: {error}") from error
+
+    def _told(self, people: pd.DataFrame, name: str) -> pd.Series:
+        """The column of an item; of a multi-select one the options that were ticked, in words."""
+        if self.items[name].scale != "multi-select":
+            return people[name]
+        ticks, options = people[self._columns(name)], [*self.items[name].labels.values()]
+        texts = [
+            None if all(map(is_missing, row)) else
+            ", ".join(o for o, tick in zip(options, row, strict=True) if tick == 1) or NOTHING
+            for row in ticks.itertuples(index=False)
+        ]  # fmt: skip
+        return pd.Series(texts, people.index, dtype=object)
 
     def _texts(self, name: str) -> dict[Any, str]:
         values = self._of(name, "attribute").values

@@ -81,7 +81,7 @@ def test_anes_is_the_held_out_part_and_asks_four_items():
     assert 200 < len(setting.humans) < 400
     assert not rep.anes_survey(seed=2).humans.equals(setting.humans)
     mixed, told = rep.mixture(rep.anes_survey(seed=1), seed=1), list(rep.ANES_TOLD)
-    said = rep.anes_survey(seed=1).personas.set_index(told)["context"]
+    said = rep.anes_survey(seed=1).simulated.set_index(told)["context"]
     both = [(k, text) for *k, text in mixed[[*told, "context"]].to_numpy() if tuple(k) in said]
     assert both and all((said.loc[[tuple(k)]] == text).all() for k, text in both)  # the same words
     line = rep.battery(setting)["vote"].line({}, answer="2")

@@ -121,6 +121,10 @@ def test_undeclared_codes_are_asked_about_all_at_once(tmp_path: Path) -> None:
     reasons = settled.missing.groupby("column")["reason"].first()
     assert reasons["hours"] == "refused" and reasons["vote"] == "Don't know"
     assert sk.read_survey(path, keep=list(frame)).people["income"].min() == -2147483648
+    but = sk.read_survey(
+        path, missing={"*": [-1, 8, 99, -2147483648]}, keep={"age": [99], "children": [9]}
+    )
+    assert but.people["age"].max() == 99 and but.people["vote"].isna().sum() == 10
     with pytest.raises(ValueError, match="in missing= and in keep="):
         sk.read_survey(path, missing={"age": [99]}, keep={"age": [99]})
     with pytest.raises(ValueError, match="no column of missing= 'ages'"):
@@ -233,6 +237,8 @@ def test_strata_and_clusters_may_be_99_and_must_be_there(tmp_path: Path) -> None
         written(tmp_path, "psu,stratum,x\n1,99,3\n99,1,4\n"), clusters="psu", strata="stratum"
     )
     assert (survey.clusters, survey.strata) == ("psu", "stratum")
+    every = sk.read_survey(tmp_path / "survey.csv", clusters="psu", missing={"*": [99]})
+    assert every.people["psu"].tolist() == [1, 99] and every.people["stratum"].isna().sum() == 1
     with pytest.raises(ValueError, match="clusters, column 'psu': row 1 have none"):
         sk.read_survey(written(tmp_path, "psu,x\n1,3\n,4\n"), clusters="psu")
     noted = sk.read_survey(written(tmp_path, "pspwght,x\n0.5,3\n1.5,4\n")).notes
@@ -340,6 +346,9 @@ def test_check_all_that_apply(tmp_path: Path) -> None:
     assert survey.people["news: A"].tolist()[:3] == [1, 0, 0]
     assert survey.people["news: A"].isna().tolist() == [False] * 3 + [True]
     assert survey.codebook().loc["news", ["answered", "missing"]].tolist() == [3, 1]
+    told = survey.personas(["media", "news"])["context"].tolist()
+    assert told[:2] == ["Which media? TV. news: A.", "Which media? TV, Radio. news: B."]
+    assert told[2:] == ["news: none of these.", "Which media? Radio."]
     multiple_response(path, b"$media=D1 1 5 Media q1 q2\n")
     declared = sk.read_survey(path)
     assert declared.items["media"].text == "Media" and "media: Radio" in declared.people
