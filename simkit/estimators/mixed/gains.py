@@ -1,4 +1,4 @@
-"""The table of a mixed estimate: its rows, what the predictions were worth, and what to say of it."""
+"""The table of a mixed estimate: its rows, what the predictions were worth, and its notes."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ def mixed_mean(
     of its influence values, summed within clusters, each side with C / (C - 1), and a cluster that
     is on both sides jointly; t quantiles on the effective number of clusters asked - 1, fewer where
     the others are fewer still. At the best λ and without weights n_effective is
-    n / (1 - rho^2 N / (n + N)).
+    n / (1 - rho^2 N / (n + N)). Several tuned λ are charged like regression coefficients, each a
+    degree of freedom, and are 0 where the people alone are then as precise.
 
     The predictions must not depend on the answers of the people asked. Whoever tuned a model on
     them must predict them out of fold (:func:`cross_fitted`), and a survey that is public may have
