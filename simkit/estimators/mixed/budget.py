@@ -32,9 +32,9 @@ def budget_split(
 
     Parameters
     ----------
-    rho : float or Result
+    rho : float, Result or Series
         The correlation of answers and predictions; or what :func:`mixed_mean` found in a pilot,
-        whose interval then goes through.
+        or one row of another mixed result (``found["yes, mixed"]``), whose interval goes through.
     budget : float
         What may be spent.
     cost_person, cost_answer : float
@@ -91,7 +91,7 @@ def budget_split(
         "saving": [1 - (plan.width(*bought, r) / alone) ** 2 for r in rhos],
     }
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "low", "high"])
-    if not isinstance(rho, Result):
+    if not isinstance(rho, Result | pd.Series):
         frame[["low", "high"]] = np.nan
     frame.insert(1, "std_error", np.nan)
     notes: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ def power_curve(
         plan = _Plan(cost_person, cost_answer, budget, sd, alpha)
         bought = plan.best(rhos[0])
         power, low, high = (plan.power(*bought, r, shift) for r in rhos)
-        if not isinstance(rho, Result):
+        if not isinstance(rho, Result | pd.Series):
             low = high = np.nan
         rows.append((budget, *bought, power, low, high, plan.power(plan.most, 0.0, 0.0, shift)))
     columns = ["budget", "people", "answers", "power", "power_low", "power_high", "power_people"]
@@ -205,13 +205,17 @@ class _Plan:
 
 def _rhos(rho: Any) -> tuple[float, float, float]:
     """The correlation and the ends of its interval, from 0 on."""
+    row: Any = rho
     if isinstance(rho, Result):
-        if "mixed" not in rho.frame.index or "rho_low" not in rho.frame:
+        row = rho["mixed"] if "mixed" in rho.frame.index else pd.Series(dtype=float)
+    if isinstance(row, pd.Series):
+        if not {"rho", "rho_low", "rho_high"} <= set(row.index):
             raise ValueError(
-                f"rho is a result with the rows {list(rho.frame.index)[:5]}; it must be what "
-                "mixed_mean or mixed_quantile returns, or a number"
+                "rho has no columns rho, rho_low and rho_high; it must be what mixed_mean or "
+                'mixed_quantile returns, a row of a mixed result such as found["yes, mixed"], or a '
+                "number"
             )
-        found = rho["mixed"][["rho", "rho_low", "rho_high"]].astype(float).tolist()
+        found = column(row[["rho", "rho_low", "rho_high"]], "rho", missing=True).tolist()
         if not np.isfinite(found).all():
             raise ValueError("rho: the pilot's correlation is undefined (NaN); give a number")
     else:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, framed_rows, gains, known_answers
+from simkit.estimators.mixed.gains import SOURCE, adds_nothing, framed_rows, gains, known_answers
 from simkit.estimators.mixed.people import (
     People,
     asked_of,

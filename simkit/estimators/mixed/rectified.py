@@ -99,10 +99,10 @@ def tuned(t: FloatArray, d: FloatArray) -> FloatArray:
 def rectify(sides: Sides, y: FloatArray, f: FloatArray, lam: FloatArray | None) -> Rectified:
     """The mixed mean of y (m,), where asked, with predictions f (m, k).
 
-    lam : (k,), or None for the best. Several best ones fit the sample too well, like regression
-    coefficients: each costs a degree of freedom, in the error and in the quantile, and where the
-    people alone are then as precise all are 0. One alone costs 1 / (2 n) of the error, and
-    is not charged (coverage from 50 people: docs/coverage.md).
+    lam : (k,), or None for the best. Several best ones fit the sample too well, and move with it,
+    like regression coefficients: each costs a degree of freedom, in the error and in the quantile,
+    and the error has the factor for new people, 1 + k / n. Where the people alone are then as
+    precise all are 0. One alone costs 1 / (2 n) of the error, and is not charged.
     """
     own, t = sides.side(y[:, None], True)
     seen, a = sides.side(f, True)
@@ -116,7 +116,7 @@ def rectify(sides: Sides, y: FloatArray, f: FloatArray, lam: FloatArray | None) 
             f"there are {spent} predictions to weigh and {df + 1:.3g} people (or clusters) who "
             "were asked; give values= for one prediction, or lam="
         )
-    inflation = df / (df - spent)
+    inflation = df / (df - spent) * (1 + spent / (df + 1))
     if spent and np.sum((t - d @ best) ** 2) * inflation >= alone**2:
         best, inflation, spent = np.zeros_like(best), 1.0, 0
     moves = t - d @ best

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from simkit.estimators.mixed.means import SOURCE, adds_nothing, known_answers, rows_of
+from simkit.estimators.mixed.gains import SOURCE, adds_nothing, known_answers, rows_of
 from simkit.estimators.mixed.people import (
     People,
     asked_of,

@@ -62,6 +62,8 @@ def test_the_interval_of_a_pilot_goes_through():
     widths = [2 * stats.t.ppf(0.975, people - 1) * np.sqrt((1 - r**2) / people + r**2 / answers)
               for r in (high, low)]  # fmt: skip
     assert list(plan.interval("width")) == pytest.approx(widths)
+    row = est.budget_split(pilot["mixed"], 1000, **COSTS)
+    assert row.frame.equals(plan.frame)
     curve = est.power_curve(pilot, [500], effect=0.2, **COSTS).iloc[0]
     assert curve["power_low"] < curve["power"] < curve["power_high"]
 
