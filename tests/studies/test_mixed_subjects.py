@@ -71,6 +71,10 @@ def test_what_is_gained_is_what_the_formula_says() -> None:
     rho = np.corrcoef(r.expected, r.answers)[0, 1]
     assert by.loc["belief", "rho"] == pytest.approx(rho)
     assert by.loc["belief", "gain"] == pytest.approx(1 / (1 - rho**2 * 0.9))
+    # A belief with a tenth of the spread would need a λ of ten times as much: it is held at 1.
+    timid = people.gain_of(r.answers, r.expected / 10, None, 0.1)
+    variance = np.var(r.answers - r.expected / 10) + np.var(r.expected / 10) / 9  # n = 1, N = 9
+    assert timid["lam"] == 1 and timid["gain"] == pytest.approx(np.var(r.answers) / variance)
     # A drawn answer has the belief's covariance and more variance: rho * sd(belief) / sd(answer).
     drawn = rho * r.expected.std() / r.chosen(1).std()
     assert by.loc["one answer", "rho"] == pytest.approx(drawn, abs=0.04)
@@ -108,7 +112,7 @@ def test_a_sample_of_one_register_is_the_study_of_the_recorded_people() -> None:
     one = est.mixed_mean(y.where(np.arange(500) < 100), r.expected[drawn])
     assert got["width_mixed"] == pytest.approx(one["mixed"]["high"] - one["mixed"]["low"])
     assert got["seen"] == pytest.approx(one["mixed"]["n_effective"] / 100)
-    assert got["lam"] == pytest.approx(one["mixed"]["lam"])
+    assert got["seen_lam"] == pytest.approx(one["mixed"]["lam"])
 
 
 def test_a_persons_answers_stay_together() -> None:

@@ -178,20 +178,24 @@ def gain_of(
     """What predictions f of answers y are worth where a share of all people is asked.
 
     rho is the correlation of the people's sums (of the answers, where `person` is None), with its
-    interval by Fisher's z over people; gain the effective people per person asked that it makes,
-    1 / (1 - rho^2 (1 - share)), with the interval that follows.
+    interval by Fisher's z over people. lam is the λ of least variance, from 0 to 1, and gain the
+    effective people per person asked that it makes, with the interval that follows from rho's:
+    1 / (1 - rho^2 (1 - share)) where λ is not at an end.
     """
     each = np.arange(len(y)) if person is None else person
     t, d = (np.bincount(each, x - x.mean()) for x in (y, f))
-    rho = np.full(3, np.nan)
+    rho, spread = np.full(3, np.nan), 1.0
     if np.ptp(t) > 0 and np.ptp(d) > 1e-12:
-        found = stats.pearsonr(t, d)
-        ends = found.confidence_interval()
-        rho = np.array([found.statistic, ends.low, ends.high])
-    # λ is 0 where rho is below 0, and where there is none.
-    gain = 1 / (1 - np.maximum(np.nan_to_num(rho), 0) ** 2 * (1 - share))
+        test = stats.pearsonr(t, d)
+        ends = test.confidence_interval()
+        rho, spread = np.array([test.statistic, ends.low, ends.high]), d.std() / t.std()
+    known = np.nan_to_num(rho)
+    lam = np.clip(known * (1 - share) / spread, 0, 1)
+    step = lam * spread
+    gain = 1 / (1 - 2 * step * known + step**2 / (1 - share))
     names = [f"{name}{end}" for name in ("rho", "gain") for end in ("", "_low", "_high")]
-    return dict(zip(names, map(float, [*rho, *gain]), strict=True))
+    found = dict(zip(names, map(float, [*rho, *gain]), strict=True))
+    return found | {"lam": float(lam[0])}
 
 
 def worth(register: Register, n: int, others: int, *, seed: int = 1) -> pd.DataFrame:

@@ -104,7 +104,7 @@ def _repeated(
         found.append([*covers, *widths, (r.alone_error / r.error) ** 2 if r.error else 1, r.lam[0],
                       r.alone, r.estimate])  # fmt: skip
     each = np.array(found, dtype=float)
-    names = ["coverage_people", "coverage_mixed", "width_people", "width_mixed", "seen", "lam"]
+    names = ["coverage_people", "coverage_mixed", "width_people", "width_mixed", "seen", "seen_lam"]
     error = np.sqrt(np.mean((each[:, -2:] - truth) ** 2, axis=0))
     out = dict(zip(names, each.mean(axis=0), strict=False))
     more = {"error_people": error[0], "error_mixed": error[1], "bias": (f.mean() - truth) / y.std()}
