@@ -89,6 +89,7 @@ class Served:
         self.model = "tiny.gguf"
         self.speaks = "llama.cpp"
         self.ignores_echo = self.off_by_one = False
+        self.counts_bos = False  # in an echo's offsets, as vLLM does
         self.forgets_bos = False  # when asked for tokens
         self.takes_ids = True  # vLLM: logprob_token_ids
         self.change: Callable[[float], float] = lambda value: value  # of scored log-probabilities
@@ -171,6 +172,9 @@ class Served:
         shown = [t for t in [*ids, best] if t != BOS]
         values: list[Any] = [None, *self.scored(shown, 1)[:-1], found[best]]
         texts = [text_of([t]) for t in shown]
+        if self.counts_bos and body.get("echo"):
+            shown, texts = [BOS, *shown], ["<s>", *texts]
+            values = [None, *self.scored(ids, 1), found[best]]
         starts = [sum(map(len, texts[:j])) for j in range(len(texts))]
         if self.ignores_echo or not body.get("echo"):
             texts, values, starts = texts[-1:], values[-1:], [0]
@@ -182,7 +186,11 @@ class Served:
         last = {f"token_id:{t}" if named else text_of([t]): value for t, value in top}
         logprobs = {"tokens": texts, "token_logprobs": values, "text_offset": starts,
                     "top_logprobs": [*([None] * (len(texts) - 1)), last]}  # fmt: skip
-        choice = {"text": "".join(texts), "logprobs": logprobs, "finish_reason": "length"}
+        choice = {
+            "text": "".join(texts).removeprefix("<s>"),
+            "logprobs": logprobs,
+            "finish_reason": "length",
+        }
         return {"model": self.model, "choices": [choice],
                 "usage": {"prompt_tokens": len(ids), "completion_tokens": 1}}  # fmt: skip
 

@@ -94,6 +94,12 @@ def test_a_prompt_that_writes_its_bos_has_it_once(served, speaks, monkeypatch):
     assert lm.dialect.contexts(["The capital"])[0][:2] != (BOS, BOS)
 
 
+def test_an_echo_may_count_a_bos_that_it_does_not_write(served):
+    state, address = served
+    state.speaks, state.counts_bos = "echo", True
+    assert sk.score(load_remote(address), PROMPTS, OPTIONS) == pytest.approx(EXACT, abs=1e-9)
+
+
 @pytest.mark.parametrize("speaks", ["vllm", "sglang", "echo"])
 def test_off_by_one_is_found_out(served, speaks):
     state, address = served

@@ -5,7 +5,6 @@ How to record it anew: `vllm_tape.py`. An exchange that was not recorded fails w
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 
 import simkit as sk
 from simkit.scoring.catalogue import gguf_of
-from simkit.scoring.remote import client as clients
 from simkit.scoring.remote import load_remote
 from tests.scoring.remote import vllm_tape as tape
 
@@ -89,21 +87,24 @@ def test_a_template_that_is_told_lays_out_the_same(exact):
     assert found["short"]["belief"] == pytest.approx(exact["short"]["belief"][:2], **CLOSE)
 
 
-def test_chat_completions_bound_the_belief(talked, exact):
+def test_chat_completions_bound_the_belief(talked):
     assert talked["lists"] == "bounds from the 20 likeliest tokens"
-    bounds = talked["bounds"]
-    for low, high, belief, truth in zip(
-        *(bounds[name] for name in ("low", "high", "belief")), exact["open"]["belief"], strict=True
-    ):
-        assert low <= truth <= high and abs(belief - truth) < 0.02
+    low, high, belief = (np.array(talked["bounds"][name]) for name in ("low", "high", "belief"))
+    assert (low <= belief).all() and (belief <= high).all() and (high - low < 0.3).all()
 
 
 @pytest.mark.slow
-def test_the_numbers_of_transformers_are_what_they_were(exact):
+def test_the_model_here_says_what_was_recorded_of_it(talked, exact):
+    """And lies within the bounds of chat completions."""
     if not gguf_of("smollm2").is_file():
         pytest.skip("no smollm2: run `simkit models add smollm2`")
-    for name, columns in tape.by_transformers().items():
-        assert columns["belief"] == pytest.approx(exact[name]["belief"], **CLOSE)
+    now = tape.by_transformers()
+    for name, columns in exact.items():
+        assert now[name]["belief"] == pytest.approx(columns["belief"], **CLOSE)
+    truth = np.array(now["open"]["belief"])
+    low, high, belief = (np.array(talked["bounds"][name]) for name in ("low", "high", "belief"))
+    assert (low <= truth).all() and (truth <= high).all()
+    np.testing.assert_allclose(belief, truth, atol=0.02)
 
 
 def test_what_was_not_recorded_is_shown():
@@ -118,5 +119,4 @@ def test_what_was_not_recorded_is_shown():
 def test_nothing_of_the_machine_is_recorded():
     text = str(tape.tape())
     assert "/root" not in text and "/tmp" not in text and "/home" not in text
-    assert {asked[1] for name in tape.WHAT for asked in tape.tape()[name]} >= {"/tokenizer_info"}
-    assert clients.Client and math.isfinite(len(text))
+    assert len(text) > 100_000  # it was read
