@@ -123,4 +123,5 @@ def test_study_01_ends_in_words_where_no_covariate_can_be_asked(glassbox_server,
     assert record["status"] == "stopped"
     mass = {number["name"]: number["value"] for number in record["numbers"]}
     assert mass["Valid mass, buys"] > 0.5
-    assert not any(value >= 0.5 for name, value in mass.items() if name != "Valid mass, buys")
+    assert all((mass[name] or 0) < 0.5 for name in mass if name != "Valid mass, buys")
+    assert mass["Valid mass, rival_price"] is None  # its options cannot be parted from the prompt
