@@ -162,8 +162,8 @@ def go_on(works: Works, study: str, *, more: bool = False) -> None:
         end = (
             f"**This study ends here.** {works.model.name} answers the main question, and none of "
             f"the others that the study needs ({', '.join(works.failing)}): their options hold "
-            f"less than {LEAST_MASS:g} of the probability, or are other tokens behind the prompt. Ask a "
-            "model that was trained to answer questions, in its chat template."
+            f"less than {LEAST_MASS:g} of the probability, or are other tokens behind the prompt. "
+            "Ask a model that was trained to answer questions, in its chat template."
         )
     if not unjudged and not end:
         return
