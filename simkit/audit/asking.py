@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from simkit.audit.pilots import pilot
+from simkit.audit.pilots import SOURCE, bare, pilot
 from simkit.questions import Question
 from simkit.result import Result
-from simkit.scoring import Chat, Model, believe, with_chat
+from simkit.scoring import BoundaryError, Chat, Model, believe, with_chat
 from simkit.scoring.chat import channel_of, open_turns
 from simkit.scoring.mass import LEAST_MASS
 from simkit.scoring.thoughts import THINKING
@@ -204,12 +205,24 @@ def measure(model: Model, asked: Asked, *, prompts: int = 24, written: bool = Tr
     Returns
     -------
     Works
+        A later question whose options the model's tokens cannot part from the prompt is failing:
+        its row is NaN, and `notes()` says why.
+
+    Raises
+    ------
+    BoundaryError
+        Where that is so of the main question.
     """
-    longest = WRITTEN if written else 0
-    pilots = {
-        name: pilot(model, question, design, prompts=prompts, max_tokens=longest)
-        for name, (question, design) in asked.items()
-    }
+    longest, pilots = WRITTEN if written else 0, {}
+    for name, (question, design) in asked.items():
+        try:
+            pilots[name] = pilot(model, question, design, prompts=prompts, max_tokens=longest)
+        except BoundaryError as error:
+            if not pilots:
+                raise
+            nothing = pd.DataFrame(np.nan, index=ROWS, columns=list(bare(np.nan)))
+            method = f"Pilot on {model.name}: not askable"
+            pilots[name] = Result(method, nothing, 0, 0.05, SOURCE, (str(error),), "prompts")
     return Works(pilots, model, asked)
 
 

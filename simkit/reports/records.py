@@ -133,7 +133,7 @@ def caption(text: str | Result, *more: str | Result) -> Caption:
     return Caption(" ".join(typed(part, "a caption", str, "text, or a Result") for part in texts))
 
 
-def go_on(works: Works, study: str) -> None:
+def go_on(works: Works, study: str, *, more: bool = False) -> None:
     """End the study here if its main question does not work: the page says why, and what would.
 
     Where an interface hides the valid mass, the page says that it is not judged, and goes on.
@@ -147,14 +147,24 @@ def go_on(works: Works, study: str) -> None:
         Of :func:`simkit.audit.measure`; the first question is the one that the study rests on.
     study : str
         The study's name, under which each question's valid mass is recorded.
+    more : bool
+        Whether the study also needs one of the questions after the first.
 
     Raises
     ------
     SystemExit
-        Where the first question's mean valid mass is below 0.5. papermill takes it as an end, not
+        Where the first question's mean valid mass is below 0.5, and with `more` where all others
+        fail. papermill takes it as an end, not
         as an error.
     """
     unjudged, end = works.unjudged, works.end
+    if more and not end and set(list(works.pilots)[1:]) <= set(works.failing):
+        end = (
+            f"**This study ends here.** {works.model.name} answers the main question, and none of "
+            f"the others that the study needs ({', '.join(works.failing)}): their options hold "
+            f"less than {LEAST_MASS:g} of the probability, or are other tokens behind the prompt. "
+            "Ask a model that was trained to answer questions, in its chat template."
+        )
     if not unjudged and not end:
         return
     show: Any = import_module("IPython.display").display

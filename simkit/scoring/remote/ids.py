@@ -13,7 +13,7 @@ from simkit.scoring.engine.tokens import nested, pack
 from simkit.scoring.remote.client import Client, Garbled, ServerError
 from simkit.scoring.types import BoundaryError, Scores
 
-__all__ = ["PROBE", "Asked", "ByIds", "Dialect", "Ids", "Places", "number"]
+__all__ = ["PROBE", "Asked", "ByIds", "Dialect", "Ids", "Places", "number", "total"]
 
 PROBE = "The capital of France is"
 TAIL = 24  # characters of a prompt within which its last token is looked for
@@ -77,6 +77,10 @@ class ByIds(Dialect):
         together = [tuple(short[k : k + LISTED]) for k in range(0, len(short), LISTED)]
         return together + [(o,) for o in options if o not in short]
 
+    def next_asked(self, missing: Asked, known: Places) -> list[tuple[Ids, Asked]]:
+        """What to ask next for options not known yet, each with the tokens it goes on behind."""
+        return [((), missing._replace(options=some)) for some in self.batches(missing.options)]
+
     def asking(self, asked: Asked) -> dict[str, Any]:
         """The body of a request."""
         raise NotImplementedError
@@ -100,18 +104,22 @@ class ByIds(Dialect):
         waiting = list(range(len(prompts)))
         while waiting:
             asked = [
-                (i, Asked(prompts[i], contexts[i], batch)) for i in waiting
-                for batch in self.batches([o for o in answers[i] if total(known[i], o) is None])
+                (i, begun, one) for i in waiting
+                for begun, one in self.next_asked(
+                    Asked(prompts[i], contexts[i],
+                          tuple(o for o in answers[i] if total(known[i], o) is None)),
+                    known[i],
+                )
             ]  # fmt: skip
 
             def read(j: int, answer: Any, asked: Any = asked) -> Places:
-                return self._sound(answer, asked[j][1])
+                return self._sound(answer, asked[j][2])
 
-            bodies = [self.asking(one) for _, one in asked]
-            found = self.client.map(self.path, bodies, read, [rows[i] for i, _ in asked])
-            for (i, _), places in zip(asked, found, strict=True):
+            bodies = [self.asking(one) for _, _, one in asked]
+            found = self.client.map(self.path, bodies, read, [rows[i] for i, _, _ in asked])
+            for (i, begun, _), places in zip(asked, found, strict=True):
                 for place, tokens in places.items():
-                    known[i].setdefault(place, {}).update(tokens)
+                    known[i].setdefault(begun + place, {}).update(tokens)
             waiting = [i for i in waiting if any(total(known[i], o) is None for o in answers[i])]
         logprob = [[total(known[i], o) for o in row] for i, row in enumerate(answers)]
         within = [nested(tuple(map(pack, row))) for row in answers]

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from simkit.scoring.remote.client import Client, Garbled, ServerError
-from simkit.scoring.remote.ids import Asked, ByIds, Ids, Places, number
+from simkit.scoring.remote.ids import Asked, ByIds, Ids, Places, number, total
 from simkit.scoring.remote.template import ServerTemplate
 
 __all__ = ["LlamaCpp"]
@@ -63,9 +63,24 @@ class LlamaCpp(ByIds):
         """See `ByIds`."""
         return {"content": text, "add_special": special, "parse_special": True}
 
-    def batches(self, options: Sequence[Ids]) -> list[tuple[Ids, ...]]:
-        """See `ByIds`: one, whose answer may hold the others."""
-        return [(option,) for option in options[:1]]
+    def next_asked(self, missing: Asked, known: Places) -> list[tuple[Ids, Asked]]:
+        """See `ByIds`: one option first, whose answer may hold the others.
+
+        Then all that is still missing, prompt by prompt, so that the server finds the prompt in
+        its cache. What is known of an option is sent as prompt: a place costs one token to write,
+        and options that part only behind it share the request.
+        """
+        if not known:
+            return [((), missing._replace(options=missing.options[:1]))]
+        chosen: dict[tuple[Ids, int | None], Ids] = {}
+        for option in missing.options:
+            n = next(j for j in range(len(option)) if total(known, option[: j + 1]) is None)
+            place = option[:n]
+            chosen.setdefault((place, option[n] if place in known else None), option)
+        return [
+            (place, Asked(missing.prompt, missing.context + place, (option[len(place) :],)))
+            for (place, _), option in chosen.items()
+        ]
 
     def asking(self, asked: Asked) -> dict[str, Any]:
         """See `ByIds`."""
@@ -81,7 +96,7 @@ class LlamaCpp(ByIds):
         self.check_model(answer.get("model"))
         if answer.get("truncated"):
             raise ServerError(f"{self.model} cut the prompt: start the server with more context")
-        if not str(answer.get("prompt", asked.prompt)).endswith(asked.prompt):
+        if asked.prompt not in str(answer.get("prompt", asked.prompt)):
             raise Garbled("the answer to another prompt")
         if answer.get("tokens_evaluated", len(asked.context)) != len(asked.context):
             raise Garbled(f"an answer to {answer['tokens_evaluated']} tokens, not the prompt's "

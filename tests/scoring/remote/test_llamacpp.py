@@ -110,3 +110,18 @@ def test_the_quickstart_runs_on_an_address(smollm2_server, tmp_path):
     assert record["provenance"]["model"] == "SmolLM2-135M-Instruct.Q4_1"
     numbers = {number["name"]: number["value"] for number in record["numbers"]}
     assert numbers["Valid mass"] > 0.7  # 0.90 in its chat template, 0.04 as plain text
+
+
+@pytest.mark.slow
+def test_study_01_ends_in_words_where_no_covariate_can_be_asked(glassbox_server, tmp_path):
+    """Behind an address the glass box is any model: it knows purchases, not the other questions.
+
+    Its token for "$1" cannot be parted, so prices are no error: they are left out.
+    """
+    reports.run("demand_endogeneity", {"model": glassbox_server}, out=tmp_path)
+    record = json.loads((tmp_path / "demand_endogeneity.json").read_text())
+    assert record["status"] == "stopped"
+    mass = {number["name"]: number["value"] for number in record["numbers"]}
+    assert mass["Valid mass, buys"] > 0.5
+    assert all((mass[name] or 0) < 0.5 for name in mass if name != "Valid mass, buys")
+    assert mass["Valid mass, rival_price"] is None  # its options cannot be parted from the prompt
