@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,10 @@ def app() -> None:
     "--grid", multiple=True, metavar="NAME=VALUE,VALUE...",
     help="Run every combination of these values, into one table; repeatable.",
 )  # fmt: skip
+@click.option(
+    "--dry-run", is_flag=True,
+    help="Count what a server would be asked, send nothing, write nothing.",
+)  # fmt: skip
 @CLUSTER
 @WORKERS
 def run(
@@ -55,6 +61,7 @@ def run(
     out: Path,
     profile: str | None,
     grid: tuple[str, ...],
+    dry_run: bool,
     cluster: str | None,
     workers: int | None,
 ) -> None:
@@ -66,6 +73,10 @@ def run(
 
     With --grid each combination has a folder of its own below OUT/STUDY-grid, with a table.csv of
     all numbers, which the index page shows. Combinations that are done are not run again.
+
+    With --dry-run a model behind a server is met, each study is run on numbers that are made up,
+    and a line says how many requests and tokens it would take: at most, where a study's size
+    follows from the server's speed, which a dry run does not measure.
     """
     from simkit import reports
 
@@ -86,6 +97,11 @@ def run(
             for value in many:
                 _share(chosen, {**values, name: value})
         plan = _share(chosen, values)
+        if dry_run:
+            if grids:
+                raise ValueError("--dry-run counts one run; leave --grid out")
+            _count(plan, values)
+            return
     failed = []
     for source, arguments in plan:
         own = {name: many for name, many in grids.items() if name in source.parameters}
@@ -107,6 +123,28 @@ def run(
     with in_words(code=1):
         click.echo(reports.index(out))
     sys.exit(1 if failed else 0)
+
+
+def _count(plan: list[tuple[Study, dict[str, Any]]], values: dict[str, str]) -> None:
+    """A line for each study and server: what the study would ask of it."""
+    from simkit import reports
+    from simkit.scoring.load import is_served
+
+    named = [values[name] for name in ("model", "compare") if name in values]
+    if not any(is_served(name) for name in named):
+        said = named[0] if named else "glassbox"
+        raise ValueError(f"--dry-run counts what a server would be asked, and {said!r} is none")
+    for source, arguments in plan:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["SIMKIT_DRY_RUN"] = folder
+            try:
+                reports.run(source.path, arguments, out=Path(folder, "out"))
+            except Exception as error:  # what was counted until then is a lower bound
+                complain(error)
+            finally:
+                del os.environ["SIMKIT_DRY_RUN"]
+            for counts in sorted(Path(folder).glob("*.txt")):
+                click.echo(f"{source.path.stem}, {counts.stem}: {counts.read_text()}")
 
 
 @app.command("index")

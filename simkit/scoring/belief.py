@@ -174,9 +174,11 @@ def believe(
         order) and `position` (place at which the option was listed, from 0). `option` is always
         the content.
 
+        Of a server that is asked several times (`repeats`), also `repeats_range`, by how much the
+        beliefs of one request differ.
+
         Of an interface that gives bounds (see `Beliefs`), also `low` and `high`, between which the
-        belief lies, and `basis`, what it rests on; with repeats, also `repeats_range`, by how much
-        the beliefs of one request differ. `logprob` and `valid_mass` are NaN where the
+        belief lies, and `basis`, what it rests on. `logprob` and `valid_mass` are NaN where the
         interface hides the mass, and a refused question has belief NaN.
 
         In a chat whose template knows thoughts (see `Chat`), also `channel`: what was scored,
@@ -255,6 +257,12 @@ def _scored(
     spelled = separated(separator, answers)
     scores = _scores(model, prompts, spelled)
     logprob, mass = sum_forms(model, prompts, spelled, scores), scores.valid_mass
+    belief = softmax(logprob)
+    spread: dict[str, FloatArray] = {}
+    if (repeats := getattr(model, "repeats", 1)) > 1:
+        logprob, mass, belief, spread = _repeated(
+            model, repeats, prompts, spelled, (logprob, mass, belief)
+        )
     by_row = mass.reshape(-1, len(ways))
 
     def place(i: int) -> Place:
@@ -263,8 +271,25 @@ def _scored(
         return f"row {names[first]!r}{order}", prompts[first], separator, answers[first]
 
     warn_of_mass(model, by_row.mean(1) if average else mass, least_mass, place)
-    columns = {"logprob": logprob, "belief": softmax(logprob), "valid_mass": mass}
+    columns = {"logprob": logprob, "belief": belief, "valid_mass": mass, **spread}
     return columns if channel is None else columns | {"channel": np.array(channel, dtype=object)}
+
+
+def _repeated(
+    model: Any, repeats: int, prompts: Sequence[str], spelled: Sequence[Spelled],
+    first: tuple[FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray, FloatArray, FloatArray, dict[str, FloatArray]]:  # fmt: skip
+    """Means of the first scores and of those asked for again, and how far the beliefs differ."""
+    found = [first]
+    for number in range(1, repeats):
+        with model.repeated(number):
+            scores = _scores(model, prompts, spelled)
+            logprob = sum_forms(model, prompts, spelled, scores)
+        found.append((logprob, scores.valid_mass, softmax(logprob)))
+    logprobs, masses, beliefs = (np.stack(several) for several in zip(*found, strict=True))
+    mean = special.logsumexp(logprobs, axis=0) - np.log(repeats)
+    spread = {"repeats_range": np.asarray(np.ptp(beliefs, axis=0))}
+    return np.asarray(mean), masses.mean(axis=0), beliefs.mean(axis=0), spread
 
 
 def _told(

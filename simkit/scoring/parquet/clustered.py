@@ -180,7 +180,8 @@ def _request(opens: partial[Model], designs: Sequence[ParquetDesign]) -> dict[st
     elif is_model(model):
         model = [model.name, identity_of(model)]
     names = [f for f in vars(first) if f in ParquetDesign.__dataclass_fields__]
-    asked = {n: getattr(first, n) for n in names if n not in ("source", "out", "channel", "told")}
+    own = {"source", "out", "channel", "told", "repeated"}
+    asked = {n: getattr(first, n) for n in names if n not in own}
     stats = [(design.source, design.source.stat()) for design in designs]
     files = [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in stats]
     model = model if isinstance(model, str | list) else repr(model)

@@ -35,6 +35,7 @@ RESULT = {
 }  # fmt: skip
 RESULT_LISTED = {"orders": pa.int64(), "order_range": pa.float64()}
 RESULT_CHANNEL = {"channel": pa.string()}
+RESULT_REPEATED = {"repeats_range": pa.float64()}
 RESULT_TOLD = {"low": pa.float64(), "high": pa.float64(), "basis": pa.string()}
 # Columns of the design that `believe` gets: the prompt, and a row's own options.
 _PROMPT, _OPTION = "simkit prompt", "simkit option"
@@ -70,6 +71,7 @@ class ParquetDesign:
     rows: int = ROWS
     channel: str | None = None
     told: bool = False  # by an interface that gives bounds
+    repeated: bool = False  # each belief is asked for several times
 
     def __post_init__(self) -> None:
         for name in ("template", "prompt", "separator"):
@@ -157,6 +159,7 @@ class ParquetDesign:
         lists = self.question.lists_options and not self.own_options
         more = RESULT_CHANNEL if self.channel is not None else {}
         more = more | RESULT_TOLD if self.told else more
+        more = more | RESULT_REPEATED if self.repeated else more
         result = pa.schema({**RESULT, **(RESULT_LISTED if lists else {}), **more})
         added = (*COLUMNS, *(LISTED if lists else ()), *more)
         clash = [name for name in added if name in self.columns]
@@ -222,7 +225,8 @@ class ParquetDesign:
     def provenance(self, model: Model) -> dict[str, Any]:
         """The model and what was asked."""
         known = identity_of(model)
-        names = [f.name for f in fields(self) if f.name not in ("out", "bare", "rows", "told")]
+        own = {"out", "bare", "rows", "told", "repeated"}
+        names = [f.name for f in fields(self) if f.name not in own]
         return {
             "simkit": __version__,
             "model": model.name,
@@ -248,7 +252,8 @@ def designed(
         )
     told = getattr(model, "beliefs", None) is not None
     channel = None if told else channel_of(model, way)
-    return ParquetDesign(source, out, options, channel=channel, told=told, **asked)  # type: ignore[arg-type]
+    asked |= {"channel": channel, "told": told, "repeated": getattr(model, "repeats", 1) > 1}
+    return ParquetDesign(source, out, options, **asked)  # type: ignore[arg-type]
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -105,6 +105,7 @@ class Client:
     spent : what was used so far.
     store, identity : where answers are kept, and what they depend on besides the request.
     counted : where it is set, requests that cost tokens are counted there and not sent.
+    again : above 0 where requests are repeats, which the store keeps apart from the first.
     """
 
     address: str
@@ -121,6 +122,7 @@ class Client:
     store: Store | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
     counted: Spent | None = None
+    again: int = 0
 
     def __post_init__(self) -> None:
         if not re.match(r"https?://[^/\s]+", self.address):
@@ -245,7 +247,8 @@ class Client:
         seen: Counter[str] = Counter()
         names = []
         for name in plain:
-            names.append(key(kind="answer", request=name, draw=seen[name]))
+            again = {"again": self.again} if self.again else {}
+            names.append(key(kind="answer", request=name, draw=seen[name], **again))
             seen[name] += 1
         return names
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from simkit.files import write_text
 from simkit.scoring.inquiries import Beliefs, Inquiry
 from simkit.scoring.remote.client import NotSent
 from simkit.scoring.remote.costs import Spent
@@ -25,10 +27,12 @@ class Dry:
     by the text that is asked about: the same for the same, and no two options alike, so that what
     is estimated from it is defined. What a dialect asks for after it has seen an answer is not
     counted; the count is then a lower bound.
+
+    counts : a file that says what was counted so far, written anew with every call.
     """
 
-    def __init__(self, dialect: Any) -> None:
-        self.dialect = dialect
+    def __init__(self, dialect: Any, counts: Path | str | None = None) -> None:
+        self.dialect, self.counts = dialect, counts
         client = dialect.client
         client.counted = Spent(price=client.price)
 
@@ -71,12 +75,13 @@ class Dry:
             lambda: [(" word" * max_tokens, max_tokens, True) for _ in prompts],
         )
 
-    @staticmethod
-    def _tried(call: Callable[[], Any], made_up: Callable[[], T]) -> T:
+    def _tried(self, call: Callable[[], Any], made_up: Callable[[], T]) -> T:
         try:
             found: T = call()
         except NotSent:
-            return made_up()
+            found = made_up()
+        if self.counts:
+            write_text(Path(self.counts), str(self.dialect.client.counted))
         return found
 
 

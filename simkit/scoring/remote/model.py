@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,15 @@ class _Behind:
     dialect : how the server is talked to.
     abilities : what was found out and proved when it was met, in words.
     chat : how prompts are laid out where a call does not say; None for plain text.
+    repeats : how often `believe` asks for each belief; the mean counts, and the table says how far
+        the repeats lie apart.
     """
 
     name: str
     dialect: Any
     abilities: dict[str, str]
     chat: Chat | None = None
+    repeats: int = 1
 
     def __repr__(self) -> str:
         can = "; ".join(f"{what}: {how}" for what, how in self.abilities.items())
@@ -106,8 +110,18 @@ class _Behind:
 class RemoteModel(_Behind):
     """A model behind a server that scores any text; `simkit.load("http://...")` makes one.
 
-    Its attributes are those of :class:`InterfaceModel`, without `repeats`.
+    Its attributes are those of :class:`InterfaceModel`.
     """
+
+    @contextmanager
+    def repeated(self, number: int) -> Iterator[None]:
+        """What is asked inside is asked anew, though the cache has it from before; by number."""
+        client = self.dialect.client
+        client.again = number
+        try:
+            yield
+        finally:
+            client.again = 0
 
     def scores(self, prompts: Sequence[str], options: Sequence[Sequence[str]]) -> Scores:
         """See `simkit.scoring.Model`."""
@@ -184,8 +198,6 @@ class InterfaceModel(_Behind):
     repeats : how often each belief is asked for; see `Beliefs`.
     """
 
-    repeats: int = 1
-
     def __getattr__(self, name: str) -> Any:
         if name in ("next_tokens", "runs", "write"):  # those that the interface has
             return getattr(self.dialect, name)
@@ -229,7 +241,7 @@ def load_remote(
     answers : int, optional
         How often each prompt is asked where an interface only gives answers; 24 if not given.
     repeats : int
-        How often an interface is asked for each belief: servers give other numbers for the same
+        How often the server is asked for each belief: servers give other numbers for the same
         request. The mean counts, and the table has a column `repeats_range`.
     batch : int, optional
         Questions a request of a decision interface; None for as many as it takes.
@@ -241,7 +253,8 @@ def load_remote(
         sent. The handshake is always made anew: it proves the server that is there now.
     dry_run : bool
         Nothing but the handshake is sent: requests and their tokens are counted in
-        `model.would_spend`, and numbers are made up in their place.
+        `model.would_spend`, and numbers are made up in their place. The environment variable
+        SIMKIT_DRY_RUN, a folder, makes all models such, and the counts are written there.
     **settings
         Of the `Client`: `key_from`; `workers`, `seconds`, `tries`; the server's limits
         `requests_per_minute` and `tokens_per_minute`; and a budget, `most_requests`, `most_tokens`
@@ -258,8 +271,8 @@ def load_remote(
         Where no server answers, where it is of no kind that simkit knows, and where what it
         answers to a known case is wrong.
     ValueError
-        For numbers below 1, `repeats` above 1 of a server that scores exactly, `answers` of one
-        that lets know more, and `batch` and `record` of one that is no decision interface.
+        For numbers below 1, `answers` of a server that lets know more, and `batch` and `record` of
+        one that is no decision interface.
     """
     integer(repeats, "repeats", 1)
     integer(1 if answers is None else answers, "answers", 1)
@@ -284,18 +297,14 @@ def load_remote(
         name = met.model.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf")
         if record is not None:
             met.client = Recorder(met.client, as_path(record, "record"))
-        asked: Any = Dry(met) if dry_run else met
+        counts = os.environ.get("SIMKIT_DRY_RUN")
+        asked: Any = Dry(met, counts and Path(counts, f"{name}.txt")) if dry_run or counts else met
         if hasattr(met, "beliefs"):
             made: RemoteModel | InterfaceModel = InterfaceModel(
                 name, asked, abilities, repeats=repeats
             )
             break
-        if repeats > 1:
-            raise ValueError(
-                f"repeats is {repeats}, and {name} scores exactly ({abilities['repeats']} between "
-                "two requests); leave it out"
-            )
-        made = RemoteModel(name, asked, abilities)
+        made = RemoteModel(name, asked, abilities, repeats=repeats)
         break
     else:
         raise ServerError(

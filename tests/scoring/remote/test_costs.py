@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -419,3 +420,19 @@ def test_the_command_estimates_before_it_pays(served, tmp_path):
     assert stopped.exit_code == 2 and "the budget most_requests=5" in stopped.output
     glassbox = CliRunner().invoke(app, [*asked, "--model", "glassbox", "--dry-run"])
     assert glassbox.exit_code == 2 and "'glassbox' is none" in glassbox.output
+
+
+def test_a_study_is_counted_before_it_runs(served, tmp_path, monkeypatch):
+    state, address = served
+    monkeypatch.chdir(tmp_path)
+    before = completions(state)
+    done = CliRunner().invoke(
+        app, ["run", "quickstart", "--model", address, "--dry-run", "--out", str(tmp_path / "out")]
+    )
+    assert done.exit_code == 0, done.output
+    *_, said = done.output.splitlines()
+    assert re.match(r"00_quickstart, tiny: \d+ requests, \d[\d,]* tokens read and ", said), said
+    assert completions(state) - before <= 12  # what the handshake asks
+    assert not (tmp_path / "out").exists() and "SIMKIT_DRY_RUN" not in os.environ
+    bundled = CliRunner().invoke(app, ["run", "quickstart", "--dry-run"])
+    assert bundled.exit_code == 2 and "'glassbox' is none" in bundled.output
