@@ -33,7 +33,8 @@ CHATS = ("auto", "yes", "no")
 ROWS = ["valid mass", "smallest valid mass", "order range", "written as believed",
         "no option written", "refused"]  # fmt: skip
 WRITTEN = 12  # tokens of what the model writes
-TIMED = 48  # prompts by which the speed is measured
+TIMED, FEW_TIMED = 48, 4  # prompts by which the speed is measured, and those tried before
+ENOUGH = 2.0  # seconds after which no more are timed
 Asked = Mapping[str, tuple[Question, pd.DataFrame]]
 
 
@@ -277,7 +278,8 @@ def affordable(model: Model, question: Question, design: pd.DataFrame, minutes: 
     model : Model
         Asked in its own `chat`.
     question, design :
-        As in :func:`simkit.believe`; the speed is that of up to 48 rows in a block.
+        As in :func:`simkit.believe`; the speed is that of up to 48 rows in a block, of fewer where
+        these take long.
     minutes : float
         The time.
 
@@ -290,7 +292,11 @@ def affordable(model: Model, question: Question, design: pd.DataFrame, minutes: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         believe(model, question, design.head(2), least_mass=0)  # checks and compiles, once
-        some = design.iloc[len(design) // 2 :].head(TIMED)
-        began = time.perf_counter()
-        believe(model, question, some, least_mass=0)
-    return max(1, int(60 * minutes * len(some) / (time.perf_counter() - began)))
+        for count in (FEW_TIMED, TIMED):
+            some = design.iloc[len(design) // 2 :].head(count)
+            began = time.perf_counter()
+            believe(model, question, some, least_mass=0)
+            seconds = time.perf_counter() - began
+            if seconds > ENOUGH:
+                break
+    return max(1, int(60 * minutes * len(some) / max(seconds, 1e-6)))
