@@ -113,7 +113,7 @@ def check_all(
     text : str
         The question.
     options : sequence of str
-        The options as listed.
+        The options as listed; braces are doubled, as in a question's text.
     name : str, optional
         Its items and columns are called "name: option"; the text by default.
     none : str, optional
@@ -178,7 +178,11 @@ def check_all(
                 f"by none={option!r}",
                 stacklevel=2,
             )
-    named = {f"{name or text}: {option}": option for option in options}
+    # Braces are doubled in texts, where they are no fields; a column has them as they are read.
+    named = {
+        f"{name or text}: {option}".replace("{{", "{").replace("}}", "}"): option
+        for option in options
+    }
 
     def question(way: Any, what: str, option: str) -> Question:
         if "{option}" not in typed(way, what, str, "text"):

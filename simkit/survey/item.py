@@ -13,7 +13,7 @@ from simkit.questions import Question
 from simkit.templates import field_names, text_of
 from simkit.types import hashable, invalid, one_of, typed
 
-__all__ = ["MISSING", "SCALES", "SurveyItem", "code_of", "values_shown"]
+__all__ = ["MISSING", "SCALES", "SurveyItem", "code_of", "literal", "values_shown"]
 
 SCALES = ("nominal", "ordinal", "numeric", "multi-select", "other")
 MISSING = ("column", "row", "code", "reason")  # columns of the table of reasons
@@ -77,7 +77,7 @@ class SurveyItem:
         """How an answer is told: `tell`, or the item's text and the answer."""
         if self.tell:
             return self.tell
-        text = _plain(self.text).rstrip(" :.")
+        text = literal(self.text).rstrip(" :.")
         return f"{text}{' ' if text.endswith('?') else ': '}{{text}}."
 
     def codes(self, answers: pd.Series) -> dict[Any, str]:
@@ -119,9 +119,10 @@ class SurveyItem:
                     f"its numbers are not whole, or more than {MOST}: cut them into classes"
                 )
             plain = {k: v for k, v in options.items() if k not in ("layout", "template")}
-            return numeric(_plain(self.text), int(low), int(high), **plain)
+            return numeric(literal(self.text), int(low), int(high), **plain)
         if self.scale not in ("nominal", "ordinal"):
-            raise ValueError(f"its scale is {self.scale!r}: it has no closed list of answers")
+            remedy = "; see `check_all`" if self.scale == "multi-select" else ""
+            raise ValueError(f"its scale is {self.scale!r}: it has no one of few answers{remedy}")
         codes = self.codes(answers)
         ordered = self.scale == "ordinal"
         if ordered and not all(isinstance(code, int | float) for code in codes):
@@ -130,11 +131,11 @@ class SurveyItem:
         if ordered and sum(str(c) != t for c, t in codes.items()) < len(codes):
             legend = ", ".join(f"{c} = {t}" for c, t in codes.items() if str(c) != t)
             text, texts = f"{text} ({legend})", list(map(str, codes))
-        words = [_plain(text) for text in texts]
-        return Question(_plain(text), words, list(codes) if ordered else None, **options)
+        words = [literal(text) for text in texts]
+        return Question(literal(text), words, list(codes) if ordered else None, **options)
 
 
-def _plain(text: str) -> str:
+def literal(text: str) -> str:
     """Text whose braces are no fields of a template."""
     return text.replace("{", "{{").replace("}", "}}")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from simkit.files import as_path
-from simkit.personas import CodeBook, render
+from simkit.personas import CheckAll, CodeBook, check_all, render
 from simkit.questions import Question
 from simkit.survey import stored
-from simkit.survey.item import MISSING, SurveyItem, values_shown
+from simkit.survey.item import MISSING, SurveyItem, literal, values_shown
 from simkit.templates import is_missing
 from simkit.types import FloatArray, hashable, invalid_row, listed, one_of
 
@@ -189,6 +189,40 @@ class Survey:
         """
         return self._of(self._item(name), "question", **options)  # type: ignore[no-any-return]
 
+    def check_all(self, name: str, **how: Any) -> CheckAll:
+        """A check-all item as the battery that is put to a model.
+
+        Parameters
+        ----------
+        name : str
+            An item of several answers. Its people's answers are the columns "name: option", as
+            those of the battery are called.
+        **how
+            Further arguments of :func:`simkit.personas.check_all`: `none`, `most`, `wording`.
+
+        Returns
+        -------
+        CheckAll
+            For :func:`simkit.personas.selections` and :func:`simkit.personas.interview`.
+
+        Raises
+        ------
+        ValueError
+            For an item that there is not, or of one answer, and as `check_all` does.
+
+        Examples
+        --------
+        >>> people = pd.DataFrame({"owns: a car": [1, 0], "owns: a bicycle": [1, 1]})
+        >>> items = {"owns": SurveyItem("Own?", {1: "a car", 2: "a bicycle"}, "multi-select")}
+        >>> list(Survey("small", people, items=items).check_all("owns").questions)
+        ['owns: a car', 'owns: a bicycle']
+        """
+        item = self.items[self._item(name)]
+        if item.scale != "multi-select":
+            raise ValueError(f"item {name!r} has one answer ({item.scale}); see `question`")
+        text, *options = map(literal, (item.text, *item.labels.values()))
+        return check_all(text, options, name=name, **how)
+
     def asking(self, ask: Sequence[str], tell: Sequence[str], **options: Any) -> Survey:
         """The survey ready to be put to a model: some items asked, others told.
 
@@ -247,11 +281,12 @@ class Survey:
         stored.write(self, as_path(path, "path"))
 
     def sampling(self, part: str = "test") -> dict[str, pd.Series]:
-        """The weights and clusters of a part's people, as estimators take them.
+        """The weights, strata and clusters of a part's people, as estimators take them.
 
         Raises ValueError for a part that there is not.
         """
-        people, named = self.part(part), {"weights": self.weights, "cluster": self.clusters}
+        people = self.part(part)
+        named = {"weights": self.weights, "strata": self.strata, "cluster": self.clusters}
         return {argument: people[name] for argument, name in named.items() if name}
 
     def _columns(self, name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simkit as sk
+from simkit import estimators as est
 from simkit import personas
-from simkit.survey import SCALES, SurveyItem
+from simkit.survey import SCALES, Survey, SurveyItem
 
 PEOPLE = pd.DataFrame(
     {
@@ -194,3 +196,24 @@ def test_a_stored_survey_is_whole(tmp_path: Path, survey: sk.Survey) -> None:
     assert again.people.equals(PEOPLE) and again.name == "small"
     with pytest.raises(ValueError, match="was read before; give its path alone"):
         sk.read_survey(path, weights="w")
+
+
+def test_a_check_all_item_is_asked_and_its_people_compared() -> None:
+    people = pd.DataFrame({"owns: a car": [1, 0, None], "owns: a {bike}": [1, 1, None]})
+    item = SurveyItem("What do you own?", {1: "a car", 2: "a {bike}"}, "multi-select")
+    survey = Survey(
+        "small", people, items={"owns": item, "age": SurveyItem("Age", scale="numeric")}
+    )
+    battery = survey.check_all("owns", wording="Do you own {option}?")
+    assert list(battery.questions) == list(people)
+    lm = sk.load(lambda prompt: {"yes": 0.75 if "car" in prompt else 0.25, "no": 0.25})
+    who = pd.DataFrame({"person": [0], "context": ["A survey."]})
+    found = personas.selections(partial(sk.believe, lm, least_mass=0), battery, who, ask="apart")
+    # 0.75 / (0.75 + 0.25) of a car, 0.25 / (0.25 + 0.25) of a bike.
+    assert found.beliefs["belief"].tolist() == pytest.approx([0.75, 0.5])
+    shares = est.selection_shares(survey.people).frame["estimate"]
+    assert shares["owns: a car"] == 0.5 and shares["owns: a {bike}"] == 1
+    with pytest.raises(ValueError, match=r"age.*one answer"):
+        survey.check_all("age")
+    with pytest.raises(ValueError, match="check_all"):
+        survey.question("owns")
