@@ -33,7 +33,8 @@ CHATS = ("auto", "yes", "no")
 ROWS = ["valid mass", "smallest valid mass", "order range", "written as believed",
         "no option written", "refused"]  # fmt: skip
 WRITTEN = 12  # tokens of what the model writes
-TIMED, FEW_TIMED = 48, 4  # prompts by which the speed is measured, and those tried before
+FEW, SLOW = 8, 10.0  # prompts of each question after one that took so many seconds
+TIMED, FEW_TIMED = 48, 2  # prompts by which the speed is measured, and those tried before
 ENOUGH = 2.0  # seconds after which no more are timed
 Asked = Mapping[str, tuple[Question, pd.DataFrame]]
 
@@ -199,7 +200,7 @@ def measure(model: Model, asked: Asked, *, prompts: int = 24, written: bool = Tr
     asked : mapping
         Name -> (question, design), the study's main question first.
     prompts : int
-        Distinct prompts of each.
+        Distinct prompts of each; at most 8 after a question that took longer than ten seconds.
     written : bool
         False leaves out what the model writes, which takes most of the time.
 
@@ -216,8 +217,11 @@ def measure(model: Model, asked: Asked, *, prompts: int = 24, written: bool = Tr
     """
     longest, pilots = WRITTEN if written else 0, {}
     for name, (question, design) in asked.items():
+        began = time.perf_counter()
         try:
             pilots[name] = pilot(model, question, design, prompts=prompts, max_tokens=longest)
+            if time.perf_counter() - began > SLOW:
+                prompts = min(prompts, FEW)
         except BoundaryError as error:
             if not pilots:
                 raise
