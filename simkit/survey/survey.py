@@ -277,8 +277,8 @@ class Survey:
             return people[name]
         ticks, options = people[self._columns(name)], [*self.items[name].labels.values()]
         texts = [
-            None if all(map(is_missing, row)) else
-            ", ".join(o for o, tick in zip(options, row, strict=True) if tick == 1) or NOTHING
+            ", ".join(o for o, tick in zip(options, row, strict=True) if tick == 1)
+            or (None if any(map(is_missing, row)) else NOTHING)
             for row in ticks.itertuples(index=False)
         ]  # fmt: skip
         return pd.Series(texts, people.index, dtype=object)

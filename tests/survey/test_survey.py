@@ -217,3 +217,10 @@ def test_columns_of_a_design_are_not_told() -> None:
     for name in frame:
         with pytest.raises(ValueError, match=f"'{name}' has the name of a design's column"):
             sk.Survey("small", frame, items=items).personas([name])
+
+
+def test_who_skipped_an_option_did_not_tick_none() -> None:
+    frame = pd.DataFrame({"own: car": [0, 0, 1.0], "own: bike": [0, np.nan, np.nan]})
+    items = {"own": SurveyItem("Own?", {"c": "car", "b": "bike"}, "multi-select")}
+    told = sk.Survey("small", frame, items=items).personas(["own"])
+    assert told["context"].tolist() == ["Own? none of these.", "", "Own? car."]
