@@ -222,13 +222,20 @@ def _csv(path: Path, columns: Sequence[str] | None, encoding: str | None) -> Raw
             f"{path.name}: {row_list(i - 1 for i in short)}: {len(lines[short[0]])} fields, where "
             f"the header has {len(head)}; the file is cut off, or a text holds {mark!r} unquoted"
         )
+    items: dict[str, SurveyItem] = {}
+    notes: tuple[str, ...] = ()
+    if len(lines) > 2 and any('"ImportId"' in cell for cell in lines[2]):
+        items = {n: SurveyItem(" ".join(t.split())) for n, t in zip(head, lines[1], strict=True)}
+        notes = ("an export of Qualtrics: the two lines below its header are no respondents",)
+        del lines[1:3]
     cells = pd.DataFrame(lines[1:], columns=head, dtype=object)
     if columns is not None:
         _known_columns(columns, head)
         cells = cells.loc[:, [name in columns for name in head]]
     parts = [_numbers(cells.iloc[:, i], mark == ";") for i in range(cells.shape[1])]
     frame = pd.concat(parts, axis=1) if parts else cells
-    return RawSurvey(frame)
+    kept = {name: item for name, item in items.items() if name in frame}
+    return RawSurvey(frame, kept, notes=notes)
 
 
 def _numbers(cells: pd.Series, comma: bool) -> pd.Series:

@@ -66,7 +66,7 @@ def read_survey(
     weights, strata, clusters : str, optional
         Columns: survey weights (0 or more, none missing), strata, sampling points or households.
     columns : sequence of str, optional
-        Those that are read; None for all.
+        Those that are read, beside weights, strata and clusters; None for all.
     encoding : str, optional
         Of the file's text, where it is not the one that the file declares (a CSV: not UTF-8).
 
@@ -124,6 +124,8 @@ column); keep={'trust': [99]} takes it as an answer; book= gives labels
         typed(name, what, str | None, "a name, or None")
     keep = keep if keep is None or isinstance(keep, Mapping) else listed(keep, "keep")
     wanted = None if columns is None else [str(c) for c in listed(columns, "columns")]
+    if wanted is not None:
+        wanted += [n for n in special.values() if n is not None and n not in wanted]
     raw = _checked_names(FORMATS[kind](place, wanted, encoding), place)
     entries = book_of(book)
     frame, items = described(raw, entries, missing, keep)

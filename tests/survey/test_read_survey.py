@@ -499,3 +499,28 @@ def test_dates_of_a_data_frame_are_not_asked(tmp_path: Path) -> None:
     path = tmp_path / "dates.parquet"
     pd.DataFrame({"d": pd.to_datetime(["2020-01-01", "2021-01-01"])}).to_parquet(path)
     assert sk.read_survey(path).items["d"].scale == "other"
+
+
+def test_an_export_of_qualtrics_has_three_headers(tmp_path: Path) -> None:
+    text = 'Q1,Q2\n"Do you\nsmoke?",Age\n"{""ImportId"":""QID1""}","{""ImportId"":""QID2""}"\n'
+    survey = sk.read_survey(written(tmp_path, text + "Yes,34\nNo,28\nNo,51\nYes,40\n"))
+    assert survey.people.values.tolist() == [["Yes", 34], ["No", 28], ["No", 51], ["Yes", 40]]
+    assert survey.items["Q1"].text == "Do you smoke?" and survey.items["Q1"].scale == "nominal"
+    assert "two lines below its header are no respondents" in survey.notes[0]
+
+
+def test_texts_that_differ_by_case_are_noted(tmp_path: Path) -> None:
+    (note,) = sk.read_survey(written(tmp_path, "a,b\n" + "Yes,1\nyes,2\nNo,1\nNo,3\n" * 3)).notes
+    assert note.startswith("a: the codes 'Yes', 'yes' are called alike")
+
+
+def test_weights_are_read_beside_the_columns(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b,w\n1,2,0.5\n2,2,1\n")
+    assert list(sk.read_survey(path, columns=["a"], weights="w").people) == ["a", "w"]
+
+
+def test_codes_that_begin_with_0_have_their_labels(tmp_path: Path) -> None:
+    book = written(tmp_path, "item,code,label\na,00,none\na,01,one\nb,1,yes\nb,2,no\n", "book.csv")
+    survey = sk.read_survey(written(tmp_path, "a,b\n00,1\n01,2\n00,2\n01,1\n"), book=book)
+    assert survey.question("a").options == ("none", "one")
+    assert survey.items["b"].labels == {1: "yes", 2: "no"}
