@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from simkit.files import as_path
-from simkit.survey.files import FORMATS
+from simkit.survey.files import FORMATS, plain_number
 from simkit.survey.item import SurveyItem
 from simkit.templates import is_missing
 from simkit.types import framed, invalid, listed, one_of, typed
@@ -72,13 +72,8 @@ def _of_table(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _number(code: Any) -> Any:
-    """A code of a table: a number where it is written as one."""
-    if isinstance(code, str):
-        try:
-            return float(code)
-        except ValueError:
-            return code
-    return code
+    """A code of a table: a number where it is written as one, and "007" is none."""
+    return float(code) if isinstance(code, str) and plain_number(code) else code
 
 
 def with_book(item: SurveyItem, entry: Mapping[str, Any]) -> SurveyItem:

@@ -144,7 +144,8 @@ def label_notes(items: Mapping[str, SurveyItem]) -> list[str]:
         if item.scale == "multi-select":
             continue
         texts = list(item.labels.values())
-        alike = [c for c, t in item.labels.items() if texts.count(t) > 1]
+        folded = [t.casefold() for t in texts]
+        alike = [c for c, t in item.labels.items() if folded.count(t.casefold()) > 1]
         if alike:
             notes.append(
                 f"{name}: the codes {', '.join(map(repr, alike))} are called alike, "

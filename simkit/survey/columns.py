@@ -12,7 +12,7 @@ import pandas as pd
 
 from simkit.survey.book import DECLARED, reasons, with_book
 from simkit.survey.checks import ROWS_SHOWN, doubts, mixed_rows, says_missing
-from simkit.survey.files import RawSet, RawSurvey, row_list
+from simkit.survey.files import RawSet, RawSurvey, plain_number, row_list
 from simkit.survey.item import MISSING, SurveyItem, code_of
 from simkit.survey.sets import as_ticks
 from simkit.types import listed, one_of, shown, typed
@@ -40,9 +40,31 @@ def described(
         item = raw.items.get(name, SurveyItem(name))
         if raw.frame[name].dtype == bool or str(raw.frame[name].dtype) == "boolean":
             item = replace(item, labels=item.labels or {0: "no", 1: "yes"})
-        items[name] = with_book(item, book.get(name, {}))
+        entry = dict(book.get(name, {}))
+        for what in entry.keys() & {"labels", "missing"}:
+            given = entry[what]
+            if what == "missing":
+                given = reasons(given, "missing")
+            if isinstance(given, Mapping):
+                entry[what] = {code_in(c, values): text for c, text in given.items()}
+        items[name] = with_book(item, entry)
         plain[name] = values
     return pd.DataFrame(plain, index=pd.RangeIndex(len(raw.frame))), items
+
+
+def code_in(code: Any, answers: pd.Series) -> Any:
+    """A code as its column writes it: 1 for "1" where that holds numbers, and the other way round.
+
+    A .json file knows its codes as text only.
+    """
+    code = code_of(code)
+    texts = answers.dtype == object and answers.map(lambda v: isinstance(v, str))
+    if isinstance(code, str) and plain_number(code):
+        number = code_of(float(code))
+        if not np.all(texts) and not np.any(texts & (answers == code)):
+            return number
+    written = isinstance(code, int | float) and np.any(texts) and np.all(texts | answers.isna())
+    return str(code) if written and (answers == str(code)).any() else code
 
 
 def _plain(name: str, values: pd.Series) -> pd.Series:
@@ -87,11 +109,13 @@ class Reading:
         for name in filter(None, special):
             one_of(name, "column", list(self.frame))
         people, gone, open_codes = {}, [], []
-        members = {m for found in sets.values() for m in found.columns}
+        members = {m for found in sets.values() for m in found.columns if found.ticked is not None}
         for name in self.frame:
             answers, absent = self._without_missing(name)
             gone += absent
             answers = self._one_type(name, answers)
+            if answers.dtype.kind in "Mm":
+                self.items[name] = replace(self.items[name], scale="other")
             if ids := name in special[1:]:
                 self.items[name] = replace(self.items[name], scale="other")
             if name not in members and answers.dtype.kind not in "Mm" and not ids:
@@ -104,7 +128,9 @@ class Reading:
         table = pd.DataFrame(people, index=self.frame.index)
         items = {}
         for name, item in self.items.items():
-            extra = [c for c in self._kept_codes(name) if c in set(table[name].dropna())]
+            seen = [code_of(v) for v in table[name].dropna().unique()] if name in table else []
+            kept = set(seen) if self._kept(name) is True else set(self._kept_codes(name))
+            extra = sorted((c for c in seen if c in kept), key=str)
             labels = {c: str(c) for c in extra if c not in item.labels}
             nominal = item.scale == "nominal" and item.labels
             items[name] = replace(item, labels={**item.labels, **labels}) if nominal else item
@@ -151,14 +177,17 @@ class Reading:
         if not isinstance(self.keep, Mapping):
             return ()
         codes = [c for key in (name, "*") for c in listed(self.keep.get(key, ()), "keep")]
-        return tuple(map(code_of, codes))
+        return tuple(code_in(c, self.frame[name]) for c in codes)
 
     def _without_missing(self, name: str) -> tuple[pd.Series, list[tuple[Any, ...]]]:
         """The column with NaN in place of missing codes, and a row of `missing` for each."""
         answers, item = self.frame[name], self.items[name]
         kept = self._kept_codes(name)
         own, every = (
-            {code_of(c): why for c, why in reasons(self.missing.get(key, ()), "missing").items()}
+            {
+                code_in(c, answers): why
+                for c, why in reasons(self.missing.get(key, ()), "missing").items()
+            }
             for key in (name, "*")
         )
         if name in self.special or self._kept(name) is True:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from simkit.survey.item import SurveyItem, code_of
 
-__all__ = ["FORMATS", "RawSet", "RawSurvey", "row_list"]
+__all__ = ["FORMATS", "RawSet", "RawSurvey", "plain_number", "row_list"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
 _MEASURES = {"nominal": "nominal", "ordinal": "ordinal", "scale": "numeric"}
@@ -63,6 +63,13 @@ def row_list(rows: Any, most: int = 5) -> str:
     return ("row " if len(rows) == 1 else "rows ") + ", ".join(rows[:most]) + (
         ", …" if len(rows) > most else ""
     )  # fmt: skip
+
+
+def plain_number(text: str) -> bool:
+    """Whether text is a number and nothing else: "007" is a name, and so are 17 digits or more."""
+    padded = re.match(r"[+-]?0\d", text) is not None
+    long = "." not in text and abs(int(text)) >= 2**53 if text.lstrip("+-").isdecimal() else False
+    return _NUMBER.fullmatch(text) is not None and not padded and not long
 
 
 def _statistics_file(path: Path, columns: Sequence[str] | None, encoding: str | None) -> RawSurvey:
@@ -183,6 +190,7 @@ def _csv(path: Path, columns: Sequence[str] | None, encoding: str | None) -> Raw
         text = raw.decode(encoding or "utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
+        coded = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "windows-1252"
         where = f"line {before.count(10) + 1}"
         header = before.split(b"\n")[0] if b"\n" in before else raw.split(b"\n")[0]
         cell = before.rsplit(b"\n")[-1]
@@ -192,12 +200,14 @@ def _csv(path: Path, columns: Sequence[str] | None, encoding: str | None) -> Raw
             where += f", column {names[place].decode('ascii', 'replace').strip()!r}"
         raise ValueError(
             f"{path.name}: {where}: text that is not UTF-8 ({error.object[error.start]:#04x}); "
-            'name its encoding, such as encoding="windows-1252"'
+            f'name its encoding, such as encoding="{coded}"'
         ) from error
     except LookupError as error:
         raise ValueError(f"encoding is {encoding!r}; {error}") from error
-    first = text.split("\n", 1)[0]
-    mark = max(",;\t", key=first.count)
+    said = re.match(r'"?sep=([,;\t])"?\r?\n', text)  # a line that spreadsheets write
+    text = text[said.end() :] if said else text
+    first = re.sub(r'"[^"]*"', "", text.split("\n", 1)[0])
+    mark = said[1] if said else max(",;\t", key=first.count)
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True))
     except csv.Error as error:
@@ -212,13 +222,20 @@ def _csv(path: Path, columns: Sequence[str] | None, encoding: str | None) -> Raw
             f"{path.name}: {row_list(i - 1 for i in short)}: {len(lines[short[0]])} fields, where "
             f"the header has {len(head)}; the file is cut off, or a text holds {mark!r} unquoted"
         )
+    items: dict[str, SurveyItem] = {}
+    notes: tuple[str, ...] = ()
+    if len(lines) > 2 and any('"ImportId"' in cell for cell in lines[2]):
+        items = {n: SurveyItem(" ".join(t.split())) for n, t in zip(head, lines[1], strict=True)}
+        notes = ("an export of Qualtrics: the two lines below its header are no respondents",)
+        del lines[1:3]
     cells = pd.DataFrame(lines[1:], columns=head, dtype=object)
     if columns is not None:
         _known_columns(columns, head)
         cells = cells.loc[:, [name in columns for name in head]]
     parts = [_numbers(cells.iloc[:, i], mark == ";") for i in range(cells.shape[1])]
     frame = pd.concat(parts, axis=1) if parts else cells
-    return RawSurvey(frame)
+    kept = {name: item for name, item in items.items() if name in frame}
+    return RawSurvey(frame, kept, notes=notes)
 
 
 def _numbers(cells: pd.Series, comma: bool) -> pd.Series:
@@ -228,9 +245,18 @@ def _numbers(cells: pd.Series, comma: bool) -> pd.Series:
     plain = [text.replace(",", ".") if comma else text for text in texts]
     number = np.array([_NUMBER.fullmatch(text) is not None for text in plain], dtype=bool)
     given = np.array([text != "" for text in texts], dtype=bool)[places].sum()
-    padded = any(re.match(r"[+-]?0\d", text) for text in texts)
+    names = any(one and not plain_number(text) for text, one in zip(plain, number, strict=True))
+    signs = {sign for text, one in zip(texts, number, strict=True) if one for sign in ",." if
+             sign in text}  # fmt: skip
     values: list[Any] = [text or None for text in texts]
-    if not padded and number.any() and 2 * number[places].sum() >= given:
+    if not names and number.any() and 2 * number[places].sum() >= given:
+        if len(signs) > 1:
+            rows = [next(i for i, k in enumerate(places) if number[k] and sign in texts[k])
+                    for sign in ",."]  # fmt: skip
+            raise ValueError(
+                f"column {cells.name!r} has decimal commas and points: {row_list(rows)} hold "
+                f"{texts[places[rows[0]]]!r} and {texts[places[rows[1]]]!r}; write it with one"
+            )
         pairs = zip(values, plain, number, strict=True)
         values = [code_of(float(text)) if is_one else v for v, text, is_one in pairs]
     return pd.Series([values[i] for i in places], cells.index, dtype=object, name=cells.name)

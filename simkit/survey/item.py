@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -83,14 +84,19 @@ class SurveyItem:
     def codes(self, answers: pd.Series) -> dict[Any, str]:
         """Code -> text of all answers that the item has, in order; ValueError if they are endless.
 
-        Where only some steps of a scale have a label, the others are their numbers.
+        Steps of a scale without a label are their numbers: those between two or three labels, and
+        where an answer has none. Labels 10, 20 and 30, or 1, 2, 3 and 5, are all that there is.
         """
         labels = {c: t for c, t in self.labels.items() if c not in self.missing}
-        whole = [c for c in labels if isinstance(c, int)]
-        if self.scale == "ordinal" and whole and len(whole) == len(labels):
-            seen = [*whole, *answers.dropna().astype(int)]
-            labels = {c: labels.get(c, str(c)) for c in range(min(seen), max(seen) + 1)}
-        return labels
+        if self.scale != "ordinal" or not all(isinstance(c, int | float) for c in labels):
+            return labels
+        every = sorted(labels.keys() | {code_of(c) for c in answers.dropna().unique()})
+        even = len(labels) == 3 and len({b - a for a, b in pairwise(sorted(labels))}) == 1
+        partly = len(every) > len(labels) or (2 <= len(labels) <= 3 and not even)
+        if labels and partly and all(isinstance(c, int) for c in every):
+            whole = range(every[0], every[-1] + 1)
+            every = list(whole) if len(whole) <= MOST else every
+        return {c: labels.get(c, text_of(c)) for c in every} if labels else {}
 
     def attribute(self, answers: pd.Series) -> Attribute:
         """The entry of a code book, to tell people's answers by.

@@ -23,6 +23,7 @@ from simkit.types import column, listed, one_of, typed
 
 __all__ = ["read_survey"]
 
+_ID = re.compile(r"(case|resp(ondent)?|response|person|record|participant)?_?id|uuid|idno", re.I)
 _WEIGHT = re.compile(r"weight|wgt|wght|pond", re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ def read_survey(
     weights, strata, clusters : str, optional
         Columns: survey weights (0 or more, none missing), strata, sampling points or households.
     columns : sequence of str, optional
-        Those that are read; None for all.
+        Those that are read, beside weights, strata and clusters; None for all.
     encoding : str, optional
         Of the file's text, where it is not the one that the file declares (a CSV: not UTF-8).
 
@@ -123,13 +124,15 @@ column); keep={'trust': [99]} takes it as an answer; book= gives labels
         typed(name, what, str | None, "a name, or None")
     keep = keep if keep is None or isinstance(keep, Mapping) else listed(keep, "keep")
     wanted = None if columns is None else [str(c) for c in listed(columns, "columns")]
+    if wanted is not None:
+        wanted += [n for n in special.values() if n is not None and n not in wanted]
     raw = _checked_names(FORMATS[kind](place, wanted, encoding), place)
     entries = book_of(book)
     frame, items = described(raw, entries, missing, keep)
     said = {name for name, entry in entries.items() if "scale" in entry}
     reader = Reading(place.name, frame, items, raw, missing, keep, said)
     people, items, table = reader.read(_sets(raw, sets, frame), tuple(special.values()))
-    notes = [*raw.notes, *reader.notes, *label_notes(items)]
+    notes = [*raw.notes, *reader.notes, *label_notes(items), *_twice_asked(people, special)]
     notes += _weight_notes(people, special)
     name = raw.title or place.stem
     return Survey(name, people, items=items, missing=table, notes=tuple(notes), **special)
@@ -171,6 +174,19 @@ def _sets(raw: RawSurvey, sets: Any, frame: pd.DataFrame) -> dict[str, RawSet]:
         if name in frame and name not in found.columns:
             raise ValueError(f"the set {name!r} has the name of a column; give it another")
     return out
+
+
+def _twice_asked(people: pd.DataFrame, special: Mapping[str, str | None]) -> list[str]:
+    """A note on each column that looks like respondents' numbers, where two rows share one."""
+    notes = []
+    for name in (n for n in people if _ID.fullmatch(n) and n not in special.values()):
+        twice = people.index[people[name].notna() & people[name].duplicated(keep=False)]
+        if len(twice):
+            notes.append(
+                f"{name}: {len(twice)} rows share it with another, {row_list(twice)}: the same "
+                f"people twice? clusters={name!r} if rows are answers of the same people"
+            )
+    return notes
 
 
 def _weight_notes(people: pd.DataFrame, special: Mapping[str, str | None]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,10 @@ from simkit.templates import is_missing
 __all__ = ["as_ticks"]
 
 _NOT = {0, 2}  # codes of an option that was not ticked, where 1 is a tick
+_DENIAL = re.compile(
+    r"no|nein|non|false|0|(not |un)(check|tick|select|mark|quot)ed|not (chosen|mentioned)",
+    re.IGNORECASE,
+)
 
 
 def as_ticks(
@@ -28,7 +33,7 @@ def as_ticks(
     members = list(found.columns)
     if found.ticked is None:
         return _by_codes(name, found, frame, items)
-    ticks = pd.concat([_ticked(c, frame[c], found.ticked) for c in members], axis=1)
+    ticks = pd.concat([_ticked(c, frame[c], items[c], found.ticked) for c in members], axis=1)
     notes = []
     if not (ticks == 0).any(axis=None):
         asked = ticks.notna().any(axis=1)
@@ -51,6 +56,21 @@ def _by_codes(
     labels = {
         c: t for m in members for c, t in items[m].labels.items() if c not in items[m].missing
     }
+    if len(set(labels.values())) < len(labels):
+        texts = list(labels.values())
+        alike = [c for c, t in labels.items() if texts.count(t) > 1]
+        raise ValueError(
+            f"the check-all-that-apply question {name!r}: the codes {', '.join(map(repr, alike))} "
+            f"are called alike, {labels[alike[0]]!r}; book= gives them other texts"
+        )
+    for member in members:
+        odd = frame[member][frame[member].notna() & ~frame[member].isin(list(labels))]
+        if len(odd):
+            raise ValueError(
+                f"column {member!r} of a check-all-that-apply question: {row_list(odd.index)} hold "
+                f"{code_of(odd.iloc[0])!r}, which no label explains; book= gives it one, missing= "
+                "makes it missing"
+            )
     asked = frame[members].notna().any(axis=1)
     ticks = {
         f"{name}: {text}": (frame[members] == code).any(axis=1).astype(float).where(asked)
@@ -60,11 +80,16 @@ def _by_codes(
     return item, pd.DataFrame(ticks, frame.index), []
 
 
-def _ticked(name: str, column: pd.Series, ticked: object) -> pd.Series:
+def _ticked(name: str, column: pd.Series, item: SurveyItem, ticked: object) -> pd.Series:
     codes = {code_of(v) for v in column.dropna()}
-    texts = {c for c in codes if isinstance(c, str)}
-    if len(codes) == 1 and texts:  # the option's own text where it was ticked
-        return column.notna().astype(float).where(column.notna())
+    said = {**{c: c for c in codes if isinstance(c, str)}, **item.labels}
+    denied = {c for c, text in said.items() if _DENIAL.fullmatch(text)}
+    if ticked == 1 and 1 not in codes - denied:
+        ticks = said.keys() - denied
+        if len(ticks) == 1:  # 1 no, 2 yes; or the option's own text where it was ticked
+            ticked = next(iter(ticks))
+        elif codes and codes <= denied:  # nobody ticked it
+            return pd.Series(np.where(column.isna(), np.nan, 0.0), column.index, name=name)
     rest = codes - {ticked}
     if len(rest) > 1 or not rest <= (_NOT if ticked == 1 else rest):
         bad = next(iter(sorted(rest - _NOT, key=str)), max(rest, key=str))

@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, Any] | None:
         for name, i in record.pop("items")
     }  # fmt: skip
     rows = [(c, r, code, why) for c, code, why, at in record.pop("missing") for r in at]
-    missing = pd.DataFrame(rows, columns=list(MISSING))
+    missing = pd.DataFrame(rows, columns=list(MISSING)).astype({"code": object})
     notes = tuple(record.pop("notes"))
     people = pq.read_table(path).to_pandas()
     for column in people.select_dtypes("str"):

@@ -150,6 +150,8 @@ class Survey:
         ['Sex: male. Aged 34.', 'Sex: female.']
         """
         names = [self._item(name) for name in listed(columns, "columns")]
+        if reserved := [name for name in names if name in ("person", "context")]:
+            raise ValueError(f"the item {reserved[0]!r} has the name of a design's column; rename")
         whole = self.people if people is None else people
         told = pd.DataFrame({name: self._told(whole, name) for name in names}, whole.index)
         book = CodeBook({n: self._of(n, "attribute") for n in names})
@@ -310,8 +312,8 @@ class Survey:
             return people[name]
         ticks, options = people[self._columns(name)], [*self.items[name].labels.values()]
         texts = [
-            None if all(map(is_missing, row)) else
-            ", ".join(o for o, tick in zip(options, row, strict=True) if tick == 1) or NOTHING
+            ", ".join(o for o, tick in zip(options, row, strict=True) if tick == 1)
+            or (None if any(map(is_missing, row)) else NOTHING)
             for row in ticks.itertuples(index=False)
         ]  # fmt: skip
         return pd.Series(texts, people.index, dtype=object)
@@ -325,7 +327,7 @@ class Survey:
         codes = asked.values or tuple(self.items[name].codes(self.people[name]))
         options = asked.options_for(pd.DataFrame(index=[0]))[0]
         texts = dict(zip(codes, options, strict=True))
-        answers = [None if is_missing(v) else texts.get(v) for v in self.people[name]]
+        answers = [None if is_missing(v) else texts[v] for v in self.people[name]]
         return pd.Series(answers, self.people.index, dtype=object)
 
     def part(self, name: str) -> pd.DataFrame:

@@ -17,6 +17,8 @@ import pytest
 
 import simkit as sk
 from simkit.survey import SurveyItem
+from simkit.survey.files import RawSet
+from simkit.survey.sets import as_ticks
 
 pyreadstat = pytest.importorskip("pyreadstat")
 
@@ -421,3 +423,104 @@ def test_without_pyreadstat_the_command_is_named(
     monkeypatch.setitem(sys.modules, "pyreadstat", None)
     with pytest.raises(ImportError, match=r"pip install 'simkit\[survey\]'"):
         sk.read_survey(path)
+
+
+def test_codes_of_a_json_book_and_of_arguments_may_be_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b\n1,01\n2,02\n9,01\n3,02\n")
+    book = written(tmp_path, '{"a": {"labels": {"1": "no", "2": "yes"}}}', "book.json")
+    survey = sk.read_survey(path, book=book, missing={"a": ["9", "3"], "b": ["02"]})
+    assert survey.items["a"].labels == {1: "no", 2: "yes"}
+    assert survey.missing[["column", "row", "code"]].values.tolist() == [
+        ["a", 2, 9], ["a", 3, 3], ["b", 1, "02"], ["b", 3, "02"],
+    ]  # fmt: skip
+
+
+def test_where_1_is_no_2_is_the_tick(tmp_path: Path) -> None:
+    path = written(tmp_path, "q1,q2,r1,r2\n1,2,no,Not sure\n2,2,no,\n2,1,no,Not sure\n")
+    labels = {"labels": {1: "no", 2: "yes"}}
+    sets = {"q": ["q1", "q2"], "r": ["r1", "r2"]}
+    people = sk.read_survey(path, book={"q1": labels, "q2": labels}, sets=sets).people
+    assert people[["q: q1", "q: q2"]].values.tolist() == [[0, 1], [1, 1], [1, 0]]
+    assert people["r: r1"].tolist() == [0, 0, 0]  # all said no
+    assert people["r: r2"].dropna().tolist() == [1, 1]  # the text of the option
+
+
+@pytest.mark.parametrize(
+    ("codes", "labels", "message"),
+    [
+        ([1, 2, 7], {1: "a", 2: "b"}, "column 'm1' .*: row 2 hold 7, which no label explains"),
+        ([1, 2, 2], {1: "a", 2: "a"}, "'m': the codes 1, 2 are called alike, 'a'"),
+    ],
+)
+def test_mentions_without_a_text_of_their_own(
+    codes: list[int], labels: dict[int, str], message: str
+) -> None:
+    frame = pd.DataFrame({"m1": codes, "m2": [1, 1, 1]})
+    items = dict.fromkeys(frame, SurveyItem("M", labels))
+    with pytest.raises(ValueError, match=message):
+        as_ticks("m", RawSet(["m1", "m2"], None), frame, items)
+
+
+def test_csv_files_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    path = written(tmp_path, '\ufeffsep=;\r\n"Car, boat, or bike?";w\r\n1;"0,5"\r\n2;2\r\n')
+    people = sk.read_survey(path).people
+    assert people.columns.tolist() == ["Car, boat, or bike?", "w"]
+    assert people["w"].tolist() == [0.5, 2]
+    # 1.200 may be 1200 and may be 1.2
+    path = written(tmp_path, "a;b\n1.200;1\n3,5;2\n")
+    with pytest.raises(ValueError, match="column 'a' has decimal commas and points: rows 1, 0"):
+        sk.read_survey(path)
+    with pytest.raises(ValueError, match='encoding="utf-16"'):
+        sk.read_survey(written(tmp_path, "a,b\n1,2\n".encode("utf-16")))
+
+
+def test_long_numbers_are_names(tmp_path: Path) -> None:
+    # as floats both would be 12345678901234567168, and one cluster
+    path = written(tmp_path, "id,a\n12345678901234567890,1\n12345678901234567891,2\n")
+    assert sk.read_survey(path, clusters="id").people["id"].nunique() == 2
+
+
+def test_people_who_stand_twice_are_noted(tmp_path: Path) -> None:
+    path = written(tmp_path, "id,a\n7,1\n8,2\n7,1\n9,1\n5,2\n")
+    (note,) = sk.read_survey(path).notes
+    assert note.startswith("id: 2 rows share it with another, rows 0, 2")
+
+
+def test_whole_columns_that_are_kept_can_be_asked(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b,d\n1,1,2020-01-01\n2,2,2020-01-01\n99,1.5,2020-01-01\n")
+    book = {"a": {"labels": {1: "x", 2: "y"}},
+            "b": {"labels": {1: "x", 2: "y"}, "scale": "ordinal"}}  # fmt: skip
+    survey = sk.read_survey(path, book=book, keep=["a", "b"])
+    assert survey.question("a").options == ("x", "y", "99")
+    assert survey.asking(["b"], ["a"]).people["b"].tolist() == ["1", "2", "1.5"]
+
+
+def test_dates_of_a_data_frame_are_not_asked(tmp_path: Path) -> None:
+    path = tmp_path / "dates.parquet"
+    pd.DataFrame({"d": pd.to_datetime(["2020-01-01", "2021-01-01"])}).to_parquet(path)
+    assert sk.read_survey(path).items["d"].scale == "other"
+
+
+def test_an_export_of_qualtrics_has_three_headers(tmp_path: Path) -> None:
+    text = 'Q1,Q2\n"Do you\nsmoke?",Age\n"{""ImportId"":""QID1""}","{""ImportId"":""QID2""}"\n'
+    survey = sk.read_survey(written(tmp_path, text + "Yes,34\nNo,28\nNo,51\nYes,40\n"))
+    assert survey.people.values.tolist() == [["Yes", 34], ["No", 28], ["No", 51], ["Yes", 40]]
+    assert survey.items["Q1"].text == "Do you smoke?" and survey.items["Q1"].scale == "nominal"
+    assert "two lines below its header are no respondents" in survey.notes[0]
+
+
+def test_texts_that_differ_by_case_are_noted(tmp_path: Path) -> None:
+    (note,) = sk.read_survey(written(tmp_path, "a,b\n" + "Yes,1\nyes,2\nNo,1\nNo,3\n" * 3)).notes
+    assert note.startswith("a: the codes 'Yes', 'yes' are called alike")
+
+
+def test_weights_are_read_beside_the_columns(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b,w\n1,2,0.5\n2,2,1\n")
+    assert list(sk.read_survey(path, columns=["a"], weights="w").people) == ["a", "w"]
+
+
+def test_codes_that_begin_with_0_have_their_labels(tmp_path: Path) -> None:
+    book = written(tmp_path, "item,code,label\na,00,none\na,01,one\nb,1,yes\nb,2,no\n", "book.csv")
+    survey = sk.read_survey(written(tmp_path, "a,b\n00,1\n01,2\n00,2\n01,1\n"), book=book)
+    assert survey.question("a").options == ("none", "one")
+    assert survey.items["b"].labels == {1: "yes", 2: "no"}

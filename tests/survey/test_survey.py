@@ -217,3 +217,33 @@ def test_a_check_all_item_is_asked_and_its_people_compared() -> None:
         survey.check_all("age")
     with pytest.raises(ValueError, match="check_all"):
         survey.question("owns")
+
+
+@pytest.mark.parametrize(
+    ("labels", "seen", "options"),
+    [
+        ({10: "low", 20: "mid", 30: "high"}, [10, 30], ["low", "mid", "high"]),
+        ({1: "a", 2: "b", 3: "c", 5: "other"}, [1, 5], ["a", "b", "c", "other"]),
+        ({1: "bad", 5: "good"}, [1, 5], ["1", "2", "3", "4", "5"]),
+        ({0: "bad", 1: "so", 2: "good", 4: "best"}, [3, 0], ["0", "1", "2", "3", "4"]),
+        ({1: "bad", 1000: "good"}, [1, 1000], ["bad", "good"]),
+    ],
+)
+def test_no_step_is_made_up(labels: dict[int, str], seen: list[int], options: list[str]) -> None:
+    asked = SurveyItem("Q?", labels, "ordinal").question(pd.Series(seen))
+    assert list(asked.options) == options
+
+
+def test_columns_of_a_design_are_not_told() -> None:
+    frame = pd.DataFrame({"person": [1, 2], "context": [1, 2]})
+    items = {name: SurveyItem(name, scale="numeric") for name in frame}
+    for name in frame:
+        with pytest.raises(ValueError, match=f"'{name}' has the name of a design's column"):
+            sk.Survey("small", frame, items=items).personas([name])
+
+
+def test_who_skipped_an_option_did_not_tick_none() -> None:
+    frame = pd.DataFrame({"own: car": [0, 0, 1.0], "own: bike": [0, np.nan, np.nan]})
+    items = {"own": SurveyItem("Own?", {"c": "car", "b": "bike"}, "multi-select")}
+    told = sk.Survey("small", frame, items=items).personas(["own"])
+    assert told["context"].tolist() == ["Own? none of these.", "", "Own? car."]

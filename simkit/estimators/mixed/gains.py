@@ -65,7 +65,7 @@ def known_answers(people: People, y: FloatArray) -> tuple[str, ...]:
     asked = people.sides.asked
     for k, name in enumerate(people.names):
         seen = people.f[asked, k]
-        if np.ptp(seen) > 0 and np.allclose(seen, y[asked], rtol=1e-9, atol=1e-12):
+        if np.ptp(seen) > 0 and np.allclose(seen, y[asked], rtol=0, atol=1e-9 * np.ptp(seen)):
             return (
                 f"{name}: equal to the answers of all {people.n} people asked. If they were made "
                 "from these answers, neither estimate nor interval is to be believed",

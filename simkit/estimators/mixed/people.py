@@ -81,10 +81,12 @@ def belief_of(prediction: Any, values: FloatArray) -> FloatArray:
     """A belief (n, K) over options with these values (K,); rows that are missing are NaN."""
     framed = isinstance(prediction, pd.DataFrame)
     options = list(prediction) if framed else list(range(len(values)))
-    numeric = all(isinstance(o, int | float | np.number) for o in options)
-    if len(options) != len(values) or (
-        framed and numeric and set(options) == set(values.tolist()) and options != values.tolist()
-    ):
+    try:
+        named = [float(o) for o in options]  # files name columns by text: "0", "1"
+    except (TypeError, ValueError):
+        named = []
+    turned = set(named) == set(values.tolist()) and named != values.tolist()
+    if len(options) != len(values) or (framed and turned):
         raise invalid("values", values.tolist(), f"those of the prediction's columns, {options}")
     return belief_rows(prediction, options, "prediction")
 

@@ -341,3 +341,21 @@ def test_predictions_out_of_fold():
     ):
         with pytest.raises(ValueError, match=error):
             est.cross_fitted(models, fold)
+
+
+def test_answers_far_from_0_are_not_taken_for_known() -> None:
+    # seconds since 1970: they differ by little, relative to their size
+    y, f = table(A)
+    found = est.mixed_mean(np.array(y) + 1.7e9, np.array(f) + 1.7e9)
+    assert not any("equal to the answers" in note for note in found.notes)
+    expected = est.mixed_mean(y, f)["mixed"]["estimate"]
+    assert found["mixed"]["estimate"] - 1.7e9 == pytest.approx(expected, abs=1e-5)
+
+
+def test_columns_of_a_belief_named_by_text() -> None:
+    y, p = [1.0, 0, 1, NAN, NAN, NAN], np.array([0.9, 0.2, 0.7, 0.6, 0.3, 0.8])
+    belief = pd.DataFrame({"1": p, "0": 1 - p})
+    found = est.mixed_mean(y, belief, values=[1, 0])
+    assert found["mixed"]["estimate"] == est.mixed_mean(y, p)["mixed"]["estimate"]
+    with pytest.raises(ValueError, match="those of the prediction"):
+        est.mixed_mean(y, belief, values=[0, 1])
