@@ -34,8 +34,8 @@ ROWS = ["valid mass", "smallest valid mass", "order range", "written as believed
         "no option written", "refused"]  # fmt: skip
 WRITTEN = 12  # tokens of what the model writes
 FEW, SLOW = 8, 10.0  # prompts of each question after one that took so many seconds
-TIMED, FEW_TIMED = 48, 2  # prompts by which the speed is measured, and those tried before
-ENOUGH = 2.0  # seconds after which no more are timed
+TIMED = (2, 8, 48)  # prompts by which the speed is measured, the fewer for a slow model
+ENOUGH = 1.0  # seconds after which no more are timed
 Asked = Mapping[str, tuple[Question, pd.DataFrame]]
 
 
@@ -296,7 +296,7 @@ def affordable(model: Model, question: Question, design: pd.DataFrame, minutes: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         believe(model, question, design.head(2), least_mass=0)  # checks and compiles, once
-        for count in (FEW_TIMED, TIMED):
+        for count in TIMED:
             some = design.iloc[len(design) // 2 :].head(count)
             began = time.perf_counter()
             believe(model, question, some, least_mass=0)
