@@ -260,6 +260,7 @@ def coverage(found: pd.DataFrame, truth: float) -> pd.DataFrame:
     for name, part in found.groupby("method", sort=False):
         inside = part["low"].le(truth) & part["high"].ge(truth)
         low, high = proportion_confint(inside.sum(), len(part), method="wilson")
+        low = low if inside.any() else 0.0  # not what rounding leaves of it
         off = part["estimate"] - truth
         rows[name] = {"estimate": inside.mean(), "low": low, "high": high,
                       "width": (part["high"] - part["low"]).mean(),
