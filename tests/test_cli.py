@@ -272,7 +272,7 @@ def test_data_lists_checks_and_says_what_is_missing(tmp_path, monkeypatch):
     listed = call("data", "list").stdout
     assert "onefish_colors" in listed and "38,000 x 7" in listed and "Apache-2.0" in listed
     checked = call("data", "check")
-    assert checked.exit_code == 0 and checked.stdout.count("missing") == 8
+    assert checked.exit_code == 0 and checked.stdout.count("missing") == 9
     fetched = call("data", "fetch", "car")  # it has no address of its own
     assert fetched.exit_code == 1
     assert "write.csv" in fetched.output
