@@ -1,4 +1,4 @@
-"""Studies 03 and 05 on a survey file: what is told and asked, who is held out, whose weights."""
+"""Studies 03, 05 and 06 on a survey file: what is told and asked, and whose weights count."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import simkit as sk
 from simkit import estimators as est
 from simkit.scoring import MockModel
+from simkit.studies.mixed_subjects import people
 from simkit.studies.population_finetuning import evaluation, surveys
 from simkit.studies.representativeness import populations as rep
 from simkit.studies.representativeness import techniques
@@ -152,3 +153,18 @@ def test_a_model_is_asked_the_items_of_the_file(folder: Path) -> None:
     stated = rep.stated_shares(MockModel(lambda prompt: {"50": 0.9}), setting)
     assert rep.who(setting) == "People who answered the survey town"
     assert set(stated["question"]) == set(ASK)
+
+
+def test_study_06_on_a_survey_file(folder: Path) -> None:
+    path = str(folder / "town.parquet")
+    study, less, names = people.setting(False, path, ASK, TELL)
+    assert names == ASK and less.told["walks"] == ("sex",)
+    lm = sk.load(lambda prompt: {"E": 0.8, "A": 0.2} if "female" in prompt else {"A": 1.0})
+    register = people.asked_of(lm, study, "walks")
+    # Women (weight 3) walk always (5), men (weight 1) never (1): (3 * 5 + 1) / 4.
+    assert register.truth == pytest.approx(4.0)
+    assert list(register.told) == TELL and register.answers.tolist() == [1.0] * 60 + [5.0] * 60
+    rows, _ = next(people.samples(register, 4_000, 1, 1))
+    assert (rows >= 60).mean() == pytest.approx(0.75, abs=0.03)
+    refused = people.asked_of(lm, study, "reads")
+    assert len(refused.answers) == N - 2  # who refused is no one's truth
