@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # Their draws follow one another, so that one that falls otherwise moves all after it.
-SAMPLED := $(filter notebooks/02_% notebooks/05_%,$(NOTEBOOKS))
+SAMPLED := $(filter notebooks/02_% notebooks/05_% notebooks/06_%,$(NOTEBOOKS))
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 SLOWEST := docs/test_contributing.py docs/test_new_study.py docs/test_site.py \
   estimators/efficiency/test_agreement.py notebooks scoring/test_cluster.py simulations studies test_fuzz.py \

@@ -53,13 +53,13 @@ def drawn() -> pd.DataFrame:
     n = np.arange(1.0, 7.0)
     drawn = ("estimate", "share", "error", "exact", "belief", "target", "achieved", "internal",
              "population", "signed", "consensus", "marginal", "structural", "expected",
-             "sampled")  # fmt: skip
+             "sampled", "power", "power_people", "power_low", "power_high")  # fmt: skip
     places = ("runs", "price", "k", "documents", "dose", "value", "temperature", "respondents",
-              "slope", "width", "groups")  # fmt: skip
+              "slope", "width", "groups", "budget")  # fmt: skip
     held: dict[str, Any] = {**dict.fromkeys(drawn, 0.1 * n), **dict.fromkeys(places, n)}
     held |= {"low": 0.1 * n - 0.05, "high": 0.1 * n + 0.05, "floor": 0.05}
     labels = ("method", "design", "name", "strategy", "covariate", "source", "pair", "way",
-              "remedy", "technique", "information", "margin")  # fmt: skip
+              "remedy", "technique", "information", "margin", "kind")  # fmt: skip
     return pd.DataFrame({**held, **{name: list("uvwuvw") for name in labels}})
 
 
@@ -73,11 +73,14 @@ FIGURES: dict[str, tuple[str, dict[str, Any]]] = {
     "error_curves": ("method runs estimate low high expected", {"ylabel": "y"}),
     "factors": ("design method estimate low high", {}),
     "fit_dots": ("method estimate low high floor", {"xlabel": "x"}),
+    "gains": ("estimate low high kind name", {}),
     "learning": ("respondents estimate low high", {"levels": {"logit": 0.2}, "ylabel": "y"}),
     "margins": ("margin value target achieved", {}),
     "model_pairs": ("pair way estimate low high", {"xlabel": "x"}),
     "penalty_map": ("slope width estimate", {"label": "RMSE"}),
+    "power": ("budget power power_people power_low power_high", {}),
     "quadrant": ("technique marginal structural", {}),
+    "repeated_intervals": ("method estimate low high", {"truth": 0.3}),
     "scaling": ("documents error strategy target", {}),
     "shifts": ("information method estimate low high", {}),
     "structure_bars": ("name estimate low high floor", {}),

@@ -39,7 +39,7 @@ def test_neighbours_by_hand():
     heavy = est.neighbour_belief(
         ANSWERS, FEATURES, NEW, OPTIONS, neighbours=2, weights=[1, 3, 1, 1, 1]
     )
-    assert heavy.loc["p"].tolist() == [0, 0.25, 0.75]
+    assert heavy.loc["p"].tolist() == pytest.approx([0, 0.25, 0.75])
     soft = est.neighbour_belief(ANSWERS, FEATURES, NEW, OPTIONS, pseudo=1)
     assert soft.loc["p"].tolist() == [0.25, 0.25, 0.5]
 
