@@ -92,6 +92,7 @@ def draw(
     framed(frame, "the population")
     integer(n, "n", 1, MOST)
     typed(replace, "replace", bool, "True or False")
+    typed(weight, "weight", str | None, "the name of a column, or None")
     for name in ("source", *(("weight",) if weight != "weight" else ())):
         if name in frame:
             raise ValueError(f"the population has a column {name!r}, which draw writes; rename it")

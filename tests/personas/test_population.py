@@ -179,3 +179,9 @@ def test_raked_microdata_recover_the_truth() -> None:
     raked = rake(margins, sample, weight=None).frame
     assert abs(sample["y"].mean() - (1.5 - 2.0)) > 0.1
     assert (raked["weight"] * raked["y"]).sum() == pytest.approx(1.5 - 2.0, abs=1e-5)
+
+
+def test_weights_are_a_column_and_not_a_series():
+    people = pd.DataFrame({"age": [20, 30], "weight": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"weight .*must be the name of a column, or None"):
+        draw(people, 2, weight=people["weight"])
